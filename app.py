@@ -1,0 +1,41 @@
+"""The Byzer-LLM gateway: legacy applications call large language models over plain HTTP.
+
+`gunicorn app:app` serves it; `python app.py` also starts what it needs (see gateway/launch.py).
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from gateway import errors, settings, status
+from gateway.auth import Doorman
+from gateway.cluster import GatewayLLM
+from llm_local import local_app
+from llm_openai import openai_app
+from llm_tongwen import tongwen_app
+from llm_zhipu import zhipu_app
+
+
+def create_app() -> Flask:
+    """The whole service. Raises SettingError, naming the variable, for a setting that cannot be used."""
+    config = settings.load()
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
+    app.extensions["doorman"] = Doorman(config.tokens)
+    app.extensions["llm"] = llm = GatewayLLM(config.ray_address, config.max_in_flight)
+    errors.install(app)
+    app.register_blueprint(openai_app)
+    app.register_blueprint(zhipu_app)
+    app.register_blueprint(tongwen_app)
+    app.register_blueprint(local_app)
+    app.register_blueprint(status.status_app)
+    llm.start()
+    return app
+
+
+if __name__ == "__main__":
+    from gateway.launch import main
+
+    main()
+else:
+    app = create_app()

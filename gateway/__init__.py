@@ -1,0 +1,1 @@
+"""What the providers share; DESIGN's rooms, one purpose a file. Imports point one way (tests/test_house.py)."""

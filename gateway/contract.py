@@ -1,0 +1,156 @@
+"""What may be asked, parsed once into frozen values. A wrong input names its field and what it may be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+)
+
+from gateway.errors import Code, GatewayError
+
+CHAT_NAME = r"^[A-Za-z0-9_.\-]{1,64}$"
+MAX_WORKERS = 32
+MAX_TIMEOUT_SECONDS = 3600
+
+
+def _key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value().strip()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be printable ASCII without blanks, as it goes into an HTTP header")
+    return SecretStr(text)
+
+
+def _base_url(text: str) -> str:
+    text = text.strip().rstrip("/").removesuffix("/chat/completions")
+    try:
+        url = urlsplit(text)
+        sound = url.scheme in ("http", "https") and url.hostname and (url.port or 1) > 0
+    except ValueError:
+        sound = False
+    if not sound or url.username is not None or url.query or url.fragment or not text.isprintable() or " " in text:
+        raise ValueError("must be a URL such as https://api.openai.com/v1, without user, query or fragment")
+    return text
+
+
+def _no_booleans(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+ChatName = Annotated[str, StringConstraints(pattern=CHAT_NAME)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
+
+
+class Request(BaseModel):
+    """A field that is not known is refused rather than lost. Numbers may come as strings: old clients send them so."""
+
+    # hide_input_in_errors: a validation error must not quote a key or a prompt into a log.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=())
+
+
+class DeployRequest(Request):
+    """POST /<provider>/deploy. `timeout` is in seconds; None takes the provider's default."""
+
+    chat_name: ChatName
+    api_key: Annotated[SecretStr, AfterValidator(_key)] = SecretStr("")
+    model_name: ModelName | None = None
+    model_type: str | None = None
+    base_url: BaseUrl | None = Field(default=None, validation_alias=AliasChoices("base_url", "http_proxy"))
+    workers: Annotated[int, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_WORKERS)] = 1
+    timeout: Annotated[float, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TIMEOUT_SECONDS)] = 120
+
+
+class Turn(Request):
+    """One message of a conversation so far."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatRequest(Request):
+    """POST /<provider>/chat. Only the options that were given are sent on."""
+
+    chat_name: ChatName
+    content: Annotated[str, StringConstraints(min_length=1)]
+    system: str | None = None
+    history: tuple[Turn, ...] = ()
+    temperature: Annotated[float, BeforeValidator(_no_booleans), Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, BeforeValidator(_no_booleans), Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, BeforeValidator(_no_booleans), Field(ge=1)] | None = None
+
+    def conversation(self) -> list[dict[str, str]]:
+        """The messages as providers expect them: system, history, content."""
+        first = [{"role": "system", "content": self.system}] if self.system else []
+        turns = [{"role": turn.role, "content": turn.content} for turn in self.history]
+        return [*first, *turns, {"role": "user", "content": self.content}]
+
+    def options(self) -> dict[str, float | int]:
+        """The sampling options that were given, and no other."""
+        given = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class UndeployRequest(Request):
+    """POST /<provider>/undeploy."""
+
+    chat_name: ChatName
+
+
+R = TypeVar("R", bound=Request)
+
+_ZH = {
+    "missing": "缺少该字段",
+    "extra_forbidden": "没有这个字段",
+    "string_pattern_mismatch": "格式不正确",
+    "string_too_short": "不能为空",
+    "string_too_long": "过长",
+}
+
+
+def parse(kind: type[R], fields: dict[str, Any]) -> R:
+    """Check `fields` against `kind`. Raises GatewayError (INVALID_REQUEST), naming each wrong field."""
+    # `"http_proxy": ""` and null mean "not given": old programs send every field of the contract.
+    if kind is DeployRequest:
+        fields = {name: value for name, value in fields.items() if value not in ("", None) or name == "chat_name"}
+        if "http_proxy" in fields and "base_url" in fields:
+            raise invalid("http_proxy", "is the same as base_url; give one of them", "与 base_url 相同；请只给一个")
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_context=False, include_input=False)
+        what = [(".".join(map(str, row["loc"])), row["type"], _plain(row["msg"], kind)) for row in wrong[:5]]
+        raise GatewayError(
+            Code.INVALID_REQUEST,
+            " ".join(f"{field}: {words}." for field, _, words in what),
+            "".join(f"{field}：{_ZH.get(type_, '取值无效')}（{words}）。" for field, type_, words in what),
+        ) from None
+
+
+def invalid(field: str, words: str, words_zh: str) -> GatewayError:
+    """A wrong input that only shows where its meaning is known: same shape as `parse`'s own."""
+    return GatewayError(Code.INVALID_REQUEST, f"{field}: {words}.", f"{field}：{words_zh}。")
+
+
+def _plain(words: str, kind: type[Request]) -> str:
+    """pydantic's words as an operator would say them."""
+    if words == "Extra inputs are not permitted":
+        return f"is no field of this request; it takes {', '.join(kind.model_fields)}"
+    if words.startswith("String should match pattern"):
+        return "must be 1 to 64 of A-Z a-z 0-9 _ . -"
+    words = words.removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
+    return words[:1].lower() + words[1:]
+
+

@@ -1,0 +1,281 @@
+"""The directory: one small detached actor that knows every chat's configuration and alone deploys and undeploys.
+
+State lives in memory, twice: here, and in each model actor. Either one, killed, is refilled from the other. After the
+whole cluster restarts, the keys are gone by design, and the chats that a gateway process still remembers say NEED_KEY.
+
+Since only this actor deploys, one chat name at a time, deploys of one name from many processes end in one winner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Iterable
+from typing import Any, cast
+
+import ray
+
+from gateway.errors import Code, GatewayError
+from gateway.model_actor import AT_ONCE, DRAIN_SECONDS, NAMESPACE, ModelActor, ModelConfig
+from gateway.stock import deploy_stock
+
+DEPLOY_SECONDS = 120
+"""For one deploy, the load of a large local model included."""
+
+STATUS_SECONDS = 2
+GONE_SECONDS = 10
+"""How long a killed actor's name may take to become free."""
+
+STOCK_CLASS = "UDFMaster"
+"""The class of the actor that stock byzerllm names after a model."""
+
+
+class Directory:
+    """Knows what is deployed. Replies are plain data: {"error": ...} where something went wrong."""
+
+    def __init__(self) -> None:
+        self._configs: dict[str, ModelConfig] = {}
+        self._generation = 0
+        self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._refilling: asyncio.Task[None] | None = None
+
+    async def deploy(self, config: ModelConfig) -> dict[str, Any]:
+        """Put `config` behind its chat name. What was there before answers until the new model is ready."""
+        await self._refilled()
+        name = config["chat_name"]
+        async with self._one_at_a_time[name]:
+            self._generation += 1
+            config = {**config, "generation": self._generation, "since": time.time()}
+            try:
+                await self._deploy(name, config)
+            except GatewayError as error:
+                error.chat_name, error.provider = name, config["provider"]
+                return {"error": error.as_dict()}
+        return {}
+
+    async def undeploy(self, name: str) -> dict[str, Any]:
+        """Take a chat away; chats under way finish first, within `DRAIN_SECONDS`."""
+        await self._refilled()
+        async with self._one_at_a_time[name]:
+            actor_class = _class_of(name)
+            if name not in self._configs and actor_class not in (STOCK_CLASS, ModelActor.__name__):
+                return {"error": GatewayError(Code.NOT_DEPLOYED, chat_name=name).as_dict()}
+            self._configs.pop(name, None)
+            await self._end(_replicas(name))
+        return {}
+
+    async def find(self, name: str) -> dict[str, Any] | None:
+        """How to reach a chat: {"engine", "replicas", "timeout", "generation", "provider"}, or None: there is none."""
+        await self._refilled()
+        if config := self._configs.get(name):
+            replicas = config["workers"] if config["engine"] != "byzerllm" else 1
+            return {**_public(config), "replicas": replicas, "need_key": _needs_key(config)}
+        if _class_of(name) == STOCK_CLASS:
+            return {"engine": "byzerllm", "provider": "byzerllm", "replicas": 1, "timeout": None, "generation": 0}
+        return None
+
+    async def config(self, name: str) -> ModelConfig | None:
+        """A chat's whole configuration, for its own restarted replica."""
+        return self._configs.get(name)
+
+    async def known(self) -> list[dict[str, Any]]:
+        """Every chat of ours, without keys: what a gateway process keeps to tell the next cluster (`remember`)."""
+        await self._refilled()
+        return [_public(config) for config in self._configs.values()]
+
+    async def remember(self, known: Iterable[dict[str, Any]]) -> None:
+        """Chats that a gateway process knew on a cluster before this one: deploy those that need no key."""
+        await self._refilled()
+        for public in known:
+            name = public["chat_name"]
+            if name in self._configs:
+                continue
+            config = cast(ModelConfig, {**public, "api_key": ""})
+            if config["engine"] == "llama.cpp":
+                await self.deploy(config)
+            else:
+                self._configs[name] = config
+
+    async def models(self) -> list[dict[str, Any]]:
+        """Every chat on the cluster, ours and other byzerllm programs', with its state."""
+        await self._refilled()
+        ours = [self._describe(config) for config in list(self._configs.values())]
+        names = await asyncio.to_thread(ray.util.list_named_actors)
+        theirs = [n for n in names if n not in self._configs and _class_of(n) == STOCK_CLASS]
+        return sorted(await asyncio.gather(*ours, *map(_describe_stock, theirs)), key=lambda chat: chat["chat_name"])
+
+    async def _deploy(self, name: str, config: ModelConfig) -> None:
+        actor_class = _class_of(name)
+        if actor_class not in (None, STOCK_CLASS, ModelActor.__name__):
+            raise GatewayError(
+                Code.INVALID_REQUEST,
+                f"chat_name: {name!r} is the name of another program's actor ({actor_class}). Choose another name.",
+                f"chat_name：{name!r} 已被其他程序的 actor（{actor_class}）占用。请换一个名称。",
+            )
+        if config["engine"] == "byzerllm":
+            await self._end(_replicas(name))
+            # The model's own process asks for its key here, so it must be known before.
+            self._configs[name] = config
+            try:
+                await _within(DEPLOY_SECONDS, deploy_stock.remote({**config, "api_key": ""}))
+            except GatewayError:
+                del self._configs[name]
+                await self._end(_replicas(name))
+                raise
+            return
+        if actor_class == STOCK_CLASS:
+            await self._end(_replicas(name))
+        await self._deploy_replicas(name, config)
+
+    async def _deploy_replicas(self, name: str, config: ModelConfig) -> None:
+        running = [replica for replica in _replicas(name) if replica is not None]
+        names = [replica_name(name, index) for index in range(config["workers"])]
+        replicas = [_actor(name, actor_name) for actor_name in names]
+        try:
+            said = await _within(DEPLOY_SECONDS, *(replica.prepare.remote(config) for replica in replicas))
+            if failed := next(filter(None, said), None):
+                raise GatewayError(**failed)
+            await _within(STATUS_SECONDS * 5, *(replica.switch.remote() for replica in replicas))
+        except GatewayError:
+            for replica in replicas[: len(running)]:
+                replica.forget_prepared.remote()
+            await self._end(replicas[len(running) :])
+            raise
+        self._configs[name] = config
+        await self._end(running[len(replicas) :])
+
+    async def _end(self, actors: Iterable[Any]) -> None:
+        """Retire and kill actors, and wait until their names are free."""
+        await asyncio.gather(*(_end_one(actor) for actor in actors if actor is not None))
+
+    async def _describe(self, config: ModelConfig) -> dict[str, Any]:
+        name = config["chat_name"]
+        if config["engine"] == "byzerllm":
+            stock = await _describe_stock(name)
+            return {**_shown(config), "replicas": stock["replicas"], "state": stock["state"]}
+        counts = [await _ask(replica, "in_flight") for replica in _replicas(name, config["workers"])]
+        answering = [count for count in counts if isinstance(count, int)]
+        state = "need_key" if _needs_key(config) else "answering" if answering else "starting"
+        return {**_shown(config), "replicas": len(answering), "state": state, "in_flight": sum(answering)}
+
+    async def _refilled(self) -> None:
+        """Wait for what a restarted directory learns from the model actors; each call joins the same task."""
+        if self._refilling is None:
+            self._refilling = asyncio.create_task(self._refill())
+        await self._refilling
+
+    async def _refill(self) -> None:
+        for name in await asyncio.to_thread(ray.util.list_named_actors):
+            if "#" not in name and _class_of(name) == ModelActor.__name__:
+                config = await _ask(_get(name), "config")
+                if config:
+                    self._configs[name] = config
+                    self._generation = max(self._generation, config["generation"])
+
+
+def replica_name(chat_name: str, index: int) -> str:
+    """The first replica bears the chat's own name, as byzerllm's clients expect."""
+    return f"{chat_name}#{index}" if index else chat_name
+
+
+def _actor(chat_name: str, actor_name: str) -> Any:
+    # No CPU is reserved: an actor that waits for a provider needs none, and 4 workers must fit 2 cores.
+    options: dict[str, Any] = {"name": actor_name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
+    limits = {"num_cpus": 0, "max_concurrency": AT_ONCE, "max_restarts": -1}
+    return ray.remote(ModelActor).options(**options, **limits).remote(chat_name)
+
+
+def _get(actor_name: str) -> Any | None:
+    try:
+        return ray.get_actor(actor_name, NAMESPACE)
+    except ValueError:
+        return None
+
+
+def _class_of(actor_name: str) -> str | None:
+    """The class of a named actor; None if there is none of that name."""
+    actor = _get(actor_name)
+    return actor and str(actor._ray_actor_creation_function_descriptor.class_name).rsplit(".", 1)[-1]
+
+
+def _replicas(chat_name: str, count: int = 1) -> list[Any | None]:
+    """The actors of a chat: `count` of them, and however many more there are in a row."""
+    found = [_get(replica_name(chat_name, index)) for index in range(count)]
+    while found[-1] is not None and (more := _get(replica_name(chat_name, len(found)))) is not None:
+        found.append(more)
+    return found
+
+
+async def _end_one(actor: Any) -> None:
+    if actor._ray_actor_creation_function_descriptor.class_name.rsplit(".", 1)[-1] == ModelActor.__name__:
+        await _ask(actor, "retire", DRAIN_SECONDS + STATUS_SECONDS)
+    ray.kill(actor)
+    # A killed actor still has its name for a moment; whoever asks for it then would get the dead one.
+    deadline = time.monotonic() + GONE_SECONDS
+    while time.monotonic() < deadline and await _alive(actor):
+        await asyncio.sleep(0.05)
+
+
+async def _alive(actor: Any) -> bool:
+    try:
+        await asyncio.wait_for(actor.stat.remote(), STATUS_SECONDS)
+    except ray.exceptions.ActorDiedError:
+        return False
+    except (ray.exceptions.RayError, TimeoutError):
+        return True
+    return True
+
+
+async def _ask(actor: Any, method: str, seconds: float = STATUS_SECONDS) -> Any:
+    """What an actor says, or None if it does not."""
+    if actor is None:
+        return None
+    try:
+        return await asyncio.wait_for(getattr(actor, method).remote(), seconds)
+    except (ray.exceptions.RayError, TimeoutError):
+        return None
+
+
+async def _within(seconds: float, *calls: Awaitable[Any]) -> list[Any]:
+    """Wait for Ray calls together. Raises GatewayError: one failed, or took too long."""
+    try:
+        return list(await asyncio.wait_for(asyncio.gather(*calls), seconds))
+    except TimeoutError as error:
+        raise GatewayError(Code.TIMEOUT, f"The cluster did not start the model within {seconds:g} s.") from error
+    except ray.exceptions.RayTaskError as error:
+        # Stock byzerllm says in the exception's last line what it disliked; the lines before name our processes.
+        reason = str(error).strip().rsplit("\n", 1)[-1][:300]
+        raise GatewayError(Code.INVALID_REQUEST, f"byzerllm could not deploy this model: {reason}.") from error
+    except ray.exceptions.RayError as error:
+        raise GatewayError(Code.CLUSTER_DOWN, f"The model's process ended while it started ({type(error).__name__}).") from error
+
+
+async def _describe_stock(name: str) -> dict[str, Any]:
+    stat = await _ask(_get(name), "stat")
+    return {
+        "chat_name": name,
+        "provider": "byzerllm",
+        "model_type": None,
+        "model_name": None,
+        "host": None,
+        "replicas": stat["total_workers"] if stat else 0,
+        "state": "answering" if stat and all(w["ready"] for w in stat["worker_state"]) else "starting",
+        "since": None,
+    }
+
+
+def _public(config: ModelConfig) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name != "api_key"}
+
+
+def _shown(config: ModelConfig) -> dict[str, Any]:
+    """What GET /models tells of a chat; `since` is ISO 8601 in UTC."""
+    host = config["base_url"].split("://")[-1].split("/")[0]
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(config["since"]))
+    told = {"chat_name": config["chat_name"], "provider": config["provider"], "model_type": config["model_type"]}
+    return {**told, "model_name": config["model_name"], "host": host or None, "since": since}
+
+
+def _needs_key(config: ModelConfig) -> bool:
+    return config["engine"] != "llama.cpp" and not config["api_key"]

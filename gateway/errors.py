@@ -1,0 +1,274 @@
+"""The gateway's errors: every way to fail, what it means, who must act, and the one place that renders them.
+
+An error is raised low, where its cause is known, and rendered once. It crosses Ray as plain data
+(`GatewayError.as_dict`), since exceptions of other libraries often do not unpickle on the far side.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+
+log = logging.getLogger(__name__)
+
+PROVIDER_MESSAGE_CHARACTERS = 300
+"""A provider's own words are cut to this length."""
+
+RETRY_AFTER_SECONDS = 2
+"""What Retry-After says where the provider named no time of its own."""
+
+# Anything that looks like a credential: OpenAI's and DashScope's sk-..., Zhipu's <id>.<secret>, a Bearer header.
+_KEY_LIKE = re.compile(r"\bsk-[\w*.\-]{4,}|\b[0-9a-f]{32}\.\w{8,}|\bbearer\s+\S+", re.IGNORECASE)
+
+
+class Code(StrEnum):
+    """Who must act; the table in README.md says it for operators."""
+
+    INVALID_REQUEST = "INVALID_REQUEST"
+    UNAUTHORIZED = "UNAUTHORIZED"
+    FORBIDDEN = "FORBIDDEN"
+    PAY_BILL = "PAY_BILL"
+    NOT_DEPLOYED = "NOT_DEPLOYED"
+    TOO_LARGE = "TOO_LARGE"
+    CONTENT_BLOCKED = "CONTENT_BLOCKED"
+    SLOW_DOWN = "SLOW_DOWN"
+    BAD_KEY = "BAD_KEY"
+    NO_SUCH_MODEL = "NO_SUCH_MODEL"
+    BAD_UPSTREAM_REQUEST = "BAD_UPSTREAM_REQUEST"
+    PROVIDER_DOWN = "PROVIDER_DOWN"
+    NEED_KEY = "NEED_KEY"
+    PROVIDER_BUSY = "PROVIDER_BUSY"
+    GATEWAY_BUSY = "GATEWAY_BUSY"
+    CLUSTER_DOWN = "CLUSTER_DOWN"
+    TIMEOUT = "TIMEOUT"
+    INTERNAL = "INTERNAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A code's HTTP status, and what to tell people: what happened, and what to do next."""
+
+    status: int
+    message: str
+    message_zh: str
+
+
+MEANINGS: dict[Code, Meaning] = {
+    Code.INVALID_REQUEST: Meaning(400, "Correct the request.", "请修改请求。"),
+    Code.UNAUTHORIZED: Meaning(
+        401,
+        "This gateway needs a token: send it as Authorization: Bearer, as the password of HTTP Basic, or as X-Api-Key.",
+        "访问本网关需要令牌：请用 Authorization: Bearer、HTTP Basic 的密码或 X-Api-Key 发送。",
+    ),
+    Code.FORBIDDEN: Meaning(
+        403,
+        "This token may not do that. Ask the operator for a token with the scope that is named here.",
+        "该令牌无此权限。请向管理员申请具有所述权限的令牌。",
+    ),
+    Code.PAY_BILL: Meaning(
+        402,
+        "The provider says the account is unpaid or out of credit. Pay the bill, or deploy another provider "
+        "under this chat name.",
+        "服务商表示账户欠费或额度已用完。请充值，或在此对话名下部署另一家服务商。",
+    ),
+    Code.NOT_DEPLOYED: Meaning(
+        404,
+        "No chat of this name is deployed. Deploy it with POST /<provider>/deploy; GET /models lists those there are.",
+        "没有部署此名称的对话。请用 POST /<provider>/deploy 部署；GET /models 可列出已有的对话。",
+    ),
+    Code.TOO_LARGE: Meaning(413, "The text is too long. Shorten it.", "内容过长，请缩短后重试。"),
+    Code.CONTENT_BLOCKED: Meaning(
+        422,
+        "The provider's content filter refused this text. Rephrase it.",
+        "服务商的内容审核拒绝了该内容，请换一种说法。",
+    ),
+    Code.SLOW_DOWN: Meaning(
+        429,
+        "The provider's rate limit is reached. Wait as long as Retry-After says, then try again.",
+        "已达到服务商的速率限制。请按 Retry-After 等待后重试。",
+    ),
+    Code.BAD_KEY: Meaning(
+        502,
+        "The provider refused the API key. Deploy this chat again with a valid key.",
+        "服务商拒绝了 API key。请用有效的 key 重新部署此对话。",
+    ),
+    Code.NO_SUCH_MODEL: Meaning(
+        502,
+        "The provider does not know this model. Deploy this chat again with a model_name that it offers.",
+        "服务商没有该模型。请用其提供的 model_name 重新部署此对话。",
+    ),
+    Code.BAD_UPSTREAM_REQUEST: Meaning(
+        502,
+        "The provider refused the request as malformed. Look at provider_message; check model_name, base_url and "
+        "the options sent.",
+        "服务商认为请求有误。请查看 provider_message，并检查 model_name、base_url 与所传参数。",
+    ),
+    Code.PROVIDER_DOWN: Meaning(
+        502,
+        "The provider cannot be reached or gave no usable answer. Try again later, or deploy another provider "
+        "under this chat name.",
+        "无法连接服务商或其未给出可用的回答。请稍后重试，或在此对话名下部署另一家服务商。",
+    ),
+    Code.NEED_KEY: Meaning(
+        503,
+        "The cluster was restarted and this chat's key is gone, by design. Deploy the chat again with its key.",
+        "集群已重启，此对话的 key 按设计不会保存。请带上 key 重新部署此对话。",
+    ),
+    Code.PROVIDER_BUSY: Meaning(
+        503,
+        "The provider is overloaded. Wait as long as Retry-After says, then try again.",
+        "服务商过载。请按 Retry-After 等待后重试。",
+    ),
+    Code.GATEWAY_BUSY: Meaning(
+        503,
+        "The gateway is at its limit of chats in flight. Wait as long as Retry-After says, then try again.",
+        "网关同时处理的对话已达上限。请按 Retry-After 等待后重试。",
+    ),
+    Code.CLUSTER_DOWN: Meaning(
+        503,
+        "The Ray cluster does not answer. The gateway reconnects by itself; if this lasts, look at Ray on its machine.",
+        "Ray 集群没有响应。网关会自动重连；若持续如此，请检查运行 Ray 的机器。",
+    ),
+    Code.TIMEOUT: Meaning(
+        504,
+        "The provider did not answer in time. Try again, or deploy this chat with a larger timeout.",
+        "服务商未在时限内回答。请重试，或用更大的 timeout 重新部署此对话。",
+    ),
+    Code.INTERNAL: Meaning(
+        500,
+        "The gateway failed. It is in the gateway's log, under this request_id: please report it.",
+        "网关内部错误。网关日志中有此 request_id 的记录，请反馈给我们。",
+    ),
+}
+
+WAIT = {Code.SLOW_DOWN, Code.PROVIDER_BUSY, Code.GATEWAY_BUSY, Code.CLUSTER_DOWN}
+"""The codes whose replies carry Retry-After."""
+
+
+class GatewayError(Exception):
+    """A failure that a caller is told about: a code of `MEANINGS` and what is known of its cause.
+
+    `detail` (and `detail_zh`) stand before the code's own message; `status` overrides its HTTP status.
+    `retry_after` is in seconds. `provider_message` is given already cleaned (`clean`).
+    """
+
+    def __init__(
+        self,
+        code: Code | str,
+        detail: str = "",
+        detail_zh: str = "",
+        *,
+        status: int | None = None,
+        chat_name: str = "",
+        provider: str = "",
+        provider_status: int | None = None,
+        provider_code: str = "",
+        provider_message: str = "",
+        retry_after: float | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = Code(code)
+        self.detail = detail
+        self.detail_zh = detail_zh or detail
+        self.status = status or MEANINGS[self.code].status
+        self.chat_name = chat_name
+        self.provider = provider
+        self.provider_status = provider_status
+        self.provider_code = provider_code
+        self.provider_message = provider_message
+        self.retry_after = retry_after
+        self.headers = headers or {}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data that crosses Ray; `GatewayError(**data)` is the error again."""
+        return {name: value for name, value in vars(self).items() if name != "args"}
+
+    def shape(self, request_id: str) -> dict[str, Any]:
+        """The body that every failed request gets, whatever failed."""
+        meaning = MEANINGS[self.code]
+        return {
+            "error": {
+                "code": self.code,
+                "message": f"{self.detail} {meaning.message}".strip(),
+                "message_zh": f"{self.detail_zh} {meaning.message_zh}".strip(),
+                "chat_name": self.chat_name or None,
+                "provider": self.provider or None,
+                "provider_status": self.provider_status,
+                "provider_code": self.provider_code or None,
+                "provider_message": self.provider_message or None,
+                "request_id": request_id,
+            }
+        }
+
+
+def clean(text: str, secret: str = "") -> str:
+    """A provider's words, cut short and without anything that looks like a key; `secret` is the key itself."""
+    if secret:
+        text = text.replace(secret, "[key]")
+    return _KEY_LIKE.sub("[key]", text)[:PROVIDER_MESSAGE_CHARACTERS]
+
+
+def install(app: Flask) -> None:
+    """Give every request an id, and every failure of `app` the one shape: ours, Werkzeug's and the unforeseen."""
+    from flask import g, jsonify, request
+    from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+    def name_request() -> None:
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if re.fullmatch(r"[\w.\-]{1,64}", given, re.ASCII) else secrets.token_hex(8)
+
+    def sign_reply(reply: Response) -> Response:
+        reply.headers["X-Request-Id"] = g.request_id
+        reply.headers["Cache-Control"] = "no-store"
+        return reply
+
+    def render(error: GatewayError) -> Response:
+        reply = jsonify(error.shape(g.request_id))
+        reply.status_code = error.status
+        reply.headers.extend(error.headers)
+        if error.code in WAIT:
+            reply.headers["Retry-After"] = str(max(1, round(error.retry_after or RETRY_AFTER_SECONDS)))
+        return reply
+
+    def render_http(error: HTTPException) -> Response:
+        if isinstance(error, RequestEntityTooLarge):
+            limit = app.config["MAX_CONTENT_LENGTH"]
+            return render(
+                GatewayError(
+                    Code.TOO_LARGE,
+                    f"The request is larger than {limit} bytes (GATEWAY_MAX_BODY_BYTES).",
+                    f"请求超过 {limit} 字节（GATEWAY_MAX_BODY_BYTES）。",
+                )
+            )
+        allow = dict(error.get_headers()).get("Allow")
+        return render(
+            GatewayError(
+                Code.INVALID_REQUEST,
+                f"{request.method} {request.path}: {error.name}.",
+                status=error.code,
+                headers={"Allow": allow} if allow else None,
+            )
+        )
+
+    def render_unforeseen(error: Exception) -> Response:
+        # Never the exception's text: it may quote a prompt or a key. The traceback's frames are enough to find it.
+        log.error("request %s failed", g.request_id, exc_info=_without_text(error))
+        return render(GatewayError(Code.INTERNAL))
+
+    app.before_request(name_request)
+    app.after_request(sign_reply)
+    app.register_error_handler(GatewayError, render)
+    app.register_error_handler(HTTPException, render_http)
+    app.register_error_handler(Exception, render_unforeseen)
+
+
+def _without_text(error: Exception) -> tuple[type[Exception], Exception, Any]:
+    return type(error), RuntimeError(f"{type(error).__name__} (text withheld)"), error.__traceback__

@@ -1,0 +1,252 @@
+"""`make run` and `python app.py`: start what is missing, wait until it answers, and stop what was started.
+
+With RAY_ADDRESS set, that cluster is joined; else a Ray head of our own is started, behind a token of its own. Ray runs
+here only as a subprocess, so this small process can outlive a cluster that does not come up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from gateway.settings import SettingError, load
+
+BIN = Path(sys.executable).parent
+HERE = Path(__file__).resolve().parent.parent
+RAY_SECONDS = 90
+READY_SECONDS = 120
+STOP_SECONDS = 30
+OBJECT_STORE_BYTES = 128 * 1024 * 1024
+"""The gateway keeps nothing in Ray's object store; Ray would take 30 % of the memory."""
+
+
+class RayHead:
+    """A Ray head of our own: token authentication on, no dashboard unless RAY_DASHBOARD_HOST asks for it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._temp = Path(tempfile.mkdtemp(prefix="byzer-"))
+        token = self._temp / "token"
+        token.touch(mode=0o600)
+        token.write_text(os.urandom(32).hex())
+        dashboard = environment.get("RAY_DASHBOARD_HOST", "")
+        if dashboard and not _has_dashboard():
+            raise SystemExit("RAY_DASHBOARD_HOST needs the dashboard's packages: pip install -r requirements-dashboard.txt")
+        # Free ports, so that another Ray, or another gateway, on this machine is left alone.
+        port, client_port, agent_port, dashboard_port = _free_ports(4)
+        self.address = f"127.0.0.1:{port}"
+        self.environment = {
+            "RAY_ADDRESS": self.address,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+        self._log = self._temp / "head.log"
+        options = {
+            "port": port,
+            "node-ip-address": "127.0.0.1",
+            "ray-client-server-port": client_port,
+            "dashboard-agent-listen-port": agent_port,
+            "min-worker-port": 0,
+            "max-worker-port": 0,
+            "include-dashboard": str(bool(dashboard)).lower(),
+            **({"dashboard-host": dashboard, "dashboard-port": dashboard_port} if dashboard else {}),
+            "object-store-memory": OBJECT_STORE_BYTES,
+            "include-log-monitor": "false",
+            "temp-dir": self._temp,
+        }
+        # A token in the environment would win over the token file.
+        inherited = {k: v for k, v in environment.items() if k not in ("RAY_AUTH_TOKEN", "RAY_ADDRESS")}
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [BIN / "ray", "start", "--head", "--block", *(f"--{k}={v}" for k, v in options.items())],
+                env={**inherited, **self.environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C goes to us; we stop Ray after the gateway
+            )
+        if dashboard:
+            say(f"Ray's dashboard: http://{dashboard}:{dashboard_port} (token: {token})")
+
+    def up(self) -> bool:
+        """Whether it runs. Raises SystemExit, with Ray's last words: it has ended."""
+        if self.process.poll() is not None:
+            raise SystemExit(f"Ray did not start:\n{self._log.read_text()[-2000:]}")
+        return b"Ray runtime started" in self._log.read_bytes()
+
+    def stop(self) -> None:
+        """End it and all that it started, and remove its folder."""
+        stop(self.process)
+        shutil.rmtree(self._temp, ignore_errors=True)
+
+
+def main() -> None:
+    """Serve until Ctrl-C or SIGTERM; then stop what was started here, and only that."""
+    ask = argparse.ArgumentParser(description="Start the Byzer-LLM gateway, and a Ray head if none is configured.")
+    ask.add_argument("--local-chat", action="store_true", help="deploy the embedded model as local_chat")
+    args = ask.parse_args()
+    try:
+        settings = load()
+    except SettingError as error:
+        raise SystemExit(f"The gateway cannot start: {error}") from None
+    _refuse_taken_port(settings.bind)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    head: RayHead | None = None
+    gateway: subprocess.Popen[bytes] | None = None
+    try:
+        environment = dict(os.environ)
+        if not environment.get("RAY_ADDRESS", "").strip():
+            head = RayHead(environment)
+            environment |= head.environment
+        else:
+            say(f"Joining the Ray cluster at {settings.ray_address}.")
+        # Both import for seconds: side by side. The gateway answers CLUSTER_DOWN until Ray is there.
+        command = [BIN / "gunicorn", "-c", HERE / "gunicorn.conf.py", "app:app"]
+        gateway = subprocess.Popen(command, env=environment, cwd=HERE, start_new_session=True)
+        if head:
+            wait("Starting Ray", RAY_SECONDS, head.up)
+        base = f"http://{_reachable(settings.bind)}"
+        wait("Waiting for the gateway", READY_SECONDS, lambda: _running(gateway) and _ready(base))
+        say(f"The gateway answers at {base}.")
+        if args.local_chat:
+            _welcome(base, settings.tokens != (), environment.get("GATEWAY_TOKEN", ""))
+        while _running(gateway) and (head is None or head.process.poll() is None):
+            time.sleep(0.5)
+        raise SystemExit("Ray has ended; stopping the gateway." if gateway.poll() is None else "The gateway has ended.")
+    except KeyboardInterrupt:
+        say("Stopping.")
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+        if gateway:
+            stop(gateway)
+        if head:
+            head.stop()
+
+
+def wait(what: str, seconds: float, done: Callable[[], bool]) -> None:
+    """Poll `done` and show progress. Raises SystemExit: it did not come true within `seconds`."""
+    started = time.monotonic()
+    shown = -1
+    while not done():
+        passed = time.monotonic() - started
+        if passed > seconds:
+            raise SystemExit(f"{what}: not done within {seconds:g} s.")
+        if int(passed) > shown:
+            shown = int(passed)
+            print(f"\r{what} ... {shown} s", end="", flush=True)
+        time.sleep(0.1)
+    print(f"\r{what} ... {time.monotonic() - started:.1f} s", flush=True)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, and SIGKILL to its whole session if that was not enough."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def say(words: str) -> None:
+    print(words, flush=True)
+
+
+def _welcome(base: str, guarded: bool, token: str) -> None:
+    """Deploy local_chat and show three calls that work as they stand."""
+    if guarded and not token:
+        say("Tokens are configured: set GATEWAY_TOKEN to an admin's to have local_chat deployed here.")
+        return
+    started = time.monotonic()
+    headers = {"Authorization": f"Bearer {token}"} if guarded else {}
+    _post(f"{base}/local/deploy", {"chat_name": "local_chat"}, headers)
+    say(f"Deployed the embedded model (SmolLM2-135M, English only) as local_chat in {time.monotonic() - started:.1f} s.\n")
+    auth = ' -H "Authorization: Bearer $GATEWAY_TOKEN"' if guarded else ""
+    for title, path, body in (
+        ("Chat with the local model", "local/chat", '{"chat_name": "local_chat", "content": "Say hello."}'),
+        (
+            "Deploy Zhipu with your key",
+            "zhipu/deploy",
+            '{"api_key": "\'"$ZHIPU_API_KEY"\'", "chat_name": "zhipu_chat", "model_name": "glm-4.7"}',
+        ),
+        ("Chat with it", "zhipu/chat", '{"chat_name": "zhipu_chat", "content": "你好"}'),
+    ):
+        say(f"# {title}\ncurl{auth} {base}/{path} -d '{body}'\n")
+
+
+def _post(url: str, body: dict[str, Any], headers: dict[str, str]) -> None:
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    try:
+        urllib.request.urlopen(request, timeout=READY_SECONDS).close()
+    except urllib.error.HTTPError as error:
+        raise SystemExit(f"{url}: {json.load(error)['error']['message']}") from None
+
+
+def _ready(base: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{base}/readyz", timeout=5) as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False
+
+
+def _running(gateway: subprocess.Popen[bytes] | None) -> bool:
+    if gateway is None or gateway.poll() is not None:
+        raise SystemExit("The gateway has ended; its reason stands above.")
+    return True
+
+
+def _reachable(bind: str) -> str:
+    host, _, port = bind.rpartition(":")
+    return f"127.0.0.1:{port}" if host in ("0.0.0.0", "", "[::]") else bind
+
+
+def _refuse_taken_port(bind: str) -> None:
+    host, _, port = bind.rpartition(":")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            raise SystemExit(f"GATEWAY_BIND: cannot listen on {bind}: {error.strerror}. Choose another port.") from None
+
+
+def _free_ports(count: int) -> list[int]:
+    # Held open together, so that they differ.
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def _has_dashboard() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("aiohttp_cors") is not None
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The environment, read once into a frozen value. A wrong setting stops the start and names the variable."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+SCOPES = frozenset({"chat", "admin"})
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used; its text names the variable and what it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A caller's token: only its SHA-256 digest is kept. `scopes` are "chat" and/or "admin"."""
+
+    name: str
+    digest: bytes
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """See README.md, Settings. `max_in_flight` counts chats per gunicorn process."""
+
+    bind: str
+    tokens: tuple[Token, ...]
+    max_body_bytes: int
+    max_in_flight: int
+    processes: int
+    ray_address: str
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings. Raises SettingError."""
+    env = os.environ if environment is None else environment
+    tokens = _tokens(env)
+    return Settings(
+        bind=_bind(env, tokens),
+        tokens=tokens,
+        max_body_bytes=_number(env, "GATEWAY_MAX_BODY_BYTES", 8 * 1024 * 1024, 1024),
+        max_in_flight=_number(env, "GATEWAY_MAX_IN_FLIGHT", 512, 1),
+        processes=_number(env, "WEB_CONCURRENCY", 2, 1),
+        ray_address=env.get("RAY_ADDRESS", "").strip() or "auto",
+    )
+
+
+def digest(token: str) -> bytes:
+    """Tokens are compared as digests: equal lengths, and no token in a process's memory dump."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def bind_is_safe(host: str, tokens: tuple[Token, ...], env: Mapping[str, str] = os.environ) -> bool:
+    """Whether listening on `host` lets in only whom the operator meant: with tokens, on loopback, or GATEWAY_OPEN=1."""
+    return bool(tokens) or _is_loopback(host) or env.get("GATEWAY_OPEN", "") == "1"
+
+
+def _number(env: Mapping[str, str], name: str, default: int, least: int) -> int:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise SettingError(f"{name} is {text!r}; it must be a whole number, {least} or more.")
+    return int(text)
+
+
+def _bind(env: Mapping[str, str], tokens: tuple[Token, ...]) -> str:
+    bind = env.get("GATEWAY_BIND", "").strip() or "127.0.0.1:8099"
+    host, colon, port = bind.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise SettingError(f"GATEWAY_BIND is {bind!r}; it must be host:port, such as 0.0.0.0:8099.")
+    if not bind_is_safe(host, tokens, env):
+        raise SettingError(
+            f"GATEWAY_BIND={bind} would let anyone in: set GATEWAY_TOKENS or GATEWAY_TOKENS_FILE, "
+            "or GATEWAY_OPEN=1 if everyone who reaches this address may deploy and chat."
+        )
+    return bind
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
+    sources = {"GATEWAY_TOKENS": env.get("GATEWAY_TOKENS", "")}
+    if path := env.get("GATEWAY_TOKENS_FILE", "").strip():
+        try:
+            sources["GATEWAY_TOKENS_FILE"] = Path(path).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(f"GATEWAY_TOKENS_FILE: cannot read {path}: {error}.") from error
+    tokens = [
+        _token(variable, number, line.strip())
+        for variable, text in sources.items()
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.strip().startswith("#")
+    ]
+    if len({token.digest for token in tokens}) < len(tokens):
+        raise SettingError("GATEWAY_TOKENS: one token stands there twice; give each caller its own.")
+    if sources.get("GATEWAY_TOKENS_FILE") is not None and not tokens:
+        # An emptied file must not quietly open the gateway to everyone.
+        raise SettingError("GATEWAY_TOKENS_FILE names no token; add a line name:token:scopes, or unset it.")
+    return tuple(tokens)
+
+
+def _token(variable: str, number: int, line: str) -> Token:
+    name, _, rest = line.partition(":")
+    secret, _, scopes_text = rest.rpartition(":")
+    scopes = frozenset(scope.strip() for scope in scopes_text.split(","))
+    if not (name and secret and scopes <= SCOPES):
+        # The line itself is not quoted: it holds a token.
+        raise SettingError(
+            f"{variable}, line {number}: it must be name:token:scopes, where scopes is chat, admin or chat,admin."
+        )
+    if not secret.isascii():
+        raise SettingError(f"{variable}, line {number}: the token must be ASCII; old clients can send nothing else.")
+    return Token(name, digest(secret), scopes)

@@ -1,0 +1,89 @@
+"""How gunicorn serves the gateway; every setting with its reason."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import socket
+import struct
+import sys
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+from gateway.errors import Code, GatewayError
+from gateway.settings import SettingError, bind_is_safe, load
+
+try:
+    settings = load()
+except SettingError as error:
+    sys.exit(f"The gateway cannot start: {error}")
+
+SLOW_CLIENT_SECONDS = 30
+"""A client that sends or reads nothing for so long is dropped; else it would hold its thread for ever."""
+
+
+class Worker(ThreadWorker):
+    """gthread, except that a request gunicorn cannot parse gets the gateway's error shape, not an HTML page."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        name = type(exc).__name__
+        too_large = name in ("LimitRequestLine", "LimitRequestHeaders")
+        code = Code.TOO_LARGE if too_large else Code.INVALID_REQUEST
+        self.log.warning("malformed HTTP from %s: %s", addr[0] if addr else "?", name)
+        request_id = secrets.token_hex(8)
+        error = GatewayError(code, f"This is not an HTTP request that can be read ({name}).")
+        body = json.dumps(error.shape(request_id)).encode()
+        head = (
+            f"HTTP/1.1 {error.status} {'Content Too Large' if too_large else 'Bad Request'}\r\n"
+            "Content-Type: application/json; charset=utf-8\r\nConnection: close\r\n"
+            f"X-Request-Id: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        try:
+            client.sendall(head.encode() + body)
+        except OSError:
+            self.log.debug("the client of a malformed request has gone")
+
+
+worker_class = Worker
+bind = settings.bind
+# Few processes, since each holds a Ray driver (about 200 MB); many threads, since each chat waits in one. Connecting
+# to Ray happens after the fork, so the application must not be loaded before it.
+workers = settings.processes
+threads = settings.max_in_flight + 32  # the rest answer /healthz, /models and GATEWAY_BUSY when all chats are taken
+worker_connections = threads + 512
+preload_app = False
+# Importing byzerllm takes about 4 s, and longer on a busy machine; a thread that waits for a chat is not a hang.
+timeout = 120
+# Chats under way finish before a stop, up to a long chat's time.
+graceful_timeout = 120
+# Old clients and proxies reuse connections; longer than nginx's 60 s, so that it is never ours that closes first.
+keepalive = 75
+backlog = 2048
+# gunicorn's control socket would be one more door, and is not used.
+control_socket_disable = True
+# byzerllm and Ray must not find the gateway's tokens in their environment's logs; access logs hold no bodies.
+accesslog = None
+errorlog = "-"
+
+
+def on_starting(server: Any) -> None:
+    """Refuse addresses that `gunicorn --bind` opened to everyone: the settings only know GATEWAY_BIND."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for address in server.cfg.address:
+        if isinstance(address, tuple) and not bind_is_safe(address[0], settings.tokens):
+            sys.exit(
+                f"The gateway cannot start: {address[0]} would let anyone in. Set GATEWAY_TOKENS or "
+                "GATEWAY_TOKENS_FILE, or GATEWAY_OPEN=1 if everyone who reaches this address may deploy and chat."
+            )
+    if not settings.tokens:
+        server.log.warning("no GATEWAY_TOKENS: whoever reaches %s may deploy and chat", server.cfg.bind)
+
+
+def when_ready(server: Any) -> None:
+    """Time limits for slow clients: accepted connections inherit them from the listening socket (Linux)."""
+    limit = struct.pack("ll", SLOW_CLIENT_SECONDS, 0)
+    for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
