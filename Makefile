@@ -1,0 +1,63 @@
+# make run    start everything and chat          make test       install what the tests need and run them all
+# make lint   style and types                    make footprint  what the processes weigh
+PYTHON ?= python3
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+PIP = .venv/bin/pip install --require-hashes
+DASHBOARD = $(if $(RAY_DASHBOARD_HOST),.venv/dashboard)
+
+.PHONY: run test check lint format footprint lock clean
+.DELETE_ON_ERROR:
+
+run: .venv/run $(DASHBOARD)
+	exec .venv/bin/python -m gateway.launch --local-chat
+
+test: .venv/test
+	tests/install-packages
+	$(MAKE) --no-print-directory check
+
+check: lint
+	.venv/bin/python -m pytest
+
+lint: .venv/test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: .venv/test
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+footprint: .venv/run
+	.venv/bin/python bench/footprint.py
+
+# Each stamp is newer than what it was installed from, so a second run installs nothing.
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "Python 3.11 or newer is needed; this is %d.%d: make PYTHON=python3.11" % v[:2])'
+	@echo "Creating .venv"
+	$(PYTHON) -m venv .venv
+
+.venv/run: requirements.txt requirements-local.txt | .venv/bin/pip
+	@echo "Installing the gateway's requirements (about 800 MB; some minutes the first time)"
+	$(PIP) -r requirements.txt
+	$(PIP) --no-deps -r requirements-local.txt
+	@touch $@
+
+.venv/test: .venv/run requirements-test.txt
+	$(PIP) -q -r requirements-test.txt
+	@touch $@
+
+.venv/dashboard: .venv/run requirements-dashboard.txt
+	$(PIP) -r requirements-dashboard.txt
+	@touch $@
+
+# No address of a package index goes into the files.
+LOCK = .venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11
+lock: | .venv/bin/pip
+	.venv/bin/pip install -q uv
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-test.in -o requirements-test.txt
+	$(LOCK) requirements-dashboard.in -o requirements-dashboard.txt
+	$(LOCK) --no-deps requirements-local.in -o requirements-local.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
