@@ -36,13 +36,14 @@ from gateway.errors import Code, GatewayError
 from gateway.model_actor import DIRECTORY, DRAIN_SECONDS, NAMESPACE, ModelConfig
 
 log = logging.getLogger(__name__)
+logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of every thread that is not the main one
 
 STOCK_MODEL_TYPES = frozenset(
     f"saas/{name}"
     for name in (
-        "aws_bedrock azure_openai baichuan claude minimax openai_response openrouter pangu qianfan "
-        "reasoning_openai siliconflow sparkdesk"
-    ).split()
+        *("aws_bedrock", "azure_openai", "baichuan", "claude", "minimax", "openai_response"),
+        *("openrouter", "pangu", "qianfan", "reasoning_openai", "siliconflow", "sparkdesk"),
+    )
 )
 """byzerllm 0.1.223's own chat models that we do not relay. An allow-list: stock byzerllm imports what it is told."""
 
@@ -167,7 +168,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         except ray.exceptions.RayTaskError as error:
             raise GatewayError(
                 Code.PROVIDER_DOWN,
-                f"The stock byzerllm model failed ({type(error.cause or error).__name__}); its reason is in the worker's log.",
+                f"The stock byzerllm model failed ({type(error.cause or error).__name__}); its worker's log says why.",
                 "byzerllm 原生模型调用失败，原因见其 Ray worker 日志。",
                 chat_name=name,
                 provider="byzerllm",

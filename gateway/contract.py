@@ -152,5 +152,3 @@ def _plain(words: str, kind: type[Request]) -> str:
         return "must be 1 to 64 of A-Z a-z 0-9 _ . -"
     words = words.removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
     return words[:1].lower() + words[1:]
-
-

@@ -181,7 +181,12 @@ def replica_name(chat_name: str, index: int) -> str:
 
 def _actor(chat_name: str, actor_name: str) -> Any:
     # No CPU is reserved: an actor that waits for a provider needs none, and 4 workers must fit 2 cores.
-    options: dict[str, Any] = {"name": actor_name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
+    options: dict[str, Any] = {
+        "name": actor_name,
+        "namespace": NAMESPACE,
+        "lifetime": "detached",
+        "get_if_exists": True,
+    }
     limits = {"num_cpus": 0, "max_concurrency": AT_ONCE, "max_restarts": -1}
     return ray.remote(ModelActor).options(**options, **limits).remote(chat_name)
 
@@ -248,7 +253,9 @@ async def _within(seconds: float, *calls: Awaitable[Any]) -> list[Any]:
         reason = str(error).strip().rsplit("\n", 1)[-1][:300]
         raise GatewayError(Code.INVALID_REQUEST, f"byzerllm could not deploy this model: {reason}.") from error
     except ray.exceptions.RayError as error:
-        raise GatewayError(Code.CLUSTER_DOWN, f"The model's process ended while it started ({type(error).__name__}).") from error
+        raise GatewayError(
+            Code.CLUSTER_DOWN, f"The model's process ended while it started ({type(error).__name__})."
+        ) from error
 
 
 async def _describe_stock(name: str) -> dict[str, Any]:

@@ -44,7 +44,9 @@ class RayHead:
         token.write_text(os.urandom(32).hex())
         dashboard = environment.get("RAY_DASHBOARD_HOST", "")
         if dashboard and not _has_dashboard():
-            raise SystemExit("RAY_DASHBOARD_HOST needs the dashboard's packages: pip install -r requirements-dashboard.txt")
+            raise SystemExit(
+                "RAY_DASHBOARD_HOST needs the dashboard's packages: pip install -r requirements-dashboard.txt"
+            )
         # Free ports, so that another Ray, or another gateway, on this machine is left alone.
         port, client_port, agent_port, dashboard_port = _free_ports(4)
         self.address = f"127.0.0.1:{port}"
@@ -53,6 +55,7 @@ class RayHead:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # else a stop waits 30 s for actors that live for ever
         }
         self._log = self._temp / "head.log"
         options = {
@@ -176,7 +179,8 @@ def _welcome(base: str, guarded: bool, token: str) -> None:
     started = time.monotonic()
     headers = {"Authorization": f"Bearer {token}"} if guarded else {}
     _post(f"{base}/local/deploy", {"chat_name": "local_chat"}, headers)
-    say(f"Deployed the embedded model (SmolLM2-135M, English only) as local_chat in {time.monotonic() - started:.1f} s.\n")
+    seconds = time.monotonic() - started
+    say(f"Deployed the embedded model (SmolLM2-135M, English only) as local_chat in {seconds:.1f} s.\n")
     auth = ' -H "Authorization: Bearer $GATEWAY_TOKEN"' if guarded else ""
     for title, path, body in (
         ("Chat with the local model", "local/chat", '{"chat_name": "local_chat", "content": "Say hello."}'),

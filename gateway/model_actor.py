@@ -10,6 +10,7 @@ The first replica is a named actor called after its chat, as byzerllm's clients 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from dataclasses import dataclass, field
@@ -82,10 +83,8 @@ class _Model:
         """Let the chats under way finish, for `seconds` at most, then close."""
         if self.in_flight:
             self.idle.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.idle.wait(), seconds)
-            except TimeoutError:
-                pass
         await self.upstream.close()
         self.local = None
 
@@ -197,7 +196,9 @@ class ModelActor:
         if request.get("meta"):
             meta = {"model_deploy_type": "saas", "backend": "saas", "support_stream": False}
             return {"predict": [{**meta, "model_name": model.config["model_name"]}], "metadata": {}, "input": request}
-        if unknown := {"embedding", "tokenizer", "apply_chat_template", "stream"} & {k for k, v in request.items() if v}:
+        if unknown := {"embedding", "tokenizer", "apply_chat_template", "stream"} & {
+            k for k, v in request.items() if v
+        }:
             raise GatewayError(Code.INVALID_REQUEST, f"This model does not do {', '.join(sorted(unknown))}.")
         # byzerllm's clients always send max_length 4000, asked for or not, so it is not passed on.
         options = {name: request[name] for name in ("temperature", "top_p", "max_tokens") if name in request}

@@ -89,7 +89,9 @@ class Upstream:
             raise self._down(f"No connection to {self._host()} within {CONNECT_SECONDS} s.") from error
         except TimeoutError as error:
             detail = f"No complete answer from {self._host()} within {self._timeout:g} s."
-            raise self._error(Code.TIMEOUT, detail, f"{self._host()} 在 {self._timeout:g} 秒内没有给出完整回答。") from error
+            raise self._error(
+                Code.TIMEOUT, detail, f"{self._host()} 在 {self._timeout:g} 秒内没有给出完整回答。"
+            ) from error
         except aiohttp.ServerDisconnectedError:
             if last:
                 raise self._down(f"{self._host()} closed the connection before it answered.") from None
@@ -113,21 +115,20 @@ class Upstream:
     def _answer(self, reply: Any) -> Answer:
         try:
             choice = reply["choices"][0]
-            text = choice["message"].get("content")
+            message, finish = choice["message"], choice.get("finish_reason") or ""
+            text = message.get("content")
             usage = reply.get("usage") or {}
-            refused = self._dialect.finish_reasons.get(choice.get("finish_reason") or "")
-            if refused and not text:
-                raise self._error(Code(refused), provider_status=200, provider_code=choice["finish_reason"])
-            if not isinstance(text, str):
-                # Thinking models leave the content null when max_tokens ran out before they spoke.
-                if text is None and (choice.get("finish_reason") == "length" or choice["message"].get("tool_calls")):
-                    text = ""
-                else:
-                    raise TypeError("content is not text")
             counts = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-            return Answer(text, str(reply.get("model") or ""), *counts)
+            model = str(reply.get("model") or "")
         except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
             raise self._down("The reply is not a chat completion.", 200) from error
+        if not text and (refused := self._dialect.finish_reasons.get(finish)):
+            raise self._error(Code(refused), provider_status=200, provider_code=finish)
+        if text is None and finish == "length":
+            text = ""  # a thinking model that used up max_tokens before it spoke
+        if not isinstance(text, str):
+            raise self._down("The reply holds no text.", 200)
+        return Answer(text, model, *counts)
 
     def _down(self, detail: str, status: int | None = None) -> GatewayError:
         return self._error(Code.PROVIDER_DOWN, detail, provider_status=status)

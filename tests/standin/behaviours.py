@@ -50,7 +50,7 @@ Behaviour = Callable[[Call, str], Awaitable[web.StreamResponse]]
 
 def _body(row: Refusal, key: str) -> bytes:
     data = row.body.encode() if isinstance(row.body, str) else orjson.dumps(row.body)
-    return data.replace(b"{key}", key.encode())
+    return data.replace(b"{key}", orjson.dumps(key)[1:-1])  # escaped: a key may hold a quote
 
 
 def refusal(row: Refusal, key: str) -> web.Response:
@@ -69,9 +69,7 @@ async def _event(sse: web.StreamResponse, chunk: Json) -> None:
     await sse.write(b"data: %b\n\n" % orjson.dumps(chunk))
 
 
-async def _words_of(
-    call: Call, reply: Reply, seconds: float = 0, only: int | None = None
-) -> web.StreamResponse:
+async def _words_of(call: Call, reply: Reply, seconds: float = 0, only: int | None = None) -> web.StreamResponse:
     """A stream up to its last word, spread over the seconds; or only its `only` first words."""
     sse = await _open_stream(call)
     for chunk in reply.opening():

@@ -44,8 +44,10 @@ class StandIn:
 
     def start(self, timeout: float = 20.0) -> None:
         """Start the server and wait until it listens."""
-        command = [sys.executable, "-m", "tests.standin.server"]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        # On a leash of standard input, the server ends with us even when we are killed.
+        command = [sys.executable, "-m", "tests.standin.server", "--leashed"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], timeout)
         line = self._process.stdout.readline() if ready else ""
@@ -64,8 +66,9 @@ class StandIn:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
         self._process = None
 
     @property

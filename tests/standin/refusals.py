@@ -3,7 +3,6 @@
 Source: "How each says no" and "Bodies, as seen" in the project's facts/providers.md. Where those give only a
 code, the message is from the provider's own list (Model Studio "error-code", bigmodel.cn "api-code").
 """
-# ruff: noqa: RUF001 - the providers write Chinese with full-width punctuation, and so must their stand-in.
 
 from __future__ import annotations
 
@@ -39,8 +38,8 @@ class Refusal:
         return code
 
 
-# (gateway code, HTTP status) -> the provider's code -> its message. What follows a "-" in the code is not sent:
-# it tells rows of the same code apart.
+# (gateway code, HTTP status) -> the provider's code -> its message. What follows a "-" in the code is not
+# sent: it tells rows of the same code apart.
 Rows = dict[tuple[str, int], dict[str, str]]
 
 _QUOTA = "You exceeded your current quota, please check your plan and billing details."
@@ -86,6 +85,7 @@ _OPENAI: Rows = {
     ("BAD_UPSTREAM_REQUEST", 400): {
         "unsupported_parameter": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
         "'max_completion_tokens' instead.",
+        "invalid_json-null_code": "We could not parse the JSON body of your request.",
         "unsupported_value": "Unsupported value: 'temperature' does not support 0.2 with this model.",
     },
 }

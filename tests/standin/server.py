@@ -35,7 +35,7 @@ NO_KEY: dict[Dialect, str] = {
     "tongwen": "tongwen-invalid_api_key",
 }
 MALFORMED: dict[Dialect, str] = {
-    "openai": "openai-unknown-400",
+    "openai": "openai-invalid_json-null_code",
     "zhipu": "zhipu-1214",
     "tongwen": "tongwen-InvalidParameter",
 }
@@ -70,7 +70,7 @@ async def provide(request: web.Request, kind: Kind) -> web.StreamResponse:
     at = time.time()
     with ledger.opened(key):
         body = _parsed(await request.read())
-        headers = dict(request.headers)
+        headers = {str(name): value for name, value in request.headers.items()}  # istr is not JSON
         ledger.record(key, Received(path=request.path, headers=headers, body=body, at=at, dialect=dialect))
         if not key:
             return refusal(BY_NAME[NO_KEY[dialect]], key)
@@ -137,12 +137,14 @@ def create_app() -> web.Application:
     return app
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, leashed: bool) -> None:
     """Listen until killed, and say where."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         # At once, hung requests or not: there is nothing to save.
         loop.add_signal_handler(number, os._exit, 0)
+    if leashed:  # nobody writes to it: readable means closed
+        loop.add_reader(0, os._exit, 0)
     # Cancelling the handler is how a hung or sleeping request learns that its client went away.
     runner = web.AppRunner(create_app(), handler_cancellation=True, access_log=None)
     await runner.setup()
@@ -156,11 +158,12 @@ def main() -> None:
     """Run the stand-in."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
-    port = parser.parse_args().port
+    parser.add_argument("--leashed", action="store_true", help="end when standard input closes")
+    args = parser.parse_args()
     # 2,000 connections at once do not fit into the usual soft limit of 1,024 files.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    asyncio.run(serve(port))
+    asyncio.run(serve(args.port, args.leashed))
 
 
 if __name__ == "__main__":
