@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+import signal
 import socket
 import struct
 import sys
@@ -25,9 +26,16 @@ SLOW_CLIENT_SECONDS = 30
 
 
 class Worker(ThreadWorker):
-    """gthread, except that a request gunicorn cannot parse gets the gateway's error shape, not an HTML page."""
+    """gthread, except for malformed requests and signals."""
+
+    def notify(self) -> None:
+        """Called about once a second: takes signals back that Ray's C++ took when it connected, to end gracefully."""
+        super().notify()
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        signal.signal(signal.SIGABRT, self.handle_abort)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """A request that gunicorn cannot parse gets the gateway's error shape, not an HTML page."""
         name = type(exc).__name__
         too_large = name in ("LimitRequestLine", "LimitRequestHeaders")
         code = Code.TOO_LARGE if too_large else Code.INVALID_REQUEST

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -295,17 +296,22 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         return directory
 
     def _alive(self, directory: Any) -> bool:
-        """One cheap call to the cluster; the chats it tells of are what the next cluster will be told."""
-        for _ in range(2):
+        """Whether the cluster is there; the chats that the directory tells of are what the next cluster will be told.
+
+        A directory that is busy or restarting is not a lost cluster: then Ray's control store must be gone, too.
+        """
+        try:
+            self._known = ray.get(directory.known.remote(), timeout=WATCH_SECONDS)
+            return True
+        except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
+            host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
             try:
-                self._known = ray.get(directory.known.remote(), timeout=WATCH_SECONDS)
+                socket.create_connection((host, int(port)), WATCH_SECONDS).close()
                 return True
-            except ray.exceptions.ActorUnavailableError:
-                time.sleep(WATCH_SECONDS)  # the directory alone may be restarting
-            except (ray.exceptions.RayError, ConnectionError) as error:
+            except OSError:
                 self._lost(_explained(error))
-                return False
-        self._lost("The directory actor does not answer.")
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            self._lost(_explained(error))
         return False
 
     def _lost(self, why: str) -> None:

@@ -62,6 +62,7 @@ OPENAI = Dialect(
         "slow_down": Code.SLOW_DOWN,
         "server_is_overloaded": Code.PROVIDER_BUSY,
         "server_error": Code.PROVIDER_DOWN,
+        "unsupported_country_region_territory": Code.PROVIDER_DOWN,  # not reachable from where the cluster is
         "model_not_found": Code.NO_SUCH_MODEL,
         "invalid_prompt": Code.CONTENT_BLOCKED,
         "content_policy_violation": Code.CONTENT_BLOCKED,
@@ -119,6 +120,7 @@ DASHSCOPE = Dialect(
         "AccessDenied.Unpurchased": Code.PAY_BILL,
         "PrepaidBillOverdue": Code.PAY_BILL,
         "PostpaidBillOverdue": Code.PAY_BILL,
+        "CommodityNotPurchased": Code.PAY_BILL,
         "Throttling*": Code.SLOW_DOWN,
         "limit_requests": Code.SLOW_DOWN,
         "limit_burst_rate": Code.SLOW_DOWN,

@@ -58,11 +58,11 @@ class Directory:
         """Take a chat away; chats under way finish first, within `DRAIN_SECONDS`."""
         await self._refilled()
         async with self._one_at_a_time[name]:
-            actor_class = _class_of(name)
+            actor_class = await _class_of(name)
             if name not in self._configs and actor_class not in (STOCK_CLASS, ModelActor.__name__):
                 return {"error": GatewayError(Code.NOT_DEPLOYED, chat_name=name).as_dict()}
             self._configs.pop(name, None)
-            await self._end(_replicas(name))
+            await self._end(await _replicas(name))
         return {}
 
     async def find(self, name: str) -> dict[str, Any] | None:
@@ -71,7 +71,7 @@ class Directory:
         if config := self._configs.get(name):
             replicas = config["workers"] if config["engine"] != "byzerllm" else 1
             return {**_public(config), "replicas": replicas, "need_key": _needs_key(config)}
-        if _class_of(name) == STOCK_CLASS:
+        if await _class_of(name) == STOCK_CLASS:
             return {"engine": "byzerllm", "provider": "byzerllm", "replicas": 1, "timeout": None, "generation": 0}
         return None
 
@@ -102,11 +102,13 @@ class Directory:
         await self._refilled()
         ours = [self._describe(config) for config in list(self._configs.values())]
         names = await asyncio.to_thread(ray.util.list_named_actors)
-        theirs = [n for n in names if n not in self._configs and _class_of(n) == STOCK_CLASS]
+        others = [name for name in names if name not in self._configs]
+        classes = await asyncio.gather(*map(_class_of, others))
+        theirs = [name for name, actor_class in zip(others, classes, strict=True) if actor_class == STOCK_CLASS]
         return sorted(await asyncio.gather(*ours, *map(_describe_stock, theirs)), key=lambda chat: chat["chat_name"])
 
     async def _deploy(self, name: str, config: ModelConfig) -> None:
-        actor_class = _class_of(name)
+        actor_class = await _class_of(name)
         if actor_class not in (None, STOCK_CLASS, ModelActor.__name__):
             raise GatewayError(
                 Code.INVALID_REQUEST,
@@ -114,22 +116,22 @@ class Directory:
                 f"chat_name：{name!r} 已被其他程序的 actor（{actor_class}）占用。请换一个名称。",
             )
         if config["engine"] == "byzerllm":
-            await self._end(_replicas(name))
+            await self._end(await _replicas(name))
             # The model's own process asks for its key here, so it must be known before.
             self._configs[name] = config
             try:
                 await _within(DEPLOY_SECONDS, deploy_stock.remote({**config, "api_key": ""}))
             except GatewayError:
                 del self._configs[name]
-                await self._end(_replicas(name))
+                await self._end(await _replicas(name))
                 raise
             return
         if actor_class == STOCK_CLASS:
-            await self._end(_replicas(name))
+            await self._end(await _replicas(name))
         await self._deploy_replicas(name, config)
 
     async def _deploy_replicas(self, name: str, config: ModelConfig) -> None:
-        running = [replica for replica in _replicas(name) if replica is not None]
+        running = [replica for replica in await _replicas(name) if replica is not None]
         names = [replica_name(name, index) for index in range(config["workers"])]
         replicas = [_actor(name, actor_name) for actor_name in names]
         try:
@@ -154,7 +156,7 @@ class Directory:
         if config["engine"] == "byzerllm":
             stock = await _describe_stock(name)
             return {**_shown(config), "replicas": stock["replicas"], "state": stock["state"]}
-        counts = [await _ask(replica, "in_flight") for replica in _replicas(name, config["workers"])]
+        counts = [await _ask(replica, "in_flight") for replica in await _replicas(name, config["workers"])]
         answering = [count for count in counts if isinstance(count, int)]
         state = "need_key" if _needs_key(config) else "answering" if answering else "starting"
         return {**_shown(config), "replicas": len(answering), "state": state, "in_flight": sum(answering)}
@@ -167,8 +169,8 @@ class Directory:
 
     async def _refill(self) -> None:
         for name in await asyncio.to_thread(ray.util.list_named_actors):
-            if "#" not in name and _class_of(name) == ModelActor.__name__:
-                config = await _ask(_get(name), "config")
+            if "#" not in name and await _class_of(name) == ModelActor.__name__:
+                config = await _ask(await _get(name), "config")
                 if config:
                     self._configs[name] = config
                     self._generation = max(self._generation, config["generation"])
@@ -191,29 +193,33 @@ def _actor(chat_name: str, actor_name: str) -> Any:
     return ray.remote(ModelActor).options(**options, **limits).remote(chat_name)
 
 
-def _get(actor_name: str) -> Any | None:
+async def _get(actor_name: str) -> Any | None:
+    """A named actor, or None. In a thread: Ray imports another program's actor class here, for seconds maybe."""
     try:
-        return ray.get_actor(actor_name, NAMESPACE)
+        return await asyncio.to_thread(ray.get_actor, actor_name, NAMESPACE)
     except ValueError:
         return None
 
 
-def _class_of(actor_name: str) -> str | None:
-    """The class of a named actor; None if there is none of that name."""
-    actor = _get(actor_name)
+def _class_name(actor: Any | None) -> str | None:
     return actor and str(actor._ray_actor_creation_function_descriptor.class_name).rsplit(".", 1)[-1]
 
 
-def _replicas(chat_name: str, count: int = 1) -> list[Any | None]:
+async def _class_of(actor_name: str) -> str | None:
+    """The class of a named actor; None if there is none of that name."""
+    return _class_name(await _get(actor_name))
+
+
+async def _replicas(chat_name: str, count: int = 1) -> list[Any | None]:
     """The actors of a chat: `count` of them, and however many more there are in a row."""
-    found = [_get(replica_name(chat_name, index)) for index in range(count)]
-    while found[-1] is not None and (more := _get(replica_name(chat_name, len(found)))) is not None:
+    found = [await _get(replica_name(chat_name, index)) for index in range(count)]
+    while found[-1] is not None and (more := await _get(replica_name(chat_name, len(found)))) is not None:
         found.append(more)
     return found
 
 
 async def _end_one(actor: Any) -> None:
-    if actor._ray_actor_creation_function_descriptor.class_name.rsplit(".", 1)[-1] == ModelActor.__name__:
+    if _class_name(actor) == ModelActor.__name__:
         await _ask(actor, "retire", DRAIN_SECONDS + STATUS_SECONDS)
     ray.kill(actor)
     # A killed actor still has its name for a moment; whoever asks for it then would get the dead one.
@@ -259,7 +265,7 @@ async def _within(seconds: float, *calls: Awaitable[Any]) -> list[Any]:
 
 
 async def _describe_stock(name: str) -> dict[str, Any]:
-    stat = await _ask(_get(name), "stat")
+    stat = await _ask(await _get(name), "stat")
     return {
         "chat_name": name,
         "provider": "byzerllm",

@@ -37,7 +37,7 @@ OBJECT_STORE_BYTES = 128 * 1024 * 1024
 class RayHead:
     """A Ray head of our own: token authentication on, no dashboard unless RAY_DASHBOARD_HOST asks for it."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], start: bool = True) -> None:
         self._temp = Path(tempfile.mkdtemp(prefix="byzer-"))
         token = self._temp / "token"
         token.touch(mode=0o600)
@@ -58,7 +58,7 @@ class RayHead:
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # else a stop waits 30 s for actors that live for ever
         }
         self._log = self._temp / "head.log"
-        options = {
+        self._options = {
             "port": port,
             "node-ip-address": "127.0.0.1",
             "ray-client-server-port": client_port,
@@ -73,16 +73,22 @@ class RayHead:
         }
         # A token in the environment would win over the token file.
         inherited = {k: v for k, v in environment.items() if k not in ("RAY_AUTH_TOKEN", "RAY_ADDRESS")}
+        self._environment = {**inherited, **self.environment}
+        if dashboard:
+            say(f"Ray's dashboard: http://{dashboard}:{dashboard_port} (token: {token})")
+        if start:
+            self.start()
+
+    def start(self) -> None:
+        """Start it, at the same address each time."""
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [BIN / "ray", "start", "--head", "--block", *(f"--{k}={v}" for k, v in options.items())],
-                env={**inherited, **self.environment},
+                [str(BIN / "ray"), "start", "--head", "--block", *(f"--{k}={v}" for k, v in self._options.items())],
+                env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C goes to us; we stop Ray after the gateway
             )
-        if dashboard:
-            say(f"Ray's dashboard: http://{dashboard}:{dashboard_port} (token: {token})")
 
     def up(self) -> bool:
         """Whether it runs. Raises SystemExit, with Ray's last words: it has ended."""

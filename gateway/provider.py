@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
+from werkzeug.exceptions import HTTPException
 
 from gateway import contract, wire
 from gateway.auth import Doorman
 from gateway.cluster import STOCK_MODEL_TYPES, GatewayLLM
 from gateway.contract import ChatRequest, DeployRequest, UndeployRequest
 from gateway.dialects import Dialect
+from gateway.errors import Code, GatewayError
 from gateway.model_actor import ModelConfig
 
 
@@ -64,24 +67,38 @@ class Provider:
         @app.post("/deploy")
         def deploy() -> Response:
             _doorman().require("admin")
-            config = self.config(contract.parse(DeployRequest, wire.fields(request.get_data())))
+            config = self.config(contract.parse(DeployRequest, _fields()))
             _llm().deploy("", config["model_type"], config["chat_name"], config)
             return jsonify(ret="ok")
 
         @app.post("/chat")
         def chat() -> Response:
             _doorman().require("chat")
-            asked = contract.parse(ChatRequest, wire.fields(request.get_data()))
+            asked = contract.parse(ChatRequest, _fields())
             [answer] = _llm().chat_oai(asked.conversation(), model=asked.chat_name, llm_config=asked.options())
             return Response(wire.json_string(answer.output), content_type=wire.JSON)
 
         @app.post("/undeploy")
         def undeploy() -> Response:
             _doorman().require("admin")
-            _llm().undeploy(contract.parse(UndeployRequest, wire.fields(request.get_data())).chat_name)
+            _llm().undeploy(contract.parse(UndeployRequest, _fields()).chat_name)
             return jsonify(ret="ok")
 
         return app
+
+
+def _fields() -> dict[str, Any]:
+    try:
+        body = request.get_data()
+    except HTTPException:
+        raise
+    except Exception as error:  # the server's own: broken chunks, a client that went away or fell silent
+        raise GatewayError(
+            Code.INVALID_REQUEST,
+            f"The body could not be read to its end ({type(error).__name__}).",
+            "请求体未能完整读取。",
+        ) from error
+    return wire.fields(body)
 
 
 def _llm() -> GatewayLLM:

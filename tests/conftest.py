@@ -20,6 +20,7 @@ import pytest
 
 from gateway.launch import RayHead, stop
 from tests.standin.client import StandIn
+from tests.standin.refusals import Dialect
 
 TOP = Path(__file__).parent.parent
 START_SECONDS = 120
@@ -150,11 +151,11 @@ def key() -> str:
 def deploy(gateway: httpx.Client, standin: StandIn, names: Callable[[], str], key: str) -> Deploy:
     """Deploy a chat whose provider is the stand-in, and return its name."""
 
-    def deployed(provider: str = "openai", model_name: str = "echo", **more: Any) -> str:
+    def deployed(provider: Dialect = "openai", model_name: str = "echo", **more: Any) -> str:
         more.setdefault("chat_name", names())
         body = {"api_key": key, "base_url": standin.base_url(provider), "model_name": model_name, **more}
         reply = gateway.post(f"/{provider}/deploy", json=body)
-        assert (reply.status_code, reply.json()) == (200, {"ret": "ok"})
+        assert (reply.status_code, reply.json()) == (200, {"ret": "ok"}), reply.text
         return str(more["chat_name"])
 
     return deployed

@@ -12,8 +12,7 @@ import pytest
 
 from tests.conftest import Deploy
 from tests.standin.client import StandIn
-
-PROVIDERS = ("openai", "zhipu", "tongwen")
+from tests.standin.refusals import DIALECTS, Dialect
 
 
 def chat(gateway: httpx.Client, name: str, content: str = "hello", provider: str = "openai", **more: Any) -> Any:
@@ -28,7 +27,7 @@ def error(reply: httpx.Response) -> tuple[int, str, str]:
     return reply.status_code, body["code"], body["message"]
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", DIALECTS)
 def test_a_deployed_chat_answers_with_a_bare_json_string_in_ascii(
     gateway: httpx.Client, deploy: Deploy, provider: str
 ) -> None:
@@ -52,7 +51,7 @@ def test_a_deployed_chat_answers_with_a_bare_json_string_in_ascii(
     ],
 )
 def test_the_model_types_in_the_wild_are_accepted_with_every_field_of_the_contract(
-    gateway: httpx.Client, standin: StandIn, chat_name: str, key: str, provider: str, model_type: str
+    gateway: httpx.Client, standin: StandIn, chat_name: str, key: str, provider: Dialect, model_type: str
 ) -> None:
     whole = {
         "api_key": key,
@@ -83,10 +82,10 @@ def test_a_chat_answers_under_every_provider_and_is_switched_in_place(
     gateway: httpx.Client, deploy: Deploy, chat_name: str
 ) -> None:
     deploy("zhipu", chat_name=chat_name)
-    assert [chat(gateway, chat_name, provider=p) for p in PROVIDERS] == ["zhipu:hello"] * 3
+    assert [chat(gateway, chat_name, provider=p) for p in DIALECTS] == ["zhipu:hello"] * 3
 
     deploy("tongwen", chat_name=chat_name)
-    assert [chat(gateway, chat_name, provider=p) for p in PROVIDERS] == ["tongwen:hello"] * 3
+    assert [chat(gateway, chat_name, provider=p) for p in DIALECTS] == ["tongwen:hello"] * 3
 
 
 def test_only_the_options_that_were_given_are_sent_on(

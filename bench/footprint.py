@@ -1,0 +1,119 @@
+"""`make footprint`: what a Ray head, a gateway of two processes and three relay chats weigh, beside their targets.
+
+A process's weight is its PSS: its own pages, and its share of those it has in common with others, so another Ray on
+the machine makes these lighter than they are. Nothing is sent to a provider.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from gateway.launch import BIN, HERE, RAY_SECONDS, READY_SECONDS, RayHead, say, stop, wait
+
+CHATS = ("footprint-1", "footprint-2", "footprint-3")
+RELAY_CHAT_MB = 110
+WHOLE_MB = 1300
+DEPLOY_SECONDS = 3
+ROLES = {  # by what a command line shows
+    "ray::Directory": "directory actor",
+    "ray::ModelActor": "relay chat",
+    "ray::IDLE": "idle Ray workers",
+    "gunicorn": "gateway",
+}
+
+
+def main() -> int:
+    """Start, deploy, weigh, stop. Returns the exit code: 1 if a target is missed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("GATEWAY_", "RAY_"))}
+    head = RayHead(clean)
+    gateway: subprocess.Popen[bytes] | None = None
+    try:
+        wait("Starting Ray", RAY_SECONDS, head.up)
+        port, closed_port = free_port(), free_port()
+        base = f"http://127.0.0.1:{port}"
+        environment = {**clean, **head.environment, "GATEWAY_BIND": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "2"}
+        command = [str(BIN / "gunicorn"), "-c", str(HERE / "gunicorn.conf.py"), "app:app"]
+        gateway = subprocess.Popen(command, env=environment, cwd=HERE, start_new_session=True)
+        wait("Waiting for the gateway", READY_SECONDS, lambda: answers(f"{base}/readyz"))
+        seconds = {name: deploy(base, name, f"http://127.0.0.1:{closed_port}/v1") for name in CHATS}
+        return report(weigh(head.process.pid, gateway.pid), seconds)
+    finally:
+        if gateway:
+            stop(gateway)
+        head.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(url: str, body: dict[str, str] | None = None) -> bool:
+    try:
+        urllib.request.urlopen(url, json.dumps(body).encode() if body else None, timeout=READY_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def deploy(base: str, name: str, base_url: str) -> float:
+    """Returns the seconds it took. Raises SystemExit: it failed."""
+    started = time.monotonic()
+    if not answers(f"{base}/openai/deploy", {"api_key": "sk-footprint", "chat_name": name, "base_url": base_url}):
+        raise SystemExit(f"{name} could not be deployed.")
+    return time.monotonic() - started
+
+
+def weigh(head: int, gateway: int) -> dict[str, list[float]]:
+    """PSS in MB of every process of the two, by role."""
+    weights: defaultdict[str, list[float]] = defaultdict(list)
+    for pid in (*family(head), *family(gateway)):
+        with suppress(ProcessLookupError, FileNotFoundError):  # it has ended
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().split()
+            command = Path(f"/proc/{pid}/cmdline").read_text()
+            role = next((role for sign, role in ROLES.items() if sign in command), "Ray head")
+            weights[role].append(int(rollup[rollup.index("Pss:") + 1]) / 1024)
+    return weights
+
+
+def family(pid: int) -> list[int]:
+    """A process and all its descendants."""
+    children = [child for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]
+    return [pid, *(member for child in children for member in family(int(child)))]
+
+
+def report(weights: dict[str, list[float]], seconds: dict[str, float]) -> int:
+    """Print the table. Returns 1 if a target is missed or a chat was not seen, else 0."""
+    for name in ("Ray head", "idle Ray workers", "gateway", "directory actor"):
+        row(f"{name} (processes: {len(weights[name])})", sum(weights[name]), "MB")
+    met = [row(f"relay chat {i}", weight, "MB", RELAY_CHAT_MB) for i, weight in enumerate(weights["relay chat"], 1)]
+    met += [row("the whole of it", sum(map(sum, weights.values())), "MB", WHOLE_MB)]
+    met += [row(f"deploy {name}", took, "s", DEPLOY_SECONDS) for name, took in seconds.items()]
+    return 0 if all(met) and len(weights["relay chat"]) == len(CHATS) else 1
+
+
+def row(what: str, amount: float, unit: str, target: float = math.inf) -> bool:
+    """Print one line of the table; whether its target is met."""
+    met = amount < target
+    aim = f"   target < {target:g} {unit}{'' if met else '   MISSED'}" if target < math.inf else ""
+    say(f"{what:32}{amount:9.1f} {unit:2}{aim}")
+    return met
+
+
+if __name__ == "__main__":
+    sys.exit(main())

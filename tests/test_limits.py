@@ -1,0 +1,109 @@
+"""Nothing hangs, nothing is lost: limits of time and number."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from gateway.launch import RayHead
+from tests.conftest import Deploy, Server
+from tests.standin.client import StandIn
+
+
+def test_64_chats_at_once_are_all_answered_with_their_own_answer(server: Server, deploy: Deploy) -> None:
+    name = deploy(model_name="slow:2")
+
+    def ask(number: int) -> tuple[str, float]:
+        # A connection each, so that both processes take part.
+        with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
+            started = time.monotonic()
+            reply = client.post("/openai/chat", json={"chat_name": name, "content": f"question {number}"})
+            return reply.json(), time.monotonic() - started
+
+    with ThreadPoolExecutor(64) as pool:
+        said = list(pool.map(ask, range(64)))
+
+    assert [answer for answer, _ in said] == [f"openai:question {number}" for number in range(64)]
+    assert max(seconds for _, seconds in said) < 20, "one after the other would take 128 s"
+
+
+def test_four_workers_fit_two_cores(gateway: httpx.Client, deploy: Deploy) -> None:
+    name = deploy(workers=4)
+
+    assert gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).json() == "openai:hi"
+    fewer = deploy(workers="1", chat_name=name)
+    [row] = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] == fewer]
+    assert row["replicas"] == 1
+    assert gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).json() == "openai:hi"
+
+
+@pytest.mark.parametrize("behaviour", ["hang", "drip", "slow:30"])
+def test_a_chat_ends_at_its_own_timeout(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, behaviour: str
+) -> None:
+    name = deploy(model_name=behaviour, timeout=1)
+    started = time.monotonic()
+
+    reply = gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"})
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (504, "TIMEOUT")
+    assert 1 <= time.monotonic() - started < 10
+    assert "1 s" in reply.json()["error"]["message"]
+    assert standin.open(key) == 0, "the provider's request was left open"
+
+
+def test_chats_beyond_the_limit_are_told_to_wait_and_the_rest_still_answers(
+    start_server: Callable[..., Server], ray_head: RayHead, deploy: Deploy, standin: StandIn, key: str
+) -> None:
+    small = start_server({**ray_head.environment, "GATEWAY_MAX_IN_FLIGHT": "2", "WEB_CONCURRENCY": "1"})
+    name = deploy(model_name="slow:3")
+    ask = {"chat_name": name, "content": "hi"}
+    with ThreadPoolExecutor(2) as pool:
+        taken = [pool.submit(httpx.post, f"{small.url}/openai/chat", json=ask, timeout=60) for _ in range(2)]
+        deadline = time.monotonic() + 20
+        while standin.open(key) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+        refused = small.http.post("/openai/chat", json=ask)
+
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "GATEWAY_BUSY")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert small.http.get("/healthz").status_code == 200
+        assert [call.result().status_code for call in taken] == [200, 200]
+    assert small.http.post("/openai/chat", json=ask).status_code == 200
+    small.stop()
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /healthz HTTP/9.9\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n",
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
+        b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: nonsense\r\n\r\n{}",
+        b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_what_is_no_http_gets_the_error_shape_too(server: Server, request_line: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall(request_line)
+        reply = b""
+        while piece := client.recv(65536):
+            reply += piece
+            if b"\r\n\r\n" in reply and reply.endswith(b"}}"):
+                break
+
+    head, _, body = reply.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 4")
+    assert json.loads(body)["error"]["code"] in ("INVALID_REQUEST", "TOO_LARGE")
+    assert b"<" not in body
