@@ -25,7 +25,7 @@ SLOW_CLIENT_SECONDS = 30
 """A client that sends or reads nothing for so long is dropped; else it would hold its thread for ever."""
 
 
-class Worker(ThreadWorker):
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """gthread, except for malformed requests and signals."""
 
     def notify(self) -> None:

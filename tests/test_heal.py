@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -142,8 +143,6 @@ def test_a_gateway_without_a_cluster_says_so_and_joins_one_that_comes_later(
 def test_a_gateway_process_ends_gracefully_with_its_chats_answered(
     start_server: Callable[..., Server], ray_head: RayHead, deploy: Deploy, standin: StandIn, key: str
 ) -> None:
-    import threading
-
     server = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1"})
     name = deploy(model_name="slow:4")
     replies: list[httpx.Response] = []

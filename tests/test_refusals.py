@@ -10,13 +10,14 @@ import pytest
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, REFUSALS, Dialect, Refusal
 
+Chats = dict[Dialect, str]
 KEYS: dict[Dialect, str] = {dialect: f"sk-refused-{dialect}-0123456789" for dialect in DIALECTS}
 
 
 @pytest.fixture(scope="module")
-def chats(gateway: httpx.Client, standin: StandIn) -> Iterator[dict[str, str]]:
+def chats(gateway: httpx.Client, standin: StandIn) -> Iterator[Chats]:
     """One chat per provider; the tests script what its provider says."""
-    names = {dialect: f"refused-{dialect}" for dialect in KEYS}
+    names: Chats = {dialect: f"refused-{dialect}" for dialect in KEYS}
     for dialect, name in names.items():
         body = {"chat_name": name, "api_key": KEYS[dialect], "base_url": standin.base_url(dialect), "timeout": 3}
         assert gateway.post(f"/{dialect}/deploy", json=body).status_code == 200
@@ -25,9 +26,7 @@ def chats(gateway: httpx.Client, standin: StandIn) -> Iterator[dict[str, str]]:
         gateway.post("/openai/undeploy", json={"chat_name": name})
 
 
-def ask(
-    gateway: httpx.Client, chats: dict[str, str], standin: StandIn, dialect: Dialect, behaviour: str
-) -> httpx.Response:
+def ask(gateway: httpx.Client, chats: Chats, standin: StandIn, dialect: Dialect, behaviour: str) -> httpx.Response:
     standin.script(KEYS[dialect], [behaviour])
     return gateway.post(f"/{dialect}/chat", json={"chat_name": chats[dialect], "content": "a private question"})
 
@@ -47,9 +46,7 @@ STATUS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
-def test_each_refusal_has_its_code(
-    gateway: httpx.Client, chats: dict[str, str], standin: StandIn, refusal: Refusal
-) -> None:
+def test_each_refusal_has_its_code(gateway: httpx.Client, chats: Chats, standin: StandIn, refusal: Refusal) -> None:
     reply = ask(gateway, chats, standin, refusal.dialect, f"refuse:{refusal.name}")
 
     error = reply.json()["error"]
@@ -85,7 +82,7 @@ def test_each_refusal_has_its_code(
     ],
 )
 def test_a_provider_that_misbehaves_is_told_apart(
-    gateway: httpx.Client, chats: dict[str, str], standin: StandIn, dialect: Dialect, behaviour: str, code: str
+    gateway: httpx.Client, chats: Chats, standin: StandIn, dialect: Dialect, behaviour: str, code: str
 ) -> None:
     reply = ask(gateway, chats, standin, dialect, behaviour)
 
@@ -102,11 +99,11 @@ def test_a_provider_that_is_not_there_is_down_at_once(gateway: httpx.Client, cha
     assert "127.0.0.1:9" in reply.json()["error"]["message"]
 
 
-def test_an_unpaid_account_is_asked_once_only(gateway: httpx.Client, chats: dict[str, str], standin: StandIn) -> None:
+def test_an_unpaid_account_is_asked_once_only(gateway: httpx.Client, chats: Chats, standin: StandIn) -> None:
     before = standin.count(KEYS["openai"])
     ask(gateway, chats, standin, "openai", "refuse:openai-insufficient_quota")
     assert standin.count(KEYS["openai"]) == before + 1
 
 
-def test_a_large_answer_arrives_whole(gateway: httpx.Client, chats: dict[str, str], standin: StandIn) -> None:
+def test_a_large_answer_arrives_whole(gateway: httpx.Client, chats: Chats, standin: StandIn) -> None:
     assert ask(gateway, chats, standin, "openai", "big:3000000").json() == "x" * 3_000_000
