@@ -62,6 +62,10 @@ RESTART_SECONDS = 10
 """How long a chat waits for a model actor that is being restarted."""
 
 
+_FAILED_THERE = (ray.exceptions.RayTaskError, ray.exceptions.RaySystemError, ray.exceptions.UnserializableException)
+"""An exception of the called code itself; the openai SDK's, which stock byzerllm lets through, do not unpickle."""
+
+
 @dataclass(slots=True)
 class _Replica:
     actor: Any
@@ -94,7 +98,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         self._address = address
         self._slots = threading.BoundedSemaphore(max_in_flight)
         self._routes: dict[str, _Route] = {}
-        self._known: list[dict[str, Any]] = []
+        self._known: tuple[str, list[dict[str, Any]]] = ("", [])
         self._directory: Any = None
         self._why_down = "Connecting to the Ray cluster."
 
@@ -166,10 +170,10 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
                 conversation, model=name, llm_config=options, enable_default_sys_message=False
             )
             return said
-        except ray.exceptions.RayTaskError as error:
+        except _FAILED_THERE as error:
             raise GatewayError(
                 Code.PROVIDER_DOWN,
-                f"The stock byzerllm model failed ({type(error.cause or error).__name__}); its worker's log says why.",
+                f"The stock byzerllm model failed ({type(error).__name__}); its worker's log says why.",
                 "byzerllm 原生模型调用失败，原因见其 Ray worker 日志。",
                 chat_name=name,
                 provider="byzerllm",
@@ -252,7 +256,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             ray.cancel(call)
             detail = f"No answer from the cluster within {seconds:.0f} s."
             raise GatewayError(Code.TIMEOUT if self._directory else Code.CLUSTER_DOWN, detail) from error
-        except (ray.exceptions.RayActorError, ray.exceptions.RayTaskError):
+        except (ray.exceptions.RayActorError, *_FAILED_THERE):
             raise
         except ray.exceptions.RayError as error:
             raise self._down(type(error).__name__) from error
@@ -288,20 +292,29 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         ray.cloudpickle.register_pickle_by_value(gateway)
         options = {"name": DIRECTORY, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
         directory = ray.remote(Directory).options(num_cpus=0, max_restarts=-1, **options).remote()
-        ray.get(directory.remember.remote(self._known), timeout=DEPLOY_SECONDS)
+        self._learn(directory)
         self._routes.clear()
         self.meta_cache.clear()
         self._directory = directory
         log.info("connected to the Ray cluster at %s", ray.get_runtime_context().gcs_address)
         return directory
 
+    def _learn(self, directory: Any) -> None:
+        """Hear which chats there are; tell a newborn directory (of a new cluster, maybe) of those there were."""
+        born, chats = ray.get(directory.known.remote(), timeout=WATCH_SECONDS)
+        before, remembered = self._known
+        if born != before and remembered:
+            ray.get(directory.remember.remote(remembered), timeout=DEPLOY_SECONDS)
+            born, chats = ray.get(directory.known.remote(), timeout=WATCH_SECONDS)
+        self._known = born, chats
+
     def _alive(self, directory: Any) -> bool:
-        """Whether the cluster is there; the chats that the directory tells of are what the next cluster will be told.
+        """Whether the cluster is there.
 
         A directory that is busy or restarting is not a lost cluster: then Ray's control store must be gone, too.
         """
         try:
-            self._known = ray.get(directory.known.remote(), timeout=WATCH_SECONDS)
+            self._learn(directory)
             return True
         except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
             host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable
 from typing import Any, cast
@@ -37,6 +38,7 @@ class Directory:
     def __init__(self) -> None:
         self._configs: dict[str, ModelConfig] = {}
         self._generation = 0
+        self._born = uuid.uuid4().hex
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._refilling: asyncio.Task[None] | None = None
 
@@ -79,13 +81,13 @@ class Directory:
         """A chat's whole configuration, for its own restarted replica."""
         return self._configs.get(name)
 
-    async def known(self) -> list[dict[str, Any]]:
-        """Every chat of ours, without keys: what a gateway process keeps to tell the next cluster (`remember`)."""
+    async def known(self) -> tuple[str, list[dict[str, Any]]]:
+        """This actor's birth mark, and every chat of ours without its key: what the gateway processes `remember`."""
         await self._refilled()
-        return [_public(config) for config in self._configs.values()]
+        return self._born, [_public(config) for config in self._configs.values()]
 
     async def remember(self, known: Iterable[dict[str, Any]]) -> None:
-        """Chats that a gateway process knew on a cluster before this one: deploy those that need no key."""
+        """Chats that a gateway process knew before this actor was born: deploy those that need no key."""
         await self._refilled()
         for public in known:
             name = public["chat_name"]

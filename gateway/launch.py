@@ -38,8 +38,8 @@ class RayHead:
     """A Ray head of our own: token authentication on, no dashboard unless RAY_DASHBOARD_HOST asks for it."""
 
     def __init__(self, environment: dict[str, str], start: bool = True) -> None:
-        self._temp = Path(tempfile.mkdtemp(prefix="byzer-"))
-        token = self._temp / "token"
+        self.folder = Path(tempfile.mkdtemp(prefix="byzer-"))
+        token = self.folder / "token"
         token.touch(mode=0o600)
         token.write_text(os.urandom(32).hex())
         dashboard = environment.get("RAY_DASHBOARD_HOST", "")
@@ -57,8 +57,8 @@ class RayHead:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # else a stop waits 30 s for actors that live for ever
         }
-        self._log = self._temp / "head.log"
-        self._options = {
+        self._log = self.folder / "head.log"
+        options: dict[str, object] = {
             "port": port,
             "node-ip-address": "127.0.0.1",
             "ray-client-server-port": client_port,
@@ -69,8 +69,9 @@ class RayHead:
             **({"dashboard-host": dashboard, "dashboard-port": dashboard_port} if dashboard else {}),
             "object-store-memory": OBJECT_STORE_BYTES,
             "include-log-monitor": "false",
-            "temp-dir": self._temp,
+            "temp-dir": self.folder,
         }
+        self._options = [f"--{name}={value}" for name, value in options.items()]
         # A token in the environment would win over the token file.
         inherited = {k: v for k, v in environment.items() if k not in ("RAY_AUTH_TOKEN", "RAY_ADDRESS")}
         self._environment = {**inherited, **self.environment}
@@ -83,7 +84,7 @@ class RayHead:
         """Start it, at the same address each time."""
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [str(BIN / "ray"), "start", "--head", "--block", *(f"--{k}={v}" for k, v in self._options.items())],
+                [str(BIN / "ray"), "start", "--head", "--block", *self._options],
                 env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -99,7 +100,7 @@ class RayHead:
     def stop(self) -> None:
         """End it and all that it started, and remove its folder."""
         stop(self.process)
-        shutil.rmtree(self._temp, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def main() -> None:
@@ -124,7 +125,7 @@ def main() -> None:
         else:
             say(f"Joining the Ray cluster at {settings.ray_address}.")
         # Both import for seconds: side by side. The gateway answers CLUSTER_DOWN until Ray is there.
-        command = [BIN / "gunicorn", "-c", HERE / "gunicorn.conf.py", "app:app"]
+        command = [str(BIN / "gunicorn"), "-c", "gunicorn.conf.py", "app:app"]
         gateway = subprocess.Popen(command, env=environment, cwd=HERE, start_new_session=True)
         if head:
             wait("Starting Ray", RAY_SECONDS, head.up)

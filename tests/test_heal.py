@@ -19,15 +19,9 @@ from tests.standin.client import StandIn
 
 
 def actor_process(head: RayHead, name: str) -> psutil.Process:
-    """The process of the actor whose class is `name`, among the head's own."""
-    return max(
-        (
-            p
-            for p in psutil.Process(head.process.pid).children(recursive=True)
-            if f"ray::{name}" in "".join(p.cmdline())
-        ),
-        key=psutil.Process.create_time,
-    )
+    """The newest process of the actor class `name`, among the head's own."""
+    alive = [p for p in psutil.Process(head.process.pid).children(recursive=True) if p.status() != "zombie"]
+    return max((p for p in alive if f"ray::{name}" in "".join(p.cmdline())), key=psutil.Process.create_time)
 
 
 def ask_until_answered(gateway: httpx.Client, name: str, seconds: float = 60) -> list[str]:
@@ -73,6 +67,24 @@ def test_a_killed_directory_knows_everything_again(
     assert [row for row in reply.json()["models"] if row["chat_name"] == name] == before
     deploy(chat_name=chat_name)
     assert gateway.post("/openai/undeploy", json={"chat_name": name}).status_code == 200
+
+
+def test_a_chat_whose_actor_and_directory_die_together_says_need_key(
+    gateway: httpx.Client, deploy: Deploy, ray_head: RayHead, chat_name: str
+) -> None:
+    deploy("zhipu", chat_name=chat_name)
+    time.sleep(5)  # both gateway processes have heard of the chat by now
+    actor_process(ray_head, "ModelActor").kill()
+    actor_process(ray_head, "Directory").kill()
+
+    chat = {"chat_name": chat_name, "content": "hi"}
+    deadline = time.monotonic() + 60
+    while (code := gateway.post("/openai/chat", json=chat).json()["error"]["code"]) != "NEED_KEY":
+        assert time.monotonic() < deadline, code
+        time.sleep(0.2)
+
+    deploy("zhipu", chat_name=chat_name)
+    assert gateway.post("/openai/chat", json=chat).json() == "zhipu:hi"
 
 
 @pytest.fixture

@@ -1,0 +1,95 @@
+"""The house is a promise: imports point one way, and a provider is a small file of its own."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TOP
+
+FLOORS = [
+    ["app"],
+    ["llm_openai", "llm_zhipu", "llm_tongwen", "llm_local"],
+    ["gateway.provider", "gateway.status"],
+    ["gateway.contract", "gateway.wire", "gateway.auth"],
+    ["gateway.cluster"],
+    ["gateway.directory"],
+    ["gateway.stock"],
+    ["gateway.model_actor"],
+    ["gateway.local_model", "gateway.upstream"],
+    ["gateway.dialects"],
+    ["gateway.errors"],
+    ["gateway.launch"],
+    ["gateway.settings"],
+]
+"""From the top down: each may import only what stands below it."""
+
+FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}
+MODULES = sorted(FLOOR)
+
+
+def source(module: str) -> Path:
+    return TOP / (module.replace(".", "/") + ".py")
+
+
+def imported(module: str) -> set[str]:
+    """Every module that `module` names in an import, `from gateway import wire` counting as gateway.wire."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source(module).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return found
+
+
+def test_every_module_has_its_floor() -> None:
+    there = {f"gateway.{path.stem}" for path in (TOP / "gateway").glob("*.py")} - {"gateway.__init__"}
+    there |= {path.stem for path in TOP.glob("*.py")} | {"app"}
+    assert there - {"gunicorn.conf"} == set(FLOOR)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module: str) -> None:
+    ours = imported(module) & set(FLOOR)
+    upward = {other for other in ours if FLOOR[other] <= FLOOR[module]}
+    allowed = {"gateway.launch"} if module == "app" else set()  # python app.py
+    assert upward - allowed == set()
+
+
+def test_in_the_gateway_process_only_the_cluster_and_what_it_sends_there_know_ray() -> None:
+    users = {module for module in MODULES if any(re.match(r"ray\b|byzerllm\b", name) for name in imported(module))}
+    assert users == {"gateway.cluster", "gateway.directory", "gateway.stock", "gateway.model_actor"}
+
+
+def test_no_module_hides_an_installed_package() -> None:
+    packages = set(packages_distributions()) | set(sys.stdlib_module_names)
+    assert {module.split(".")[-1] for module in MODULES if "." not in module} & packages == set()
+
+
+@pytest.mark.parametrize("module", FLOORS[1])
+def test_a_provider_is_one_small_value_and_its_blueprint(module: str) -> None:
+    lines = [line for line in source(module).read_text().splitlines() if line.strip()]
+    assert len(lines) <= 17
+    assert f"{module.removeprefix('llm_')}_app = " in lines[-1]
+
+
+def test_requirements_are_pinned_with_hashes_and_name_no_index() -> None:
+    for path in TOP.glob("requirements*.txt"):
+        text = path.read_text()
+        pins = re.findall(r"^[a-z0-9][^\s]*==[^\s]+", text, re.M | re.I)
+        assert pins, path
+        assert text.count("--hash=sha256:") >= len(pins), path
+        assert "://" not in text, path
+
+
+def test_each_direct_requirement_says_why() -> None:
+    for line in (TOP / "requirements.in").read_text().splitlines():
+        if line.startswith(("pyjava", "pandas", "pyarrow", "retrying", "tabulate", "#")):
+            continue  # one reason stands above them
+        assert "#" in line, line
