@@ -38,7 +38,7 @@ def _unseal(chat_name: str) -> SealedParams:
 
 
 # byzerllm logs whole prompts at level INFO, into Ray's worker logs; the actors that it creates inherit this.
-@ray.remote(num_cpus=0, max_retries=0, runtime_env={"env_vars": {"LOGURU_LEVEL": "ERROR"}})  # type: ignore[untyped-decorator]
+@ray.remote(num_cpus=0, max_retries=0, max_calls=1, runtime_env={"env_vars": {"LOGURU_LEVEL": "ERROR"}})  # type: ignore[untyped-decorator]
 def deploy_stock(config: ModelConfig) -> None:
     """Deploy `config` (its api_key left out: see SealedParams) with stock byzerllm; raises whatever that raises."""
     import ray._private.utils
