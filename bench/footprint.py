@@ -27,12 +27,7 @@ CHATS = ("footprint-1", "footprint-2", "footprint-3")
 RELAY_CHAT_MB = 110
 WHOLE_MB = 1300
 DEPLOY_SECONDS = 3
-ROLES = {  # by what a command line shows
-    "ray::Directory": "directory actor",
-    "ray::ModelActor": "relay chat",
-    "ray::IDLE": "idle Ray workers",
-    "gunicorn": "gateway",
-}
+ROLES = {"ray::Directory": "directory actor", "ray::ModelActor": "relay chat", "ray::IDLE": "idle Ray workers"}
 
 
 def main() -> int:
@@ -72,21 +67,25 @@ def answers(url: str, body: dict[str, str] | None = None) -> bool:
 
 
 def deploy(base: str, name: str, base_url: str) -> float:
-    """Returns the seconds it took. Raises SystemExit: it failed."""
-    started = time.monotonic()
-    if not answers(f"{base}/openai/deploy", {"api_key": "sk-footprint", "chat_name": name, "base_url": base_url}):
-        raise SystemExit(f"{name} could not be deployed.")
-    return time.monotonic() - started
+    """Returns the seconds it took, once it succeeds. Raises SystemExit: it does not."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        started = time.monotonic()
+        if answers(f"{base}/openai/deploy", {"api_key": "sk-footprint", "chat_name": name, "base_url": base_url}):
+            return time.monotonic() - started
+        time.sleep(0.5)  # the other of the two processes may still be connecting to Ray
+    raise SystemExit(f"{name} could not be deployed.")
 
 
 def weigh(head: int, gateway: int) -> dict[str, list[float]]:
     """PSS in MB of every process of the two, by role."""
     weights: defaultdict[str, list[float]] = defaultdict(list)
-    for pid in (*family(head), *family(gateway)):
+    processes = {**dict.fromkeys(family(head), "Ray head"), **dict.fromkeys(family(gateway), "gateway")}
+    for pid, whose in processes.items():
         with suppress(ProcessLookupError, FileNotFoundError):  # it has ended
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().split()
             command = Path(f"/proc/{pid}/cmdline").read_text()
-            role = next((role for sign, role in ROLES.items() if sign in command), "Ray head")
+            role = next((role for sign, role in ROLES.items() if command.startswith(sign)), whose)
             weights[role].append(int(rollup[rollup.index("Pss:") + 1]) / 1024)
     return weights
 

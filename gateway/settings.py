@@ -91,7 +91,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
-    sources = {"GATEWAY_TOKENS": env.get("GATEWAY_TOKENS", "")}
+    sources = {"GATEWAY_TOKENS": env["GATEWAY_TOKENS"]} if env.get("GATEWAY_TOKENS", "").strip() else {}
     if path := env.get("GATEWAY_TOKENS_FILE", "").strip():
         try:
             sources["GATEWAY_TOKENS_FILE"] = Path(path).read_text()
@@ -104,10 +104,10 @@ def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
         if line.strip() and not line.strip().startswith("#")
     ]
     if len({token.digest for token in tokens}) < len(tokens):
-        raise SettingError("GATEWAY_TOKENS: one token stands there twice; give each caller its own.")
-    if sources.get("GATEWAY_TOKENS_FILE") is not None and not tokens:
+        raise SettingError(f"{' and '.join(sources)}: one token stands there twice; give each caller its own.")
+    if sources and not tokens:
         # An emptied file must not quietly open the gateway to everyone.
-        raise SettingError("GATEWAY_TOKENS_FILE names no token; add a line name:token:scopes, or unset it.")
+        raise SettingError(f"{' and '.join(sources)} names no token; add a line name:token:scopes, or unset it.")
     return tuple(tokens)
 
 

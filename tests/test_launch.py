@@ -36,7 +36,7 @@ class Program:
     def __init__(self, log: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
         self.log = log
         self.url = f"http://127.0.0.1:{free_port()}"
-        bind = {"GATEWAY_BIND": self.url.removeprefix("http://"), "WEB_CONCURRENCY": "1"}
+        bind = {"GATEWAY_BIND": self.url.removeprefix("http://")}
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, *arguments],
@@ -220,7 +220,7 @@ def test_with_ray_address_it_joins_and_starts_no_ray(
     last_words: str,
     number: signal.Signals,
 ) -> None:
-    program = start_program(arguments, ray_head.environment)
+    program = start_program(arguments, {**ray_head.environment, "WEB_CONCURRENCY": "1"})
     program.wait_until_it_says(last_words)
 
     assert f"Joining the Ray cluster at {ray_head.address}." in program.said()
