@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from flask import Flask
 
-from gateway import errors, settings, status
+from gateway import errors, settings
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
+from gateway.openai_api import v1_app
+from gateway.status import status_app
 from llm_local import local_app
 from llm_openai import openai_app
 from llm_tongwen import tongwen_app
@@ -28,7 +30,8 @@ def create_app() -> Flask:
     app.register_blueprint(zhipu_app)
     app.register_blueprint(tongwen_app)
     app.register_blueprint(local_app)
-    app.register_blueprint(status.status_app)
+    app.register_blueprint(v1_app)
+    app.register_blueprint(status_app)
     llm.start()
     return app
 

@@ -77,21 +77,24 @@ errorlog = "-"
 
 
 def on_starting(server: Any) -> None:
-    """Refuse addresses that `gunicorn --bind` opened to everyone: the settings only know GATEWAY_BIND."""
+    """The gateway's own log lines look like gunicorn's neighbours."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for address in server.cfg.address:
-        if isinstance(address, tuple) and not bind_is_safe(address[0], settings.tokens):
-            sys.exit(
-                f"The gateway cannot start: {address[0]} would let anyone in. Set GATEWAY_TOKENS or "
-                "GATEWAY_TOKENS_FILE, or GATEWAY_OPEN=1 if everyone who reaches this address may deploy and chat."
-            )
     if not settings.tokens:
-        server.log.warning("no GATEWAY_TOKENS: whoever reaches %s may deploy and chat", server.cfg.bind)
+        server.log.warning("no GATEWAY_TOKENS: whoever reaches this address may deploy and chat")
 
 
 def when_ready(server: Any) -> None:
-    """Time limits for slow clients: accepted connections inherit them from the listening socket (Linux)."""
+    """Look at the sockets themselves: `gunicorn --bind` and systemd may have opened others than GATEWAY_BIND."""
     limit = struct.pack("ll", SLOW_CLIENT_SECONDS, 0)
     for listener in server.LISTENERS:
+        address = listener.sock.getsockname()
+        if isinstance(address, tuple) and not bind_is_safe(address[0], settings.tokens):
+            server.log.error(
+                "The gateway cannot start: %s would let anyone in. Set GATEWAY_TOKENS or GATEWAY_TOKENS_FILE, "
+                "or GATEWAY_OPEN=1 if everyone who reaches this address may deploy and chat.",
+                address[0],
+            )
+            sys.exit(1)
+        # Time limits for slow clients: accepted connections inherit them from the listening socket (Linux).
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

@@ -11,6 +11,7 @@ LOCAL = Provider(
     dialect=dialects.LLAMA_CPP,
     engine="llama.cpp",
     needs_key=False,
+    endpoints=("/completions",),
 )
 
 local_app = LOCAL.blueprint()

@@ -9,6 +9,7 @@ OPENAI = Provider(
     model_name="gpt-4.1",
     base_url="https://api.openai.com/v1",
     dialect=dialects.OPENAI,
+    endpoints=("/embeddings", "/completions"),
 )
 
 openai_app = OPENAI.blueprint()

@@ -9,6 +9,7 @@ TONGWEN = Provider(
     model_name="qwen3.7-plus",
     base_url="https://dashscope.aliyuncs.com/compatible-mode/v1",
     dialect=dialects.DASHSCOPE,
+    endpoints=("/embeddings", "/completions"),
 )
 
 tongwen_app = TONGWEN.blueprint()

@@ -1,43 +1,33 @@
-"""GatewayLLM: the shared ByzerLLM client, connected to a running Ray cluster.
-
-In the gateway's process this is the only module that uses ray and byzerllm. Connecting happens after gunicorn's fork
-(Ray does not survive one) and in a background thread (on the main thread `ray.init` takes over gunicorn's SIGTERM).
-"""
+"""GatewayLLM: the shared ByzerLLM client of a gateway process, connected to a running Ray cluster."""
 
 from __future__ import annotations
 
 import itertools
-import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
-
-# A process whose cluster is gone for 60 s would be ended by Ray's C++ (`_Exit(1)`); ours waits for it to come back.
-os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(10**9))
-
 import ray
 import ray._private.utils
 
+from gateway.connection import FAILED_THERE, Connection
+from gateway.directory import DEPLOY_SECONDS, replica_name
+from gateway.errors import Code, GatewayError
+from gateway.model_actor import DRAIN_SECONDS, MID_STREAM, NAMESPACE, ModelConfig
+
+# Everything of ours stands above this line: byzerllm imports pyjava, which replaces collections.namedtuple, and what is
+# then defined with it would drag pyjava and pandas (40 MB) into every model actor.
 # byzerllm 0.1.223 imports this name, which Ray 2.60 dropped; without it the import below fails.
 ray._private.utils.hex_to_binary = bytes.fromhex
 
 from byzerllm.utils.client.byzerllm_client import ByzerLLM
 from byzerllm.utils.client.types import LLMResponse
 
-import gateway
-from gateway.directory import DEPLOY_SECONDS, Directory, replica_name
-from gateway.errors import Code, GatewayError
-from gateway.model_actor import DIRECTORY, DRAIN_SECONDS, NAMESPACE, ModelConfig
-
-log = logging.getLogger(__name__)
-logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of every thread that is not the main one
+T = TypeVar("T")
 
 STOCK_MODEL_TYPES = frozenset(
     f"saas/{name}"
@@ -48,9 +38,6 @@ STOCK_MODEL_TYPES = frozenset(
 )
 """byzerllm 0.1.223's own chat models that we do not relay. An allow-list: stock byzerllm imports what it is told."""
 
-READY_SECONDS = 2
-WATCH_SECONDS = 2
-RECONNECT_SECONDS = 1
 ASK_SECONDS = 10
 STOCK_TIMEOUT_SECONDS = 120
 """Of a chat with a model that another program deployed; ours have a timeout each."""
@@ -62,14 +49,32 @@ RESTART_SECONDS = 10
 """How long a chat waits for a model actor that is being restarted."""
 
 
-_FAILED_THERE = (ray.exceptions.RayTaskError, ray.exceptions.RaySystemError, ray.exceptions.UnserializableException)
-"""An exception of the called code itself; the openai SDK's, which stock byzerllm lets through, do not unpickle."""
+AHEAD = 16
+"""Items of a stream that wait here for a slow client, before its actor stops reading from the provider."""
+
+LOOK_SECONDS = 0.5
+"""How often a stream that is silent looks whether its client is still there."""
+
+
+class Relayed(NamedTuple):
+    """A provider's reply as it came, and which provider sent it."""
+
+    reply: dict[str, Any]
+    provider: str
 
 
 @dataclass(slots=True)
 class _Replica:
     actor: Any
     in_flight: int = 0
+
+    @contextmanager
+    def busy(self) -> Iterator[Any]:
+        self.in_flight += 1
+        try:
+            yield self.actor
+        finally:
+            self.in_flight -= 1
 
 
 @dataclass(slots=True)
@@ -82,10 +87,52 @@ class _Route:
     replicas: list[_Replica]
     turns: Iterator[int] = field(default_factory=itertools.count)
 
-    def pick(self) -> _Replica:
-        """The replica with the least to do (as this process sees it), in turns among equals."""
+    def pick(self) -> AbstractContextManager[Any]:
+        """The actor with the least to do (as this process sees it), in turns among equals."""
         turn = next(self.turns) % len(self.replicas)
-        return min(self.replicas[turn:] + self.replicas[:turn], key=lambda replica: replica.in_flight)
+        return min(self.replicas[turn:] + self.replicas[:turn], key=lambda replica: replica.in_flight).busy()
+
+
+class Stream:
+    """A stream that has begun to speak; `model` and `provider` are who does. Close it, whatever happens."""
+
+    def __init__(
+        self, connection: Connection, items: Any, head: dict[str, Any], timeout: float, held: ExitStack
+    ) -> None:
+        self.model: str = head["model"]
+        self.provider: str = head["provider"]
+        self._connection = connection
+        self._items = items
+        self._timeout = timeout
+        self._held = held
+
+    def pieces(self, gone: Callable[[], bool]) -> Iterator[bytes]:
+        """What comes, as it comes, until the end or until the client is `gone`. Raises GatewayError in mid-stream."""
+        waited = 0.0
+        while True:
+            try:
+                piece = self._connection.next(self._items, LOOK_SECONDS)
+            except GatewayError as error:
+                waited += LOOK_SECONDS
+                if gone():
+                    return
+                if error.code != Code.TIMEOUT or waited > self._timeout:
+                    raise
+                continue
+            if piece is None:
+                return
+            if piece.startswith(MID_STREAM):
+                raise GatewayError(**orjson.loads(piece[len(MID_STREAM) :])["error"])
+            waited = 0.0
+            yield piece
+
+    def hold(self, more: ExitStack) -> None:
+        """Let go of `more`, too, when it is closed."""
+        self._held.push(more)
+
+    def close(self) -> None:
+        """End it here and at the provider; a stream that has ended already is let go."""
+        self._held.close()
 
 
 class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resolve
@@ -95,16 +142,13 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         super().__init__()
         # Else `<_image_>/etc/passwd</_image_>` in a prompt makes byzerllm read that file and send it upstream.
         self.skip_nontext_check = True
-        self._address = address
+        self._connection = Connection(address, on_change=self._forget_all)
         self._slots = threading.BoundedSemaphore(max_in_flight)
         self._routes: dict[str, _Route] = {}
-        self._known: tuple[str, list[dict[str, Any]]] = ("", [])
-        self._directory: Any = None
-        self._why_down = "Connecting to the Ray cluster."
 
     def start(self) -> None:
-        """Connect, watch and reconnect for as long as this process lives."""
-        threading.Thread(target=self._keep_connected, name="cluster", daemon=True).start()
+        """Connect, and stay connected, in the background."""
+        self._connection.start()
 
     # Asked by the views.
 
@@ -135,13 +179,29 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         with self._slot():
             return self._retried(model, lambda: self._chat(model, conversations, llm_config or {}))
 
+    def relay(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
+        """An OpenAI-shaped request, sent on but for its model, and the reply as it came. Raises GatewayError."""
+        with self._slot():
+            return self._retried(name, lambda: self._relay(name, path, fields))
+
+    def stream(self, name: str, path: str, fields: dict[str, Any], include_usage: bool | None) -> Stream:
+        """A stream that has begun to speak, as events, or as bare text if `include_usage` is None.
+
+        Raises GatewayError: it did not begin.
+        """
+        with ExitStack() as held:
+            held.enter_context(self._slot())
+            stream = self._retried(name, lambda: self._stream(name, path, fields, include_usage))
+            stream.hold(held.pop_all())
+            return stream
+
     def models(self) -> list[dict[str, Any]]:
         """Every chat on the cluster. Raises GatewayError."""
-        return list(self._ask(self._connected().models.remote(), ASK_SECONDS))
+        return list(self._connection.ask(self._connection.directory.models.remote(), ASK_SECONDS))
 
     def ready(self) -> None:
-        """Raise GatewayError unless the cluster answers within `READY_SECONDS`."""
-        self._ask(self._connected().known.remote(), READY_SECONDS)
+        """Raise GatewayError unless the cluster answers at once."""
+        self._connection.ready()
 
     # How a chat is reached.
 
@@ -150,18 +210,46 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         if route.engine == "byzerllm":
             return self._chat_stock(name, conversation, options)
         body = orjson.dumps({"messages": conversation, **options})
-        replica = route.pick()
-        replica.in_flight += 1
-        try:
-            reply = orjson.loads(self._ask(replica.actor.chat.remote(body), route.timeout + GRACE_SECONDS))
-        finally:
-            replica.in_flight -= 1
-        if reply["generation"] != route.generation:
-            self._forget(name)
-        if error := reply.get("error"):
-            raise GatewayError(**error)
-        answer = reply["answer"]
+        with route.pick() as actor:
+            said = self._connection.ask(actor.chat.remote(body), route.timeout + GRACE_SECONDS)
+        answer = self._opened(name, route, said)["answer"]
         return [LLMResponse(output=answer["text"], input=conversation[-1]["content"], metadata=answer)]
+
+    def _relay(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
+        route = self._routes.get(name) or self._find(name)
+        if route.engine == "byzerllm":
+            return Relayed(self._relay_stock(name, path, fields), "byzerllm")
+        with route.pick() as actor:
+            said = self._connection.ask(actor.relay.remote(path, orjson.dumps(fields)), route.timeout + GRACE_SECONDS)
+        opened = self._opened(name, route, said)
+        return Relayed(opened["reply"], opened["provider"])
+
+    def _stream(self, name: str, path: str, fields: dict[str, Any], include_usage: bool | None) -> Stream:
+        route = self._routes.get(name) or self._find(name)
+        if route.engine == "byzerllm":
+            raise GatewayError(
+                Code.INVALID_REQUEST,
+                "stream: stock byzerllm deployed this model, and it does not stream here; leave stream out.",
+                "stream：该模型由 byzerllm 原生部署，此处不支持流式输出；请去掉 stream。",
+                chat_name=name,
+            )
+        with ExitStack() as held:
+            actor = held.enter_context(route.pick())
+            call = actor.stream.options(num_returns="streaming", _generator_backpressure_num_objects=AHEAD)
+            items = call.remote(path, orjson.dumps(fields), include_usage)
+            held.callback(ray.cancel, items)
+            first = self._connection.next(items, route.timeout + GRACE_SECONDS)
+            head = self._opened(name, route, first or b"{}")
+            return Stream(self._connection, items, head, route.timeout + GRACE_SECONDS, held.pop_all())
+
+    def _opened(self, name: str, route: _Route, said: bytes) -> dict[str, Any]:
+        """What an actor said. Raises GatewayError, the actor's own."""
+        opened: dict[str, Any] = orjson.loads(said)
+        if opened["generation"] != route.generation:
+            self._forget(name)  # deployed anew meanwhile: find out how, next time
+        if error := opened.get("error"):
+            raise GatewayError(**error)
+        return opened
 
     def _chat_stock(self, name: str, conversation: list[dict[str, Any]], options: dict[str, Any]) -> list[LLMResponse]:
         try:
@@ -170,7 +258,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
                 conversation, model=name, llm_config=options, enable_default_sys_message=False
             )
             return said
-        except _FAILED_THERE as error:
+        except FAILED_THERE as error:
             raise GatewayError(
                 Code.PROVIDER_DOWN,
                 f"The stock byzerllm model failed ({type(error).__name__}); its worker's log says why.",
@@ -179,14 +267,39 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
                 provider="byzerllm",
             ) from error
 
+    def _relay_stock(self, name: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """A chat with a stock byzerllm model, in OpenAI's shape."""
+        known = {"messages", "temperature", "top_p", "max_tokens", "stream"}
+        if path != "/chat/completions" or (other := sorted(fields.keys() - known)):
+            what = path if path != "/chat/completions" else ", ".join(other)
+            raise GatewayError(
+                Code.INVALID_REQUEST,
+                f"model: stock byzerllm deployed {name}, and it does not do {what}.",
+                f"model：{name} 由 byzerllm 原生部署，不支持 {what}。",
+                chat_name=name,
+            )
+        options: dict[str, Any] = {key: fields[key] for key in ("temperature", "top_p", "max_tokens") if key in fields}
+        [said] = self._chat_stock(name, fields["messages"], options)
+        counts = said.metadata
+        prompt, completion = int(counts.get("input_tokens_count", 0)), int(counts.get("generated_tokens_count", 0))
+        message = {"role": "assistant", "content": said.output}
+        return {
+            "id": f"chatcmpl-{counts.get('request_id', '')}",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": name,
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion},
+        }
+
     def _query(self, model: str, input_value: list[dict[str, Any]]) -> Any:
         """byzerllm's own way to its models, with a time limit on every wait."""
         route = self._routes.get(model) or self._find(model)
-        master = route.pick().actor
+        [master] = (replica.actor for replica in route.replicas)
         deadline = time.monotonic() + route.timeout
-        index, worker = self._ask(master.get.remote(), ASK_SECONDS)
+        index, worker = self._connection.ask(master.get.remote(), ASK_SECONDS)
         try:
-            said = self._ask(
+            said = self._connection.ask(
                 worker.async_apply.remote([orjson.dumps(value).decode() for value in input_value]),
                 deadline - time.monotonic(),
             )
@@ -195,7 +308,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         return orjson.loads(said["value"][0])
 
     def _find(self, name: str) -> _Route:
-        found = self._ask(self._connected().find.remote(name), ASK_SECONDS)
+        found = self._connection.ask(self._connection.directory.find.remote(name), ASK_SECONDS)
         if found is None:
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name)
         if found.get("need_key"):
@@ -213,7 +326,16 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         self._routes.pop(name, None)
         self.meta_cache.pop(name, None)
 
-    def _retried(self, name: str, chat: Callable[[], list[LLMResponse]]) -> list[LLMResponse]:
+    def _forget_all(self) -> None:
+        self._routes.clear()
+        self.meta_cache.clear()
+
+    def _tell_directory(self, method: str, argument: Any, seconds: float) -> None:
+        said = self._connection.ask(getattr(self._connection.directory, method).remote(argument), seconds)
+        if error := said.get("error"):
+            raise GatewayError(**error)
+
+    def _retried(self, name: str, chat: Callable[[], T]) -> T:
         """Look the chat up again where its actor has gone, and wait for one that is being restarted."""
         deadline = time.monotonic() + RESTART_SECONDS
         looked_again = False
@@ -223,7 +345,8 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             except ray.exceptions.RayActorError as error:
                 self._forget(name)
                 if time.monotonic() > deadline:
-                    raise self._down("The chat's process in the cluster ended and did not come back.") from error
+                    detail = "The chat's process in the cluster ended and did not come back."
+                    raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=name) from error
                 time.sleep(0.2)
             except GatewayError as error:
                 # A replica that was retired while this process still knew it: the chat may have others now.
@@ -240,113 +363,3 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             yield
         finally:
             self._slots.release()
-
-    # How the cluster is reached.
-
-    def _tell_directory(self, method: str, argument: Any, seconds: float) -> None:
-        said = self._ask(getattr(self._connected(), method).remote(argument), seconds)
-        if error := said.get("error"):
-            raise GatewayError(**error)
-
-    def _ask(self, call: Any, seconds: float) -> Any:
-        """What a Ray call gives, within `seconds`; Ray's failures but an actor's own become CLUSTER_DOWN or TIMEOUT."""
-        try:
-            return ray.get(call, timeout=max(seconds, 0.001))
-        except ray.exceptions.GetTimeoutError as error:
-            ray.cancel(call)
-            detail = f"No answer from the cluster within {seconds:.0f} s."
-            raise GatewayError(Code.TIMEOUT if self._directory else Code.CLUSTER_DOWN, detail) from error
-        except (ray.exceptions.RayActorError, *_FAILED_THERE):
-            raise
-        except ray.exceptions.RayError as error:
-            raise self._down(type(error).__name__) from error
-
-    def _connected(self) -> Any:
-        if self._directory is None:
-            raise self._down(self._why_down)
-        return self._directory
-
-    def _down(self, detail: str) -> GatewayError:
-        return GatewayError(Code.CLUSTER_DOWN, detail)
-
-    def _keep_connected(self) -> None:
-        while True:
-            try:
-                directory = self._connect()
-                while self._alive(directory):
-                    time.sleep(WATCH_SECONDS)
-            except Exception as error:
-                self._lost(_explained(error))
-            self._disconnect()
-            time.sleep(RECONNECT_SECONDS)
-
-    def _connect(self) -> Any:
-        ray.init(
-            address=self._address,
-            namespace=NAMESPACE,
-            log_to_driver=False,
-            configure_logging=False,
-            logging_level=logging.ERROR,
-        )
-        # Ray's workers, on other nodes too, need not have our code installed.
-        ray.cloudpickle.register_pickle_by_value(gateway)
-        options = {"name": DIRECTORY, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
-        directory = ray.remote(Directory).options(num_cpus=0, max_restarts=-1, **options).remote()
-        self._learn(directory)
-        self._routes.clear()
-        self.meta_cache.clear()
-        self._directory = directory
-        log.info("connected to the Ray cluster at %s", ray.get_runtime_context().gcs_address)
-        return directory
-
-    def _learn(self, directory: Any) -> None:
-        """Hear which chats there are; tell a newborn directory (of a new cluster, maybe) of those there were."""
-        born, chats = ray.get(directory.known.remote(), timeout=WATCH_SECONDS)
-        before, remembered = self._known
-        if born != before and remembered:
-            ray.get(directory.remember.remote(remembered), timeout=DEPLOY_SECONDS)
-            born, chats = ray.get(directory.known.remote(), timeout=WATCH_SECONDS)
-        self._known = born, chats
-
-    def _alive(self, directory: Any) -> bool:
-        """Whether the cluster is there.
-
-        A directory that is busy or restarting is not a lost cluster: then Ray's control store must be gone, too.
-        """
-        try:
-            self._learn(directory)
-            return True
-        except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
-            host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-            try:
-                socket.create_connection((host, int(port)), WATCH_SECONDS).close()
-                return True
-            except OSError:
-                self._lost(_explained(error))
-        except (ray.exceptions.RayError, ConnectionError) as error:
-            self._lost(_explained(error))
-        return False
-
-    def _lost(self, why: str) -> None:
-        if why != self._why_down or self._directory is not None:
-            log.warning("no Ray cluster at %s: %s", self._address, why)
-        self._why_down, self._directory = why, None
-        self._routes.clear()
-
-    def _disconnect(self) -> None:
-        try:
-            ray.shutdown()
-        except Exception as error:
-            log.warning("leaving the Ray cluster failed: %s", type(error).__name__)
-
-
-def _explained(error: Exception) -> str:
-    """Why there is no connection, and what to do, in a sentence."""
-    text = " ".join(str(error).split())
-    if "Version mismatch" in text:
-        return f"{text[:400]} Start Ray with this environment's own ray, so that both versions are the same."
-    if "token" in text.lower() and "auth" in text.lower():
-        return "The cluster wants its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (or RAY_AUTH_TOKEN)."
-    if isinstance(error, ConnectionError):
-        return "No Ray cluster runs there. Start one (make run starts its own), or set RAY_ADDRESS=host:6379."
-    return f"{type(error).__name__}: {text[:200]}"

@@ -90,6 +90,7 @@ class ChatRequest(Request):
     temperature: Annotated[float, BeforeValidator(_no_booleans), Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, BeforeValidator(_no_booleans), Field(gt=0, le=1)] | None = None
     max_tokens: Annotated[int, BeforeValidator(_no_booleans), Field(ge=1)] | None = None
+    stream: bool = False
 
     def conversation(self) -> list[dict[str, str]]:
         """The messages as providers expect them: system, history, content."""
@@ -109,7 +110,46 @@ class UndeployRequest(Request):
     chat_name: ChatName
 
 
-R = TypeVar("R", bound=Request)
+class StreamOptions(BaseModel):
+    """OpenAI's `stream_options`."""
+
+    include_usage: bool = False
+
+
+class OpenAIRequest(BaseModel):
+    """POST /v1/...: what the gateway must know; any other field goes through unread. `model` is a chat name."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True, protected_namespaces=())
+
+    model: ChatName
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+
+    def include_usage(self) -> bool:
+        """Whether the stream shall end with a count of tokens."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+class CompletionRequest(OpenAIRequest):
+    """POST /v1/chat/completions."""
+
+    messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
+
+
+class TextCompletionRequest(OpenAIRequest):
+    """POST /v1/completions."""
+
+    prompt: str | list[Any]
+
+
+class EmbeddingsRequest(OpenAIRequest):
+    """POST /v1/embeddings."""
+
+    input: str | list[Any]
+    stream: Literal[False] = False
+
+
+R = TypeVar("R", bound=BaseModel)
 
 _ZH = {
     "missing": "缺少该字段",
@@ -136,15 +176,16 @@ def parse(kind: type[R], fields: dict[str, Any]) -> R:
             Code.INVALID_REQUEST,
             " ".join(f"{field}: {words}." for field, _, words in what),
             "".join(f"{field}：{_ZH.get(type_, '取值无效')}（{words}）。" for field, type_, words in what),
+            param=what[0][0],
         ) from None
 
 
 def invalid(field: str, words: str, words_zh: str) -> GatewayError:
     """A wrong input that only shows where its meaning is known: same shape as `parse`'s own."""
-    return GatewayError(Code.INVALID_REQUEST, f"{field}: {words}.", f"{field}：{words_zh}。")
+    return GatewayError(Code.INVALID_REQUEST, f"{field}: {words}.", f"{field}：{words_zh}。", param=field)
 
 
-def _plain(words: str, kind: type[Request]) -> str:
+def _plain(words: str, kind: type[BaseModel]) -> str:
     """pydantic's words as an operator would say them."""
     if words == "Extra inputs are not permitted":
         return f"is no field of this request; it takes {', '.join(kind.model_fields)}"

@@ -277,6 +277,7 @@ async def _describe_stock(name: str) -> dict[str, Any]:
         "replicas": stat["total_workers"] if stat else 0,
         "state": "answering" if stat and all(w["ready"] for w in stat["worker_state"]) else "starting",
         "since": None,
+        "created": 0,
     }
 
 
@@ -289,7 +290,13 @@ def _shown(config: ModelConfig) -> dict[str, Any]:
     host = config["base_url"].split("://")[-1].split("/")[0]
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(config["since"]))
     told = {"chat_name": config["chat_name"], "provider": config["provider"], "model_type": config["model_type"]}
-    return {**told, "model_name": config["model_name"], "host": host or None, "since": since}
+    return {
+        **told,
+        "model_name": config["model_name"],
+        "host": host or None,
+        "since": since,
+        "created": int(config["since"]),
+    }
 
 
 def _needs_key(config: ModelConfig) -> bool:

@@ -152,10 +152,28 @@ WAIT = {Code.SLOW_DOWN, Code.PROVIDER_BUSY, Code.GATEWAY_BUSY, Code.CLUSTER_DOWN
 """The codes whose replies carry Retry-After."""
 
 
+PERMANENT = {Code.PAY_BILL, Code.BAD_KEY, Code.NO_SUCH_MODEL, Code.BAD_UPSTREAM_REQUEST, Code.NEED_KEY, Code.INTERNAL}
+"""The codes of which the openai SDKs must not try again by themselves, whatever the HTTP status."""
+
+OPENAI_PREFIX = "/v1"
+
+_OPENAI_TYPES = {
+    Code.INVALID_REQUEST: "invalid_request_error",
+    Code.TOO_LARGE: "invalid_request_error",
+    Code.CONTENT_BLOCKED: "invalid_request_error",
+    Code.UNAUTHORIZED: "authentication_error",
+    Code.FORBIDDEN: "permission_error",
+    Code.NOT_DEPLOYED: "not_found_error",
+    Code.PAY_BILL: "insufficient_quota",
+    Code.SLOW_DOWN: "rate_limit_error",
+}
+
+
 class GatewayError(Exception):
     """A failure that a caller is told about: a code of `MEANINGS` and what is known of its cause.
 
-    `detail` (and `detail_zh`) stand before the code's own message; `status` overrides its HTTP status.
+    `detail` (and `detail_zh`) stand before the code's own message; `status` overrides its HTTP status. `param` is
+    the field that was wrong.
     `retry_after` is in seconds. `provider_message` is given already cleaned (`clean`).
     """
 
@@ -166,6 +184,7 @@ class GatewayError(Exception):
         detail_zh: str = "",
         *,
         status: int | None = None,
+        param: str = "",
         chat_name: str = "",
         provider: str = "",
         provider_status: int | None = None,
@@ -179,6 +198,7 @@ class GatewayError(Exception):
         self.detail = detail
         self.detail_zh = detail_zh or detail
         self.status = status or MEANINGS[self.code].status
+        self.param = param
         self.chat_name = chat_name
         self.provider = provider
         self.provider_status = provider_status
@@ -208,6 +228,11 @@ class GatewayError(Exception):
             }
         }
 
+    def openai_shape(self, request_id: str) -> dict[str, Any]:
+        """The body on /v1: what OpenAI's clients understand, and all of ours beside it."""
+        ours = self.shape(request_id)["error"]
+        return {"error": {**ours, "type": _OPENAI_TYPES.get(self.code, "server_error"), "param": self.param or None}}
+
 
 def clean(text: str, secret: str = "") -> str:
     """A provider's words, cut short and without anything that looks like a key; `secret` is the key itself."""
@@ -231,7 +256,10 @@ def install(app: Flask) -> None:
         return reply
 
     def render(error: GatewayError) -> Response:
-        reply = jsonify(error.shape(g.request_id))
+        of_openai = request.path.startswith(f"{OPENAI_PREFIX}/")
+        reply = jsonify(error.openai_shape(g.request_id) if of_openai else error.shape(g.request_id))
+        if of_openai and error.code in PERMANENT:
+            reply.headers["x-should-retry"] = "false"
         reply.status_code = error.status
         reply.headers.extend(error.headers)
         if error.code in WAIT:

@@ -60,7 +60,6 @@ class RayHead:
         self._log = self.folder / "head.log"
         options: dict[str, object] = {
             "port": port,
-            "node-ip-address": "127.0.0.1",
             "ray-client-server-port": client_port,
             "dashboard-agent-listen-port": agent_port,
             "min-worker-port": 0,
@@ -164,7 +163,7 @@ def wait(what: str, seconds: float, done: Callable[[], bool]) -> None:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, and SIGKILL to its whole session if that was not enough."""
+    """SIGTERM, and SIGKILL to its process group if that was not enough."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -202,11 +201,19 @@ def _welcome(base: str, guarded: bool, token: str) -> None:
 
 
 def _post(url: str, body: dict[str, Any], headers: dict[str, str]) -> None:
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    try:
-        urllib.request.urlopen(request, timeout=READY_SECONDS).close()
-    except urllib.error.HTTPError as error:
-        raise SystemExit(f"{url}: {json.load(error)['error']['message']}") from None
+    """POST; again while the gateway process that took it is not connected yet: only one need have said it is ready."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+        try:
+            urllib.request.urlopen(request, timeout=READY_SECONDS).close()
+        except urllib.error.HTTPError as error:
+            said = json.load(error)["error"]
+            if said["code"] != "CLUSTER_DOWN" or time.monotonic() > deadline:
+                raise SystemExit(f"{url}: {said['message']}") from None
+            time.sleep(0.5)
+        else:
+            return
 
 
 def _ready(base: str) -> bool:

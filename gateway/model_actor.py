@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -22,7 +23,8 @@ import ray
 from gateway.dialects import Dialect
 from gateway.errors import Code, GatewayError
 from gateway.local_model import load
-from gateway.upstream import Answer, Upstream
+from gateway.sse import ForOpenAI, ForReading
+from gateway.upstream import Upstream
 
 NAMESPACE = "default"
 """Where byzerllm's clients look for models."""
@@ -33,6 +35,9 @@ DIRECTORY = "byzerllm-gateway:directory"
 AT_ONCE = 4096
 """Chats in flight in one replica. Further ones wait in Ray; the gateway's own limit comes first."""
 
+MID_STREAM = b"\0"
+"""Begins the last item of a stream that broke off."""
+
 ASK_DIRECTORY_SECONDS = 5
 DRAIN_SECONDS = 10
 """How long a retiring replica waits for chats under way."""
@@ -41,6 +46,7 @@ DRAIN_SECONDS = 10
 class ModelConfig(TypedDict):
     """A chat's whole configuration: plain data, passed by method call and kept in memory only.
 
+    `endpoints` are the paths that its provider has beside /chat/completions.
     `engine`: "relay" (a provider's HTTP API), "llama.cpp" (in the cluster) or "byzerllm" (a stock byzerllm model).
     `timeout` is in seconds. `generation` grows with every deploy of the chat name; `since` is Unix time.
     """
@@ -54,6 +60,7 @@ class ModelConfig(TypedDict):
     api_key: str
     workers: int
     timeout: float
+    endpoints: list[str]
     dialect: dict[str, dict[str, str]]
     generation: int
     since: float
@@ -70,14 +77,29 @@ class _Model:
     in_flight: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def chat(self, body: bytes) -> Answer:
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
         self.in_flight += 1
         try:
-            return await self.upstream.chat(self.prefix + body[1:])
+            yield
         finally:
             self.in_flight -= 1
             if not self.in_flight:
                 self.idle.set()
+
+    def named(self, body: bytes) -> bytes:
+        """The request with its model: a body is serialized once, in the gateway, without it."""
+        return self.prefix + body[1:]
+
+    def has(self, path: str) -> None:
+        """Raise GatewayError unless the provider has such an endpoint."""
+        if path not in ("/chat/completions", *self.config["endpoints"]):
+            provider = self.config["provider"]
+            raise GatewayError(
+                Code.INVALID_REQUEST,
+                f"model: its provider, {provider}, has no {path}.",
+                f"model：其服务商 {provider} 没有 {path}。",
+            )
 
     async def close(self, seconds: float) -> None:
         """Let the chats under way finish, for `seconds` at most, then close."""
@@ -100,7 +122,6 @@ async def _open(config: ModelConfig) -> _Model:
         dialect=Dialect(**config["dialect"]),
         timeout=config["timeout"],
     )
-    # The body is serialized once, in the gateway, without its model; the name is put in front of its first field.
     return _Model(config, upstream, b'{"model":%b,' % orjson.dumps(config["model_name"]), local)
 
 
@@ -158,14 +179,56 @@ class ModelActor:
     async def chat(self, body: bytes) -> bytes:
         """One chat: an OpenAI-shaped request without its `model`. Returns JSON: {"answer"} or {"error"}, and
         {"generation"}, by which a gateway process notices that the chat was deployed anew."""
+        return await self._said(lambda model: self._chat(model, body))
+
+    async def relay(self, path: str, body: bytes) -> bytes:
+        """A request to one of the provider's endpoints, as it came. Returns like `chat`, with {"reply"}."""
+        return await self._said(lambda model: self._relay(model, path, body))
+
+    async def stream(self, path: str, body: bytes, include_usage: bool | None) -> AsyncIterator[bytes]:
+        """A stream: first JSON like `relay`'s ({"model"} or {"error"}), then events as OpenAI's clients read them.
+
+        `include_usage` None: bare text instead of events. An error in mid-stream is an item that begins with NUL.
+        """
+        model: _Model | None = None
+        head: dict[str, Any] = {}
+        try:
+            model = await self._ready()
+            model.has(path)
+            show = ForReading() if include_usage is None else ForOpenAI(self._chat_name, include_usage)
+            with model.busy():
+                async with contextlib.aclosing(model.upstream.stream(path, model.named(body))) as chunks:
+                    async for together in chunks:
+                        if not head:
+                            head = {"model": str(together[0].get("model") or ""), "provider": model.config["provider"]}
+                            yield orjson.dumps({**head, "generation": model.config["generation"]})
+                        yield show.render(together)
+            yield show.end()
+        except GatewayError as error:
+            error.chat_name = self._chat_name
+            generation = model.config["generation"] if model else 0
+            said = orjson.dumps({"error": error.as_dict(), "generation": generation})
+            yield MID_STREAM + said if head else said
+
+    async def _said(self, ask: Callable[[_Model], Awaitable[dict[str, Any]]]) -> bytes:
         model: _Model | None = None
         try:
             model = await self._ready()
-            said: dict[str, Any] = {"answer": (await model.chat(body))._asdict()}
+            with model.busy():
+                said = await ask(model)
         except GatewayError as error:
             error.chat_name = self._chat_name
             said = {"error": error.as_dict()}
         return orjson.dumps({**said, "generation": model.config["generation"] if model else 0})
+
+    async def _chat(self, model: _Model, body: bytes) -> dict[str, Any]:
+        return {"answer": (await model.upstream.chat(model.named(body)))._asdict()}
+
+    async def _relay(self, model: _Model, path: str, body: bytes) -> dict[str, Any]:
+        model.has(path)
+        # The reply is parsed in the gateway, once; here it only becomes part of a larger JSON.
+        reply = orjson.Fragment(await model.upstream.post(path, model.named(body)))
+        return {"reply": reply, "provider": model.config["provider"]}
 
     # Called by byzerllm's clients: the part of UDFMaster's and UDFWorker's protocol that they use.
 
@@ -205,7 +268,8 @@ class ModelActor:
         messages = [*(request.get("history") or []), {"role": "user", "content": instruction}]
         body = {"messages": messages, **options, **(request.get("extra_request_params") or {})}
         started = time.monotonic()
-        answer = await model.chat(orjson.dumps(body))
+        with model.busy():
+            answer = await model.upstream.chat(model.named(orjson.dumps(body)))
         counts = {"input_tokens_count": answer.prompt_tokens, "generated_tokens_count": answer.completion_tokens}
         return {
             "predict": answer.text,

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from flask import Blueprint, Response, current_app, jsonify, request
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Response, jsonify
 
-from gateway import contract, wire
-from gateway.auth import Doorman
-from gateway.cluster import STOCK_MODEL_TYPES, GatewayLLM
+from gateway import contract, service, wire
+from gateway.cluster import STOCK_MODEL_TYPES
 from gateway.contract import ChatRequest, DeployRequest, UndeployRequest
 from gateway.dialects import Dialect
-from gateway.errors import Code, GatewayError
 from gateway.model_actor import ModelConfig
+from gateway.streaming import streamed
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class Provider:
     """What is to be known of a provider: its name in the URLs, what it accepts, and how it says no.
 
     `model_types` are relayed, the first being the default; `base_url` and `model_name` are defaults. `engine` is where
-    the model runs (see ModelConfig).
+    the model runs (see ModelConfig); `endpoints` are what /v1 relays beside /chat/completions.
     """
 
     name: str
@@ -32,6 +29,7 @@ class Provider:
     base_url: str = ""
     engine: str = "relay"
     needs_key: bool = True
+    endpoints: tuple[str, ...] = ("/embeddings",)
 
     def config(self, asked: DeployRequest) -> ModelConfig:
         """The whole configuration of a chat. Raises GatewayError for what this provider does not accept."""
@@ -55,6 +53,7 @@ class Provider:
             api_key=asked.api_key.get_secret_value() if self.needs_key else "",
             workers=asked.workers,
             timeout=asked.timeout,
+            endpoints=list(self.endpoints),
             dialect={name: dict(rows) for name, rows in self.dialect._asdict().items()},
             generation=0,
             since=0.0,
@@ -66,46 +65,26 @@ class Provider:
 
         @app.post("/deploy")
         def deploy() -> Response:
-            _doorman().require("admin")
-            config = self.config(contract.parse(DeployRequest, _fields()))
-            _llm().deploy("", config["model_type"], config["chat_name"], config)
+            service.require("admin")
+            config = self.config(contract.parse(DeployRequest, service.fields()))
+            service.llm().deploy("", config["model_type"], config["chat_name"], config)
             return jsonify(ret="ok")
 
         @app.post("/chat")
         def chat() -> Response:
-            _doorman().require("chat")
-            asked = contract.parse(ChatRequest, _fields())
-            [answer] = _llm().chat_oai(asked.conversation(), model=asked.chat_name, llm_config=asked.options())
+            service.require("chat")
+            asked = contract.parse(ChatRequest, service.fields())
+            if asked.stream:
+                body = {"messages": asked.conversation(), **asked.options(), "stream": True}
+                stream = service.llm().stream(asked.chat_name, "/chat/completions", body, include_usage=None)
+                return streamed(stream, asked.chat_name, wire.TEXT)
+            [answer] = service.llm().chat_oai(asked.conversation(), model=asked.chat_name, llm_config=asked.options())
             return Response(wire.json_string(answer.output), content_type=wire.JSON)
 
         @app.post("/undeploy")
         def undeploy() -> Response:
-            _doorman().require("admin")
-            _llm().undeploy(contract.parse(UndeployRequest, _fields()).chat_name)
+            service.require("admin")
+            service.llm().undeploy(contract.parse(UndeployRequest, service.fields()).chat_name)
             return jsonify(ret="ok")
 
         return app
-
-
-def _fields() -> dict[str, Any]:
-    try:
-        body = request.get_data()
-    except HTTPException:
-        raise
-    except Exception as error:  # the server's own: broken chunks, a client that went away or fell silent
-        raise GatewayError(
-            Code.INVALID_REQUEST,
-            f"The body could not be read to its end ({type(error).__name__}).",
-            "请求体未能完整读取。",
-        ) from error
-    return wire.fields(body)
-
-
-def _llm() -> GatewayLLM:
-    llm: GatewayLLM = current_app.extensions["llm"]
-    return llm
-
-
-def _doorman() -> Doorman:
-    doorman: Doorman = current_app.extensions["doorman"]
-    return doorman

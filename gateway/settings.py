@@ -114,6 +114,7 @@ def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
 def _token(variable: str, number: int, line: str) -> Token:
     name, _, rest = line.partition(":")
     secret, _, scopes_text = rest.rpartition(":")
+    secret = secret.strip()
     scopes = frozenset(scope.strip() for scope in scopes_text.split(","))
     if not (name and secret and scopes <= SCOPES):
         # The line itself is not quoted: it holds a token.

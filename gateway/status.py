@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, Response, jsonify
 
-from gateway.auth import Doorman
-from gateway.cluster import GatewayLLM
+from gateway import service
 
 status_app = Blueprint("status", __name__)
 
@@ -13,10 +12,8 @@ status_app = Blueprint("status", __name__)
 @status_app.get("/models")
 def models() -> Response:
     """Every chat on the cluster, and never a key."""
-    doorman: Doorman = current_app.extensions["doorman"]
-    llm: GatewayLLM = current_app.extensions["llm"]
-    doorman.require()
-    return jsonify(models=llm.models())
+    service.require()
+    return jsonify(models=service.llm().models())
 
 
 @status_app.get("/healthz")
@@ -28,6 +25,5 @@ def healthz() -> Response:
 @status_app.get("/readyz")
 def readyz() -> Response:
     """The cluster answers, within 2 s; else CLUSTER_DOWN with the reason."""
-    llm: GatewayLLM = current_app.extensions["llm"]
-    llm.ready()
+    service.llm().ready()
     return jsonify(ok=True)

@@ -6,6 +6,8 @@ account, and errors whose status and code survive the way back through Ray.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,12 +16,15 @@ import orjson
 
 from gateway.dialects import Dialect, refusal
 from gateway.errors import Code, GatewayError, clean
+from gateway.sse import Chunk, Reader, speaks
 
 CONNECT_SECONDS = 5
 """For DNS, TCP and TLS together."""
 
 IDLE_SECONDS = 15
 """How long an unused connection is kept; shorter than the providers' own limits, so few die in our hands."""
+
+STREAM_SECONDS = 3600
 
 REPLY_BYTES = 32 * 1024 * 1024
 """A reply larger than this is refused: no chat is that long, and memory is bounded."""
@@ -45,7 +50,6 @@ class Upstream:
         self._timeout = timeout
         self._session = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"},
-            timeout=aiohttp.ClientTimeout(total=timeout, connect=CONNECT_SECONDS),
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
             # A proxy variable or ~/.netrc in the cluster's environment must not send the key elsewhere.
             trust_env=False,
@@ -54,55 +58,99 @@ class Upstream:
 
     async def chat(self, body: bytes) -> Answer:
         """POST a chat completion and read its answer. Raises GatewayError, always with the provider's own words."""
-        status, retry_after, raw = await self._post("/chat/completions", body)
-        try:
-            reply = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            reply = None
-        if status != 200:
-            raise self._refused(status, retry_after, reply, raw)
-        return self._answer(reply)
+        return self._answer(orjson.loads(await self.post("/chat/completions", body)))
+
+    async def post(self, path: str, body: bytes) -> bytes:
+        """POST and return the reply's JSON object as it came, in UTF-8. Raises GatewayError."""
+        limits = aiohttp.ClientTimeout(total=self._timeout, connect=CONNECT_SECONDS)
+        async with self._translated(), self._sent(path, body, limits) as reply:
+            raw = await self._read(reply)
+        if not isinstance(_json(raw), dict):
+            raise self._down("The reply is not a JSON object.", 200)
+        return raw
+
+    async def stream(self, path: str, body: bytes) -> AsyncGenerator[list[Chunk], None]:
+        """POST and yield chunks as they come, those together that are there together.
+
+        Nothing is yielded before a chunk that says something, so that an error until then fails the whole request.
+        The chat's timeout holds for each wait; a whole stream may take `STREAM_SECONDS`. Raises GatewayError.
+        """
+        limits = aiohttp.ClientTimeout(total=STREAM_SECONDS, connect=CONNECT_SECONDS, sock_read=self._timeout)
+        held: list[Chunk] = []
+        spoke = False
+        async with self._translated(), self._sent(path, body, limits) as reply:
+            reader = Reader()
+            async for piece in reply.content.iter_any():
+                chunks = reader.feed(piece)
+                if failed := next((chunk for chunk in chunks if chunk.get("error")), None):
+                    raise self._refused(200, None, failed, b"")
+                held += chunks
+                spoke = spoke or any(map(speaks, chunks))
+                if spoke and held:
+                    yield held
+                    held = []
+                if reader.done:
+                    break
+            if not reader.done:
+                raise self._down("The stream ended before its [DONE].", 200)
+        if held:
+            yield held
 
     async def close(self) -> None:
         """Close the connections that are kept."""
         await self._session.close()
 
-    async def _post(self, path: str, body: bytes) -> tuple[int, str | None, bytes]:
-        """POST once; once more if a kept connection turned out to be closed before any answer began."""
+    @asynccontextmanager
+    async def _sent(
+        self, path: str, body: bytes, limits: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """POST; once more if a kept connection turned out to be closed before any answer began."""
+        options: dict[str, Any] = {"data": body, "allow_redirects": False, "timeout": limits}
         try:
-            return await self._post_once(path, body)
+            reply = await self._session.post(self._base_url + path, **options)
         except aiohttp.ServerDisconnectedError:
-            return await self._post_once(path, body, last=True)
+            reply = await self._session.post(self._base_url + path, **options)
+        async with reply:
+            if 300 <= reply.status < 400:
+                raise self._redirected(reply)
+            if reply.status != 200:
+                raw = await self._read(reply)
+                raise self._refused(reply.status, reply.headers.get("Retry-After"), _json(raw), raw)
+            yield reply
 
-    async def _post_once(self, path: str, body: bytes, last: bool = False) -> tuple[int, str | None, bytes]:
+    async def _read(self, reply: aiohttp.ClientResponse) -> bytes:
+        raw = bytearray()
+        async for piece in reply.content.iter_any():
+            raw += piece
+            if len(raw) > REPLY_BYTES:
+                raise self._down(f"The reply is larger than {REPLY_BYTES} bytes.", reply.status)
+        return _utf8(bytes(raw), reply.charset)
+
+    @asynccontextmanager
+    async def _translated(self) -> AsyncIterator[None]:
+        """What goes wrong on the way becomes one of our errors."""
         try:
-            async with self._session.post(self._base_url + path, data=body, allow_redirects=False) as reply:
-                raw = bytearray()
-                async for piece in reply.content.iter_any():
-                    raw += piece
-                    if len(raw) > REPLY_BYTES:
-                        raise self._down(f"The reply is larger than {REPLY_BYTES} bytes.", reply.status)
-                if 300 <= reply.status < 400:
-                    raise self._redirected(reply)
-                return reply.status, reply.headers.get("Retry-After"), _utf8(bytes(raw), reply.charset)
+            yield
         except aiohttp.ConnectionTimeoutError as error:
             raise self._down(f"No connection to {self._host()} within {CONNECT_SECONDS} s.") from error
         except TimeoutError as error:
-            detail = f"No complete answer from {self._host()} within {self._timeout:g} s."
+            limit = f"{self._timeout:g}"
             raise self._error(
-                Code.TIMEOUT, detail, f"{self._host()} 在 {self._timeout:g} 秒内没有给出完整回答。"
+                Code.TIMEOUT,
+                f"No complete answer from {self._host()} within {limit} s.",
+                f"{self._host()} 在 {limit} 秒内没有给出完整回答。",
             ) from error
-        except aiohttp.ServerDisconnectedError:
-            if last:
-                raise self._down(f"{self._host()} closed the connection before it answered.") from None
-            raise
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except aiohttp.ServerDisconnectedError as error:
+            raise self._down(f"{self._host()} closed the connection before it answered.") from error
+        except (aiohttp.ClientError, OSError, ValueError, TypeError) as error:
             # The text of a connection error names hosts and ports, never the key; of others, only the type is safe.
             words = str(error) if isinstance(error, aiohttp.ClientConnectionError) else type(error).__name__
             raise self._down(f"{self._host()}: {clean(words, self._api_key)}.") from error
 
     def _refused(self, status: int, retry_after: str | None, reply: Any, raw: bytes) -> GatewayError:
         code, provider_code, message = refusal(self._dialect, status, reply)
+        if status == 200 and code == Code.BAD_UPSTREAM_REQUEST:
+            code = Code.PROVIDER_DOWN  # an error inside a stream, of a kind that no table knows
         words = message or raw[:2000].decode("utf-8", "replace")
         return self._error(
             code,
@@ -143,6 +191,13 @@ class Upstream:
 
     def _host(self) -> str:
         return urlsplit(self._base_url).netloc
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _utf8(raw: bytes, charset: str | None) -> bytes:

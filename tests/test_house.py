@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -15,14 +16,16 @@ from tests.conftest import TOP
 FLOORS = [
     ["app"],
     ["llm_openai", "llm_zhipu", "llm_tongwen", "llm_local"],
-    ["gateway.provider", "gateway.status"],
+    ["gateway.provider", "gateway.status", "gateway.openai_api"],
+    ["gateway.service", "gateway.streaming"],
     ["gateway.contract", "gateway.wire", "gateway.auth"],
     ["gateway.cluster"],
+    ["gateway.connection"],
     ["gateway.directory"],
     ["gateway.stock"],
     ["gateway.model_actor"],
     ["gateway.local_model", "gateway.upstream"],
-    ["gateway.dialects"],
+    ["gateway.dialects", "gateway.sse"],
     ["gateway.errors"],
     ["gateway.launch"],
     ["gateway.settings"],
@@ -64,7 +67,28 @@ def test_imports_point_down(module: str) -> None:
 
 def test_in_the_gateway_process_only_the_cluster_and_what_it_sends_there_know_ray() -> None:
     users = {module for module in MODULES if any(re.match(r"ray\b|byzerllm\b", name) for name in imported(module))}
-    assert users == {"gateway.cluster", "gateway.directory", "gateway.stock", "gateway.model_actor"}
+    assert users == {
+        "gateway.cluster",
+        "gateway.connection",
+        "gateway.directory",
+        "gateway.stock",
+        "gateway.model_actor",
+    }
+
+
+WHAT_GOES_TO_THE_CLUSTER = """
+import gateway, ray, gateway.cluster
+from gateway.directory import Directory
+from gateway.model_actor import ModelActor
+ray.cloudpickle.register_pickle_by_value(gateway)
+for actor in (ModelActor, Directory):
+    assert b"pyjava" not in ray.cloudpickle.dumps(actor), actor
+"""
+
+
+def test_a_model_actor_does_not_import_byzerllms_own_dependencies() -> None:
+    # pyjava replaces collections.namedtuple: what is defined after its import would cost 40 MB in every actor.
+    subprocess.run([sys.executable, "-c", WHAT_GOES_TO_THE_CLUSTER], cwd=TOP, check=True, timeout=120)
 
 
 def test_no_module_hides_an_installed_package() -> None:

@@ -1,0 +1,167 @@
+"""The connection to a Ray cluster: made, watched, and made again, for as long as a gateway process lives.
+
+Connecting happens after gunicorn's fork (Ray does not survive one) and in a background thread (on the main thread
+`ray.init` takes over gunicorn's SIGTERM). A lost cluster is CLUSTER_DOWN at once, and found again by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+# A process whose cluster is gone for 60 s would be ended by Ray's C++ (`_Exit(1)`); ours waits for it to come back.
+os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(10**9))
+
+import ray
+
+import gateway
+from gateway.directory import DEPLOY_SECONDS, Directory
+from gateway.errors import Code, GatewayError
+from gateway.model_actor import DIRECTORY, NAMESPACE
+
+log = logging.getLogger(__name__)
+logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of every thread that is not the main one
+
+READY_SECONDS = 2
+WATCH_SECONDS = 2
+RECONNECT_SECONDS = 1
+
+FAILED_THERE = (ray.exceptions.RayTaskError, ray.exceptions.RaySystemError, ray.exceptions.UnserializableException)
+"""An exception of the called code itself; the openai SDK's, which stock byzerllm lets through, do not unpickle."""
+
+
+class Connection:
+    """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are then void."""
+
+    def __init__(self, address: str, on_change: Callable[[], None]) -> None:
+        self._address = address
+        self._on_change = on_change
+        self._known: tuple[str, list[dict[str, Any]]] = ("", [])
+        self._directory: Any = None
+        self._why_down = "Connecting to the Ray cluster."
+
+    def start(self) -> None:
+        """Connect, watch and reconnect in the background."""
+        threading.Thread(target=self._keep_connected, name="cluster", daemon=True).start()
+
+    @property
+    def directory(self) -> Any:
+        """The directory actor. Raises GatewayError: there is no cluster, with the reason."""
+        if self._directory is None:
+            raise GatewayError(Code.CLUSTER_DOWN, self._why_down)
+        return self._directory
+
+    def ready(self) -> None:
+        """Raise GatewayError unless the cluster answers within `READY_SECONDS`."""
+        self.ask(self.directory.known.remote(), READY_SECONDS)
+
+    def ask(self, call: Any, seconds: float) -> Any:
+        """What a Ray call gives, within `seconds`. Raises GatewayError, and what the called actor itself raised."""
+        try:
+            return ray.get(call, timeout=max(seconds, 0.001))
+        except ray.exceptions.GetTimeoutError as error:
+            ray.cancel(call)
+            detail = f"No answer from the cluster within {seconds:.0f} s."
+            raise GatewayError(Code.TIMEOUT if self._directory else Code.CLUSTER_DOWN, detail) from error
+        except (ray.exceptions.RayActorError, *FAILED_THERE):
+            raise
+        except ray.exceptions.RayError as error:
+            raise GatewayError(Code.CLUSTER_DOWN, type(error).__name__) from error
+
+    def next(self, items: Any, seconds: float) -> bytes | None:
+        """The next item of a Ray stream, or None: it has ended. Raises GatewayError (TIMEOUT: not within `seconds`)."""
+        ready, _ = ray.wait([items], timeout=max(seconds, 0.001))
+        if not ready:
+            raise GatewayError(Code.TIMEOUT, f"Nothing came from the cluster within {seconds:.0f} s.")
+        try:
+            item: bytes = self.ask(next(items), seconds)
+        except StopIteration:
+            return None
+        return item
+
+    def _keep_connected(self) -> None:
+        while True:
+            try:
+                directory = self._connect()
+                while self._alive(directory):
+                    time.sleep(WATCH_SECONDS)
+            except Exception as error:
+                self._lost(_explained(error))
+            self._disconnect()
+            time.sleep(RECONNECT_SECONDS)
+
+    def _connect(self) -> Any:
+        ray.init(
+            address=self._address,
+            namespace=NAMESPACE,
+            log_to_driver=False,
+            configure_logging=False,
+            logging_level=logging.ERROR,
+        )
+        # Ray's workers, on other nodes too, need not have our code installed.
+        ray.cloudpickle.register_pickle_by_value(gateway)
+        options = {"name": DIRECTORY, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
+        directory = ray.remote(Directory).options(num_cpus=0, max_restarts=-1, **options).remote()
+        ray.get(directory.known.remote(), timeout=DEPLOY_SECONDS)  # it may be starting still
+        self._learn(directory)
+        self._directory = directory
+        self._on_change()
+        log.info("connected to the Ray cluster at %s", ray.get_runtime_context().gcs_address)
+        return directory
+
+    def _learn(self, directory: Any) -> None:
+        """Hear which chats there are; tell a newborn directory (of a new cluster, maybe) of those there were."""
+        born, chats = ray.get(directory.known.remote(), timeout=WATCH_SECONDS)
+        before, remembered = self._known
+        if born != before and remembered:
+            ray.get(directory.remember.remote(remembered), timeout=DEPLOY_SECONDS)
+            born, chats = ray.get(directory.known.remote(), timeout=WATCH_SECONDS)
+        self._known = born, chats
+
+    def _alive(self, directory: Any) -> bool:
+        """Whether the cluster is there.
+
+        A directory that is busy or restarting is not a lost cluster: then Ray's control store must be gone, too.
+        """
+        try:
+            self._learn(directory)
+            return True
+        except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
+            host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+            try:
+                socket.create_connection((host, int(port)), WATCH_SECONDS).close()
+                return True
+            except OSError:
+                self._lost(_explained(error))
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            self._lost(_explained(error))
+        return False
+
+    def _lost(self, why: str) -> None:
+        if why != self._why_down or self._directory is not None:
+            log.warning("no Ray cluster at %s: %s", self._address, why)
+        self._why_down, self._directory = why, None
+        self._on_change()
+
+    def _disconnect(self) -> None:
+        try:
+            ray.shutdown()
+        except Exception as error:
+            log.warning("leaving the Ray cluster failed: %s", type(error).__name__)
+
+
+def _explained(error: Exception) -> str:
+    """Why there is no connection, and what to do, in a sentence."""
+    text = " ".join(str(error).split())
+    if "Version mismatch" in text:
+        return f"{text[:400]} Start Ray with this environment's own ray, so that both versions are the same."
+    if "token" in text.lower() and "auth" in text.lower():
+        return "The cluster wants its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (or RAY_AUTH_TOKEN)."
+    if isinstance(error, ConnectionError):
+        return "No Ray cluster runs there. Start one (make run starts its own), or set RAY_ADDRESS=host:6379."
+    return f"{type(error).__name__}: {text[:200]}"

@@ -1,0 +1,67 @@
+"""/v1: the OpenAI-compatible front. The model is the chat's name; all else goes through as it came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+
+from gateway import contract, service, wire
+from gateway.contract import CompletionRequest, EmbeddingsRequest, OpenAIRequest, TextCompletionRequest
+from gateway.errors import OPENAI_PREFIX, Code, GatewayError
+from gateway.streaming import sign, streamed
+
+v1_app = Blueprint("v1", __name__, url_prefix=OPENAI_PREFIX)
+
+
+@v1_app.post("/chat/completions")
+def chat_completions() -> Response:
+    """A chat, whole or (`stream`) as it comes."""
+    return _relayed("/chat/completions", CompletionRequest)
+
+
+@v1_app.post("/completions")
+def completions() -> Response:
+    """The older form, where the provider has it."""
+    return _relayed("/completions", TextCompletionRequest)
+
+
+@v1_app.post("/embeddings")
+def embeddings() -> Response:
+    """Embeddings, where the provider has them."""
+    return _relayed("/embeddings", EmbeddingsRequest)
+
+
+@v1_app.get("/models")
+def models() -> Response:
+    """Every chat, in OpenAI's shape."""
+    service.require()
+    return jsonify(object="list", data=[_model(row) for row in service.llm().models()])
+
+
+@v1_app.get("/models/<name>")
+def model(name: str) -> Response:
+    """One chat, in OpenAI's shape."""
+    service.require()
+    rows = [row for row in service.llm().models() if row["chat_name"] == name]
+    if not rows:
+        raise GatewayError(Code.NOT_DEPLOYED, chat_name=name[:64])
+    return jsonify(_model(rows[0]))
+
+
+def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
+    service.require("chat")
+    fields = service.fields()
+    asked = contract.parse(kind, fields)
+    name = fields.pop("model")
+    if asked.stream:
+        stream = service.llm().stream(name, path, fields, include_usage=asked.include_usage())
+        return streamed(stream, name, wire.EVENTS)
+    relayed = service.llm().relay(name, path, fields)
+    reply = Response(wire.json_object({**relayed.reply, "model": name}), content_type=wire.JSON)
+    sign(reply, name, str(relayed.reply.get("model") or ""))
+    return reply
+
+
+def _model(row: dict[str, Any]) -> dict[str, Any]:
+    return {"id": row["chat_name"], "object": "model", "created": row["created"], "owned_by": row["provider"]}

@@ -1,0 +1,50 @@
+"""Replies that are sent as they come."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterator
+
+from flask import Response, g, request
+
+from gateway import wire
+from gateway.cluster import Stream
+from gateway.errors import GatewayError
+from gateway.sse import error_event
+
+
+def streamed(stream: Stream, name: str, content_type: str) -> Response:
+    """A reply that is sent as it comes; the provider's request ends with it, and with its client."""
+    events = content_type == wire.EVENTS
+    request_id, client = g.request_id, request.environ.get("gunicorn.socket")
+
+    def pieces() -> Iterator[bytes]:
+        try:
+            yield from stream.pieces(gone=lambda: client is not None and _hung_up(client))
+        except GatewayError as error:
+            # The status was sent long ago. A client of bare text learns of it by a body without its end.
+            if not events:
+                raise
+            yield error_event(error.openai_shape(request_id)["error"])
+
+    reply = Response(pieces(), content_type=content_type)
+    reply.call_on_close(stream.close)
+    reply.headers["X-Accel-Buffering"] = "no"
+    sign(reply, name, stream.model)
+    return reply
+
+
+def sign(reply: Response, name: str, provider_model: str) -> None:
+    """Who really answered. A model's name may be anything, a header may not."""
+    reply.headers["X-Served-By"] = name
+    reply.headers["X-Provider-Model"] = "".join(c for c in provider_model if c.isascii() and c.isprintable())[:200]
+
+
+def _hung_up(client: socket.socket) -> bool:
+    """Whether the client closed its connection: there is something to read, and it is the end."""
+    readable, _, _ = select.select([client], [], [], 0)
+    try:
+        return bool(readable) and client.recv(1, socket.MSG_PEEK) == b""
+    except OSError:
+        return True
