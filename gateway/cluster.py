@@ -6,9 +6,9 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import ray
@@ -17,7 +17,8 @@ import ray._private.utils
 from gateway.connection import FAILED_THERE, Connection
 from gateway.directory import DEPLOY_SECONDS, replica_name
 from gateway.errors import Code, GatewayError
-from gateway.model_actor import DRAIN_SECONDS, MID_STREAM, NAMESPACE, ModelConfig
+from gateway.mailbox import Exchange, Mailbox
+from gateway.model_actor import ANSWER, DRAIN_SECONDS, MID_STREAM, NAMESPACE, REPLY, ModelConfig
 
 # Everything of ours stands above this line: byzerllm imports pyjava, which replaces collections.namedtuple, and what is
 # then defined with it would drag pyjava and pandas (40 MB) into every model actor.
@@ -49,61 +50,59 @@ RESTART_SECONDS = 10
 """How long a chat waits for a model actor that is being restarted."""
 
 
-AHEAD = 16
-"""Items of a stream that wait here for a slow client, before its actor stops reading from the provider."""
-
 LOOK_SECONDS = 0.5
 """How often a stream that is silent looks whether its client is still there."""
-
-
-class Relayed(NamedTuple):
-    """A provider's reply as it came, and which provider sent it."""
-
-    reply: dict[str, Any]
-    provider: str
 
 
 @dataclass(slots=True)
 class _Replica:
     actor: Any
+    mailbox: Mailbox
     in_flight: int = 0
-
-    @contextmanager
-    def busy(self) -> Iterator[Any]:
-        self.in_flight += 1
-        try:
-            yield self.actor
-        finally:
-            self.in_flight -= 1
 
 
 @dataclass(slots=True)
 class _Route:
     """How to reach a chat; kept until a reply shows another generation."""
 
+    name: str
     generation: int
     engine: str
     timeout: float
     replicas: list[_Replica]
     turns: Iterator[int] = field(default_factory=itertools.count)
 
-    def pick(self) -> AbstractContextManager[Any]:
-        """The actor with the least to do (as this process sees it), in turns among equals."""
+    @contextmanager
+    def pick(self) -> Iterator[_Replica]:
+        """The replica with the least to do (as this process sees it), in turns among equals."""
         turn = next(self.turns) % len(self.replicas)
-        return min(self.replicas[turn:] + self.replicas[:turn], key=lambda replica: replica.in_flight).busy()
+        replica = min(self.replicas[turn:] + self.replicas[:turn], key=lambda replica: replica.in_flight)
+        replica.in_flight += 1
+        try:
+            yield replica
+        finally:
+            replica.in_flight -= 1
+
+    @property
+    def patience(self) -> float:
+        """Seconds: the actor keeps the chat's timeout, and this side waits a little longer."""
+        return self.timeout + GRACE_SECONDS
+
+    def timed_out(self) -> GatewayError:
+        return GatewayError(
+            Code.TIMEOUT,
+            f"The chat's process in the cluster said nothing for {self.patience:g} s.",
+            chat_name=self.name,
+        )
 
 
 class Stream:
-    """A stream that has begun to speak; `model` and `provider` are who does. Close it, whatever happens."""
+    """A stream that has begun to speak; `model` is what the provider calls who does. Close it, whatever happens."""
 
-    def __init__(
-        self, connection: Connection, items: Any, head: dict[str, Any], timeout: float, held: ExitStack
-    ) -> None:
-        self.model: str = head["model"]
-        self.provider: str = head["provider"]
-        self._connection = connection
-        self._items = items
-        self._timeout = timeout
+    def __init__(self, route: _Route, exchange: Exchange, model: str, held: ExitStack) -> None:
+        self.model = model
+        self._route = route
+        self._exchange = exchange
         self._held = held
 
     def pieces(self, gone: Callable[[], bool]) -> Iterator[bytes]:
@@ -111,24 +110,23 @@ class Stream:
         waited = 0.0
         while True:
             try:
-                piece = self._connection.next(self._items, LOOK_SECONDS)
-            except GatewayError as error:
+                piece = self._exchange.next(LOOK_SECONDS)
+            except TimeoutError:
                 waited += LOOK_SECONDS
                 if gone():
                     return
-                if error.code != Code.TIMEOUT or waited > self._timeout:
-                    raise
+                if waited > self._route.patience:
+                    raise self._route.timed_out() from None
                 continue
+            except ray.exceptions.RayError as error:
+                detail = "The chat's process in the cluster ended in mid-stream."
+                raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=self._route.name) from error
             if piece is None:
                 return
             if piece.startswith(MID_STREAM):
                 raise GatewayError(**orjson.loads(piece[len(MID_STREAM) :])["error"])
             waited = 0.0
             yield piece
-
-    def hold(self, more: ExitStack) -> None:
-        """Let go of `more`, too, when it is closed."""
-        self._held.push(more)
 
     def close(self) -> None:
         """End it here and at the provider; a stream that has ended already is let go."""
@@ -179,21 +177,16 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         with self._slot():
             return self._retried(model, lambda: self._chat(model, conversations, llm_config or {}))
 
-    def relay(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
+    def relay(self, name: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
         """An OpenAI-shaped request, sent on but for its model, and the reply as it came. Raises GatewayError."""
         with self._slot():
             return self._retried(name, lambda: self._relay(name, path, fields))
 
-    def stream(self, name: str, path: str, fields: dict[str, Any], include_usage: bool | None) -> Stream:
-        """A stream that has begun to speak, as events, or as bare text if `include_usage` is None.
-
-        Raises GatewayError: it did not begin.
-        """
+    def stream(self, name: str, path: str, fields: dict[str, Any], form: str) -> Stream:
+        """A stream that has begun to speak, in one of model_actor's forms. Raises GatewayError: it did not begin."""
         with ExitStack() as held:
             held.enter_context(self._slot())
-            stream = self._retried(name, lambda: self._stream(name, path, fields, include_usage))
-            stream.hold(held.pop_all())
-            return stream
+            return self._retried(name, lambda: self._stream(name, path, fields, form, held))
 
     def models(self) -> list[dict[str, Any]]:
         """Every chat on the cluster. Raises GatewayError."""
@@ -209,22 +202,17 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
             return self._chat_stock(name, conversation, options)
-        body = orjson.dumps({"messages": conversation, **options})
-        with route.pick() as actor:
-            said = self._connection.ask(actor.chat.remote(body), route.timeout + GRACE_SECONDS)
-        answer = self._opened(name, route, said)["answer"]
+        answer = self._asked(route, ANSWER, "/chat/completions", {"messages": conversation, **options})["answer"]
         return [LLMResponse(output=answer["text"], input=conversation[-1]["content"], metadata=answer)]
 
-    def _relay(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
+    def _relay(self, name: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
-            return Relayed(self._relay_stock(name, path, fields), "byzerllm")
-        with route.pick() as actor:
-            said = self._connection.ask(actor.relay.remote(path, orjson.dumps(fields)), route.timeout + GRACE_SECONDS)
-        opened = self._opened(name, route, said)
-        return Relayed(opened["reply"], opened["provider"])
+            return self._relay_stock(name, path, fields)
+        reply: dict[str, Any] = self._asked(route, REPLY, path, fields)["reply"]
+        return reply
 
-    def _stream(self, name: str, path: str, fields: dict[str, Any], include_usage: bool | None) -> Stream:
+    def _stream(self, name: str, path: str, fields: dict[str, Any], form: str, held: ExitStack) -> Stream:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
             raise GatewayError(
@@ -232,24 +220,33 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
                 "stream: stock byzerllm deployed this model, and it does not stream here; leave stream out.",
                 "stream：该模型由 byzerllm 原生部署，此处不支持流式输出；请去掉 stream。",
                 chat_name=name,
+                param="stream",
             )
-        with ExitStack() as held:
-            actor = held.enter_context(route.pick())
-            call = actor.stream.options(num_returns="streaming", _generator_backpressure_num_objects=AHEAD)
-            items = call.remote(path, orjson.dumps(fields), include_usage)
-            held.callback(ray.cancel, items)
-            first = self._connection.next(items, route.timeout + GRACE_SECONDS)
-            head = self._opened(name, route, first or b"{}")
-            return Stream(self._connection, items, head, route.timeout + GRACE_SECONDS, held.pop_all())
+        with ExitStack() as begun:
+            replica = begun.enter_context(route.pick())
+            exchange = begun.enter_context(closing(replica.mailbox.send(form, path, orjson.dumps(fields))))
+            try:
+                head = self._opened(route, exchange.next(route.patience))
+            except TimeoutError:
+                raise route.timed_out() from None
+            held.push(begun.pop_all())
+            return Stream(route, exchange, head["model"], held.pop_all())
 
-    def _opened(self, name: str, route: _Route, said: bytes) -> dict[str, Any]:
-        """What an actor said. Raises GatewayError, the actor's own."""
-        opened: dict[str, Any] = orjson.loads(said)
-        if opened["generation"] != route.generation:
-            self._forget(name)  # deployed anew meanwhile: find out how, next time
-        if error := opened.get("error"):
+    def _asked(self, route: _Route, form: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
+        with route.pick() as replica:
+            call = replica.actor.ask.remote(form, path, orjson.dumps(fields))
+            return self._opened(route, self._connection.ask(call, route.patience))
+
+    def _opened(self, route: _Route, piece: bytes | None) -> dict[str, Any]:
+        """What an actor says first. Raises GatewayError, the actor's own."""
+        if piece is None:
+            raise GatewayError(Code.INTERNAL, "The model actor failed; its log says where.", chat_name=route.name)
+        said: dict[str, Any] = orjson.loads(piece)
+        if said["generation"] != route.generation:
+            self._forget(route.name)  # deployed anew meanwhile: find out how, next time
+        if error := said.get("error"):
             raise GatewayError(**error)
-        return opened
+        return said
 
     def _chat_stock(self, name: str, conversation: list[dict[str, Any]], options: dict[str, Any]) -> list[LLMResponse]:
         try:
@@ -295,7 +292,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
     def _query(self, model: str, input_value: list[dict[str, Any]]) -> Any:
         """byzerllm's own way to its models, with a time limit on every wait."""
         route = self._routes.get(model) or self._find(model)
-        [master] = (replica.actor for replica in route.replicas)
+        master = route.replicas[0].actor
         deadline = time.monotonic() + route.timeout
         index, worker = self._connection.ask(master.get.remote(), ASK_SECONDS)
         try:
@@ -318,7 +315,8 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         except ValueError:
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name) from None
         timeout = found["timeout"] or STOCK_TIMEOUT_SECONDS
-        route = _Route(found["generation"], found["engine"], timeout, [_Replica(actor) for actor in actors])
+        replicas = [_Replica(actor, Mailbox(actor)) for actor in actors]
+        route = _Route(name, found["generation"], found["engine"], timeout, replicas)
         self._routes[name] = route
         return route
 
@@ -327,8 +325,10 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         self.meta_cache.pop(name, None)
 
     def _forget_all(self) -> None:
-        self._routes.clear()
+        routes, self._routes = self._routes, {}
         self.meta_cache.clear()
+        for replica in (replica for route in routes.values() for replica in route.replicas):
+            replica.mailbox.fail(GatewayError(Code.CLUSTER_DOWN))
 
     def _tell_directory(self, method: str, argument: Any, seconds: float) -> None:
         said = self._connection.ask(getattr(self._connection.directory, method).remote(argument), seconds)

@@ -73,17 +73,6 @@ class Connection:
         except ray.exceptions.RayError as error:
             raise GatewayError(Code.CLUSTER_DOWN, type(error).__name__) from error
 
-    def next(self, items: Any, seconds: float) -> bytes | None:
-        """The next item of a Ray stream, or None: it has ended. Raises GatewayError (TIMEOUT: not within `seconds`)."""
-        ready, _ = ray.wait([items], timeout=max(seconds, 0.001))
-        if not ready:
-            raise GatewayError(Code.TIMEOUT, f"Nothing came from the cluster within {seconds:.0f} s.")
-        try:
-            item: bytes = self.ask(next(items), seconds)
-        except StopIteration:
-            return None
-        return item
-
     def _keep_connected(self) -> None:
         while True:
             try:

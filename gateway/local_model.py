@@ -48,6 +48,7 @@ def load(model_name: str) -> LocalModel:
     key = secrets.token_urlsafe(24)
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
+    params.model_alias = {path.stem}  # else its replies would tell the file's whole path
     params.hostnames, params.port, params.api_keys = ["127.0.0.1"], 0, [key]
     params.n_ctx, params.n_parallel, params.n_predict = CONTEXT_TOKENS * SLOTS, SLOTS, ANSWER_TOKENS
     params.cpuparams.n_threads = min(os.cpu_count() or 1, THREADS)

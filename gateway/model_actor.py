@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -23,6 +23,7 @@ import ray
 from gateway.dialects import Dialect
 from gateway.errors import Code, GatewayError
 from gateway.local_model import load
+from gateway.mailbox import Boxes, Mail
 from gateway.sse import ForOpenAI, ForReading
 from gateway.upstream import Upstream
 
@@ -35,8 +36,12 @@ DIRECTORY = "byzerllm-gateway:directory"
 AT_ONCE = 4096
 """Chats in flight in one replica. Further ones wait in Ray; the gateway's own limit comes first."""
 
+ANSWER, REPLY, TEXT, EVENTS, EVENTS_AND_USAGE = "answer", "reply", "text", "events", "events and usage"
+"""The forms of an answer: the words and counts of a chat; the provider's reply as it came; a stream of bare text, or of
+events as OpenAI's clients read them, without and with a count of tokens at the end."""
+
 MID_STREAM = b"\0"
-"""Begins the last item of a stream that broke off."""
+"""Begins the last piece of a stream that broke off."""
 
 ASK_DIRECTORY_SECONDS = 5
 DRAIN_SECONDS = 10
@@ -134,6 +139,7 @@ class ModelActor:
         self._next: _Model | None = None
         self._retired = False
         self._recovering = asyncio.Lock()
+        self._boxes = Boxes(self._serve)
         self._closing: set[asyncio.Task[None]] = set()
 
     # Called by the directory.
@@ -174,61 +180,58 @@ class ModelActor:
         except GatewayError:
             return None
 
-    # Called by the gateway.
+    # Called by the gateway: `ask` for an answer in one piece, and its mailboxes for streams.
 
-    async def chat(self, body: bytes) -> bytes:
-        """One chat: an OpenAI-shaped request without its `model`. Returns JSON: {"answer"} or {"error"}, and
-        {"generation"}, by which a gateway process notices that the chat was deployed anew."""
-        return await self._said(lambda model: self._chat(model, body))
+    async def ask(self, form: str, path: str, body: bytes) -> bytes:
+        """A request, in OpenAI's shape but for its `model`, to one of the provider's endpoints (see `_serve`)."""
+        async with contextlib.aclosing(self._serve(form, path, body)) as pieces:
+            return await anext(pieces)
 
-    async def relay(self, path: str, body: bytes) -> bytes:
-        """A request to one of the provider's endpoints, as it came. Returns like `chat`, with {"reply"}."""
-        return await self._said(lambda model: self._relay(model, path, body))
+    async def submit(self, box: str, number: int, form: str, path: str, body: bytes) -> None:
+        """Like `ask`, for an answer in many pieces."""
+        await self._boxes.submit(box, number, form, path, body)
 
-    async def stream(self, path: str, body: bytes, include_usage: bool | None) -> AsyncIterator[bytes]:
-        """A stream: first JSON like `relay`'s ({"model"} or {"error"}), then events as OpenAI's clients read them.
+    async def collect(self, box: str) -> tuple[str, Mail]:
+        """What has come for a gateway process."""
+        return await self._boxes.collect(box)
 
-        `include_usage` None: bare text instead of events. An error in mid-stream is an item that begins with NUL.
-        """
+    async def cancel(self, box: str, number: int) -> None:
+        """The client of a request has gone."""
+        await self._boxes.cancel(box, number)
+
+    async def consumed(self, box: str, number: int, size: int) -> None:
+        """The client of a stream has read so many bytes."""
+        await self._boxes.consumed(box, number, size)
+
+    async def _serve(self, form: str, path: str, body: bytes) -> AsyncGenerator[bytes, None]:
+        """Answer a request. First comes JSON: what the form asks for, or {"error"}; always with {"generation"}, by
+        which a gateway process notices that the chat was deployed anew. A stream's pieces follow; an error in
+        mid-stream is the last of them, and begins with NUL."""
         model: _Model | None = None
-        head: dict[str, Any] = {}
+        begun = False
         try:
             model = await self._ready()
             model.has(path)
-            show = ForReading() if include_usage is None else ForOpenAI(self._chat_name, include_usage)
+            upstream, named, config = model.upstream, model.named(body), model.config
             with model.busy():
-                async with contextlib.aclosing(model.upstream.stream(path, model.named(body))) as chunks:
-                    async for together in chunks:
-                        if not head:
-                            head = {"model": str(together[0].get("model") or ""), "provider": model.config["provider"]}
-                            yield orjson.dumps({**head, "generation": model.config["generation"]})
-                        yield show.render(together)
-            yield show.end()
+                if form == ANSWER:
+                    yield _head(config, answer=(await upstream.chat(named))._asdict())
+                elif form == REPLY:
+                    # It is parsed in the gateway, once; here it only becomes part of a larger JSON.
+                    yield _head(config, reply=orjson.Fragment(await upstream.post(path, named)))
+                else:
+                    show = ForReading() if form == TEXT else ForOpenAI(self._chat_name, form == EVENTS_AND_USAGE)
+                    async with contextlib.aclosing(upstream.stream(path, named)) as chunks:
+                        async for together in chunks:
+                            if not begun:
+                                yield _head(config, model=str(together[0].get("model") or ""))
+                                begun = True
+                            yield show.render(together)
+                    yield show.end()
         except GatewayError as error:
             error.chat_name = self._chat_name
-            generation = model.config["generation"] if model else 0
-            said = orjson.dumps({"error": error.as_dict(), "generation": generation})
-            yield MID_STREAM + said if head else said
-
-    async def _said(self, ask: Callable[[_Model], Awaitable[dict[str, Any]]]) -> bytes:
-        model: _Model | None = None
-        try:
-            model = await self._ready()
-            with model.busy():
-                said = await ask(model)
-        except GatewayError as error:
-            error.chat_name = self._chat_name
-            said = {"error": error.as_dict()}
-        return orjson.dumps({**said, "generation": model.config["generation"] if model else 0})
-
-    async def _chat(self, model: _Model, body: bytes) -> dict[str, Any]:
-        return {"answer": (await model.upstream.chat(model.named(body)))._asdict()}
-
-    async def _relay(self, model: _Model, path: str, body: bytes) -> dict[str, Any]:
-        model.has(path)
-        # The reply is parsed in the gateway, once; here it only becomes part of a larger JSON.
-        reply = orjson.Fragment(await model.upstream.post(path, model.named(body)))
-        return {"reply": reply, "provider": model.config["provider"]}
+            said = orjson.dumps({"error": error.as_dict(), "generation": model.config["generation"] if model else 0})
+            yield MID_STREAM + said if begun else said
 
     # Called by byzerllm's clients: the part of UDFMaster's and UDFWorker's protocol that they use.
 
@@ -305,6 +308,10 @@ class ModelActor:
             task = asyncio.create_task(model.close(model.config["timeout"]))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+
+def _head(config: ModelConfig, **said: Any) -> bytes:
+    return orjson.dumps({**said, "provider": config["provider"], "generation": config["generation"]})
 
 
 def _has_its_key(config: ModelConfig) -> bool:

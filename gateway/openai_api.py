@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify
 from gateway import contract, service, wire
 from gateway.contract import CompletionRequest, EmbeddingsRequest, OpenAIRequest, TextCompletionRequest
 from gateway.errors import OPENAI_PREFIX, Code, GatewayError
+from gateway.model_actor import EVENTS, EVENTS_AND_USAGE
 from gateway.streaming import sign, streamed
 
 v1_app = Blueprint("v1", __name__, url_prefix=OPENAI_PREFIX)
@@ -55,11 +56,12 @@ def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     asked = contract.parse(kind, fields)
     name = fields.pop("model")
     if asked.stream:
-        stream = service.llm().stream(name, path, fields, include_usage=asked.include_usage())
+        form = EVENTS_AND_USAGE if asked.include_usage() else EVENTS
+        stream = service.llm().stream(name, path, fields, form)
         return streamed(stream, name, wire.EVENTS)
-    relayed = service.llm().relay(name, path, fields)
-    reply = Response(wire.json_object({**relayed.reply, "model": name}), content_type=wire.JSON)
-    sign(reply, name, str(relayed.reply.get("model") or ""))
+    said = service.llm().relay(name, path, fields)
+    reply = Response(wire.json_object({**said, "model": name}), content_type=wire.JSON)
+    sign(reply, name, str(said.get("model") or ""))
     return reply
 
 

@@ -10,7 +10,7 @@ from gateway import contract, service, wire
 from gateway.cluster import STOCK_MODEL_TYPES
 from gateway.contract import ChatRequest, DeployRequest, UndeployRequest
 from gateway.dialects import Dialect
-from gateway.model_actor import ModelConfig
+from gateway.model_actor import TEXT, ModelConfig
 from gateway.streaming import streamed
 
 
@@ -76,7 +76,7 @@ class Provider:
             asked = contract.parse(ChatRequest, service.fields())
             if asked.stream:
                 body = {"messages": asked.conversation(), **asked.options(), "stream": True}
-                stream = service.llm().stream(asked.chat_name, "/chat/completions", body, include_usage=None)
+                stream = service.llm().stream(asked.chat_name, "/chat/completions", body, TEXT)
                 return streamed(stream, asked.chat_name, wire.TEXT)
             [answer] = service.llm().chat_oai(asked.conversation(), model=asked.chat_name, llm_config=asked.options())
             return Response(wire.json_string(answer.output), content_type=wire.JSON)

@@ -24,7 +24,7 @@ FLOORS = [
     ["gateway.directory"],
     ["gateway.stock"],
     ["gateway.model_actor"],
-    ["gateway.local_model", "gateway.upstream"],
+    ["gateway.local_model", "gateway.upstream", "gateway.mailbox"],
     ["gateway.dialects", "gateway.sse"],
     ["gateway.errors"],
     ["gateway.launch"],
