@@ -104,6 +104,7 @@ class _Model:
                 Code.INVALID_REQUEST,
                 f"model: its provider, {provider}, has no {path}.",
                 f"model：其服务商 {provider} 没有 {path}。",
+                param="model",
             )
 
     async def close(self, seconds: float) -> None:

@@ -82,13 +82,14 @@ class Upstream:
             reader = Reader()
             async for piece in reply.content.iter_any():
                 chunks = reader.feed(piece)
-                if failed := next((chunk for chunk in chunks if chunk.get("error")), None):
-                    raise self._refused(200, None, failed, b"")
-                held += chunks
-                spoke = spoke or any(map(speaks, chunks))
+                failed = next((chunk for chunk in chunks if chunk.get("error")), None)
+                held += chunks[: chunks.index(failed)] if failed else chunks
+                spoke = spoke or any(map(speaks, held))
                 if spoke and held:
                     yield held
                     held = []
+                if failed:
+                    raise self._refused(200, None, failed, b"")
                 if reader.done:
                     break
             if not reader.done:
