@@ -1,11 +1,12 @@
 # make run    start everything and chat          make test       install what the tests need and run them all
 # make lint   style and types                    make footprint  what the processes weigh
+# make streams  what streams cost                make lock       pin the requirements anew
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 PIP = .venv/bin/pip install --require-hashes
 DASHBOARD = $(if $(RAY_DASHBOARD_HOST),.venv/dashboard)
 
-.PHONY: run test check lint format footprint lock clean
+.PHONY: run test check lint format footprint streams lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/run $(DASHBOARD)
@@ -28,7 +29,10 @@ format: .venv/test
 	.venv/bin/ruff format .
 
 footprint: .venv/run
-	.venv/bin/python bench/footprint.py
+	.venv/bin/python -m bench.footprint
+
+streams: .venv/test
+	.venv/bin/python -m bench.streams
 
 # Each stamp is newer than what it was installed from, so a second run installs nothing.
 .venv/bin/pip:

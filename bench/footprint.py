@@ -6,22 +6,14 @@ the machine makes these lighter than they are. Nothing is sent to a provider.
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from gateway.launch import BIN, HERE, RAY_SECONDS, READY_SECONDS, RayHead, say, stop, wait
+from bench.service import free_port, running
+from gateway.launch import say
 
 CHATS = ("footprint-1", "footprint-2", "footprint-3")
 RELAY_CHAT_MB = 110
@@ -32,49 +24,10 @@ ROLES = {"ray::Directory": "directory actor", "ray::ModelActor": "relay chat", "
 
 def main() -> int:
     """Start, deploy, weigh, stop. Returns the exit code: 1 if a target is missed."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("GATEWAY_", "RAY_"))}
-    head = RayHead(clean)
-    gateway: subprocess.Popen[bytes] | None = None
-    try:
-        wait("Starting Ray", RAY_SECONDS, head.up)
-        port, closed_port = free_port(), free_port()
-        base = f"http://127.0.0.1:{port}"
-        environment = {**clean, **head.environment, "GATEWAY_BIND": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "2"}
-        command = [str(BIN / "gunicorn"), "-c", str(HERE / "gunicorn.conf.py"), "app:app"]
-        gateway = subprocess.Popen(command, env=environment, cwd=HERE, start_new_session=True)
-        wait("Waiting for the gateway", READY_SECONDS, lambda: answers(f"{base}/readyz"))
-        seconds = {name: deploy(base, name, f"http://127.0.0.1:{closed_port}/v1") for name in CHATS}
-        return report(weigh(head.process.pid, gateway.pid), seconds)
-    finally:
-        if gateway:
-            stop(gateway)
-        head.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(url: str, body: dict[str, str] | None = None) -> bool:
-    try:
-        urllib.request.urlopen(url, json.dumps(body).encode() if body else None, timeout=READY_SECONDS).close()
-    except OSError:
-        return False
-    return True
-
-
-def deploy(base: str, name: str, base_url: str) -> float:
-    """Returns the seconds it took, once it succeeds. Raises SystemExit: it does not."""
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        started = time.monotonic()
-        if answers(f"{base}/openai/deploy", {"api_key": "sk-footprint", "chat_name": name, "base_url": base_url}):
-            return time.monotonic() - started
-        time.sleep(0.5)  # the other of the two processes may still be connecting to Ray
-    raise SystemExit(f"{name} could not be deployed.")
+    with running() as service:
+        closed = f"http://127.0.0.1:{free_port()}/v1"
+        seconds = {name: service.deploy(name, closed) for name in CHATS}
+        return report(weigh(service.head, service.gateway), seconds)
 
 
 def weigh(head: int, gateway: int) -> dict[str, list[float]]:

@@ -1,0 +1,1 @@
+"""Benchmarks and measurements; timing belongs here, not in tests."""
