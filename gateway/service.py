@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import current_app, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from gateway import wire
 from gateway.auth import Doorman
@@ -29,7 +29,7 @@ def fields() -> dict[str, Any]:
     """What the request says. Raises GatewayError."""
     try:
         body = request.get_data()
-    except HTTPException:
+    except RequestEntityTooLarge:
         raise
     except Exception as error:  # the server's own: broken chunks, a client that went away or fell silent
         detail = f"The body could not be read to its end ({type(error).__name__})."

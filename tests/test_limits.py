@@ -107,3 +107,14 @@ def test_what_is_no_http_gets_the_error_shape_too(server: Server, request_line: 
     assert head.startswith(b"HTTP/1.1 4")
     assert json.loads(body)["error"]["code"] in ("INVALID_REQUEST", "TOO_LARGE")
     assert b"<" not in body
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /openai/chat HTTP/1.1\r\nHost: x\r\n", b'{"chat_name": "x"'])
+def test_a_client_that_falls_silent_is_let_go(server: Server, sent: bytes) -> None:
+    if sent.startswith(b"{"):  # the length promises more than comes
+        sent = b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + sent
+    with socket.create_connection(("127.0.0.1", server.port), timeout=180) as client:
+        client.sendall(sent)
+        reply = client.recv(65536)
+
+    assert reply == b"" or b"The body could not be read to its end" in reply
