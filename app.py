@@ -11,6 +11,7 @@ from gateway import errors, settings
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
 from gateway.openai_api import v1_app
+from gateway.openapi import openapi_app
 from gateway.status import status_app
 from llm_local import local_app
 from llm_openai import openai_app
@@ -32,6 +33,7 @@ def create_app() -> Flask:
     app.register_blueprint(local_app)
     app.register_blueprint(v1_app)
     app.register_blueprint(status_app)
+    app.register_blueprint(openapi_app)
     llm.start()
     return app
 

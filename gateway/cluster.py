@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import orjson
@@ -17,8 +15,9 @@ import ray._private.utils
 from gateway.connection import FAILED_THERE, Connection
 from gateway.directory import DEPLOY_SECONDS, replica_name
 from gateway.errors import Code, GatewayError
-from gateway.mailbox import Exchange, Mailbox
-from gateway.model_actor import ANSWER, DRAIN_SECONDS, MID_STREAM, NAMESPACE, REPLY, ModelConfig
+from gateway.mailbox import Mailbox
+from gateway.model_actor import ANSWER, DRAIN_SECONDS, NAMESPACE, REPLY, ModelConfig
+from gateway.routes import Replica, Route, Stream
 
 # Everything of ours stands above this line: byzerllm imports pyjava, which replaces collections.namedtuple, and what is
 # then defined with it would drag pyjava and pandas (40 MB) into every model actor.
@@ -43,94 +42,8 @@ ASK_SECONDS = 10
 STOCK_TIMEOUT_SECONDS = 120
 """Of a chat with a model that another program deployed; ours have a timeout each."""
 
-GRACE_SECONDS = 5
-"""Beyond a chat's own timeout, which the model actor keeps, before this side gives up on the actor."""
-
 RESTART_SECONDS = 10
 """How long a chat waits for a model actor that is being restarted."""
-
-
-LOOK_SECONDS = 0.5
-"""How often a stream that is silent looks whether its client is still there."""
-
-
-@dataclass(slots=True)
-class _Replica:
-    actor: Any
-    mailbox: Mailbox
-    in_flight: int = 0
-
-
-@dataclass(slots=True)
-class _Route:
-    """How to reach a chat; kept until a reply shows another generation."""
-
-    name: str
-    generation: int
-    engine: str
-    timeout: float
-    replicas: list[_Replica]
-    turns: Iterator[int] = field(default_factory=itertools.count)
-
-    @contextmanager
-    def pick(self) -> Iterator[_Replica]:
-        """The replica with the least to do (as this process sees it), in turns among equals."""
-        turn = next(self.turns) % len(self.replicas)
-        replica = min(self.replicas[turn:] + self.replicas[:turn], key=lambda replica: replica.in_flight)
-        replica.in_flight += 1
-        try:
-            yield replica
-        finally:
-            replica.in_flight -= 1
-
-    @property
-    def patience(self) -> float:
-        """Seconds: the actor keeps the chat's timeout, and this side waits a little longer."""
-        return self.timeout + GRACE_SECONDS
-
-    def timed_out(self) -> GatewayError:
-        return GatewayError(
-            Code.TIMEOUT,
-            f"The chat's process in the cluster said nothing for {self.patience:g} s.",
-            chat_name=self.name,
-        )
-
-
-class Stream:
-    """A stream that has begun to speak; `model` is what the provider calls who does. Close it, whatever happens."""
-
-    def __init__(self, route: _Route, exchange: Exchange, model: str, held: ExitStack) -> None:
-        self.model = model
-        self._route = route
-        self._exchange = exchange
-        self._held = held
-
-    def pieces(self, gone: Callable[[], bool]) -> Iterator[bytes]:
-        """What comes, as it comes, until the end or until the client is `gone`. Raises GatewayError in mid-stream."""
-        waited = 0.0
-        while True:
-            try:
-                piece = self._exchange.next(LOOK_SECONDS)
-            except TimeoutError:
-                waited += LOOK_SECONDS
-                if gone():
-                    return
-                if waited > self._route.patience:
-                    raise self._route.timed_out() from None
-                continue
-            except ray.exceptions.RayError as error:
-                detail = "The chat's process in the cluster ended in mid-stream."
-                raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=self._route.name) from error
-            if piece is None:
-                return
-            if piece.startswith(MID_STREAM):
-                raise GatewayError(**orjson.loads(piece[len(MID_STREAM) :])["error"])
-            waited = 0.0
-            yield piece
-
-    def close(self) -> None:
-        """End it here and at the provider; a stream that has ended already is let go."""
-        self._held.close()
 
 
 class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resolve
@@ -142,7 +55,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         self.skip_nontext_check = True
         self._connection = Connection(address, on_change=self._forget_all)
         self._slots = threading.BoundedSemaphore(max_in_flight)
-        self._routes: dict[str, _Route] = {}
+        self._routes: dict[str, Route] = {}
 
     def start(self) -> None:
         """Connect, and stay connected, in the background."""
@@ -232,12 +145,12 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             held.push(begun.pop_all())
             return Stream(route, exchange, head["model"], held.pop_all())
 
-    def _asked(self, route: _Route, form: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
+    def _asked(self, route: Route, form: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
         with route.pick() as replica:
             call = replica.actor.ask.remote(form, path, orjson.dumps(fields))
             return self._opened(route, self._connection.ask(call, route.patience))
 
-    def _opened(self, route: _Route, piece: bytes | None) -> dict[str, Any]:
+    def _opened(self, route: Route, piece: bytes | None) -> dict[str, Any]:
         """What an actor says first. Raises GatewayError, the actor's own."""
         if piece is None:
             raise GatewayError(Code.INTERNAL, "The model actor failed; its log says where.", chat_name=route.name)
@@ -304,7 +217,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             master.give_back.remote(index)
         return orjson.loads(said["value"][0])
 
-    def _find(self, name: str) -> _Route:
+    def _find(self, name: str) -> Route:
         found = self._connection.ask(self._connection.directory.find.remote(name), ASK_SECONDS)
         if found is None:
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name)
@@ -315,8 +228,8 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         except ValueError:
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name) from None
         timeout = found["timeout"] or STOCK_TIMEOUT_SECONDS
-        replicas = [_Replica(actor, Mailbox(actor)) for actor in actors]
-        route = _Route(name, found["generation"], found["engine"], timeout, replicas)
+        replicas = [Replica(actor, Mailbox(actor)) for actor in actors]
+        route = Route(name, found["generation"], found["engine"], timeout, replicas)
         self._routes[name] = route
         return route
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from flask import Response, g, request
 
 from gateway import wire
-from gateway.cluster import Stream
 from gateway.errors import GatewayError
+from gateway.routes import Stream
 from gateway.sse import error_event
 
 

@@ -16,10 +16,11 @@ from tests.conftest import TOP
 FLOORS = [
     ["app"],
     ["llm_openai", "llm_zhipu", "llm_tongwen", "llm_local"],
-    ["gateway.provider", "gateway.status", "gateway.openai_api"],
+    ["gateway.provider", "gateway.status", "gateway.openai_api", "gateway.openapi"],
     ["gateway.service", "gateway.streaming"],
     ["gateway.contract", "gateway.wire", "gateway.auth"],
     ["gateway.cluster"],
+    ["gateway.routes"],
     ["gateway.connection"],
     ["gateway.directory"],
     ["gateway.stock"],

@@ -1,0 +1,103 @@
+"""How a gateway process reaches a chat: its route, the replicas to choose from, and a stream that has begun."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import ray
+
+from gateway.errors import Code, GatewayError
+from gateway.mailbox import Exchange, Mailbox
+from gateway.model_actor import MID_STREAM
+
+GRACE_SECONDS = 5
+"""Beyond a chat's own timeout, which the model actor keeps, before this side gives up on the actor."""
+
+LOOK_SECONDS = 0.5
+"""How often a stream that is silent looks whether its client is still there."""
+
+
+@dataclass(slots=True)
+class Replica:
+    """One of a chat's actors, and how many requests of this process it is answering."""
+
+    actor: Any
+    mailbox: Mailbox
+    in_flight: int = 0
+
+
+@dataclass(slots=True)
+class Route:
+    """How to reach a chat; kept until a reply shows another generation."""
+
+    name: str
+    generation: int
+    engine: str
+    timeout: float
+    replicas: list[Replica]
+    turns: Iterator[int] = field(default_factory=itertools.count)
+
+    @contextmanager
+    def pick(self) -> Iterator[Replica]:
+        """The replica with the least to do (as this process sees it), in turns among equals."""
+        turn = next(self.turns) % len(self.replicas)
+        replica = min(self.replicas[turn:] + self.replicas[:turn], key=lambda replica: replica.in_flight)
+        replica.in_flight += 1
+        try:
+            yield replica
+        finally:
+            replica.in_flight -= 1
+
+    @property
+    def patience(self) -> float:
+        """Seconds: the actor keeps the chat's timeout, and this side waits a little longer."""
+        return self.timeout + GRACE_SECONDS
+
+    def timed_out(self) -> GatewayError:
+        return GatewayError(
+            Code.TIMEOUT,
+            f"The chat's process in the cluster said nothing for {self.patience:g} s.",
+            chat_name=self.name,
+        )
+
+
+class Stream:
+    """A stream that has begun to speak; `model` is what the provider calls who does. Close it, whatever happens."""
+
+    def __init__(self, route: Route, exchange: Exchange, model: str, held: ExitStack) -> None:
+        self.model = model
+        self._route = route
+        self._exchange = exchange
+        self._held = held
+
+    def pieces(self, gone: Callable[[], bool]) -> Iterator[bytes]:
+        """What comes, as it comes, until the end or until the client is `gone`. Raises GatewayError in mid-stream."""
+        waited = 0.0
+        while True:
+            try:
+                piece = self._exchange.next(LOOK_SECONDS)
+            except TimeoutError:
+                waited += LOOK_SECONDS
+                if gone():
+                    return
+                if waited > self._route.patience:
+                    raise self._route.timed_out() from None
+                continue
+            except ray.exceptions.RayError as error:
+                detail = "The chat's process in the cluster ended in mid-stream."
+                raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=self._route.name) from error
+            if piece is None:
+                return
+            if piece.startswith(MID_STREAM):
+                raise GatewayError(**orjson.loads(piece[len(MID_STREAM) :])["error"])
+            waited = 0.0
+            yield piece
+
+    def close(self) -> None:
+        """End it here and at the provider; a stream that has ended already is let go."""
+        self._held.close()
