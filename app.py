@@ -24,6 +24,7 @@ def create_app() -> Flask:
     config = settings.load()
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
+    app.extensions["settings"] = config
     app.extensions["doorman"] = Doorman(config.tokens)
     app.extensions["llm"] = llm = GatewayLLM(config.ray_address, config.max_in_flight)
     errors.install(app)

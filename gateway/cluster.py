@@ -16,7 +16,7 @@ from gateway.connection import FAILED_THERE, Connection
 from gateway.directory import DEPLOY_SECONDS, replica_name
 from gateway.errors import Code, GatewayError
 from gateway.mailbox import Mailbox
-from gateway.model_actor import ANSWER, DRAIN_SECONDS, NAMESPACE, REPLY, ModelConfig
+from gateway.model_actor import ANSWER, CHAT, DRAIN_SECONDS, NAMESPACE, REPLY, ModelConfig
 from gateway.routes import Replica, Route, Stream
 
 # Everything of ours stands above this line: byzerllm imports pyjava, which replaces collections.namedtuple, and what is
@@ -64,17 +64,42 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
     # Asked by the views.
 
     def deploy(
-        self, model_path: str, pretrained_model_type: str, udf_name: str, infer_params: ModelConfig
+        self,
+        model_path: str,
+        pretrained_model_type: str,
+        udf_name: str,
+        infer_params: ModelConfig,
+        check: bool = False,
     ) -> dict[str, Any]:
-        """Put a model behind the chat name `udf_name`; returns when it answers. Raises GatewayError."""
-        self._tell_directory("deploy", infer_params, seconds=DEPLOY_SECONDS + ASK_SECONDS)
+        """Put a model behind the chat name `udf_name`; returns when it answers. Raises GatewayError.
+
+        `check` asks the new model a question first; if it cannot answer, all stays as it was.
+        """
+        self._tell_directory(DEPLOY_SECONDS + ASK_SECONDS, "deploy", infer_params, check)
         self._forget(udf_name)
         return {"model_deploy_type": "saas", "backend": "saas", "model_name": infer_params["model_name"]}
 
     def undeploy(self, udf_name: str, force: bool = False) -> None:
         """Take a chat away, chats under way finishing first. Raises GatewayError (NOT_DEPLOYED...)."""
-        self._tell_directory("undeploy", udf_name, seconds=DRAIN_SECONDS + 2 * ASK_SECONDS)
+        self._tell_directory(DRAIN_SECONDS + 2 * ASK_SECONDS, "undeploy", udf_name)
         self._forget(udf_name)
+
+    def undo(self, name: str, seconds: float) -> None:
+        """Bring back what was behind a chat before, up to `seconds` after its last deploy. Raises GatewayError."""
+        self._tell_directory(DEPLOY_SECONDS + ASK_SECONDS, "undo", name, seconds)
+        self._forget(name)
+
+    def set_fallback(self, name: str, chain: tuple[str, ...]) -> None:
+        """Which chats answer in a chat's place when it cannot. Raises GatewayError."""
+        self._tell_directory(ASK_SECONDS, "set_fallback", name, list(chain))
+        self._forget(name)
+
+    def chain(self, name: str) -> tuple[str, ...]:
+        """The chats that answer in a chat's place when it cannot."""
+        if route := self._routes.get(name):
+            return route.fallback
+        found = self._connection.ask(self._connection.directory.find.remote(name), ASK_SECONDS)
+        return tuple(found["fallback"]) if found else ()
 
     def chat_oai(
         self,
@@ -95,11 +120,14 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         with self._slot():
             return self._retried(name, lambda: self._relay(name, path, fields))
 
-    def stream(self, name: str, path: str, fields: dict[str, Any], form: str) -> Stream:
-        """A stream that has begun to speak, in one of model_actor's forms. Raises GatewayError: it did not begin."""
+    def stream(self, name: str, path: str, fields: dict[str, Any], form: str, shown: str = "") -> Stream:
+        """A stream that has begun to speak, in one of model_actor's forms; `shown` is the model's name in its events.
+
+        Raises GatewayError: it did not begin.
+        """
         with ExitStack() as held:
             held.enter_context(self._slot())
-            return self._retried(name, lambda: self._stream(name, path, fields, form, held))
+            return self._retried(name, lambda: self._stream(name, path, fields, form, shown, held))
 
     def models(self) -> list[dict[str, Any]]:
         """Every chat on the cluster. Raises GatewayError."""
@@ -115,7 +143,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
             return self._chat_stock(name, conversation, options)
-        answer = self._asked(route, ANSWER, "/chat/completions", {"messages": conversation, **options})["answer"]
+        answer = self._asked(route, ANSWER, CHAT, {"messages": conversation, **options})["answer"]
         return [LLMResponse(output=answer["text"], input=conversation[-1]["content"], metadata=answer)]
 
     def _relay(self, name: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +153,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         reply: dict[str, Any] = self._asked(route, REPLY, path, fields)["reply"]
         return reply
 
-    def _stream(self, name: str, path: str, fields: dict[str, Any], form: str, held: ExitStack) -> Stream:
+    def _stream(self, name: str, path: str, fields: dict[str, Any], form: str, shown: str, held: ExitStack) -> Stream:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
             raise GatewayError(
@@ -137,7 +165,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             )
         with ExitStack() as begun:
             replica = begun.enter_context(route.pick())
-            exchange = begun.enter_context(closing(replica.mailbox.send(form, path, orjson.dumps(fields))))
+            exchange = begun.enter_context(closing(replica.mailbox.send(form, path, orjson.dumps(fields), shown)))
             try:
                 head = self._opened(route, exchange.next(route.patience))
             except TimeoutError:
@@ -180,8 +208,8 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
     def _relay_stock(self, name: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
         """A chat with a stock byzerllm model, in OpenAI's shape."""
         known = {"messages", "temperature", "top_p", "max_tokens", "stream"}
-        if path != "/chat/completions" or (other := sorted(fields.keys() - known)):
-            what = path if path != "/chat/completions" else ", ".join(other)
+        if path != CHAT or (other := sorted(fields.keys() - known)):
+            what = path if path != CHAT else ", ".join(other)
             raise GatewayError(
                 Code.INVALID_REQUEST,
                 f"model: stock byzerllm deployed {name}, and it does not do {what}.",
@@ -229,7 +257,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name) from None
         timeout = found["timeout"] or STOCK_TIMEOUT_SECONDS
         replicas = [Replica(actor, Mailbox(actor)) for actor in actors]
-        route = Route(name, found["generation"], found["engine"], timeout, replicas)
+        route = Route(name, found["generation"], found["engine"], timeout, tuple(found["fallback"]), replicas)
         self._routes[name] = route
         return route
 
@@ -243,8 +271,8 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         for replica in (replica for route in routes.values() for replica in route.replicas):
             replica.mailbox.fail(GatewayError(Code.CLUSTER_DOWN))
 
-    def _tell_directory(self, method: str, argument: Any, seconds: float) -> None:
-        said = self._connection.ask(getattr(self._connection.directory, method).remote(argument), seconds)
+    def _tell_directory(self, seconds: float, method: str, *arguments: Any) -> None:
+        said = self._connection.ask(getattr(self._connection.directory, method).remote(*arguments), seconds)
         if error := said.get("error"):
             raise GatewayError(**error)
 

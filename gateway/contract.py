@@ -49,7 +49,12 @@ def _no_booleans(value: Any) -> Any:
     return value
 
 
+def _split(value: Any) -> Any:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
 ChatName = Annotated[str, StringConstraints(pattern=CHAT_NAME)]
+Names = Annotated[tuple[ChatName, ...], BeforeValidator(_split), Field(max_length=16)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
 
@@ -62,7 +67,10 @@ class Request(BaseModel):
 
 
 class DeployRequest(Request):
-    """POST /<provider>/deploy. `timeout` is in seconds; None takes the provider's default."""
+    """POST /<provider>/deploy. `timeout` is in seconds; None takes the provider's or the operator's default.
+
+    `fallback` is a list of chat names, or one string with commas. `check` asks the new model one real question first.
+    """
 
     chat_name: ChatName
     api_key: Annotated[SecretStr, AfterValidator(_key)] = SecretStr("")
@@ -71,6 +79,8 @@ class DeployRequest(Request):
     base_url: BaseUrl | None = Field(default=None, validation_alias=AliasChoices("base_url", "http_proxy"))
     workers: Annotated[int, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_WORKERS)] = 1
     timeout: Annotated[float, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TIMEOUT_SECONDS)] = 120
+    fallback: Names = ()
+    check: bool | None = None
 
 
 class Turn(Request):
@@ -104,10 +114,16 @@ class ChatRequest(Request):
         return {name: value for name, value in given.items() if value is not None}
 
 
-class UndeployRequest(Request):
-    """POST /<provider>/undeploy."""
+class NamedRequest(Request):
+    """POST /<provider>/undeploy and /<provider>/undo."""
 
     chat_name: ChatName
+
+
+class FallbackRequest(NamedRequest):
+    """POST /<provider>/fallback: an empty list takes the chain away."""
+
+    fallback: Names
 
 
 class StreamOptions(BaseModel):

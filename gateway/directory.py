@@ -37,23 +37,57 @@ class Directory:
 
     def __init__(self) -> None:
         self._configs: dict[str, ModelConfig] = {}
+        self._before: dict[str, tuple[ModelConfig, float]] = {}
         self._generation = 0
         self._born = uuid.uuid4().hex
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._refilling: asyncio.Task[None] | None = None
 
-    async def deploy(self, config: ModelConfig) -> dict[str, Any]:
+    async def deploy(self, config: ModelConfig, check: bool = False) -> dict[str, Any]:
         """Put `config` behind its chat name. What was there before answers until the new model is ready."""
         await self._refilled()
         name = config["chat_name"]
         async with self._one_at_a_time[name]:
-            self._generation += 1
-            config = {**config, "generation": self._generation, "since": time.time()}
+            before = self._configs.get(name)
+            config = {**config, "generation": self._next_generation(), "since": time.time()}
             try:
-                await self._deploy(name, config)
+                await self._check_chain(name, config["fallback"])
+                await self._deploy(name, config, check)
             except GatewayError as error:
                 error.chat_name, error.provider = name, config["provider"]
                 return {"error": error.as_dict()}
+            if before and not _needs_key(before):
+                self._before[name] = before, time.time()
+        return {}
+
+    async def undo(self, name: str, seconds: float) -> dict[str, Any]:
+        """Bring back what was behind a chat before its last deploy, if that was not more than `seconds` ago."""
+        before, when = self._before.get(name, (None, 0.0))
+        if before is None or time.time() - when > seconds:
+            self._before.pop(name, None)
+            detail = f"chat_name: there is nothing to undo for {name}; what was before is kept for {seconds:g} s."
+            detail_zh = f"chat_name：{name} 没有可撤销的部署；先前的部署保留 {seconds:g} 秒。"
+            return {"error": GatewayError(Code.INVALID_REQUEST, detail, detail_zh, param="chat_name").as_dict()}
+        return await self.deploy(before)
+
+    async def set_fallback(self, name: str, fallback: list[str]) -> dict[str, Any]:
+        """Change a chat's chain alone."""
+        await self._refilled()
+        async with self._one_at_a_time[name]:
+            try:
+                if name not in self._configs:
+                    raise GatewayError(Code.NOT_DEPLOYED)
+                await self._check_chain(name, fallback)
+            except GatewayError as error:
+                error.chat_name = name
+                return {"error": error.as_dict()}
+            generation = self._next_generation()
+            config = self._configs[name] = {**self._configs[name], "fallback": fallback, "generation": generation}
+            if config["engine"] != "byzerllm":
+                replicas = await _replicas(name, config["workers"])
+                await asyncio.gather(
+                    *(_ask(replica, "amend", STATUS_SECONDS, fallback, generation) for replica in replicas)
+                )
         return {}
 
     async def undeploy(self, name: str) -> dict[str, Any]:
@@ -64,6 +98,7 @@ class Directory:
             if name not in self._configs and actor_class not in (STOCK_CLASS, ModelActor.__name__):
                 return {"error": GatewayError(Code.NOT_DEPLOYED, chat_name=name).as_dict()}
             self._configs.pop(name, None)
+            self._before.pop(name, None)
             await self._end(await _replicas(name))
         return {}
 
@@ -74,7 +109,14 @@ class Directory:
             replicas = config["workers"] if config["engine"] != "byzerllm" else 1
             return {**_public(config), "replicas": replicas, "need_key": _needs_key(config)}
         if await _class_of(name) == STOCK_CLASS:
-            return {"engine": "byzerllm", "provider": "byzerllm", "replicas": 1, "timeout": None, "generation": 0}
+            return {
+                "engine": "byzerllm",
+                "provider": "byzerllm",
+                "replicas": 1,
+                "timeout": None,
+                "generation": 0,
+                "fallback": [],
+            }
         return None
 
     async def config(self, name: str) -> ModelConfig | None:
@@ -109,7 +151,22 @@ class Directory:
         theirs = [name for name, actor_class in zip(others, classes, strict=True) if actor_class == STOCK_CLASS]
         return sorted(await asyncio.gather(*ours, *map(_describe_stock, theirs)), key=lambda chat: chat["chat_name"])
 
-    async def _deploy(self, name: str, config: ModelConfig) -> None:
+    def _next_generation(self) -> int:
+        self._generation += 1
+        return self._generation
+
+    async def _check_chain(self, name: str, fallback: list[str]) -> None:
+        """Raise GatewayError for a chain that holds the chat itself, a chat twice, or one that is not deployed."""
+        for place, other in enumerate(fallback):
+            if other == name or other in fallback[:place]:
+                why, why_zh = f"{other} stands there twice, or is the chat itself", f"{other} 重复，或就是该对话本身"
+            elif other not in self._configs and await _class_of(other) != STOCK_CLASS:
+                why, why_zh = f"no chat named {other} is deployed", f"没有部署名为 {other} 的对话"
+            else:
+                continue
+            raise GatewayError(Code.INVALID_REQUEST, f"fallback: {why}.", f"fallback：{why_zh}。", param="fallback")
+
+    async def _deploy(self, name: str, config: ModelConfig, check: bool) -> None:
         actor_class = await _class_of(name)
         if actor_class not in (None, STOCK_CLASS, ModelActor.__name__):
             raise GatewayError(
@@ -130,14 +187,16 @@ class Directory:
             return
         if actor_class == STOCK_CLASS:
             await self._end(await _replicas(name))
-        await self._deploy_replicas(name, config)
+        await self._deploy_replicas(name, config, check)
 
-    async def _deploy_replicas(self, name: str, config: ModelConfig) -> None:
+    async def _deploy_replicas(self, name: str, config: ModelConfig, check: bool) -> None:
         running = [replica for replica in await _replicas(name) if replica is not None]
         names = [replica_name(name, index) for index in range(config["workers"])]
         replicas = [_actor(name, actor_name) for actor_name in names]
         try:
-            said = await _within(DEPLOY_SECONDS, *(replica.prepare.remote(config) for replica in replicas))
+            # One question is enough to know a key and a model.
+            ready = (replica.prepare.remote(config, check and not index) for index, replica in enumerate(replicas))
+            said = await _within(DEPLOY_SECONDS, *ready)
             if failed := next(filter(None, said), None):
                 raise GatewayError(**failed)
             await _within(STATUS_SECONDS * 5, *(replica.switch.remote() for replica in replicas))
@@ -158,10 +217,13 @@ class Directory:
         if config["engine"] == "byzerllm":
             stock = await _describe_stock(name)
             return {**_shown(config), "replicas": stock["replicas"], "state": stock["state"]}
-        counts = [await _ask(replica, "in_flight") for replica in await _replicas(name, config["workers"])]
-        answering = [count for count in counts if isinstance(count, int)]
-        state = "need_key" if _needs_key(config) else "answering" if answering else "starting"
-        return {**_shown(config), "replicas": len(answering), "state": state, "in_flight": sum(answering)}
+        said = [await _ask(replica, "status") for replica in await _replicas(name, config["workers"])]
+        alive = [status for status in said if status]
+        resting = next((status["resting"] for status in alive if status["resting"]), None)
+        state = "resting" if resting else "answering" if alive else "starting"
+        state = "need_key" if _needs_key(config) else state
+        told = {"replicas": len(alive), "state": state, "in_flight": sum(status["in_flight"] for status in alive)}
+        return {**_shown(config), **told, "fallback": config["fallback"], "resting": resting}
 
     async def _refilled(self) -> None:
         """Wait for what a restarted directory learns from the model actors; each call joins the same task."""
@@ -240,12 +302,12 @@ async def _alive(actor: Any) -> bool:
     return True
 
 
-async def _ask(actor: Any, method: str, seconds: float = STATUS_SECONDS) -> Any:
+async def _ask(actor: Any, method: str, seconds: float = STATUS_SECONDS, *arguments: Any) -> Any:
     """What an actor says, or None if it does not."""
     if actor is None:
         return None
     try:
-        return await asyncio.wait_for(getattr(actor, method).remote(), seconds)
+        return await asyncio.wait_for(getattr(actor, method).remote(*arguments), seconds)
     except (ray.exceptions.RayError, TimeoutError):
         return None
 

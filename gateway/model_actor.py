@@ -24,6 +24,7 @@ from gateway.dialects import Dialect
 from gateway.errors import Code, GatewayError
 from gateway.local_model import load
 from gateway.mailbox import Boxes, Mail
+from gateway.resting import Rest
 from gateway.sse import ForOpenAI, ForReading
 from gateway.upstream import Upstream
 
@@ -36,9 +37,15 @@ DIRECTORY = "byzerllm-gateway:directory"
 AT_ONCE = 4096
 """Chats in flight in one replica. Further ones wait in Ray; the gateway's own limit comes first."""
 
+CHAT = "/chat/completions"
+"""The one endpoint that every provider has."""
+
 ANSWER, REPLY, TEXT, EVENTS, EVENTS_AND_USAGE = "answer", "reply", "text", "events", "events and usage"
 """The forms of an answer: the words and counts of a chat; the provider's reply as it came; a stream of bare text, or of
 events as OpenAI's clients read them, without and with a count of tokens at the end."""
+
+CHECK = b'{"messages":[{"role":"user","content":"Hi"}]}'
+"""The smallest real question. Without max_tokens: some models refuse it, others think it away and say nothing."""
 
 MID_STREAM = b"\0"
 """Begins the last piece of a stream that broke off."""
@@ -67,6 +74,8 @@ class ModelConfig(TypedDict):
     timeout: float
     endpoints: list[str]
     dialect: dict[str, dict[str, str]]
+    fallback: list[str]
+    probe_seconds: float
     generation: int
     since: float
 
@@ -78,6 +87,7 @@ class _Model:
     config: ModelConfig
     upstream: Upstream
     prefix: bytes
+    rest: Rest
     local: Any = None
     in_flight: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -92,13 +102,25 @@ class _Model:
             if not self.in_flight:
                 self.idle.set()
 
+    @contextlib.contextmanager
+    def asked(self) -> Iterator[None]:
+        """Around every question to the provider. Raises GatewayError at once while the model rests."""
+        self.rest.check()
+        try:
+            with self.busy():
+                yield
+        except GatewayError as error:
+            self.rest.failed(error)
+            raise
+        self.rest.succeeded()
+
     def named(self, body: bytes) -> bytes:
         """The request with its model: a body is serialized once, in the gateway, without it."""
         return self.prefix + body[1:]
 
     def has(self, path: str) -> None:
         """Raise GatewayError unless the provider has such an endpoint."""
-        if path not in ("/chat/completions", *self.config["endpoints"]):
+        if path not in (CHAT, *self.config["endpoints"]):
             provider = self.config["provider"]
             raise GatewayError(
                 Code.INVALID_REQUEST,
@@ -128,7 +150,8 @@ async def _open(config: ModelConfig) -> _Model:
         dialect=Dialect(**config["dialect"]),
         timeout=config["timeout"],
     )
-    return _Model(config, upstream, b'{"model":%b,' % orjson.dumps(config["model_name"]), local)
+    prefix = b'{"model":%b,' % orjson.dumps(config["model_name"])
+    return _Model(config, upstream, prefix, Rest(config["probe_seconds"]), local)
 
 
 class ModelActor:
@@ -145,11 +168,17 @@ class ModelActor:
 
     # Called by the directory.
 
-    async def prepare(self, config: ModelConfig) -> dict[str, Any] | None:
-        """Make a new model ready beside the one that answers. Returns the error as plain data, or None."""
+    async def prepare(self, config: ModelConfig, check: bool) -> dict[str, Any] | None:
+        """Make a new model ready beside the one that answers, and ask it a question if `check`.
+
+        Returns the error as plain data, or None.
+        """
         try:
             self._next = await _open(config)
+            if check:
+                await self._next.upstream.chat(self._next.named(CHECK))
         except GatewayError as error:
+            await self.forget_prepared()
             return error.as_dict()
         return None
 
@@ -174,12 +203,18 @@ class ModelActor:
         """What this replica runs, key included: the directory is refilled from here."""
         return self._model.config if self._model else None
 
-    async def in_flight(self) -> int | None:
-        """Chats under way, or None if there is no model: its key is lost."""
+    async def amend(self, fallback: list[str], generation: int) -> None:
+        """Another chain behind the same model. The generation makes the gateway processes look anew."""
+        if self._model:
+            self._model.config = {**self._model.config, "fallback": fallback, "generation": generation}
+
+    async def status(self) -> dict[str, Any] | None:
+        """Chats under way, and whether it rests; or None if there is no model: its key is lost."""
         try:
-            return (await self._ready()).in_flight
+            model = await self._ready()
         except GatewayError:
             return None
+        return {"in_flight": model.in_flight, "resting": model.rest.told()}
 
     # Called by the gateway: `ask` for an answer in one piece, and its mailboxes for streams.
 
@@ -188,9 +223,9 @@ class ModelActor:
         async with contextlib.aclosing(self._serve(form, path, body)) as pieces:
             return await anext(pieces)
 
-    async def submit(self, box: str, number: int, form: str, path: str, body: bytes) -> None:
-        """Like `ask`, for an answer in many pieces."""
-        await self._boxes.submit(box, number, form, path, body)
+    async def submit(self, box: str, number: int, form: str, path: str, body: bytes, model: str) -> None:
+        """Like `ask`, for an answer in many pieces; `model` is the chat's name that its events shall show."""
+        await self._boxes.submit(box, number, form, path, body, model)
 
     async def collect(self, box: str) -> tuple[str, Mail]:
         """What has come for a gateway process."""
@@ -204,7 +239,7 @@ class ModelActor:
         """The client of a stream has read so many bytes."""
         await self._boxes.consumed(box, number, size)
 
-    async def _serve(self, form: str, path: str, body: bytes) -> AsyncGenerator[bytes, None]:
+    async def _serve(self, form: str, path: str, body: bytes, shown: str = "") -> AsyncGenerator[bytes, None]:
         """Answer a request. First comes JSON: what the form asks for, or {"error"}; always with {"generation"}, by
         which a gateway process notices that the chat was deployed anew. A stream's pieces follow; an error in
         mid-stream is the last of them, and begins with NUL."""
@@ -214,14 +249,14 @@ class ModelActor:
             model = await self._ready()
             model.has(path)
             upstream, named, config = model.upstream, model.named(body), model.config
-            with model.busy():
+            with model.asked():
                 if form == ANSWER:
                     yield _head(config, answer=(await upstream.chat(named))._asdict())
                 elif form == REPLY:
                     # It is parsed in the gateway, once; here it only becomes part of a larger JSON.
                     yield _head(config, reply=orjson.Fragment(await upstream.post(path, named)))
                 else:
-                    show = ForReading() if form == TEXT else ForOpenAI(self._chat_name, form == EVENTS_AND_USAGE)
+                    show = ForReading() if form == TEXT else ForOpenAI(shown, form == EVENTS_AND_USAGE)
                     async with contextlib.aclosing(upstream.stream(path, named)) as chunks:
                         async for together in chunks:
                             if not begun:
@@ -272,7 +307,7 @@ class ModelActor:
         messages = [*(request.get("history") or []), {"role": "user", "content": instruction}]
         body = {"messages": messages, **options, **(request.get("extra_request_params") or {})}
         started = time.monotonic()
-        with model.busy():
+        with model.asked():
             answer = await model.upstream.chat(model.named(orjson.dumps(body)))
         counts = {"input_tokens_count": answer.prompt_tokens, "generated_tokens_count": answer.completion_tokens}
         return {

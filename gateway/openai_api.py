@@ -54,14 +54,13 @@ def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     service.require("chat")
     fields = service.fields()
     asked = contract.parse(kind, fields)
-    name = fields.pop("model")
+    name, llm = fields.pop("model"), service.llm()
     if asked.stream:
         form = EVENTS_AND_USAGE if asked.include_usage() else EVENTS
-        stream = service.llm().stream(name, path, fields, form)
-        return streamed(stream, name, wire.EVENTS)
-    said = service.llm().relay(name, path, fields)
-    reply = Response(wire.json_object({**said, "model": name}), content_type=wire.JSON)
-    sign(reply, name, str(said.get("model") or ""))
+        return streamed(service.ask(name, lambda n: llm.stream(n, path, fields, form, name)), wire.EVENTS)
+    said = service.ask(name, lambda n: llm.relay(n, path, fields))
+    reply = Response(wire.json_object({**said.answer, "model": name}), content_type=wire.JSON)
+    sign(reply, said, str(said.answer.get("model") or ""))
     return reply
 
 

@@ -110,7 +110,7 @@ _NAMED = (Code.NOT_DEPLOYED, Code.CLUSTER_DOWN, Code.TIMEOUT)
 ROUTES = {
     "*.deploy": Route("Put a model behind a chat name, also in use.", DONE, "admin", contract.DeployRequest),
     "*.chat": Route("Chat; the answer is ASCII.", TEXT, "chat", contract.ChatRequest, wire.TEXT),
-    "*.undeploy": Route("Take a chat away, gently.", DONE, "admin", contract.UndeployRequest, fails=_NAMED),
+    "*.undeploy": Route("Take a chat away, gently.", DONE, "admin", contract.NamedRequest, fails=_NAMED),
     "v1.chat_completions": Route("Chat.", RELAYED, "chat", contract.CompletionRequest, wire.EVENTS),
     "v1.completions": Route("Go on from a text.", RELAYED, "chat", contract.TextCompletionRequest, wire.EVENTS),
     "v1.embeddings": Route("Embed.", RELAYED, "chat", contract.EmbeddingsRequest),

@@ -1,4 +1,4 @@
-"""A provider is a value; its blueprint is made from it. These are the only /deploy, /chat and /undeploy views."""
+"""A provider is a value; its blueprint is made from it. These are the only /deploy and /chat views."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from flask import Blueprint, Response, jsonify
 
 from gateway import contract, service, wire
 from gateway.cluster import STOCK_MODEL_TYPES
-from gateway.contract import ChatRequest, DeployRequest, UndeployRequest
+from gateway.contract import ChatRequest, DeployRequest, FallbackRequest, NamedRequest
 from gateway.dialects import Dialect
-from gateway.model_actor import TEXT, ModelConfig
-from gateway.streaming import streamed
+from gateway.model_actor import CHAT, TEXT, ModelConfig
+from gateway.streaming import sign, streamed
 
 
 @dataclass(frozen=True)
@@ -54,37 +54,58 @@ class Provider:
             workers=asked.workers,
             timeout=asked.timeout,
             endpoints=list(self.endpoints),
+            fallback=list(asked.fallback),
+            probe_seconds=service.settings().probe_seconds,
             dialect={name: dict(rows) for name, rows in self.dialect._asdict().items()},
             generation=0,
             since=0.0,
         )
 
     def blueprint(self) -> Blueprint:
-        """The provider's three routes, under /<name>."""
+        """The provider's routes, under /<name>."""
         app = Blueprint(self.name, self.name, url_prefix=f"/{self.name}")
 
         @app.post("/deploy")
         def deploy() -> Response:
             service.require("admin")
-            config = self.config(contract.parse(DeployRequest, service.fields()))
-            service.llm().deploy("", config["model_type"], config["chat_name"], config)
+            asked = contract.parse(DeployRequest, service.fields())
+            config = self.config(asked)
+            check = service.settings().check if asked.check is None else asked.check
+            service.llm().deploy("", config["model_type"], config["chat_name"], config, check)
             return jsonify(ret="ok")
 
         @app.post("/chat")
         def chat() -> Response:
             service.require("chat")
             asked = contract.parse(ChatRequest, service.fields())
+            llm, talk = service.llm(), asked.conversation()
             if asked.stream:
-                body = {"messages": asked.conversation(), **asked.options(), "stream": True}
-                stream = service.llm().stream(asked.chat_name, "/chat/completions", body, TEXT)
-                return streamed(stream, asked.chat_name, wire.TEXT)
-            [answer] = service.llm().chat_oai(asked.conversation(), model=asked.chat_name, llm_config=asked.options())
-            return Response(wire.json_string(answer.output), content_type=wire.JSON)
+                body = {"messages": talk, **asked.options(), "stream": True}
+                return streamed(service.ask(asked.chat_name, lambda n: llm.stream(n, CHAT, body, TEXT)), wire.TEXT)
+            said = service.ask(asked.chat_name, lambda n: llm.chat_oai(talk, model=n, llm_config=asked.options()))
+            [answer] = said.answer
+            reply = Response(wire.json_string(answer.output), content_type=wire.JSON)
+            sign(reply, said, answer.metadata.get("model", ""))
+            return reply
 
         @app.post("/undeploy")
         def undeploy() -> Response:
             service.require("admin")
-            service.llm().undeploy(contract.parse(UndeployRequest, service.fields()).chat_name)
+            service.llm().undeploy(contract.parse(NamedRequest, service.fields()).chat_name)
+            return jsonify(ret="ok")
+
+        @app.post("/undo")
+        def undo() -> Response:
+            service.require("admin")
+            name = contract.parse(NamedRequest, service.fields()).chat_name
+            service.llm().undo(name, service.settings().undo_seconds)
+            return jsonify(ret="ok")
+
+        @app.post("/fallback")
+        def fallback() -> Response:
+            service.require("admin")
+            asked = contract.parse(FallbackRequest, service.fields())
+            service.llm().set_fallback(asked.chat_name, asked.fallback)
             return jsonify(ret="ok")
 
         return app

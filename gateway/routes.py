@@ -39,6 +39,7 @@ class Route:
     generation: int
     engine: str
     timeout: float
+    fallback: tuple[str, ...]
     replicas: list[Replica]
     turns: Iterator[int] = field(default_factory=itertools.count)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from flask import current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -11,6 +12,10 @@ from gateway import wire
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
 from gateway.errors import Code, GatewayError
+from gateway.failover import Answered, first_to_answer
+from gateway.settings import Settings
+
+T = TypeVar("T")
 
 
 def llm() -> GatewayLLM:
@@ -19,10 +24,21 @@ def llm() -> GatewayLLM:
     return shared
 
 
+def settings() -> Settings:
+    """What the operator set."""
+    kept: Settings = current_app.extensions["settings"]
+    return kept
+
+
 def require(scope: str | None = None) -> None:
     """Raise GatewayError unless the caller's token has `scope` (None: any token will do)."""
     doorman: Doorman = current_app.extensions["doorman"]
     doorman.require(scope)
+
+
+def ask(name: str, how: Callable[[str], T]) -> Answered[T]:
+    """Ask a chat, or whoever answers in its place. Raises GatewayError."""
+    return first_to_answer(name, llm().chain, how)
 
 
 def fields() -> dict[str, Any]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 from flask import Response, g, request
 
 from gateway import wire
 from gateway.errors import GatewayError
+from gateway.failover import Answered
 from gateway.routes import Stream
 from gateway.sse import error_event
 
 
-def streamed(stream: Stream, name: str, content_type: str) -> Response:
+def streamed(said: Answered[Stream], content_type: str) -> Response:
     """A reply that is sent as it comes; the provider's request ends with it, and with its client."""
+    stream = said.answer
     events = content_type == wire.EVENTS
     request_id, client = g.request_id, request.environ.get("gunicorn.socket")
 
@@ -31,13 +34,15 @@ def streamed(stream: Stream, name: str, content_type: str) -> Response:
     reply = Response(pieces(), content_type=content_type)
     reply.call_on_close(stream.close)
     reply.headers["X-Accel-Buffering"] = "no"
-    sign(reply, name, stream.model)
+    sign(reply, said, stream.model)
     return reply
 
 
-def sign(reply: Response, name: str, provider_model: str) -> None:
+def sign(reply: Response, said: Answered[Any], provider_model: str) -> None:
     """Who really answered. A model's name may be anything, a header may not."""
-    reply.headers["X-Served-By"] = name
+    reply.headers["X-Served-By"] = said.served_by
+    if said.fell_back:
+        reply.headers["X-Fell-Back"] = said.fell_back
     reply.headers["X-Provider-Model"] = "".join(c for c in provider_model if c.isascii() and c.isprintable())[:200]
 
 

@@ -151,6 +151,8 @@ def test_models_tells_everything_but_the_key(gateway: httpx.Client, deploy: Depl
         "replicas": 2,
         "state": "answering",
         "in_flight": 0,
+        "fallback": [],
+        "resting": None,
     }
     assert key not in reply.text
 

@@ -107,8 +107,10 @@ def replies(
         post(f"bad key {dialect}", f"/{dialect}/deploy", {**body, "api_key": KEY + " x"})
         behaviours = [f"say:{ANSWER}", "drop", "drop-mid", "garbage", "wrong-types", "hang", "redirect:http://x/" + KEY]
         for behaviour in behaviours + [f"refuse:{row.name}" for row in REFUSALS if row.dialect == dialect]:
+            post(f"deploy for {behaviour}", f"/{dialect}/deploy", {**body, "timeout": 2})  # it rests after some
             standin.script(KEY, [behaviour])
             post(f"{dialect} {behaviour}", f"/{dialect}/chat", {"chat_name": name, "content": PROMPT})
+        post(f"deploy {dialect} again", f"/{dialect}/deploy", {**body, "timeout": 2})
     standin.script(KEY, [f"say:{ANSWER}"])
     stock = {"chat_name": "secret-stock", "api_key": KEY, "base_url": standin.base_url("openai"), "model_name": "echo"}
     post("deploy stock", "/openai/deploy", {**stock, "model_type": "saas/reasoning_openai"})

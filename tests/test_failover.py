@@ -1,0 +1,259 @@
+"""Never without an answer: switch with a check, undo, fall back, rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.launch import RayHead
+from tests.conftest import Deploy, Server
+from tests.standin.client import StandIn
+from tests.standin.refusals import REFUSALS, Refusal
+
+FALL_BACK_ON = {
+    *("PAY_BILL", "BAD_KEY", "NO_SUCH_MODEL", "NEED_KEY"),
+    *("SLOW_DOWN", "PROVIDER_BUSY", "PROVIDER_DOWN", "TIMEOUT"),
+}
+
+
+def ask(gateway: httpx.Client, name: str) -> httpx.Response:
+    return gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"})
+
+
+def row(gateway: httpx.Client, name: str) -> dict[str, Any]:
+    [found] = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] == name]
+    return dict(found)
+
+
+def test_200_switches_between_two_providers_under_50_chats_fail_none(
+    server: Server, gateway: httpx.Client, deploy: Deploy, chat_name: str
+) -> None:
+    deploy("openai", "slow:0.05", chat_name=chat_name)
+    done = False
+    answers: list[Any] = []
+
+    def chats(_: int) -> None:
+        with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
+            while not done:
+                answers.append(ask(client, chat_name).json())
+
+    with ThreadPoolExecutor(50) as pool:
+        running = [pool.submit(chats, number) for number in range(50)]
+        for number in range(200):
+            deploy(("zhipu", "openai")[number % 2], "slow:0.05", chat_name=chat_name)
+        done = True
+        for chat in running:
+            chat.result()
+
+    assert set(map(str, answers)) == {"openai:hi", "zhipu:hi"}
+    assert len(answers) > 200
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code"),
+    [
+        ("refuse:openai-invalid_api_key", "BAD_KEY"),
+        ("refuse:openai-insufficient_quota", "PAY_BILL"),
+        ("refuse:openai-model_not_found", "NO_SUCH_MODEL"),
+        ("drop", "PROVIDER_DOWN"),
+    ],
+)
+def test_a_deploy_that_fails_its_check_says_why_and_changes_nothing(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, chat_name: str, behaviour: str, code: str
+) -> None:
+    deploy("zhipu", chat_name=chat_name)
+    new = {"chat_name": chat_name, "api_key": "sk-new", "base_url": standin.base_url("openai"), "check": True}
+
+    reply = gateway.post("/openai/deploy", json={**new, "model_name": behaviour})
+
+    assert reply.json()["error"]["code"] == code
+    assert ask(gateway, chat_name).json() == "zhipu:hi"
+
+
+def test_a_deploy_that_passes_its_check_asked_one_question(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str
+) -> None:
+    name = deploy(check=True, workers=3)
+    assert standin.count(key) == 1
+    assert ask(gateway, name).json() == "openai:hi"
+
+
+def test_the_operator_can_have_every_deploy_checked(
+    start_server: Callable[..., Server], ray_head: RayHead, standin: StandIn, chat_name: str
+) -> None:
+    careful = start_server({**ray_head.environment, "GATEWAY_CHECK": "1", "WEB_CONCURRENCY": "1"})
+    new = {"chat_name": chat_name, "api_key": "sk-new", "base_url": standin.base_url("openai")}
+    bad = {**new, "model_name": "refuse:openai-invalid_api_key"}
+
+    assert careful.http.post("/openai/deploy", json=bad).json()["error"]["code"] == "BAD_KEY"
+    assert careful.http.post("/openai/deploy", json={**bad, "check": False}).status_code == 200
+    careful.stop()
+
+
+def test_undo_brings_back_what_was_there_with_its_key(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, chat_name: str, key: str
+) -> None:
+    deploy("zhipu", chat_name=chat_name)
+    deploy("openai", chat_name=chat_name, api_key="sk-other")
+    assert ask(gateway, chat_name).json() == "openai:hi"
+
+    assert gateway.post("/openai/undo", json={"chat_name": chat_name}).json() == {"ret": "ok"}
+
+    assert ask(gateway, chat_name).json() == "zhipu:hi"
+    assert standin.requests(key)[-1]["headers"]["Authorization"] == f"Bearer {key}"
+    assert gateway.post("/openai/undo", json={"chat_name": chat_name}).status_code == 200
+    assert ask(gateway, chat_name).json() == "openai:hi"
+
+
+def test_there_is_nothing_to_undo_after_a_first_deploy(gateway: httpx.Client, deploy: Deploy) -> None:
+    reply = gateway.post("/openai/undo", json={"chat_name": deploy()})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "INVALID_REQUEST")
+
+
+@pytest.fixture
+def chain(deploy: Deploy, chat_name: str) -> Callable[..., str]:
+    """Deploy a chat whose second link answers; redeployed for each row, since a chat rests after some refusals."""
+    second = deploy("zhipu", api_key="sk-second")
+
+    def first(provider: str, model_name: str, **more: Any) -> str:
+        return deploy(provider, model_name, chat_name=chat_name, fallback=second, timeout=2, **more)
+
+    return first
+
+
+@pytest.mark.parametrize("dialect", ["openai", "zhipu", "tongwen"])
+def test_every_refusal_is_answered_by_the_next_link_or_is_the_callers_own(
+    gateway: httpx.Client, chain: Callable[..., str], dialect: str
+) -> None:
+    def outcome(refusal: Refusal) -> tuple[int, str]:
+        reply = ask(gateway, chain(dialect, f"refuse:{refusal.name}"))
+        if reply.status_code == 200:
+            assert reply.json() == "zhipu:hi"
+            assert reply.headers["X-Served-By"] != "first"
+            return 200, reply.headers["X-Fell-Back"]
+        return 0, reply.json()["error"]["code"]
+
+    rows = [row for row in REFUSALS if row.dialect == dialect]
+    assert {row.name: outcome(row) for row in rows} == {
+        row.name: (200 if row.code in FALL_BACK_ON else 0, row.code) for row in rows
+    }
+
+
+@pytest.mark.parametrize("behaviour", ["drop", "garbage", "hang"])
+def test_a_provider_that_fails_is_answered_for_in_every_form(
+    gateway: httpx.Client, chain: Callable[..., str], behaviour: str
+) -> None:
+    name = chain("openai", behaviour)
+    messages = [{"role": "user", "content": "hi"}]
+
+    plain = ask(gateway, name)
+    text = gateway.post("/openai/chat", json={"chat_name": name, "content": "hi", "stream": True})
+    whole = gateway.post("/v1/chat/completions", json={"model": name, "messages": messages})
+    stream = gateway.post("/v1/chat/completions", json={"model": name, "messages": messages, "stream": True})
+
+    assert (plain.json(), text.text) == ("zhipu:hi", "zhipu:hi")
+    assert (whole.json()["choices"][0]["message"]["content"], whole.json()["model"]) == ("zhipu:hi", name)
+    assert f'"model":"{name}"' in stream.text
+    assert stream.text.endswith("data: [DONE]\n\n")
+    for reply in (plain, text, whole, stream):
+        assert reply.headers["X-Fell-Back"] in ("PROVIDER_DOWN", "TIMEOUT")
+        assert reply.headers["X-Served-By"] != name
+
+
+def test_when_every_link_fails_the_first_ones_error_is_told(gateway: httpx.Client, deploy: Deploy) -> None:
+    second = deploy("zhipu", "refuse:zhipu-1302")
+    name = deploy("openai", "refuse:openai-insufficient_quota", fallback=[second])
+
+    error = ask(gateway, name).json()["error"]
+    assert (error["code"], error["chat_name"]) == ("PAY_BILL", name)
+
+
+def test_a_chain_can_be_changed_alone_and_wrong_ones_are_refused(
+    gateway: httpx.Client, deploy: Deploy, chat_name: str
+) -> None:
+    other = deploy("zhipu")
+    name = deploy(model_name="drop")
+    assert ask(gateway, name).status_code == 502
+
+    assert gateway.post("/openai/fallback", json={"chat_name": name, "fallback": other}).json() == {"ret": "ok"}
+    assert [ask(gateway, name).json() for _ in range(6)] == ["zhipu:hi"] * 6
+    assert row(gateway, name)["fallback"] == [other]
+
+    for wrong in (name, "no-such-chat", f"{other},{other}", "a b"):
+        reply = gateway.post("/openai/fallback", json={"chat_name": name, "fallback": wrong})
+        assert reply.status_code == 400
+        assert reply.json()["error"]["message"].startswith("fallback")
+    missing = gateway.post("/openai/fallback", json={"chat_name": chat_name, "fallback": other})
+    assert missing.status_code == 404
+
+    assert gateway.post("/openai/fallback", json={"chat_name": name, "fallback": ""}).json() == {"ret": "ok"}
+    assert {ask(gateway, name).status_code for _ in range(6)} == {502}
+
+
+@pytest.mark.parametrize("name", ["openai-insufficient_quota", "openai-invalid_api_key"])
+def test_an_unpaid_or_refused_account_rests_and_is_not_asked_again_until_deployed_anew(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, chat_name: str, key: str, name: str
+) -> None:
+    deploy(model_name="echo", chat_name=chat_name)
+    standin.script(key, [f"refuse:{name}"])
+    first = ask(gateway, chat_name).json()["error"]
+    asked = standin.count(key)
+
+    for _ in range(10):
+        assert ask(gateway, chat_name).json()["error"]["code"] == first["code"]
+
+    assert standin.count(key) == asked
+    told = row(gateway, chat_name)
+    assert (told["state"], told["resting"]["code"]) == ("resting", first["code"])
+
+    standin.script(key, [])
+    deploy(model_name="echo", chat_name=chat_name)
+    assert ask(gateway, chat_name).json() == "openai:hi"
+    assert row(gateway, chat_name)["state"] == "answering"
+
+
+def test_a_resting_chat_is_probed_by_a_real_request_and_comes_back(
+    start_server: Callable[..., Server], ray_head: RayHead, standin: StandIn, chat_name: str, key: str
+) -> None:
+    eager = start_server({**ray_head.environment, "GATEWAY_PROBE_SECONDS": "1", "WEB_CONCURRENCY": "1"})
+    new = {"chat_name": chat_name, "api_key": key, "base_url": standin.base_url("openai"), "model_name": "echo"}
+    assert eager.http.post("/openai/deploy", json=new).status_code == 200
+    standin.script(key, ["refuse:openai-insufficient_quota"])
+    assert ask(eager.http, chat_name).status_code == 402
+    standin.script(key, [])
+
+    deadline = time.monotonic() + 20
+    while ask(eager.http, chat_name).status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    eager.stop()
+
+
+def test_a_rate_limit_rests_as_long_as_the_provider_said(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, chat_name: str, key: str
+) -> None:
+    [refusal, *_] = [row for row in REFUSALS if row.code == "SLOW_DOWN" and "Retry-After" in row.headers]
+    deploy(refusal.dialect, f"refuse:{refusal.name}", chat_name=chat_name)
+
+    replies = [ask(gateway, chat_name) for _ in range(5)]
+
+    assert {reply.status_code for reply in replies} == {429}
+    assert standin.count(key) == 1
+    assert 0 < int(replies[-1].headers["Retry-After"]) <= int(refusal.headers["Retry-After"])
+
+
+def test_a_provider_that_is_down_again_and_again_is_left_alone_for_a_while(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str
+) -> None:
+    name = deploy(model_name="garbage")
+
+    for _ in range(20):
+        assert ask(gateway, name).json()["error"]["code"] == "PROVIDER_DOWN"
+
+    assert standin.count(key) == 5
+    assert row(gateway, name)["resting"]["code"] == "PROVIDER_DOWN"
