@@ -8,6 +8,7 @@ from __future__ import annotations
 from flask import Flask
 
 from gateway import errors, settings
+from gateway.ask_all import all_app
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
 from gateway.openai_api import v1_app
@@ -32,6 +33,7 @@ def create_app() -> Flask:
     app.register_blueprint(zhipu_app)
     app.register_blueprint(tongwen_app)
     app.register_blueprint(local_app)
+    app.register_blueprint(all_app)
     app.register_blueprint(v1_app)
     app.register_blueprint(status_app)
     app.register_blueprint(openapi_app)

@@ -54,7 +54,7 @@ def _split(value: Any) -> Any:
 
 
 ChatName = Annotated[str, StringConstraints(pattern=CHAT_NAME)]
-Names = Annotated[tuple[ChatName, ...], BeforeValidator(_split), Field(max_length=16)]
+Names = Annotated[tuple[ChatName, ...], BeforeValidator(_split), Field(max_length=64)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
 
@@ -90,10 +90,9 @@ class Turn(Request):
     content: str
 
 
-class ChatRequest(Request):
-    """POST /<provider>/chat. Only the options that were given are sent on."""
+class Question(Request):
+    """What is asked of a chat. Only the options that were given are sent on."""
 
-    chat_name: ChatName
     content: Annotated[str, StringConstraints(min_length=1)]
     system: str | None = None
     history: tuple[Turn, ...] = ()
@@ -112,6 +111,19 @@ class ChatRequest(Request):
         """The sampling options that were given, and no other."""
         given = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
         return {name: value for name, value in given.items() if value is not None}
+
+
+class ChatRequest(Question):
+    """POST /<provider>/chat."""
+
+    chat_name: ChatName
+
+
+class AskAllRequest(Question):
+    """POST /all/chat: `chat_names` are all if not given; `timeout` is in seconds, for all of them together."""
+
+    chat_names: Names = ()
+    timeout: Annotated[float, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TIMEOUT_SECONDS)] = 120
 
 
 class NamedRequest(Request):

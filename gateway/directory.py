@@ -340,6 +340,8 @@ async def _describe_stock(name: str) -> dict[str, Any]:
         "state": "answering" if stat and all(w["ready"] for w in stat["worker_state"]) else "starting",
         "since": None,
         "created": 0,
+        "fallback": [],
+        "resting": None,
     }
 
 

@@ -60,7 +60,8 @@ class ModelConfig(TypedDict):
 
     `endpoints` are the paths that its provider has beside /chat/completions.
     `engine`: "relay" (a provider's HTTP API), "llama.cpp" (in the cluster) or "byzerllm" (a stock byzerllm model).
-    `timeout` is in seconds. `generation` grows with every deploy of the chat name; `since` is Unix time.
+    `trusted`: the operator listed the base URL's host. `timeout` and `probe_seconds` are in seconds. `generation`
+    grows with every deploy; `since` is Unix time.
     """
 
     chat_name: str
@@ -74,6 +75,7 @@ class ModelConfig(TypedDict):
     timeout: float
     endpoints: list[str]
     dialect: dict[str, dict[str, str]]
+    trusted: bool
     fallback: list[str]
     probe_seconds: float
     generation: int
@@ -149,6 +151,7 @@ async def _open(config: ModelConfig) -> _Model:
         api_key=api_key,
         dialect=Dialect(**config["dialect"]),
         timeout=config["timeout"],
+        trusted=config["trusted"],
     )
     prefix = b'{"model":%b,' % orjson.dumps(config["model_name"])
     return _Model(config, upstream, prefix, Rest(config["probe_seconds"]), local)

@@ -29,6 +29,9 @@ both. Failures have one shape and a code; an unknown path (404) and a wrong meth
 FIELDS = {
     "api_key": "The provider's key: kept in memory only, and shown in no reply.",
     "base_url": "Another server that speaks the provider's protocol, such as https://api.example.com/v1.",
+    "chat_names": "Which chats; all of them if it is not given. A list, or one string with commas.",
+    "check": "Whether the new model must answer a question first; else all stays as it was.",
+    "fallback": "The chats that answer in its place when it cannot. A list, or one string with commas.",
     "chat_name": "How applications call the chat; it is the same under every provider.",
     "model": "The chat's name.",
     "model_name": "What the provider calls the model; else its usual one. Local models: the path of any GGUF file.",
@@ -41,7 +44,8 @@ FIELDS = {
 
 HEADERS = {
     "X-Request-Id": "The request's own, if it is harmless, or a new one; the gateway's log has it.",
-    "X-Served-By": "The chat that answered; on /v1, and wherever an answer is sent as it comes.",
+    "X-Served-By": "The chat that answered.",
+    "X-Fell-Back": "Why another chat answered in the place of the one that was asked.",
     "X-Provider-Model": "What the provider calls the model that answered; beside X-Served-By.",
     "Retry-After": "Seconds to wait.",
 }
@@ -61,14 +65,17 @@ PERHAPS: Json = {"type": ["string", "null"]}
 COUNT: Json = {"type": "integer", "minimum": 0}
 CHAT = _object(
     **{"chat_name": TEXT, "provider": TEXT, "model_type": PERHAPS, "model_name": PERHAPS, "host": PERHAPS},
-    **{"replicas": COUNT, "state": {"enum": ["answering", "starting", "need_key"]}},
+    **{"replicas": COUNT, "state": {"enum": ["answering", "resting", "starting", "need_key"]}},
     **{"since": {**PERHAPS, "format": "date-time"}, "created": COUNT},
+    resting={"type": ["object", "null"], "description": "The code it rests with, since when and until when."},
+    fallback={"type": "array", "items": TEXT},
 )
 MODEL = _object(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT)
 DONE, FINE = _object(ret={"const": "ok"}), _object(ok={"const": True})
 RELAYED = {**_object(model=TEXT), "description": "As the provider sent it, but for `model`: the chat's name."}
 STREAMS: Json = {
     wire.TEXT: {"schema": TEXT},
+    wire.LINES: {"example": '{"chat_name": "local_chat", "text": "Hi"}\n'},
     wire.EVENTS: {"example": 'data: {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}\n\ndata: [DONE]\n\n'},
 }
 
@@ -105,11 +112,17 @@ class Route:
         return [code for code in MEANINGS if code in codes or self.scope == "chat"]
 
 
+_CHECKED = tuple(code for code in MEANINGS if code not in (Code.GATEWAY_BUSY, Code.NEED_KEY))
 _NAMED = (Code.NOT_DEPLOYED, Code.CLUSTER_DOWN, Code.TIMEOUT)
 
 ROUTES = {
-    "*.deploy": Route("Put a model behind a chat name, also in use.", DONE, "admin", contract.DeployRequest),
+    "*.deploy": Route(
+        "Put a model behind a chat name, also in use.", DONE, "admin", contract.DeployRequest, fails=_CHECKED
+    ),
     "*.chat": Route("Chat; the answer is ASCII.", TEXT, "chat", contract.ChatRequest, wire.TEXT),
+    "all.chat": Route("Ask several at once.", {"type": "object"}, "chat", contract.AskAllRequest, wire.LINES),
+    "*.undo": Route("Bring back what was there before.", DONE, "admin", contract.NamedRequest, fails=_CHECKED),
+    "*.fallback": Route("Who answers in its place.", DONE, "admin", contract.FallbackRequest, fails=_NAMED),
     "*.undeploy": Route("Take a chat away, gently.", DONE, "admin", contract.NamedRequest, fails=_NAMED),
     "v1.chat_completions": Route("Chat.", RELAYED, "chat", contract.CompletionRequest, wire.EVENTS),
     "v1.completions": Route("Go on from a text.", RELAYED, "chat", contract.TextCompletionRequest, wire.EVENTS),
@@ -139,6 +152,9 @@ EXAMPLES: dict[str, Json] = {
         "A conversation": {**_ASK, "system": "Be brief.", "history": _TURNS, "temperature": "0.5", "top_p": 0.9},
         "As it comes": {**_ASK, "stream": True},
     },
+    "all.chat": {"Two chats": {"content": "Say hello.", "chat_names": "local_chat,other_chat", "max_tokens": 16}},
+    "*.undo": {"A chat": {"chat_name": "PROVIDER_chat"}},
+    "*.fallback": {"To the local model": {"chat_name": "PROVIDER_chat", "fallback": "local_chat"}},
     "*.undeploy": {"A chat": {"chat_name": "PROVIDER_chat"}},
     "v1.chat_completions": {"A question": _SAY, "As it comes": {**_SAY, "stream": True}},
     "v1.completions": {"A beginning": {"model": "local_chat", "prompt": "Once upon a time", "max_tokens": 16}},
@@ -194,7 +210,7 @@ def _reply(route: Route) -> Json:
     forms: Json = {"application/json": {"schema": route.reply}}
     if route.streams:
         forms[route.streams.partition(";")[0]] = STREAMS[route.streams]
-    signed = ("X-Served-By", "X-Provider-Model") if route.scope == "chat" else ()
+    signed = ("X-Served-By", "X-Fell-Back", "X-Provider-Model") if route.scope == "chat" else ()
     return {"description": "Done.", "headers": _headers(*signed), "content": forms}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify
 
@@ -12,6 +13,7 @@ from gateway.contract import ChatRequest, DeployRequest, FallbackRequest, NamedR
 from gateway.dialects import Dialect
 from gateway.model_actor import CHAT, TEXT, ModelConfig
 from gateway.streaming import sign, streamed
+from gateway.upstream import is_guarded
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,40 @@ class Provider:
             raise contract.invalid("api_key", f"is required by {self.name}", f"{self.name} 需要 api_key")
         if not self.needs_key and asked.base_url:
             raise contract.invalid("base_url", f"{self.name} has none; leave it out", f"{self.name} 不使用该字段")
+        base_url = asked.base_url or (self.base_url if relayed else "")
         return ModelConfig(
             chat_name=asked.chat_name,
             provider=self.name,
             engine=self.engine if relayed else "byzerllm",
             model_type=model_type,
             model_name=asked.model_name or self.model_name,
-            base_url=asked.base_url or (self.base_url if relayed else ""),
+            base_url=base_url,
             api_key=asked.api_key.get_secret_value() if self.needs_key else "",
             workers=asked.workers,
             timeout=asked.timeout,
             endpoints=list(self.endpoints),
+            trusted=self._trusted(base_url),
             fallback=list(asked.fallback),
             probe_seconds=service.settings().probe_seconds,
             dialect={name: dict(rows) for name, rows in self.dialect._asdict().items()},
             generation=0,
             since=0.0,
         )
+
+    def _trusted(self, base_url: str) -> bool:
+        """Whether the operator listed this host. Raises GatewayError for one that the gateway may not talk to."""
+        hosts, host = service.settings().upstream_hosts, urlsplit(base_url).hostname or ""
+        if host in hosts:
+            return True
+        if host and hosts and base_url != self.base_url:
+            words = f"{host} is not one of GATEWAY_UPSTREAM_HOSTS"
+            raise contract.invalid("base_url", words, f"{host} 不在 GATEWAY_UPSTREAM_HOSTS 中")
+        if is_guarded(host):
+            words = f"{host} is a link-local or metadata address; GATEWAY_UPSTREAM_HOSTS could allow it"
+            raise contract.invalid(
+                "base_url", words, f"{host} 是链路本地或元数据地址；可用 GATEWAY_UPSTREAM_HOSTS 允许"
+            )
+        return False
 
     def blueprint(self) -> Blueprint:
         """The provider's routes, under /<name>."""

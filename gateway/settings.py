@@ -34,6 +34,7 @@ class Settings:
     max_body_bytes: int
     max_in_flight: int
     processes: int
+    upstream_hosts: frozenset[str]
     check: bool
     undo_seconds: int
     probe_seconds: int
@@ -50,6 +51,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         max_body_bytes=_number(env, "GATEWAY_MAX_BODY_BYTES", 8 * 1024 * 1024, 1024),
         max_in_flight=_number(env, "GATEWAY_MAX_IN_FLIGHT", 512, 1),
         processes=_number(env, "WEB_CONCURRENCY", 2, 1),
+        upstream_hosts=frozenset(env.get("GATEWAY_UPSTREAM_HOSTS", "").lower().replace(",", " ").split()),
         check=env.get("GATEWAY_CHECK", "").strip() == "1",
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
         probe_seconds=_number(env, "GATEWAY_PROBE_SECONDS", 60, 1),

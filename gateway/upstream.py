@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -26,6 +27,9 @@ IDLE_SECONDS = 15
 
 STREAM_SECONDS = 3600
 
+METADATA = frozenset({"100.100.100.200", "fd00:ec2::254", "168.63.129.16"})
+"""Where clouds (Alibaba, AWS, Azure) tell a machine its own secrets; the others do so on link-local addresses."""
+
 REPLY_BYTES = 32 * 1024 * 1024
 """A reply larger than this is refused: no chat is that long, and memory is bounded."""
 
@@ -39,10 +43,35 @@ class Answer(NamedTuple):
     completion_tokens: int
 
 
-class Upstream:
-    """One account at one provider. Must be created and used inside one event loop; `close` when done."""
+def is_guarded(address: str) -> bool:
+    """Whether an IP address is link-local or a cloud's metadata service; False for a name."""
+    try:
+        ip = ip_address(address.partition("%")[0].strip("[]"))
+    except ValueError:
+        return False
+    mapped = getattr(ip, "ipv4_mapped", None) or ip
+    return bool(mapped.is_link_local) or str(mapped) in METADATA
 
-    def __init__(self, *, provider: str, base_url: str, api_key: str, dialect: Dialect, timeout: float) -> None:
+
+class _Resolver(aiohttp.ThreadedResolver):
+    """Names that lead to guarded addresses lead nowhere, whenever they are looked up."""
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[aiohttp.abc.ResolveResult]:
+        found = await super().resolve(host, port, family)
+        if safe := [row for row in found if not is_guarded(row["host"])]:
+            return safe
+        raise OSError(f"{host} leads to a link-local or metadata address")
+
+
+class Upstream:
+    """One account at one provider. Must be created and used inside one event loop; `close` when done.
+
+    `trusted`: the operator listed this host, so it may lead anywhere.
+    """
+
+    def __init__(
+        self, *, provider: str, base_url: str, api_key: str, dialect: Dialect, timeout: float, trusted: bool
+    ) -> None:
         self._provider = provider
         self._base_url = base_url
         self._api_key = api_key
@@ -50,7 +79,9 @@ class Upstream:
         self._timeout = timeout
         self._session = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"},
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=IDLE_SECONDS, resolver=None if trusted else _Resolver()
+            ),
             # A proxy variable or ~/.netrc in the cluster's environment must not send the key elsewhere.
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),

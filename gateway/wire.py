@@ -13,6 +13,7 @@ JSON = "application/json; charset=utf-8"
 """The charset is declared since old clients otherwise guess Latin-1."""
 
 TEXT = "text/plain; charset=utf-8"
+LINES = "application/x-ndjson; charset=utf-8"
 EVENTS = "text/event-stream; charset=utf-8"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -257,3 +258,93 @@ def test_a_provider_that_is_down_again_and_again_is_left_alone_for_a_while(
 
     assert standin.count(key) == 5
     assert row(gateway, name)["resting"]["code"] == "PROVIDER_DOWN"
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "[fe80::1]", "100.100.100.200", "[::ffff:169.254.169.254]", "[fd00:ec2::254]"]
+)
+def test_a_key_is_not_sent_to_link_local_or_metadata_addresses(
+    gateway: httpx.Client, chat_name: str, host: str
+) -> None:
+    new = {"chat_name": chat_name, "api_key": "sk-x", "base_url": f"http://{host}/v1"}
+    reply = gateway.post("/openai/deploy", json=new)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "INVALID_REQUEST")
+    assert reply.json()["error"]["message"].startswith("base_url: ")
+
+
+def test_the_operator_can_restrict_the_hosts(
+    start_server: Callable[..., Server], ray_head: RayHead, standin: StandIn, chat_name: str
+) -> None:
+    strict = start_server({**ray_head.environment, "GATEWAY_UPSTREAM_HOSTS": "127.0.0.1", "WEB_CONCURRENCY": "1"})
+    new = {"chat_name": chat_name, "api_key": "sk-x", "base_url": "http://localhost:9/v1"}
+
+    refused = strict.http.post("/openai/deploy", json=new)
+
+    assert "GATEWAY_UPSTREAM_HOSTS" in refused.json()["error"]["message"]
+    allowed = {**new, "base_url": standin.base_url("openai")}
+    assert strict.http.post("/openai/deploy", json=allowed).status_code == 200
+    strict.stop()
+
+
+def test_a_redirect_takes_no_key_elsewhere(gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str) -> None:
+    elsewhere = f"{standin.url}/zhipu/elsewhere/chat/completions"
+    reply = ask(gateway, deploy(model_name=f"redirect:{elsewhere}"))
+
+    assert reply.json()["error"]["code"] == "BAD_UPSTREAM_REQUEST"
+    assert [seen["dialect"] for seen in standin.requests(key)] == ["openai"]
+
+
+def test_a_new_base_url_needs_the_key_again(gateway: httpx.Client, deploy: Deploy, standin: StandIn) -> None:
+    moved = {"chat_name": deploy(), "base_url": standin.base_url("zhipu")}
+    assert gateway.post("/openai/deploy", json=moved).json()["error"]["message"].startswith("api_key: ")
+
+
+def test_several_chats_answer_one_question_together(
+    gateway: httpx.Client, deploy: Deploy, local_chat: str, key: str
+) -> None:
+    fast, slow = deploy("zhipu", "echo"), deploy("openai", "slow:2")
+    unpaid = deploy("openai", "refuse:openai-insufficient_quota", fallback=fast)
+    names = [fast, slow, unpaid, local_chat, "no-such-chat"]
+    started = time.monotonic()
+
+    said = gateway.post("/all/chat", json={"content": "hi", "chat_names": names, "max_tokens": 5}).json()
+
+    assert time.monotonic() - started < 10
+    assert list(said) == names
+    assert (said[fast]["answer"], said[slow]["answer"]) == ("zhipu:hi", "openai:hi")
+    assert said[fast]["seconds"] < said[slow]["seconds"]
+    assert min(said[fast]["tokens"], said[local_chat]["tokens"]) > 0
+    assert (said[unpaid]["error"]["code"], said["no-such-chat"]["error"]["code"]) == ("PAY_BILL", "NOT_DEPLOYED")
+
+
+def test_all_are_asked_unless_some_are_named_and_none_is_waited_for_beyond_the_timeout(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
+    fast, never = deploy(), deploy(model_name="hang", timeout=30)
+    started = time.monotonic()
+
+    said = gateway.post("/all/chat", json={"content": "hi", "timeout": 2, "max_tokens": 5}).json()
+
+    assert time.monotonic() - started < 10
+    assert said[fast]["answer"] == "openai:hi"
+    assert said[never]["error"]["code"] == "TIMEOUT"
+
+
+def test_several_chats_speak_line_by_line_as_they_come(gateway: httpx.Client, deploy: Deploy, standin: StandIn) -> None:
+    quick, slow = deploy("zhipu", "stream:3:0.1"), deploy("openai", "stream:3:3")
+    down, never = deploy(model_name="garbage"), deploy(model_name="hang", api_key="sk-never", timeout=60)
+    names = [quick, slow, down, never]
+
+    reply = gateway.post("/all/chat", json={"content": "hi", "chat_names": names, "stream": True, "timeout": 8})
+
+    lines = [json.loads(line) for line in reply.text.splitlines()]
+    by_name = {name: [line for line in lines if line["chat_name"] == name] for name in names}
+    for name in (quick, slow):
+        assert "".join(line.get("text", "") for line in by_name[name]).split() == ["w0", "w1", "w2"]
+        assert by_name[name][-1]["done"]
+        assert by_name[name][-1]["tokens"] > 0
+    assert by_name[down][-1]["error"]["code"] == "PROVIDER_DOWN"
+    assert by_name[never][-1]["error"]["code"] == "TIMEOUT"
+    order = [line["chat_name"] for line in lines]
+    assert order.index(quick) < order.index(slow)
+    assert max(i for i, name in enumerate(order) if name == quick) < max(i for i, n in enumerate(order) if n == slow)
