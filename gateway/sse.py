@@ -50,17 +50,21 @@ class Reader:
         return chunks
 
 
+def choices(chunk: Chunk) -> list[dict[str, Any]]:
+    """The choices of a chunk; [] for whatever is not shaped so."""
+    rows = chunk.get("choices")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
 def deltas(chunk: Chunk) -> list[dict[str, Any]]:
-    """The deltas of a chunk's choices; [] for whatever is not shaped so."""
-    choices = chunk.get("choices")
-    rows = [choice.get("delta") for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    """What a chunk adds: the deltas of its choices; of a legacy completion, their texts."""
+    rows = [choice.get("delta") or {"content": choice.get("text")} for choice in choices(chunk)]
     return [row for row in rows if isinstance(row, dict)]
 
 
 def speaks(chunk: Chunk) -> bool:
     """Whether a chunk says anything: until one does, an error is a proper HTTP status still."""
-    choices = chunk.get("choices")
-    finished = isinstance(choices, list) and any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
+    finished = any(choice.get("finish_reason") for choice in choices(chunk))
     return finished or any(value for delta in deltas(chunk) for name, value in delta.items() if name != "role")
 
 

