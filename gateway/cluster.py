@@ -165,7 +165,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             )
         with ExitStack() as begun:
             replica = begun.enter_context(route.pick())
-            exchange = begun.enter_context(closing(replica.mailbox.send(form, path, orjson.dumps(fields), shown)))
+            exchange = begun.enter_context(closing(replica.mailbox.send(form, path, _packed(fields), shown)))
             try:
                 head = self._opened(route, exchange.next(route.patience))
             except TimeoutError:
@@ -175,7 +175,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
 
     def _asked(self, route: Route, form: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
         with route.pick() as replica:
-            call = replica.actor.ask.remote(form, path, orjson.dumps(fields))
+            call = replica.actor.ask.remote(form, path, _packed(fields))
             return self._opened(route, self._connection.ask(call, route.patience))
 
     def _opened(self, route: Route, piece: bytes | None) -> dict[str, Any]:
@@ -304,3 +304,10 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             yield
         finally:
             self._slots.release()
+
+
+def _packed(fields: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(fields)
+    except TypeError as error:  # it reads deeper nesting than it writes
+        raise GatewayError(Code.INVALID_REQUEST, "The request is nested too deeply.", "请求嵌套过深。") from error

@@ -22,6 +22,7 @@ from gateway.errors import Code, GatewayError
 CHAT_NAME = r"^[A-Za-z0-9_.\-]{1,64}$"
 MAX_WORKERS = 32
 MAX_TIMEOUT_SECONDS = 3600
+MAX_TOKENS = 10_000_000
 
 
 def _key(key: SecretStr) -> SecretStr:
@@ -98,7 +99,7 @@ class Question(Request):
     history: tuple[Turn, ...] = ()
     temperature: Annotated[float, BeforeValidator(_no_booleans), Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, BeforeValidator(_no_booleans), Field(gt=0, le=1)] | None = None
-    max_tokens: Annotated[int, BeforeValidator(_no_booleans), Field(ge=1)] | None = None
+    max_tokens: Annotated[int, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TOKENS)] | None = None
     stream: bool = False
 
     def conversation(self) -> list[dict[str, str]]:
