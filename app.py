@@ -24,6 +24,9 @@ def create_app() -> Flask:
     """The whole service. Raises SettingError, naming the variable, for a setting that cannot be used."""
     config = settings.load()
     app = Flask(__name__, static_folder=None)
+    # Else Werkzeug answers by itself, in HTML.
+    app.url_map.merge_slashes = False
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.extensions["settings"] = config
     app.extensions["doorman"] = Doorman(config.tokens)

@@ -98,7 +98,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         """The chats that answer in a chat's place when it cannot."""
         if route := self._routes.get(name):
             return route.fallback
-        found = self._connection.ask(self._connection.directory.find.remote(name), ASK_SECONDS)
+        found = self._connection.tell_directory(ASK_SECONDS, "find", name)
         return tuple(found["fallback"]) if found else ()
 
     def chat_oai(
@@ -131,7 +131,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
 
     def models(self) -> list[dict[str, Any]]:
         """Every chat on the cluster. Raises GatewayError."""
-        return list(self._connection.ask(self._connection.directory.models.remote(), ASK_SECONDS))
+        return list(self._connection.tell_directory(ASK_SECONDS, "models"))
 
     def ready(self) -> None:
         """Raise GatewayError unless the cluster answers at once."""
@@ -272,7 +272,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             replica.mailbox.fail(GatewayError(Code.CLUSTER_DOWN))
 
     def _tell_directory(self, seconds: float, method: str, *arguments: Any) -> None:
-        said = self._connection.ask(getattr(self._connection.directory, method).remote(*arguments), seconds)
+        said = self._connection.tell_directory(seconds, method, *arguments)
         if error := said.get("error"):
             raise GatewayError(**error)
 

@@ -58,7 +58,7 @@ class Connection:
 
     def ready(self) -> None:
         """Raise GatewayError unless the cluster answers within `READY_SECONDS`."""
-        self.ask(self.directory.known.remote(), READY_SECONDS)
+        self.tell_directory(READY_SECONDS, "known")
 
     def ask(self, call: Any, seconds: float) -> Any:
         """What a Ray call gives, within `seconds`. Raises GatewayError, and what the called actor itself raised."""
@@ -72,6 +72,13 @@ class Connection:
             raise
         except ray.exceptions.RayError as error:
             raise GatewayError(Code.CLUSTER_DOWN, type(error).__name__) from error
+
+    def tell_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
+        """What the directory says. Raises GatewayError."""
+        try:
+            return self.ask(getattr(self.directory, method).remote(*arguments), seconds)
+        except ray.exceptions.RayActorError as error:
+            raise GatewayError(Code.CLUSTER_DOWN, "The directory actor is being restarted.") from error
 
     def _keep_connected(self) -> None:
         while True:

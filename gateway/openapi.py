@@ -154,6 +154,7 @@ EXAMPLES: dict[str, Json] = {
     },
     "all.chat": {"Two chats": {"content": "Say hello.", "chat_names": "local_chat,other_chat", "max_tokens": 16}},
     "*.undo": {"A chat": {"chat_name": "PROVIDER_chat"}},
+    "local.fallback": {"To nobody": {"chat_name": "local_chat", "fallback": ""}},
     "*.fallback": {"To the local model": {"chat_name": "PROVIDER_chat", "fallback": "local_chat"}},
     "*.undeploy": {"A chat": {"chat_name": "PROVIDER_chat"}},
     "v1.chat_completions": {"A question": _SAY, "As it comes": {**_SAY, "stream": True}},
