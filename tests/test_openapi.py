@@ -46,7 +46,7 @@ cache.enabled = false
 output.sanitization.enabled = false
 
 [generation]
-max-examples = 150
+max-examples = 80
 deterministic = true  # a failure shall be this commit's
 
 [phases.stateful]
