@@ -26,6 +26,9 @@ ANSWER_TOKENS = 512
 
 THREADS = 8
 
+TEMPERATURE, TOP_P = 0.2, 0.9
+"""Where a chat gives none: what SmolLM2's authors recommend. llama.cpp's own 0.8 makes so small a model babble."""
+
 
 class LocalModel(NamedTuple):
     """A running llama.cpp server; it ends when `server` is dropped."""
@@ -52,6 +55,7 @@ def load(model_name: str) -> LocalModel:
     params.model_alias = {path.stem}  # else its replies would tell the file's whole path
     params.hostnames, params.port, params.api_keys = ["127.0.0.1"], 0, [key]
     params.n_ctx, params.n_parallel, params.n_predict = CONTEXT_TOKENS * SLOTS, SLOTS, ANSWER_TOKENS
+    params.sampling.temp, params.sampling.top_p = TEMPERATURE, TOP_P
     params.cpuparams.n_threads = min(os.cpu_count() or 1, THREADS)
     params.ui = params.endpoint_slots = params.endpoint_props = params.warmup = False
     params.verbosity = -1  # llama.cpp would print prompts into Ray's worker log
