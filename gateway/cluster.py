@@ -84,9 +84,9 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         self._tell_directory(DRAIN_SECONDS + 2 * ASK_SECONDS, "undeploy", udf_name)
         self._forget(udf_name)
 
-    def undo(self, name: str, seconds: float) -> None:
-        """Bring back what was behind a chat before, up to `seconds` after its last deploy. Raises GatewayError."""
-        self._tell_directory(DEPLOY_SECONDS + ASK_SECONDS, "undo", name, seconds)
+    def undo(self, name: str) -> None:
+        """Bring back what was behind a chat before its last deploy. Raises GatewayError."""
+        self._tell_directory(DEPLOY_SECONDS + ASK_SECONDS, "undo", name)
         self._forget(name)
 
     def set_fallback(self, name: str, chain: tuple[str, ...]) -> None:

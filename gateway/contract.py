@@ -70,7 +70,8 @@ class Request(BaseModel):
 class DeployRequest(Request):
     """POST /<provider>/deploy. `timeout` is in seconds; None takes the provider's or the operator's default.
 
-    `fallback` is a list of chat names, or one string with commas. `check` asks the new model one real question first.
+    `fallback` is a list of chat names, or one string with commas; None keeps the chain there is. `check` asks the new
+    model one real question first.
     """
 
     chat_name: ChatName
@@ -80,7 +81,7 @@ class DeployRequest(Request):
     base_url: BaseUrl | None = Field(default=None, validation_alias=AliasChoices("base_url", "http_proxy"))
     workers: Annotated[int, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_WORKERS)] = 1
     timeout: Annotated[float, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TIMEOUT_SECONDS)] = 120
-    fallback: Names = ()
+    fallback: Names | None = None
     check: bool | None = None
 
 

@@ -49,26 +49,26 @@ class Directory:
         name = config["chat_name"]
         async with self._one_at_a_time[name]:
             before = self._configs.get(name)
-            config = {**config, "generation": self._next_generation(), "since": time.time()}
+            chain = (before["fallback"] if before else []) if config["fallback"] is None else config["fallback"]
+            config = {**config, "fallback": chain, "generation": self._next_generation(), "since": time.time()}
             try:
-                await self._check_chain(name, config["fallback"])
+                await self._check_chain(name, chain or [])
                 await self._deploy(name, config, check)
             except GatewayError as error:
                 error.chat_name, error.provider = name, config["provider"]
                 return {"error": error.as_dict()}
             if before and not _needs_key(before):
-                self._before[name] = before, time.time()
+                self._before[name] = before, time.time() + config["undo_seconds"]
         return {}
 
-    async def undo(self, name: str, seconds: float) -> dict[str, Any]:
-        """Bring back what was behind a chat before its last deploy, if that was not more than `seconds` ago."""
-        before, when = self._before.get(name, (None, 0.0))
-        if before is None or time.time() - when > seconds:
-            self._before.pop(name, None)
-            detail = f"chat_name: there is nothing to undo for {name}; what was before is kept for {seconds:g} s."
-            detail_zh = f"chat_name：{name} 没有可撤销的部署；先前的部署保留 {seconds:g} 秒。"
+    async def undo(self, name: str) -> dict[str, Any]:
+        """Bring back what was behind a chat before its last deploy, if that was not too long ago."""
+        self._forget_expired()
+        if name not in self._before:
+            detail = f"chat_name: there is nothing to undo for {name}; see GATEWAY_UNDO_SECONDS."
+            detail_zh = f"chat_name：{name} 没有可撤销的部署（GATEWAY_UNDO_SECONDS）。"
             return {"error": GatewayError(Code.INVALID_REQUEST, detail, detail_zh, param="chat_name").as_dict()}
-        return await self.deploy(before)
+        return await self.deploy(self._before[name][0])
 
     async def set_fallback(self, name: str, fallback: list[str]) -> dict[str, Any]:
         """Change a chat's chain alone."""
@@ -124,8 +124,9 @@ class Directory:
         return self._configs.get(name)
 
     async def known(self) -> tuple[str, list[dict[str, Any]]]:
-        """This actor's birth mark, and every chat of ours without its key: what the gateway processes `remember`."""
+        """This actor's birth mark, and all our chats without their keys: what the gateway processes `remember`."""
         await self._refilled()
+        self._forget_expired()
         return self._born, [_public(config) for config in self._configs.values()]
 
     async def remember(self, known: Iterable[dict[str, Any]]) -> None:
@@ -150,6 +151,11 @@ class Directory:
         classes = await asyncio.gather(*map(_class_of, others))
         theirs = [name for name, actor_class in zip(others, classes, strict=True) if actor_class == STOCK_CLASS]
         return sorted(await asyncio.gather(*ours, *map(_describe_stock, theirs)), key=lambda chat: chat["chat_name"])
+
+    def _forget_expired(self) -> None:
+        """No key is kept for longer than it can be of use; the gateway processes ask every 2 s what is `known`."""
+        now = time.time()
+        self._before = {name: kept for name, kept in self._before.items() if kept[1] > now}
 
     def _next_generation(self) -> int:
         self._generation += 1

@@ -60,8 +60,8 @@ class ModelConfig(TypedDict):
 
     `endpoints` are the paths that its provider has beside /chat/completions.
     `engine`: "relay" (a provider's HTTP API), "llama.cpp" (in the cluster) or "byzerllm" (a stock byzerllm model).
-    `trusted`: the operator listed the base URL's host. `timeout` and `probe_seconds` are in seconds. `generation`
-    grows with every deploy; `since` is Unix time.
+    `trusted`: the operator listed the base URL's host. `fallback` None: as it was. `timeout`, `probe_seconds` and
+    `undo_seconds` are in seconds. `generation` grows with every deploy; `since` is Unix time.
     """
 
     chat_name: str
@@ -76,8 +76,9 @@ class ModelConfig(TypedDict):
     endpoints: list[str]
     dialect: dict[str, dict[str, str]]
     trusted: bool
-    fallback: list[str]
+    fallback: list[str] | None
     probe_seconds: float
+    undo_seconds: float
     generation: int
     since: float
 

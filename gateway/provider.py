@@ -58,8 +58,9 @@ class Provider:
             timeout=asked.timeout,
             endpoints=list(self.endpoints),
             trusted=self._trusted(base_url),
-            fallback=list(asked.fallback),
+            fallback=None if asked.fallback is None else list(asked.fallback),
             probe_seconds=service.settings().probe_seconds,
+            undo_seconds=service.settings().undo_seconds,
             dialect={name: dict(rows) for name, rows in self.dialect._asdict().items()},
             generation=0,
             since=0.0,
@@ -116,8 +117,7 @@ class Provider:
         @app.post("/undo")
         def undo() -> Response:
             service.require("admin")
-            name = contract.parse(NamedRequest, service.fields()).chat_name
-            service.llm().undo(name, service.settings().undo_seconds)
+            service.llm().undo(contract.parse(NamedRequest, service.fields()).chat_name)
             return jsonify(ret="ok")
 
         @app.post("/fallback")

@@ -348,3 +348,27 @@ def test_several_chats_speak_line_by_line_as_they_come(gateway: httpx.Client, de
     order = [line["chat_name"] for line in lines]
     assert order.index(quick) < order.index(slow)
     assert max(i for i, name in enumerate(order) if name == quick) < max(i for i, n in enumerate(order) if n == slow)
+
+
+def test_a_switch_keeps_the_chain_unless_another_is_given(gateway: httpx.Client, deploy: Deploy) -> None:
+    other = deploy("zhipu")
+    name = deploy(fallback=other)
+
+    deploy("tongwen", "drop", chat_name=name)
+    assert ask(gateway, name).json() == "zhipu:hi"
+
+    deploy("tongwen", "drop", chat_name=name, fallback=[])
+    assert ask(gateway, name).status_code == 502
+
+
+def test_a_deploy_can_be_undone_for_a_while_only(
+    start_server: Callable[..., Server], ray_head: RayHead, standin: StandIn, chat_name: str
+) -> None:
+    brief = start_server({**ray_head.environment, "GATEWAY_UNDO_SECONDS": "1", "WEB_CONCURRENCY": "1"})
+    new = {"chat_name": chat_name, "api_key": "sk-x", "base_url": standin.base_url("openai"), "model_name": "echo"}
+    for _ in range(2):
+        assert brief.http.post("/openai/deploy", json=new).status_code == 200
+    time.sleep(1.1)  # what is tested is that time passes
+
+    assert brief.http.post("/openai/undo", json={"chat_name": chat_name}).status_code == 400
+    brief.stop()
