@@ -79,8 +79,6 @@ errorlog = "-"
 def on_starting(server: Any) -> None:
     """The gateway's own log lines look like gunicorn's neighbours."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if not settings.tokens:
-        server.log.warning("no GATEWAY_TOKENS: whoever reaches this address may deploy and chat")
 
 
 def when_ready(server: Any) -> None:
@@ -89,12 +87,12 @@ def when_ready(server: Any) -> None:
     for listener in server.LISTENERS:
         address = listener.sock.getsockname()
         if isinstance(address, tuple) and not bind_is_safe(address[0], settings.tokens):
-            server.log.error(
-                "The gateway cannot start: %s would let anyone in. Set GATEWAY_TOKENS or GATEWAY_TOKENS_FILE, "
-                "or GATEWAY_OPEN=1 if everyone who reaches this address may deploy and chat.",
-                address[0],
+            sys.exit(
+                f"The gateway cannot start: {address[0]} would let anyone in. Set GATEWAY_TOKENS or "
+                "GATEWAY_TOKENS_FILE, or GATEWAY_OPEN=1 if everyone who reaches this address may deploy and chat."
             )
-            sys.exit(1)
         # Time limits for slow clients: accepted connections inherit them from the listening socket (Linux).
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    if not settings.tokens:
+        server.log.warning("no GATEWAY_TOKENS: whoever reaches this address may deploy and chat")
