@@ -1,12 +1,13 @@
 # make run    start everything and chat          make test       install what the tests need and run them all
 # make lint   style and types                    make footprint  what the processes weigh
-# make streams  what streams cost                make lock       pin the requirements anew
+# make streams  what streams cost                make soak       everything at once for ten minutes
+# make lock   pin the requirements anew
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 PIP = .venv/bin/pip install --require-hashes
 DASHBOARD = $(if $(RAY_DASHBOARD_HOST),.venv/dashboard)
 
-.PHONY: run test check lint format footprint streams lock clean
+.PHONY: run test check lint format footprint streams soak lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/run $(DASHBOARD)
@@ -33,6 +34,9 @@ footprint: .venv/run
 
 streams: .venv/test
 	.venv/bin/python -m bench.streams
+
+soak: .venv/test
+	SOAK_SECONDS=600 .venv/bin/python -m pytest -s tests/test_soak.py
 
 # Each stamp is newer than what it was installed from, so a second run installs nothing.
 .venv/bin/pip:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import secrets
@@ -24,9 +25,17 @@ except SettingError as error:
 SLOW_CLIENT_SECONDS = 30
 """A client that sends or reads nothing for so long is dropped; else it would hold its thread for ever."""
 
+SETTLE_SECONDS = 15
+"""How long a new process looks for its cluster before it says CLUSTER_DOWN."""
+
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """gthread, except for malformed requests and signals."""
+    """gthread, except for its start, malformed requests and signals."""
+
+    def run(self) -> None:
+        """Take no connection before the cluster is known: in a reload they wait in the backlog, and none fails."""
+        self.wsgi.extensions["llm"].settled(SETTLE_SECONDS)
+        super().run()
 
     def notify(self) -> None:
         """Called about once a second: takes signals back that Ray's C++ took when it connected, to end gracefully."""
@@ -79,6 +88,11 @@ errorlog = "-"
 def on_starting(server: Any) -> None:
     """The gateway's own log lines look like gunicorn's neighbours."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Leave the heap to the kernel: Python's last collection of all that Ray and pandas made takes seconds."""
+    gc.freeze()
 
 
 def when_ready(server: Any) -> None:

@@ -61,6 +61,10 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         """Connect, and stay connected, in the background."""
         self._connection.start()
 
+    def settled(self, seconds: float) -> None:
+        """Wait, for so long at most, until it is known whether there is a cluster."""
+        self._connection.settled(seconds)
+
     # Asked by the views.
 
     def deploy(
@@ -98,7 +102,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         """The chats that answer in a chat's place when it cannot."""
         if route := self._routes.get(name):
             return route.fallback
-        found = self._connection.tell_directory(ASK_SECONDS, "find", name)
+        found = self._connection.ask_directory(ASK_SECONDS, "find", name)
         return tuple(found["fallback"]) if found else ()
 
     def chat_oai(
@@ -131,7 +135,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
 
     def models(self) -> list[dict[str, Any]]:
         """Every chat on the cluster. Raises GatewayError."""
-        return list(self._connection.tell_directory(ASK_SECONDS, "models"))
+        return list(self._connection.ask_directory(ASK_SECONDS, "models"))
 
     def ready(self) -> None:
         """Raise GatewayError unless the cluster answers at once."""
@@ -246,7 +250,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         return orjson.loads(said["value"][0])
 
     def _find(self, name: str) -> Route:
-        found = self._connection.ask(self._connection.directory.find.remote(name), ASK_SECONDS)
+        found = self._connection.ask_directory(ASK_SECONDS, "find", name)
         if found is None:
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name)
         if found.get("need_key"):
@@ -277,24 +281,32 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             raise GatewayError(**error)
 
     def _retried(self, name: str, chat: Callable[[], T]) -> T:
-        """Look the chat up again where its actor has gone, and wait for one that is being restarted."""
-        deadline = time.monotonic() + RESTART_SECONDS
-        looked_again = False
-        while True:
-            try:
-                return chat()
-            except ray.exceptions.RayActorError as error:
-                self._forget(name)
-                if time.monotonic() > deadline:
-                    detail = "The chat's process in the cluster ended and did not come back."
-                    raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=name) from error
-                time.sleep(0.2)
-            except GatewayError as error:
-                # A replica that was retired while this process still knew it: the chat may have others now.
-                if error.code != Code.NOT_DEPLOYED or looked_again or name not in self._routes:
-                    raise
-                looked_again = True
-                self._forget(name)
+        """Once more where its process in the cluster ended: on another replica, or on the same when it is back.
+
+        The provider may then have been asked twice, but a request that ends processes is not asked a third time.
+        """
+        try:
+            return chat()
+        except ray.exceptions.ActorDiedError:
+            self._forget(name)  # it will not come back; the chat may have others now
+        except ray.exceptions.RayActorError:
+            self._connection.patiently(RESTART_SECONDS, lambda left: self._knock(name, left))
+        except GatewayError as error:
+            # A replica that was retired while this process still knew it.
+            if error.code != Code.NOT_DEPLOYED or name not in self._routes:
+                raise
+            self._forget(name)
+        try:
+            return chat()
+        except ray.exceptions.RayActorError as error:
+            self._connection.doubt()
+            detail = "The chat's process in the cluster ended, twice."
+            raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=name) from error
+
+    def _knock(self, name: str, seconds: float) -> None:
+        """Whether the replica that would be asked next is there. Raises what Ray says, or GatewayError."""
+        with (self._routes.get(name) or self._find(name)).pick() as replica:
+            self._connection.ask(replica.actor.stat.remote(), seconds)
 
     @contextmanager
     def _slot(self) -> Iterator[None]:

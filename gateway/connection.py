@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 # A process whose cluster is gone for 60 s would be ended by Ray's C++ (`_Exit(1)`); ours waits for it to come back.
 os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(10**9))
@@ -24,12 +24,18 @@ from gateway.directory import DEPLOY_SECONDS, Directory
 from gateway.errors import Code, GatewayError
 from gateway.model_actor import DIRECTORY, NAMESPACE
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of every thread that is not the main one
 
 READY_SECONDS = 2
 WATCH_SECONDS = 2
 RECONNECT_SECONDS = 1
+AGAIN_SECONDS = 0.2
+FAIL_SECONDS = 10
+SILENCE_SECONDS = 20
+"""A directory that has not answered for so long belongs to a cluster that is gone: another has come to its address."""
 
 FAILED_THERE = (ray.exceptions.RayTaskError, ray.exceptions.RaySystemError, ray.exceptions.UnserializableException)
 """An exception of the called code itself; the openai SDK's, which stock byzerllm lets through, do not unpickle."""
@@ -42,12 +48,20 @@ class Connection:
         self._address = address
         self._on_change = on_change
         self._known: tuple[str, list[dict[str, Any]]] = ("", [])
+        self._heard = 0.0
         self._directory: Any = None
         self._why_down = "Connecting to the Ray cluster."
+        self._waiting: set[Any] = set()
+        self._doubted = threading.Event()
+        self._tried = threading.Event()
 
     def start(self) -> None:
         """Connect, watch and reconnect in the background."""
         threading.Thread(target=self._keep_connected, name="cluster", daemon=True).start()
+
+    def settled(self, seconds: float) -> None:
+        """Wait, for so long at most, until it is known whether there is a cluster."""
+        self._tried.wait(seconds)
 
     @property
     def directory(self) -> Any:
@@ -62,6 +76,7 @@ class Connection:
 
     def ask(self, call: Any, seconds: float) -> Any:
         """What a Ray call gives, within `seconds`. Raises GatewayError, and what the called actor itself raised."""
+        self._waiting.add(call)
         try:
             return ray.get(call, timeout=max(seconds, 0.001))
         except ray.exceptions.GetTimeoutError as error:
@@ -72,26 +87,53 @@ class Connection:
             raise
         except ray.exceptions.RayError as error:
             raise GatewayError(Code.CLUSTER_DOWN, type(error).__name__) from error
+        finally:
+            self._waiting.discard(call)
 
     def tell_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
         """What the directory says. Raises GatewayError."""
         try:
             return self.ask(getattr(self.directory, method).remote(*arguments), seconds)
         except ray.exceptions.RayActorError as error:
+            self.doubt()
             raise GatewayError(Code.CLUSTER_DOWN, "The directory actor is being restarted.") from error
+
+    def ask_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
+        """Like `tell_directory`, for questions: asked again, within `seconds`, while the directory is restarted."""
+        return self.patiently(seconds, lambda left: self.ask(getattr(self.directory, method).remote(*arguments), left))
+
+    def patiently(self, seconds: float, asked: Callable[[float], T]) -> T:
+        """Ask an actor, given the seconds that are left, again and again until it is there. Raises GatewayError."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return asked(deadline - time.monotonic())
+            except ray.exceptions.RayActorError as error:
+                self.doubt()
+                if isinstance(error, ray.exceptions.ActorDiedError) or time.monotonic() > deadline:
+                    raise GatewayError(Code.CLUSTER_DOWN, "A process in the cluster ended.") from error
+                time.sleep(AGAIN_SECONDS)
+
+    def doubt(self) -> None:
+        """Something in the cluster is gone: look at once whether all of it is."""
+        self._doubted.set()
 
     def _keep_connected(self) -> None:
         while True:
             try:
                 directory = self._connect()
                 while self._alive(directory):
-                    time.sleep(WATCH_SECONDS)
+                    self._doubted.wait(WATCH_SECONDS)
+                    self._doubted.clear()
             except Exception as error:
                 self._lost(_explained(error))
+            self._tried.set()
             self._disconnect()
             time.sleep(RECONNECT_SECONDS)
 
     def _connect(self) -> Any:
+        if self._address != "auto":
+            _reach(self._address)  # Ray itself would look for 20 s
         ray.init(
             address=self._address,
             namespace=NAMESPACE,
@@ -107,6 +149,7 @@ class Connection:
         self._learn(directory)
         self._directory = directory
         self._on_change()
+        self._tried.set()
         log.info("connected to the Ray cluster at %s", ray.get_runtime_context().gcs_address)
         return directory
 
@@ -118,25 +161,22 @@ class Connection:
             ray.get(directory.remember.remote(remembered), timeout=DEPLOY_SECONDS)
             born, chats = ray.get(directory.known.remote(), timeout=WATCH_SECONDS)
         self._known = born, chats
+        self._heard = time.monotonic()
 
     def _alive(self, directory: Any) -> bool:
-        """Whether the cluster is there.
-
-        A directory that is busy or restarting is not a lost cluster: then Ray's control store must be gone, too.
-        """
+        """Whether the cluster is there: its control store, and the directory, which may be busy or restarting."""
         try:
+            _reach(ray.get_runtime_context().gcs_address)  # refused at once, where Ray's own calls would wait
             self._learn(directory)
-            return True
         except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
-            host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-            try:
-                socket.create_connection((host, int(port)), WATCH_SECONDS).close()
+            if time.monotonic() - self._heard < SILENCE_SECONDS:
                 return True
-            except OSError:
-                self._lost(_explained(error))
-        except (ray.exceptions.RayError, ConnectionError) as error:
             self._lost(_explained(error))
-        return False
+            return False
+        except (ray.exceptions.RayError, OSError) as error:
+            self._lost(_explained(error))
+            return False
+        return True
 
     def _lost(self, why: str) -> None:
         if why != self._why_down or self._directory is not None:
@@ -145,10 +185,20 @@ class Connection:
         self._on_change()
 
     def _disconnect(self) -> None:
+        # The calls of a lost cluster fail within 2 s; those that still wait when Ray shuts down would never be told.
+        deadline = time.monotonic() + FAIL_SECONDS
+        while self._waiting and time.monotonic() < deadline:
+            time.sleep(0.05)
         try:
             ray.shutdown()
         except Exception as error:
             log.warning("leaving the Ray cluster failed: %s", type(error).__name__)
+
+
+def _reach(address: str) -> None:
+    """Connect to a control store and hang up. Raises OSError: nobody is there."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), WATCH_SECONDS).close()
 
 
 def _explained(error: Exception) -> str:
@@ -158,6 +208,6 @@ def _explained(error: Exception) -> str:
         return f"{text[:400]} Start Ray with this environment's own ray, so that both versions are the same."
     if "token" in text.lower() and "auth" in text.lower():
         return "The cluster wants its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (or RAY_AUTH_TOKEN)."
-    if isinstance(error, ConnectionError):
+    if isinstance(error, OSError):
         return "No Ray cluster runs there. Start one (make run starts its own), or set RAY_ADDRESS=host:6379."
     return f"{type(error).__name__}: {text[:200]}"

@@ -42,6 +42,7 @@ class Directory:
         self._born = uuid.uuid4().hex
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._refilling: asyncio.Task[None] | None = None
+        self._starting: set[asyncio.Task[Any]] = set()
 
     async def deploy(self, config: ModelConfig, check: bool = False) -> dict[str, Any]:
         """Put `config` behind its chat name. What was there before answers until the new model is ready."""
@@ -105,6 +106,9 @@ class Directory:
     async def find(self, name: str) -> dict[str, Any] | None:
         """How to reach a chat: {"engine", "replicas", "timeout", "generation", "provider"}, or None: there is none."""
         await self._refilled()
+        if name not in self._configs and (deploying := self._one_at_a_time.get(name)):
+            async with deploying:
+                pass  # it is there in a moment, perhaps
         if config := self._configs.get(name):
             replicas = config["workers"] if config["engine"] != "byzerllm" else 1
             return {**_public(config), "replicas": replicas, "need_key": _needs_key(config)}
@@ -138,7 +142,10 @@ class Directory:
                 continue
             config = cast(ModelConfig, {**public, "api_key": ""})
             if config["engine"] == "llama.cpp":
-                await self.deploy(config)
+                # It takes seconds, for which other chats need not wait.
+                task = asyncio.create_task(self.deploy(config))
+                self._starting.add(task)
+                task.add_done_callback(self._starting.discard)
             else:
                 self._configs[name] = config
 

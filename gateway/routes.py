@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,17 +19,24 @@ from gateway.model_actor import MID_STREAM
 GRACE_SECONDS = 5
 """Beyond a chat's own timeout, which the model actor keeps, before this side gives up on the actor."""
 
+SHUN_SECONDS = 3
+"""How long a replica whose process ended is passed over, if there are others; a restart takes about 2 s."""
+
 LOOK_SECONDS = 0.5
 """How often a stream that is silent looks whether its client is still there."""
 
 
 @dataclass(slots=True)
 class Replica:
-    """One of a chat's actors, and how many requests of this process it is answering."""
+    """One of a chat's actors, and how many requests of this process it is answering.
+
+    `shunned_until` (monotonic seconds): its process ended, and may still be restarting.
+    """
 
     actor: Any
     mailbox: Mailbox
     in_flight: int = 0
+    shunned_until: float = 0.0
 
 
 @dataclass(slots=True)
@@ -46,11 +54,15 @@ class Route:
     @contextmanager
     def pick(self) -> Iterator[Replica]:
         """The replica with the least to do (as this process sees it), in turns among equals."""
-        turn = next(self.turns) % len(self.replicas)
-        replica = min(self.replicas[turn:] + self.replicas[:turn], key=lambda replica: replica.in_flight)
+        turn, now = next(self.turns) % len(self.replicas), time.monotonic()
+        inside = self.replicas[turn:] + self.replicas[:turn]
+        replica = min(inside, key=lambda replica: (replica.shunned_until > now, replica.in_flight))
         replica.in_flight += 1
         try:
             yield replica
+        except ray.exceptions.RayActorError:
+            replica.shunned_until = time.monotonic() + SHUN_SECONDS
+            raise
         finally:
             replica.in_flight -= 1
 

@@ -55,7 +55,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         check=env.get("GATEWAY_CHECK", "").strip() == "1",
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
         probe_seconds=_number(env, "GATEWAY_PROBE_SECONDS", 60, 1),
-        ray_address=env.get("RAY_ADDRESS", "").strip() or "auto",
+        ray_address=_ray_address(env),
     )
 
 
@@ -76,6 +76,14 @@ def _number(env: Mapping[str, str], name: str, default: int, least: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < least:
         raise SettingError(f"{name} is {text!r}; it must be a whole number, {least} or more.")
     return int(text)
+
+
+def _ray_address(env: Mapping[str, str]) -> str:
+    address = env.get("RAY_ADDRESS", "").strip() or "auto"
+    _, colon, port = address.rpartition(":")
+    if address != "auto" and not (colon and port.isascii() and port.isdigit() and "://" not in address):
+        raise SettingError(f"RAY_ADDRESS is {address!r}; it must be host:port, such as 10.0.0.5:6379, or auto.")
+    return address
 
 
 def _bind(env: Mapping[str, str], tokens: tuple[Token, ...]) -> str:

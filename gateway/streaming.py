@@ -48,8 +48,9 @@ def sign(reply: Response, said: Answered[Any], provider_model: str) -> None:
 
 def _hung_up(client: socket.socket) -> bool:
     """Whether the client closed its connection: there is something to read, and it is the end."""
-    readable, _, _ = select.select([client], [], [], 0)
+    poll = select.poll()  # select.select knows no descriptor beyond 1,023
     try:
-        return bool(readable) and client.recv(1, socket.MSG_PEEK) == b""
+        poll.register(client, select.POLLIN)
+        return bool(poll.poll(0)) and client.recv(1, socket.MSG_PEEK) == b""
     except OSError:
         return True

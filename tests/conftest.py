@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,17 @@ def free_port() -> int:
 def clean_environment() -> dict[str, str]:
     """This process's, without anything that configures a gateway or Ray."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("GATEWAY_", "RAY_", "WEB_CONCURRENCY"))}
+
+
+def until(true: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+    """Wait for something that takes its time, but not for ever; who cannot be reached yet says no."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(httpx.TransportError):
+            if true():
+                return
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.1)
 
 
 class Server:
@@ -87,10 +99,7 @@ def standin() -> Iterator[StandIn]:
 def ray_head() -> Iterator[RayHead]:
     """One cluster for the whole session; tests that break a cluster start their own."""
     head = RayHead(clean_environment())
-    deadline = time.monotonic() + START_SECONDS
-    while not head.up():
-        assert time.monotonic() < deadline, "Ray did not start"
-        time.sleep(0.1)
+    until(head.up)
     yield head
     head.stop()
 

@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from gateway.launch import RayHead
-from tests.conftest import Server
+from tests.conftest import Server, until
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, REFUSALS
-from tests.test_heal import actor_process, ask_until_answered
+from tests.test_heal import actor_process
 
 KEY = "sk-planted-7f3a9c51e2d84b06"
 PROMPT = "prompt-marker-5d2e8f"
@@ -118,7 +118,7 @@ def replies(
     for victim in ("ModelActor", "Directory"):
         actor_process(ray_head, victim).kill()
         for name in chats.values():
-            ask_until_answered(gateway, name)
+            until(lambda ask={"chat_name": name, "content": "hi"}: gateway.post("/openai/chat", json=ask).is_success)  # type: ignore[misc]
     post("redeploy", "/zhipu/deploy", {**stock, "chat_name": "secret-openai", "base_url": standin.base_url("zhipu")})
     seen["models"] = gateway.get("/models")
     yield seen

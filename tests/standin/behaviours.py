@@ -264,4 +264,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
 async def behave(call: Call, behaviour: str) -> web.StreamResponse:
     """Answer the call so. Any name that is no behaviour, such as a real model's, echoes."""
     name, _, arg = behaviour.partition(":")
-    return await BEHAVIOURS.get(name, _echo)(call, arg)
+    try:
+        return await BEHAVIOURS.get(name, _echo)(call, arg)
+    except ConnectionResetError:
+        raise asyncio.CancelledError from None  # the client left in mid-stream: no news

@@ -1,0 +1,101 @@
+"""Many clients at once that keep asking, and what became of each of their requests."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+ANSWERED = "answered"
+DROPPED = "connection dropped"
+"""The client saw its connection refused or reset: the gateway process that held it is gone."""
+
+HANG_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: when it began and ended (monotonic seconds), and its outcome."""
+
+    began: float
+    ended: float
+    outcome: str
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+
+@dataclass
+class Load:
+    """The requests so far. Outcomes are ANSWERED, DROPPED, an error code, or words that are a defect."""
+
+    asked: list[Asked] = field(default_factory=list)
+
+    def outcomes(self, since: float = 0.0) -> Counter[str]:
+        return Counter(one.outcome for one in self.asked if one.ended >= since)
+
+    def failed(self, since: float = 0.0) -> Counter[str]:
+        return Counter({outcome: n for outcome, n in self.outcomes(since).items() if outcome != ANSWERED})
+
+    def answered_again(self, after: float, seconds: float) -> float:
+        """Seconds from `after` until a chat that began then is answered."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            ended = [one.ended for one in list(self.asked) if one.began > after and one.outcome == ANSWERED]
+            if ended:
+                return min(ended) - after
+            time.sleep(0.05)
+        raise AssertionError(f"no chat was answered again within {seconds:g} s: {self.failed(after)}")
+
+    def slowest(self, outcome: str, since: float = 0.0) -> float:
+        return max((one.seconds for one in self.asked if one.outcome == outcome and one.ended >= since), default=0.0)
+
+
+@contextmanager
+def load(url: str, chat_name: str, says: str = "openai", clients: int = 50) -> Iterator[Load]:
+    """`clients` of their own connections that ask `chat_name` without a pause, each question another one.
+
+    An answer is the stand-in's echo of just that question. Ends with every request answered for.
+    """
+    so_far = Load()
+    done = threading.Event()
+    numbers = itertools.count()
+
+    def client(_: int) -> None:
+        with httpx.Client(base_url=url, timeout=HANG_SECONDS, trust_env=False) as http:
+            while not done.is_set():
+                content = f"question {next(numbers)}"
+                began = time.monotonic()
+                outcome = _ask(http, chat_name, content, f"{says}:{content}")
+                so_far.asked.append(Asked(began, time.monotonic(), outcome))
+                if outcome != ANSWERED:
+                    time.sleep(0.1)
+
+    with ThreadPoolExecutor(clients) as pool:
+        running = [pool.submit(client, number) for number in range(clients)]
+        try:
+            yield so_far
+        finally:
+            done.set()
+            for one in running:
+                one.result(HANG_SECONDS * 2)
+
+
+def _ask(http: httpx.Client, chat_name: str, content: str, expected: str) -> str:
+    try:
+        reply = http.post("/openai/chat", json={"chat_name": chat_name, "content": content})
+    except httpx.TimeoutException:
+        return f"no answer within {HANG_SECONDS} s"
+    except httpx.TransportError:
+        return DROPPED
+    if reply.status_code != 200:
+        return str(reply.json()["error"]["code"])
+    return ANSWERED if reply.json() == expected else f"a wrong answer: {reply.text[:200]}"
