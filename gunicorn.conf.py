@@ -43,6 +43,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         signal.signal(signal.SIGTERM, self.handle_exit)
         signal.signal(signal.SIGABRT, self.handle_abort)
 
+    def is_parent_alive(self) -> bool:
+        """Without its master a worker ends its chats; at once it leaves the port to the next master, and tells clients
+        that keep their connections to close them. gunicorn 27 would hold both for as long as there is work."""
+        if super().is_parent_alive():
+            return True
+        self.alive = False
+        self.set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
+        return False
+
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """A request that gunicorn cannot parse gets the gateway's error shape, not an HTML page."""
         name = type(exc).__name__
