@@ -1,4 +1,4 @@
-"""What gunicorn does by itself and uWSGI leaves to the application: chunked bodies both ways, and the client's socket."""
+"""What gunicorn does and uWSGI leaves to the application: chunked bodies both ways, a look at the client's socket."""
 
 from __future__ import annotations
 

@@ -36,10 +36,12 @@ OUR_NETWORK = "127.0.0.2"
 
 
 @pytest.fixture(scope="module")
-def server(ray_head: RayHead, start_server: Callable[..., Server]) -> Server:
+def server(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[Server]:
     """A gateway as it stands behind a proxy. Its access log shows the address that it takes for the client's."""
     behind_a_proxy = {"GATEWAY_TRUSTED_PROXIES": "127.0.0.1", "GATEWAY_OPEN": "1", "WEB_CONCURRENCY": "1"}
-    return start_server({**ray_head.environment, **behind_a_proxy, "GUNICORN_CMD_ARGS": "--access-logfile=-"})
+    started = start_server({**ray_head.environment, **behind_a_proxy, "GUNICORN_CMD_ARGS": "--access-logfile=-"})
+    yield started
+    started.stop()
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +126,10 @@ def caddy(folder: Path, upstream: int, tls: int, plain: int, certificate: Certif
         "Caddyfile",
         ("127.0.0.1:8099", f"127.0.0.1:{upstream}"),
         ("\ngateway.example.com {", f"\nlocalhost {{\n\ttls {certificate.pem} {certificate.key}"),
-        ("http://gateway.example.com", "http://localhost"),
         ("10.0.0.0/8", f"{OUR_NETWORK}/32"),
+        ("\n{\n", f"\n{{\nadmin off\nhttp_port {plain}\nhttps_port {tls}\ndefault_bind 127.0.0.1\n"),
     )
-    (folder / "site").write_text(site)
-    options = f"admin off\nhttp_port {plain}\nhttps_port {tls}\ndefault_bind 127.0.0.1\nskip_install_trust"
-    (folder / "Caddyfile").write_text(f"{{\n{options}\n}}\nimport {folder}/site\n")
+    (folder / "Caddyfile").write_text(site)
     return ["caddy", "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
 
 
@@ -141,6 +141,7 @@ StartProxy = Callable[[str, int], Proxy]
 def start_proxy(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[StartProxy]:
     """Start nginx or Caddy before a port; all of them end with the module."""
     started: list[subprocess.Popen[bytes]] = []
+    clients: list[httpx.Client] = []
 
     def start(name: str, upstream: int) -> Proxy:
         folder = tmp_path_factory.mktemp(name)
@@ -157,9 +158,12 @@ def start_proxy(tmp_path_factory: pytest.TempPathFactory, certificate: Certifica
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
-        return Proxy(name, tls, plain, certificate.client(tls))
+        clients.append(certificate.client(tls))
+        return Proxy(name, tls, plain, clients[-1])
 
     yield start
+    for client in clients:
+        client.close()
     for process in started:
         stop(process)
 
@@ -238,7 +242,18 @@ def test_a_stream_is_whole_and_in_order(proxy: Proxy, deploy: Deploy) -> None:
     assert events(text)[-1] == "[DONE]"
 
 
-def test_a_text_that_breaks_off_is_not_mistaken_for_a_whole_one(proxy: Proxy, deploy: Deploy) -> None:
+def test_a_stream_that_breaks_off_says_so(proxy: Proxy, deploy: Deploy) -> None:
+    text = proxy.http.post("/v1/chat/completions", json=ask(deploy(model_name="drop-mid"))).text
+
+    last = events(text)[-1]
+    assert isinstance(last, dict)
+    assert last["error"]["code"] == "PROVIDER_DOWN"
+
+
+def test_a_text_that_breaks_off_is_not_mistaken_for_a_whole_one(
+    start_proxy: StartProxy, server: Server, deploy: Deploy
+) -> None:
+    proxy = start_proxy("nginx", server.port)  # Caddy 2.6 cannot: see deploy/Caddyfile
     with pytest.raises(httpx.RemoteProtocolError):
         proxy.http.post("/openai/chat", json=chat(deploy(model_name="drop-mid"), stream=True))
 
@@ -278,20 +293,17 @@ def test_metrics_are_not_for_the_outside(proxy: Proxy, server: Server, target: s
     assert '"GET /metrics' not in server.log.read_text(), "the gateway was asked"
 
 
-def test_an_old_client_of_our_own_networks_needs_no_tls(proxy: Proxy, deploy: Deploy) -> None:
-    name = deploy(model_name="stream:3")
-    for version, host in (("1.0", ""), ("1.1", "Host: localhost\r\nConnection: close\r\n")):
-        for stream in (False, True):
-            body = json.dumps(chat(name, stream=stream))
-            if version == "1.0" and proxy.name == "caddy":
-                host = "Host: localhost\r\n"  # Caddy finds its site by this
-            sent = f"POST /openai/chat HTTP/{version}\r\n{host}Content-Length: {len(body)}\r\n\r\n{body}"
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_old_client_of_our_own_networks_needs_no_tls(proxy: Proxy, deploy: Deploy, stream: bool) -> None:
+    body = json.dumps(chat(deploy(model_name="stream:3"), stream=stream))
+    # As before 1997: it says neither whom it calls, nor that it can read chunks.
+    sent = f"POST /openai/chat HTTP/1.0\r\nContent-Length: {len(body):04}\r\n\r\n{body}"
 
-            head, _, said = proxy.plain(OUR_NETWORK, sent.encode()).partition(b"\r\n\r\n")
+    head, _, said = proxy.plain(OUR_NETWORK, sent.encode()).partition(b"\r\n\r\n")
 
-            assert head.split()[1] == b"200"
-            assert b"w0 w1 w2" in said if version == "1.0" or not stream else b"w0" in said
-            assert version == "1.1" or b"chunked" not in head.lower()
+    assert head.split()[1] == b"200"
+    assert b"chunked" not in head.lower()
+    assert said == (b"w0 w1 w2" if stream else b'"w0 w1 w2"')
 
 
 def test_the_outside_needs_tls(proxy: Proxy, server: Server) -> None:
@@ -347,10 +359,8 @@ def callers(server: Server, path: str) -> list[str]:
         ("127.0.0.2", "198.51.100.7", "127.0.0.2"),  # no trusted proxy
     ],
 )
-def test_an_address_is_believed_of_a_trusted_proxy_only(
-    server: Server, request: pytest.FixtureRequest, peer: str, forwarded: str, caller: str
-) -> None:
-    path = f"/healthz?{abs(hash((peer, forwarded)))}"
+def test_an_address_is_believed_of_a_trusted_proxy_only(server: Server, peer: str, forwarded: str, caller: str) -> None:
+    path = f"/healthz?{time.monotonic_ns()}"
     transport = httpx.HTTPTransport(local_address=peer)
     with httpx.Client(base_url=server.url, transport=transport) as client:
         client.get(path, headers={"X-Forwarded-For": forwarded})
@@ -374,8 +384,10 @@ def test_a_proxy_before_a_gateway_open_to_everyone_ends_the_start_with_one_clear
 
 
 @pytest.fixture(scope="module")
-def uwsgi(ray_head: RayHead, start_server: Callable[..., Server]) -> Server:
-    return start_server({**ray_head.environment, "WEB_CONCURRENCY": "2"}, command=UWSGI)
+def uwsgi(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[Server]:
+    started = start_server({**ray_head.environment, "WEB_CONCURRENCY": "2"}, command=UWSGI)
+    yield started
+    started.stop()
 
 
 def test_uwsgi_serves_chats_and_errors(uwsgi: Server, deploy: Deploy) -> None:
@@ -435,13 +447,12 @@ def test_uwsgi_behind_a_proxy(uwsgi: Server, start_proxy: StartProxy, deploy: De
     assert proxy.http.post("/openai/chat", json=chat(deploy())).json() == "openai:hi"
     text = proxy.http.post("/v1/chat/completions", json=ask(deploy(model_name="stream:5:0.5"))).text
     assert events(text)[-1] == "[DONE]"
-    with pytest.raises(httpx.RemoteProtocolError):
-        proxy.http.post("/openai/chat", json=chat(deploy(model_name="drop-mid"), stream=True))
 
 
 def test_uwsgi_answers_the_chats_under_way_before_it_stops(
-    uwsgi: Server, deploy: Deploy, standin: StandIn, key: str
+    ray_head: RayHead, start_server: Callable[..., Server], deploy: Deploy, standin: StandIn, key: str
 ) -> None:
+    uwsgi = start_server(ray_head.environment, command=UWSGI)
     slow, stream = deploy(model_name="slow:4"), deploy(model_name="stream:8:4")
     with ThreadPoolExecutor(2) as pool:
         answers = [
