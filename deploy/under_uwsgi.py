@@ -52,7 +52,8 @@ class _Reply:
 
     def close(self) -> None:
         self._client.close()
-        self.pieces.close()
+        if hasattr(self.pieces, "close"):
+            self.pieces.close()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> _Reply:
@@ -66,7 +67,8 @@ def application(environ: dict[str, Any], start_response: Any) -> _Reply:
 
     def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
         sized = any(name.lower() == "content-length" for name, _ in headers)
-        reply.framed = not sized and environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+        reads_chunks = environ["SERVER_PROTOCOL"] == "HTTP/1.1" and environ["REQUEST_METHOD"] != "HEAD"
+        reply.framed = reads_chunks and not sized
         return start_response(status, headers + [("Transfer-Encoding", "chunked")] * reply.framed, *more)
 
     reply.pieces = app(environ, start)

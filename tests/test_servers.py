@@ -396,6 +396,8 @@ def test_uwsgi_serves_chats_and_errors(uwsgi: Server, deploy: Deploy) -> None:
     assert uwsgi.http.post("/openai/chat", json=chat(name)).json() == "openai:hi"
     reply = uwsgi.http.post("/openai/chat", json=chat("no-such-chat"))
     assert (reply.status_code, reply.json()["error"]["code"]) == (404, "NOT_DEPLOYED")
+    assert uwsgi.http.head("/healthz").status_code == 200
+    assert "AttributeError" not in uwsgi.log.read_text()
 
 
 def test_uwsgi_has_the_processes_that_were_asked_for(uwsgi: Server) -> None:
