@@ -6,10 +6,12 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 SCOPES = frozenset({"chat", "admin"})
+
+Network = IPv4Network | IPv6Network
 
 
 class SettingError(ValueError):
@@ -39,6 +41,7 @@ class Settings:
     undo_seconds: int
     probe_seconds: int
     ray_address: str
+    trusted_proxies: tuple[Network, ...]
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -56,6 +59,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
         probe_seconds=_number(env, "GATEWAY_PROBE_SECONDS", 60, 1),
         ray_address=_ray_address(env),
+        trusted_proxies=_proxies(env, tokens),
     )
 
 
@@ -97,6 +101,23 @@ def _bind(env: Mapping[str, str], tokens: tuple[Token, ...]) -> str:
             "or GATEWAY_OPEN=1 if everyone who reaches this address may deploy and chat."
         )
     return bind
+
+
+def _proxies(env: Mapping[str, str], tokens: tuple[Token, ...]) -> tuple[Network, ...]:
+    text = env.get("GATEWAY_TRUSTED_PROXIES", "")
+    try:
+        proxies = tuple(ip_network(one) for one in text.replace(",", " ").split())
+    except ValueError as error:
+        raise SettingError(
+            f"GATEWAY_TRUSTED_PROXIES: {error}; it must be addresses or networks, such as 127.0.0.1,10.0.0.0/8."
+        ) from error
+    # A proxy opens even a gateway on loopback to those who reach the proxy.
+    if proxies and not (tokens or env.get("GATEWAY_OPEN", "") == "1"):
+        raise SettingError(
+            f"GATEWAY_TRUSTED_PROXIES={text.strip()} lets in whom the proxy lets in: set GATEWAY_TOKENS or "
+            "GATEWAY_TOKENS_FILE, or GATEWAY_OPEN=1 if everyone who reaches the proxy may deploy and chat."
+        )
+    return proxies
 
 
 def _is_loopback(host: str) -> bool:

@@ -26,6 +26,8 @@ from tests.standin.refusals import Dialect
 TOP = Path(__file__).parent.parent
 START_SECONDS = 120
 
+GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
+
 Deploy = Callable[..., str]
 
 
@@ -52,16 +54,15 @@ def until(true: Callable[[], bool], seconds: float = START_SECONDS) -> None:
 
 
 class Server:
-    """A gunicorn of its own port, settings and log; `http` talks to it."""
+    """A gunicorn, or another server, of its own port, settings and log; `http` talks to it."""
 
-    def __init__(self, log: Path, environment: dict[str, str]) -> None:
+    def __init__(self, log: Path, environment: dict[str, str], command: tuple[str, ...] = GUNICORN) -> None:
         self.log = log
         self.port = free_port()
         self.environment = {**clean_environment(), "GATEWAY_BIND": f"127.0.0.1:{self.port}", **environment}
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
         with log.open("ab") as out:
-            command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app"]
             self.process = subprocess.Popen(
                 command, cwd=TOP, env=self.environment, stdout=out, stderr=out, start_new_session=True
             )
@@ -109,8 +110,8 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     """Start a gunicorn with an environment; all of them end with the session."""
     servers: list[Server] = []
 
-    def start(environment: dict[str, str], ready: bool = True) -> Server:
-        server = Server(tmp_path_factory.mktemp("gateway") / "log", environment)
+    def start(environment: dict[str, str], ready: bool = True, command: tuple[str, ...] = GUNICORN) -> Server:
+        server = Server(tmp_path_factory.mktemp("gateway") / "log", environment, command)
         servers.append(server)
         if ready:
             server.wait_until()

@@ -26,7 +26,7 @@ FLOORS = [
     ["gateway.stock"],
     ["gateway.model_actor"],
     ["gateway.local_model", "gateway.upstream", "gateway.mailbox", "gateway.resting"],
-    ["gateway.dialects", "gateway.sse"],
+    ["gateway.dialects", "gateway.sse", "gateway.proxies"],
     ["gateway.errors"],
     ["gateway.launch"],
     ["gateway.settings"],

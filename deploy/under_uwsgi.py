@@ -1,0 +1,75 @@
+"""What gunicorn does and uWSGI leaves to the application: chunked bodies both ways, a look at the client's socket."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uwsgi
+
+from app import app
+
+SLOW_CLIENT_SECONDS = 30
+
+
+class _Chunks(io.RawIOBase):
+    """A chunked request's body."""
+
+    _left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        self._left = self._left or uwsgi.chunked_read(SLOW_CLIENT_SECONDS)
+        size = min(len(into), len(self._left))
+        into[:size], self._left = self._left[:size], self._left[size:]
+        return size
+
+
+class _Reply:
+    """A reply of unknown size goes out in HTTP/1.1's chunks.
+
+    One that breaks off lacks the last of them, and so cannot be mistaken for a whole one.
+    """
+
+    framed = False
+
+    def __init__(self, client: socket.socket) -> None:
+        self._client = client
+        self.pieces: Any = ()
+
+    def __iter__(self) -> Iterator[bytes]:
+        if not self.framed:
+            yield from self.pieces
+            return
+        for piece in filter(None, self.pieces):
+            yield b"%x\r\n%b\r\n" % (len(piece), piece)
+        yield b"0\r\n\r\n"
+
+    def close(self) -> None:
+        self._client.close()
+        if hasattr(self.pieces, "close"):
+            self.pieces.close()
+
+
+def application(environ: dict[str, Any], start_response: Any) -> _Reply:
+    """The gateway, as gunicorn would serve it."""
+    if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
+        environ["wsgi.input"] = io.BufferedReader(_Chunks())
+        environ["wsgi.input_terminated"] = True
+    # Streams look at it, to notice that their client has gone.
+    client = environ["gunicorn.socket"] = socket.socket(fileno=os.dup(uwsgi.connection_fd()))
+    reply = _Reply(client)
+
+    def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        sized = any(name.lower() == "content-length" for name, _ in headers)
+        reads_chunks = environ["SERVER_PROTOCOL"] == "HTTP/1.1" and environ["REQUEST_METHOD"] != "HEAD"
+        reply.framed = reads_chunks and not sized
+        return start_response(status, headers + [("Transfer-Encoding", "chunked")] * reply.framed, *more)
+
+    reply.pieces = app(environ, start)
+    return reply
