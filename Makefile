@@ -1,17 +1,22 @@
 # make run    start everything and chat          make test       install what the tests need and run them all
 # make lint   style and types                    make footprint  what the processes weigh
 # make streams  what streams cost                make soak       everything at once for ten minutes
-# make lock   pin the requirements anew
+# make doctor   what is wrong, and what to do    (HOSTS="a.example b.example:8080": hosts to try)
+# make lock     pin the requirements anew
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 PIP = .venv/bin/pip install --require-hashes
 DASHBOARD = $(if $(RAY_DASHBOARD_HOST),.venv/dashboard)
 
-.PHONY: run test check lint format footprint streams soak lock clean
+.PHONY: run doctor test check lint format footprint streams soak lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/run $(DASHBOARD)
 	exec .venv/bin/python -m gateway.launch --local-chat
+
+# It installs nothing: whatever is broken, it only looks.
+doctor:
+	@$(or $(wildcard .venv/bin/python),$(PYTHON)) -m gateway.doctor $(HOSTS)
 
 test: .venv/test
 	tests/install-packages

@@ -128,7 +128,7 @@ def main() -> None:
         gateway = subprocess.Popen(command, env=environment, cwd=HERE, start_new_session=True)
         if head:
             wait("Starting Ray", RAY_SECONDS, head.up)
-        base = f"http://{_reachable(settings.bind)}"
+        base = f"http://{reachable(settings.bind)}"
         wait("Waiting for the gateway", READY_SECONDS, lambda: _running(gateway) and _ready(base))
         say(f"The gateway answers at {base}.")
         if args.local_chat:
@@ -230,7 +230,8 @@ def _running(gateway: subprocess.Popen[bytes] | None) -> bool:
     return True
 
 
-def _reachable(bind: str) -> str:
+def reachable(bind: str) -> str:
+    """Where this machine itself finds what listens on `bind`."""
     host, _, port = bind.rpartition(":")
     return f"127.0.0.1:{port}" if host in ("0.0.0.0", "", "[::]") else bind
 

@@ -27,6 +27,8 @@ FLOORS = [
     ["gateway.model_actor"],
     ["gateway.local_model", "gateway.upstream", "gateway.mailbox", "gateway.resting"],
     ["gateway.dialects", "gateway.sse", "gateway.proxies"],
+    ["gateway.doctor"],
+    ["gateway.machine", "gateway.probes"],
     ["gateway.errors"],
     ["gateway.launch"],
     ["gateway.settings"],
