@@ -1,12 +1,20 @@
 # make run    start everything and chat          make test       install what the tests need and run them all
 # make lint   style and types                    make footprint  what the processes weigh
 # make streams  what streams cost                make lock       pin the requirements anew
+# make install, make uninstall   on a machine with systemd; PREFIX=/opt/byzer-gateway USER=byzer DESTDIR= PURGE=
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 PIP = .venv/bin/pip install --require-hashes
+# A shell's own USER is not meant.
+INSTALL = PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' SERVICE_USER='$(if $(filter command,$(firstword $(origin USER))),$(USER))' deploy/install
 DASHBOARD = $(if $(RAY_DASHBOARD_HOST),.venv/dashboard)
 
-.PHONY: run test check lint format footprint streams lock clean
+PREFIX ?=
+DESTDIR ?=
+PURGE ?=
+export PURGE PYTHON
+
+.PHONY: run test check lint format footprint streams install uninstall lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/run $(DASHBOARD)
@@ -33,6 +41,9 @@ footprint: .venv/run
 
 streams: .venv/test
 	.venv/bin/python -m bench.streams
+
+install uninstall:
+	$(INSTALL) $@
 
 # Each stamp is newer than what it was installed from, so a second run installs nothing.
 .venv/bin/pip:
