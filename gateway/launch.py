@@ -57,8 +57,9 @@ class RayHead:
         self._environment = _head_environment(environment, token)
         dashboard = environment.get("RAY_DASHBOARD_HOST", "")
         self._command = _head_command(ports, self.folder, dashboard)
+        self.dashboard = f"http://{dashboard}:{ports[1]}" if dashboard else ""
         if dashboard:
-            say(f"Ray's dashboard: http://{dashboard}:{ports[1]} (token: {token})")
+            say(f"Ray's dashboard: {self.dashboard} (token: {token})")
         if start:
             self.start()
 
