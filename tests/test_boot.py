@@ -106,8 +106,12 @@ class Machine:
     def main(self, name: str) -> psutil.Process | None:
         """The unit's main process, if it runs."""
         pid = self.control("pid", name).strip()
-        children = psutil.Process(int(pid)).children() if pid.isdigit() and pid != "0" else []
-        return children[0] if children else None
+        if not pid.isdigit() or pid == "0":
+            return None
+        try:
+            return next(iter(psutil.Process(int(pid)).children()), None)
+        except psutil.NoSuchProcess:
+            return None  # it ended since
 
     def find(self, unit: str, words: str) -> psutil.Process:
         """A process of a unit, by its command line."""
