@@ -3,12 +3,20 @@
 # make streams  what streams cost                make soak       everything at once for ten minutes
 # make doctor   what is wrong, and what to do    (HOSTS="a.example b.example:8080": hosts to try)
 # make lock     pin the requirements anew
+# make install, make uninstall   on a machine with systemd; PREFIX=/opt/byzer-gateway USER=byzer DESTDIR= PURGE=
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 PIP = .venv/bin/pip install --require-hashes
+# A shell's own USER is not meant.
+INSTALL = PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' SERVICE_USER='$(if $(filter command,$(firstword $(origin USER))),$(USER))' deploy/install
 DASHBOARD = $(if $(RAY_DASHBOARD_HOST),.venv/dashboard)
 
-.PHONY: run doctor test check lint format footprint streams soak lock clean
+PREFIX ?=
+DESTDIR ?=
+PURGE ?=
+export PURGE PYTHON
+
+.PHONY: run doctor test check lint format footprint streams soak install uninstall lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/run $(DASHBOARD)
@@ -42,6 +50,9 @@ streams: .venv/test
 
 soak: .venv/test
 	SOAK_SECONDS=600 .venv/bin/python -m pytest -s tests/test_soak.py
+
+install uninstall:
+	$(INSTALL) $@
 
 # Each stamp is newer than what it was installed from, so a second run installs nothing.
 .venv/bin/pip:

@@ -1,0 +1,147 @@
+"""Ray's dashboard runs any code for whoever may call it: so nobody may without the cluster's token, and it is off."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from gateway.launch import RayHead
+from tests.conftest import START_SECONDS, TOP, clean_environment
+
+RUNS_CODE = [
+    ("POST", "/api/jobs/"),  # the Jobs API, on the dashboard and on each node's agent
+    ("POST", "/api/job_agent/jobs/"),
+    ("PUT", "/api/packages/gcs/code.zip"),
+    ("PUT", "/api/serve/applications/"),
+]
+TELLS = [("GET", "/api/jobs/"), ("GET", "/api/v0/actors"), ("GET", "/nodes?view=summary"), ("GET", "/worker/traceback")]
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dashboard's packages that are not installed, in a folder of their own: nobody gets them unasked."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    pins = re.split(r"\n(?=[a-z0-9])", (TOP / "requirements-dashboard.txt").read_text(), flags=re.IGNORECASE)
+    extra = folder / "requirements.txt"
+    extra.write_text("\n".join(pin for pin in pins if not is_installed(pin)) + "\n")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    subprocess.run([*pip, "--target", str(folder / "site"), "-r", str(extra)], check=True, timeout=300)
+    return folder / "site"
+
+
+def is_installed(pin: str) -> bool:
+    found = re.match(r"([\w.-]+)(?:\[[^]]*\])?==", pin)
+    if found is None:
+        return True  # a comment
+    try:
+        return bool(importlib.metadata.version(found[1]))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def dashboard(packages: Path) -> Iterator[RayHead]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(packages)
+        head = RayHead({**clean_environment(), "PYTHONPATH": str(packages), "RAY_DASHBOARD_HOST": "127.0.0.1"})
+    deadline = time.monotonic() + START_SECONDS
+    while not (head.up() and answers(head)):
+        assert time.monotonic() < deadline, "the dashboard did not start"
+        time.sleep(0.5)
+    yield head
+    head.stop()
+
+
+def answers(head: RayHead) -> bool:
+    try:
+        return httpx.get(f"{head.dashboard}/api/jobs/", headers=bearer(head), trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@functools.cache
+def doors(head: RayHead) -> list[str]:
+    """Every address at which a process of the head listens."""
+    processes = [psutil.Process(head.process.pid), *psutil.Process(head.process.pid).children(recursive=True)]
+    ports = {
+        connection.laddr.port
+        for process in processes
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    return [f"http://127.0.0.1:{port}" for port in sorted(ports)]
+
+
+def knock(head: RayHead, method: str, path: str, token: str = "", **more: Any) -> list[tuple[int, str]]:
+    """What each door says; those that speak no HTTP/1 (gRPC) say nothing.
+
+    One is open to everyone and says the same to everything: Ray's counters for Prometheus.
+    """
+    said = []
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    for door in doors(head):
+        try:
+            reply = httpx.request(method, door + path, headers=headers, trust_env=False, timeout=10, **more)
+        except httpx.TransportError:
+            continue
+        if not reply.text.startswith("# HELP"):
+            said.append((reply.status_code, reply.text))
+    return said
+
+
+@pytest.mark.parametrize(("method", "path"), RUNS_CODE + TELLS)
+@pytest.mark.parametrize(("token", "refusal"), [("", 401), ("0" * 64, 403)], ids=["no token", "a wrong token"])
+def test_a_caller_without_the_token_can_do_nothing(
+    dashboard: RayHead, method: str, path: str, token: str, refusal: int, tmp_path: Path
+) -> None:
+    ran = tmp_path / "ran"
+
+    said = knock(dashboard, method, path, token, json={"entrypoint": f"touch {ran}", "submission_id": "stranger"})
+
+    assert said
+    assert {status for status, _ in said} <= {refusal, 404, 405}, said
+    assert refusal in {status for status, _ in said}
+    assert (
+        "stranger"
+        not in httpx.get(
+            f"{dashboard.dashboard}/api/jobs/", headers=bearer(dashboard), trust_env=False, timeout=30
+        ).text
+    )
+    assert not ran.exists()
+
+
+def test_with_the_token_the_same_call_runs(dashboard: RayHead, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    job = {"entrypoint": f"touch {ran}"}
+
+    reply = httpx.post(
+        f"{dashboard.dashboard}/api/jobs/", json=job, headers=bearer(dashboard), trust_env=False, timeout=60
+    )
+
+    assert reply.status_code == 200, reply.text
+    deadline = time.monotonic() + START_SECONDS
+    while not ran.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_a_head_that_was_not_asked_for_a_dashboard_has_none(ray_head: RayHead) -> None:
+    assert ray_head.dashboard == ""
+    token = bearer(ray_head)["Authorization"].removeprefix("Bearer ")
+    for path in ("/", "/api/version", "/api/jobs/"):
+        assert 200 not in {status for status, _ in knock(ray_head, "GET", path, token)}, path
+
+
+def bearer(head: RayHead) -> dict[str, str]:
+    return {"Authorization": f"Bearer {Path(head.environment['RAY_AUTH_TOKEN_PATH']).read_text()}"}
