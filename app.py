@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from gateway import errors, proxies, settings
+from gateway import errors, proxies, settings, watch
 from gateway.ask_all import all_app
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
@@ -32,6 +32,7 @@ def create_app() -> Flask:
     app.extensions["doorman"] = Doorman(config.tokens)
     app.extensions["llm"] = llm = GatewayLLM(config.ray_address, config.max_in_flight)
     errors.install(app)
+    watch.install(app, config.log_format)
     app.wsgi_app = proxies.see_through(app.wsgi_app, config.trusted_proxies)  # type: ignore[assignment,method-assign]
     app.register_blueprint(openai_app)
     app.register_blueprint(zhipu_app)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
 import secrets
 import signal
 import socket
@@ -94,11 +93,6 @@ control_socket_disable = True
 # byzerllm and Ray must not find the gateway's tokens in their environment's logs; access logs hold no bodies.
 accesslog = None
 errorlog = "-"
-
-
-def on_starting(server: Any) -> None:
-    """The gateway's own log lines look like gunicorn's neighbours."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 def worker_exit(server: Any, worker: Any) -> None:

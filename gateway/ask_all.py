@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g
 
-from gateway import contract, service, wire
+from gateway import contract, metrics, service, wire
 from gateway.cluster import GatewayLLM
 from gateway.contract import AskAllRequest
 from gateway.errors import Code, GatewayError
@@ -49,6 +49,7 @@ def _answer(llm: GatewayLLM, name: str, asked: AskAllRequest, request_id: str) -
     except GatewayError as error:
         return {**error.shape(request_id), "seconds": _since(started)}
     counts = said.metadata
+    metrics.count_spent(name, counts["spent"])
     tokens = counts.get("completion_tokens", counts.get("generated_tokens_count"))
     return {"answer": said.output, "seconds": _since(started), "tokens": tokens}
 
@@ -90,6 +91,7 @@ def _speak(llm: GatewayLLM, name: str, asked: AskAllRequest, request_id: str, pu
                 tokens = next((c["usage"]["completion_tokens"] for c in chunks if c.get("usage")), tokens)
                 if words := text(chunks):
                     put((name, {"text": words}, False))
+            metrics.count_spent(name, stream.spent)
         finally:
             stream.close()
         put((name, {"done": True, "seconds": _since(started), "tokens": tokens}, True))

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable
 from typing import Any
 
-from flask import Request, request
+from flask import Request, g, request
 
 from gateway.errors import Code, GatewayError
 from gateway.settings import Token, digest
@@ -30,6 +30,7 @@ class Doorman:
         found = [token for token in self._tokens if hmac.compare_digest(token.digest, digest(presented))]
         if not found:
             raise GatewayError(Code.UNAUTHORIZED, headers=CHALLENGE)
+        g.token = found[0].name
         if scope and scope not in found[0].scopes:
             raise GatewayError(
                 Code.FORBIDDEN,

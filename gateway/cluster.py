@@ -17,7 +17,7 @@ from gateway.directory import DEPLOY_SECONDS, replica_name
 from gateway.errors import Code, GatewayError
 from gateway.mailbox import Mailbox
 from gateway.model_actor import ANSWER, CHAT, DRAIN_SECONDS, NAMESPACE, REPLY, ModelConfig
-from gateway.routes import Replica, Route, Stream
+from gateway.routes import Relayed, Replica, Route, Spent, Stream, spent_of
 
 # Everything of ours stands above this line: byzerllm imports pyjava, which replaces collections.namedtuple, and what is
 # then defined with it would drag pyjava and pandas (40 MB) into every model actor.
@@ -119,7 +119,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         with self._slot():
             return self._retried(model, lambda: self._chat(model, conversations, llm_config or {}))
 
-    def relay(self, name: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
+    def relay(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
         """An OpenAI-shaped request, sent on but for its model, and the reply as it came. Raises GatewayError."""
         with self._slot():
             return self._retried(name, lambda: self._relay(name, path, fields))
@@ -147,15 +147,19 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
             return self._chat_stock(name, conversation, options)
-        answer = self._asked(route, ANSWER, CHAT, {"messages": conversation, **options})["answer"]
-        return [LLMResponse(output=answer["text"], input=conversation[-1]["content"], metadata=answer)]
+        said = self._asked(route, ANSWER, CHAT, {"messages": conversation, **options})
+        answer = said["answer"]
+        spent = spent_of(said["provider"], said["seconds"], answer)
+        return [
+            LLMResponse(output=answer["text"], input=conversation[-1]["content"], metadata={**answer, "spent": spent})
+        ]
 
-    def _relay(self, name: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
+    def _relay(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
             return self._relay_stock(name, path, fields)
-        reply: dict[str, Any] = self._asked(route, REPLY, path, fields)["reply"]
-        return reply
+        said = self._asked(route, REPLY, path, fields)
+        return Relayed(said["reply"], spent_of(said["provider"], said["seconds"], said["reply"].get("usage")))
 
     def _stream(self, name: str, path: str, fields: dict[str, Any], form: str, shown: str, held: ExitStack) -> Stream:
         route = self._routes.get(name) or self._find(name)
@@ -175,7 +179,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             except TimeoutError:
                 raise route.timed_out() from None
             held.push(begun.pop_all())
-            return Stream(route, exchange, head["model"], held.pop_all())
+            return Stream(route, exchange, head, held.pop_all())
 
     def _asked(self, route: Route, form: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
         with route.pick() as replica:
@@ -194,11 +198,15 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         return said
 
     def _chat_stock(self, name: str, conversation: list[dict[str, Any]], options: dict[str, Any]) -> list[LLMResponse]:
+        started = time.monotonic()
         try:
             # Without enable_default_sys_message=False it puts a Chinese preamble before the caller's system message.
             said: list[LLMResponse] = super().chat_oai(
                 conversation, model=name, llm_config=options, enable_default_sys_message=False
             )
+            counts = said[0].metadata
+            known = (int(counts.get(name, 0)) for name in ("input_tokens_count", "generated_tokens_count"))
+            counts["spent"] = Spent("byzerllm", time.monotonic() - started, *known)
             return said
         except FAILED_THERE as error:
             raise GatewayError(
@@ -209,7 +217,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
                 provider="byzerllm",
             ) from error
 
-    def _relay_stock(self, name: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
+    def _relay_stock(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
         """A chat with a stock byzerllm model, in OpenAI's shape."""
         known = {"messages", "temperature", "top_p", "max_tokens", "stream"}
         if path != CHAT or (other := sorted(fields.keys() - known)):
@@ -222,17 +230,18 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             )
         options: dict[str, Any] = {key: fields[key] for key in ("temperature", "top_p", "max_tokens") if key in fields}
         [said] = self._chat_stock(name, fields["messages"], options)
-        counts = said.metadata
-        prompt, completion = int(counts.get("input_tokens_count", 0)), int(counts.get("generated_tokens_count", 0))
+        spent: Spent = said.metadata["spent"]
+        prompt, completion = spent.tokens_in or 0, spent.tokens_out or 0
         message = {"role": "assistant", "content": said.output}
-        return {
-            "id": f"chatcmpl-{counts.get('request_id', '')}",
+        reply = {
+            "id": f"chatcmpl-{said.metadata.get('request_id', '')}",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": name,
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion},
         }
+        return Relayed(reply, spent)
 
     def _query(self, model: str, input_value: list[dict[str, Any]]) -> Any:
         """byzerllm's own way to its models, with a time limit on every wait."""

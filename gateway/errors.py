@@ -256,6 +256,7 @@ def install(app: Flask) -> None:
         return reply
 
     def render(error: GatewayError) -> Response:
+        g.code = error.code
         of_openai = request.path.startswith(f"{OPENAI_PREFIX}/")
         reply = jsonify(error.openai_shape(g.request_id) if of_openai else error.shape(g.request_id))
         if of_openai and error.code in PERMANENT:

@@ -50,6 +50,9 @@ CHECK = b'{"messages":[{"role":"user","content":"Hi"}]}'
 MID_STREAM = b"\0"
 """Begins the last piece of a stream that broke off."""
 
+STREAM_END = b"\1"
+"""Begins the last piece of a stream that did not: the provider's `usage`, or null, in JSON."""
+
 ASK_DIRECTORY_SECONDS = 5
 DRAIN_SECONDS = 10
 """How long a retiring replica waits for chats under way."""
@@ -248,26 +251,30 @@ class ModelActor:
         which a gateway process notices that the chat was deployed anew. A stream's pieces follow; an error in
         mid-stream is the last of them, and begins with NUL."""
         model: _Model | None = None
-        begun = False
+        begun, usage, started = False, None, time.monotonic()
         try:
             model = await self._ready()
             model.has(path)
             upstream, named, config = model.upstream, model.named(body), model.config
             with model.asked():
                 if form == ANSWER:
-                    yield _head(config, answer=(await upstream.chat(named))._asdict())
+                    answer = await upstream.chat(named)
+                    yield _head(config, started, answer=answer._asdict())
                 elif form == REPLY:
                     # It is parsed in the gateway, once; here it only becomes part of a larger JSON.
-                    yield _head(config, reply=orjson.Fragment(await upstream.post(path, named)))
+                    reply = await upstream.post(path, named)
+                    yield _head(config, started, reply=orjson.Fragment(reply))
                 else:
                     show = ForReading() if form == TEXT else ForOpenAI(shown, form == EVENTS_AND_USAGE)
                     async with contextlib.aclosing(upstream.stream(path, named)) as chunks:
                         async for together in chunks:
                             if not begun:
-                                yield _head(config, model=str(together[0].get("model") or ""))
+                                yield _head(config, started, model=str(together[0].get("model") or ""))
                                 begun = True
+                            usage = next((chunk["usage"] for chunk in together if chunk.get("usage")), usage)
                             yield show.render(together)
                     yield show.end()
+                    yield STREAM_END + orjson.dumps(usage)
         except GatewayError as error:
             error.chat_name = self._chat_name
             said = orjson.dumps({"error": error.as_dict(), "generation": model.config["generation"] if model else 0})
@@ -350,8 +357,11 @@ class ModelActor:
             task.add_done_callback(self._closing.discard)
 
 
-def _head(config: ModelConfig, **said: Any) -> bytes:
-    return orjson.dumps({**said, "provider": config["provider"], "generation": config["generation"]})
+def _head(config: ModelConfig, started: float, **said: Any) -> bytes:
+    seconds = time.monotonic() - started
+    return orjson.dumps(
+        {**said, "provider": config["provider"], "generation": config["generation"], "seconds": seconds}
+    )
 
 
 def _has_its_key(config: ModelConfig) -> bool:

@@ -59,8 +59,9 @@ def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
         form = EVENTS_AND_USAGE if asked.include_usage() else EVENTS
         return streamed(service.ask(name, lambda n: llm.stream(n, path, fields, form, name)), wire.EVENTS)
     said = service.ask(name, lambda n: llm.relay(n, path, fields))
-    reply = Response(wire.json_object({**said.answer, "model": name}), content_type=wire.JSON)
-    sign(reply, said, str(said.answer.get("model") or ""))
+    relayed = said.answer
+    reply = Response(wire.json_object({**relayed.reply, "model": name}), content_type=wire.JSON)
+    sign(reply, said, str(relayed.reply.get("model") or ""), relayed.spent)
     return reply
 
 

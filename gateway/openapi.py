@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
-from gateway import contract, wire
+from gateway import contract, metrics, wire
 from gateway.errors import MEANINGS, OPENAI_PREFIX, WAIT, Code, GatewayError
 
 Json = dict[str, Any]
@@ -75,6 +75,7 @@ DONE, FINE = _object(ret={"const": "ok"}), _object(ok={"const": True})
 RELAYED = {**_object(model=TEXT), "description": "As the provider sent it, but for `model`: the chat's name."}
 STREAMS: Json = {
     wire.TEXT: {"schema": TEXT},
+    metrics.CONTENT_TYPE: {"schema": TEXT},
     wire.LINES: {"example": '{"chat_name": "local_chat", "text": "Hi"}\n'},
     wire.EVENTS: {"example": 'data: {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}\n\ndata: [DONE]\n\n'},
 }
@@ -130,6 +131,7 @@ ROUTES = {
     "v1.models": Route("Every chat.", _object(object={"const": "list"}, data={"type": "array", "items": MODEL})),
     "v1.model": Route("One chat.", MODEL, fails=_NAMED),
     "status.models": Route("Every chat and its state.", _object(models={"type": "array", "items": CHAT})),
+    "status.metrics_page": Route("Metrics for Prometheus.", {}, streams=metrics.CONTENT_TYPE, fails=()),
     "status.healthz": Route("This process lives.", FINE, None, fails=()),
     "status.readyz": Route("The cluster answers.", FINE, None),
     "openapi.description": Route("This description.", _object(openapi=TEXT), None, fails=()),
@@ -208,7 +210,7 @@ def _operation(rule: Rule, route: Route) -> Json:
 
 
 def _reply(route: Route) -> Json:
-    forms: Json = {"application/json": {"schema": route.reply}}
+    forms: Json = {"application/json": {"schema": route.reply}} if route.reply else {}
     if route.streams:
         forms[route.streams.partition(";")[0]] = STREAMS[route.streams]
     signed = ("X-Served-By", "X-Fell-Back", "X-Provider-Model") if route.scope == "chat" else ()

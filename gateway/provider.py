@@ -105,7 +105,7 @@ class Provider:
             said = service.ask(asked.chat_name, lambda n: llm.chat_oai(talk, model=n, llm_config=asked.options()))
             [answer] = said.answer
             reply = Response(wire.json_string(answer.output), content_type=wire.JSON)
-            sign(reply, said, answer.metadata.get("model", ""))
+            sign(reply, said, answer.metadata.get("model", ""), answer.metadata["spent"])
             return reply
 
         @app.post("/undeploy")

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import ray
 
 from gateway.errors import Code, GatewayError
 from gateway.mailbox import Exchange, Mailbox
-from gateway.model_actor import MID_STREAM
+from gateway.model_actor import MID_STREAM, STREAM_END
 
 GRACE_SECONDS = 5
 """Beyond a chat's own timeout, which the model actor keeps, before this side gives up on the actor."""
@@ -24,6 +24,30 @@ SHUN_SECONDS = 3
 
 LOOK_SECONDS = 0.5
 """How often a stream that is silent looks whether its client is still there."""
+
+
+class Spent(NamedTuple):
+    """What an answer took: the provider's seconds, to the whole of it or to a stream's first word, and its tokens as
+    the provider counts them; None: it did not say."""
+
+    provider: str
+    seconds: float
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+
+
+class Relayed(NamedTuple):
+    """A provider's reply as it came, and what it took."""
+
+    reply: dict[str, Any]
+    spent: Spent
+
+
+def spent_of(provider: str, seconds: float, usage: Any) -> Spent:
+    """With the tokens of OpenAI's `usage`, where it is one."""
+    counts = usage if isinstance(usage, dict) else {}
+    known = [counts.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    return Spent(provider, seconds, *(count if isinstance(count, int) else None for count in known))
 
 
 @dataclass(slots=True)
@@ -80,10 +104,14 @@ class Route:
 
 
 class Stream:
-    """A stream that has begun to speak; `model` is what the provider calls who does. Close it, whatever happens."""
+    """A stream that has begun to speak; `model` is what the provider calls who does. Close it, whatever happens.
 
-    def __init__(self, route: Route, exchange: Exchange, model: str, held: ExitStack) -> None:
-        self.model = model
+    `spent` is without tokens until it has ended.
+    """
+
+    def __init__(self, route: Route, exchange: Exchange, head: dict[str, Any], held: ExitStack) -> None:
+        self.model: str = head["model"]
+        self.spent = Spent(head["provider"], head["seconds"])
         self._route = route
         self._exchange = exchange
         self._held = held
@@ -108,6 +136,9 @@ class Stream:
                 return
             if piece.startswith(MID_STREAM):
                 raise GatewayError(**orjson.loads(piece[len(MID_STREAM) :])["error"])
+            if piece.startswith(STREAM_END):
+                self.spent = spent_of(self.spent.provider, self.spent.seconds, orjson.loads(piece[len(STREAM_END) :]))
+                continue
             waited = 0.0
             yield piece
 

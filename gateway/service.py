@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import current_app, request
+from flask import current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from gateway import wire
@@ -38,6 +38,7 @@ def require(scope: str | None = None) -> None:
 
 def ask(name: str, how: Callable[[str], T]) -> Answered[T]:
     """Ask a chat, or whoever answers in its place. Raises GatewayError."""
+    g.watched.chat = name
     return first_to_answer(name, llm().chain, how)
 
 

@@ -41,6 +41,7 @@ class Settings:
     undo_seconds: int
     probe_seconds: int
     ray_address: str
+    log_format: str
     trusted_proxies: tuple[Network, ...]
 
 
@@ -59,6 +60,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
         probe_seconds=_number(env, "GATEWAY_PROBE_SECONDS", 60, 1),
         ray_address=_ray_address(env),
+        log_format=_log_format(env),
         trusted_proxies=_proxies(env, tokens),
     )
 
@@ -80,6 +82,13 @@ def _number(env: Mapping[str, str], name: str, default: int, least: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < least:
         raise SettingError(f"{name} is {text!r}; it must be a whole number, {least} or more.")
     return int(text)
+
+
+def _log_format(env: Mapping[str, str]) -> str:
+    log_format = env.get("LOG_FORMAT", "").strip() or "json"
+    if log_format not in ("json", "text"):
+        raise SettingError(f"LOG_FORMAT is {log_format!r}; it must be json or text.")
+    return log_format
 
 
 def _ray_address(env: Mapping[str, str]) -> str:

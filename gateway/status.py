@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from gateway import service
+from gateway import metrics, service
+from gateway.errors import GatewayError
 
 status_app = Blueprint("status", __name__)
 
@@ -14,6 +15,17 @@ def models() -> Response:
     """Every chat on the cluster, and never a key."""
     service.require()
     return jsonify(models=service.llm().models())
+
+
+@status_app.get("/metrics")
+def metrics_page() -> Response:
+    """What Prometheus reads; without a cluster, what this machine's processes know."""
+    service.require()
+    try:
+        models = service.llm().models()
+    except GatewayError:
+        models = None
+    return Response(metrics.page(models), content_type=metrics.CONTENT_TYPE)
 
 
 @status_app.get("/healthz")

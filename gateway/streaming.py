@@ -12,7 +12,7 @@ from flask import Response, g, request
 from gateway import wire
 from gateway.errors import GatewayError
 from gateway.failover import Answered
-from gateway.routes import Stream
+from gateway.routes import Spent, Stream
 from gateway.sse import error_event
 
 
@@ -20,26 +20,29 @@ def streamed(said: Answered[Stream], content_type: str) -> Response:
     """A reply that is sent as it comes; the provider's request ends with it, and with its client."""
     stream = said.answer
     events = content_type == wire.EVENTS
-    request_id, client = g.request_id, request.environ.get("gunicorn.socket")
+    watched, client = g.watched, request.environ.get("gunicorn.socket")
 
     def pieces() -> Iterator[bytes]:
         try:
             yield from stream.pieces(gone=lambda: client is not None and _hung_up(client))
+            watched.ended(stream.spent)
         except GatewayError as error:
+            watched.code = error.code
             # The status was sent long ago. A client of bare text learns of it by a body without its end.
             if not events:
                 raise
-            yield error_event(error.openai_shape(request_id)["error"])
+            yield error_event(error.openai_shape(watched.request_id)["error"])
 
     reply = Response(pieces(), content_type=content_type)
     reply.call_on_close(stream.close)
     reply.headers["X-Accel-Buffering"] = "no"
-    sign(reply, said, stream.model)
+    sign(reply, said, stream.model, stream.spent)
     return reply
 
 
-def sign(reply: Response, said: Answered[Any], provider_model: str) -> None:
+def sign(reply: Response, said: Answered[Any], provider_model: str, spent: Spent) -> None:
     """Who really answered. A model's name may be anything, a header may not."""
+    g.watched.answered(said.served_by, said.fell_back, spent)
     reply.headers["X-Served-By"] = said.served_by
     if said.fell_back:
         reply.headers["X-Fell-Back"] = said.fell_back

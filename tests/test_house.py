@@ -18,6 +18,8 @@ FLOORS = [
     ["llm_openai", "llm_zhipu", "llm_tongwen", "llm_local"],
     ["gateway.provider", "gateway.ask_all", "gateway.status", "gateway.openai_api", "gateway.openapi"],
     ["gateway.service", "gateway.streaming"],
+    ["gateway.watch"],
+    ["gateway.metrics"],
     ["gateway.contract", "gateway.wire", "gateway.auth", "gateway.failover"],
     ["gateway.cluster"],
     ["gateway.routes"],

@@ -1,0 +1,132 @@
+"""What Prometheus is told: counts of all gateway processes together, and the state of the chats in the cluster.
+
+Each process writes into files of its own in one folder, which the others read (prometheus_client's multiprocess mode).
+The folder belongs to the processes' common parent, gunicorn's or uWSGI's master, and is removed after its time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gateway.routes import Spent
+
+
+def _folder() -> Path:
+    """This service's own, in a folder that nobody else may enter. Raises RuntimeError: somebody else made that."""
+    top = Path(tempfile.gettempdir()) / f"byzer-gateway-{os.getuid()}"
+    top.mkdir(mode=0o700, exist_ok=True)
+    found = top.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise RuntimeError(f"{top} must be a folder of this user's own, with mode 0700; remove it.")
+    for former in top.iterdir():
+        if not Path("/proc", former.name).exists():
+            shutil.rmtree(former, ignore_errors=True)
+    mine = top / str(os.getppid())
+    mine.mkdir(exist_ok=True)
+    return mine
+
+
+FOLDER = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(_folder())))
+
+from prometheus_client import (  # it reads the folder's name
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+OWN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+PROVIDER_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
+
+# Not collected from this process alone, but from all: so none is in prometheus_client's own registry.
+_none = CollectorRegistry()
+requests = Counter(
+    "gateway_requests",
+    "Requests, by what became of them (OK, or an error code).",
+    ["route", "chat", "code"],
+    registry=_none,
+)
+own_seconds = Histogram(
+    "gateway_own_seconds",
+    "Our own part of an answered chat: until its answer, or its first word, without the provider's part.",
+    ["route"],
+    registry=_none,
+    buckets=OWN_BUCKETS,
+)
+provider_seconds = Histogram(
+    "gateway_provider_seconds",
+    "The provider's part of an answered chat: until its answer, or its first word.",
+    ["provider"],
+    registry=_none,
+    buckets=PROVIDER_BUCKETS,
+)
+in_flight = Gauge("gateway_in_flight", "Requests under way.", registry=_none, multiprocess_mode="livesum")
+tokens = Counter("gateway_tokens", "Tokens, as the providers count them.", ["chat", "direction"], registry=_none)
+fallbacks = Counter(
+    "gateway_fallbacks", "Chats that another one answered for.", ["chat", "served_by", "code"], registry=_none
+)
+
+
+def count_spent(chat: str, spent: Spent) -> None:
+    """What a chat's answer cost."""
+    provider_seconds.labels(spent.provider).observe(spent.seconds)
+    count_tokens(chat, spent)
+
+
+def count_tokens(chat: str, spent: Spent) -> None:
+    """The tokens of an answer, where they are known."""
+    for direction, number in (("in", spent.tokens_in), ("out", spent.tokens_out)):
+        if number:
+            tokens.labels(chat, direction).inc(number)
+
+
+def page(models: list[dict[str, Any]] | None) -> bytes:
+    """Everything, as Prometheus reads it. `models` are GET /models' rows; None: there is no cluster."""
+    for living in FOLDER.glob("gauge_live*_*.db"):
+        if not Path("/proc", living.stem.rpartition("_")[2]).exists():
+            living.unlink(missing_ok=True)  # its process has ended with requests under way
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(_Cluster(models))
+    return generate_latest(registry)
+
+
+class _Cluster:
+    """The chats' state, at the time of asking."""
+
+    def __init__(self, models: list[dict[str, Any]] | None) -> None:
+        self._models = models
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        up = GaugeMetricFamily("gateway_cluster_up", "Whether the Ray cluster answers.")
+        up.add_metric([], self._models is not None)
+        yield up
+        rows = self._models or []
+        able = {row["chat_name"] for row in rows if row["state"] not in ("resting", "need_key")}
+        replicas = GaugeMetricFamily("gateway_chat_replicas", "A chat's processes in the cluster.", labels=["chat"])
+        need_key = GaugeMetricFamily("gateway_chat_need_key", "1: its key is lost; deploy it again.", labels=["chat"])
+        answerable = GaugeMetricFamily(
+            "gateway_chat_answerable", "0: neither it nor a link of its chain can answer.", labels=["chat"]
+        )
+        resting = GaugeMetricFamily(
+            "gateway_chat_resting", "1: its provider is not asked for a while.", labels=["chat", "code"]
+        )
+        for row in rows:
+            chat = row["chat_name"]
+            replicas.add_metric([chat], row["replicas"])
+            need_key.add_metric([chat], row["state"] == "need_key")
+            answerable.add_metric([chat], not able.isdisjoint({chat, *row["fallback"]}))
+            if row["resting"]:
+                resting.add_metric([chat, row["resting"]["code"]], 1)
+        yield from (replicas, need_key, answerable, resting)
