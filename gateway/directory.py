@@ -39,6 +39,8 @@ class Directory:
         self._configs: dict[str, ModelConfig] = {}
         self._before: dict[str, tuple[ModelConfig, float]] = {}
         self._generation = 0
+        # Made once: each one is kept for ever by Ray's control store, and by every process that looks up its actors.
+        self._model_actor = ray.remote(ModelActor)
         self._born = uuid.uuid4().hex
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._refilling: asyncio.Task[None] | None = None
@@ -205,7 +207,7 @@ class Directory:
     async def _deploy_replicas(self, name: str, config: ModelConfig, check: bool) -> None:
         running = [replica for replica in await _replicas(name) if replica is not None]
         names = [replica_name(name, index) for index in range(config["workers"])]
-        replicas = [_actor(name, actor_name) for actor_name in names]
+        replicas = [_actor(self._model_actor, name, actor_name) for actor_name in names]
         try:
             # One question is enough to know a key and a model.
             ready = (replica.prepare.remote(config, check and not index) for index, replica in enumerate(replicas))
@@ -258,7 +260,7 @@ def replica_name(chat_name: str, index: int) -> str:
     return f"{chat_name}#{index}" if index else chat_name
 
 
-def _actor(chat_name: str, actor_name: str) -> Any:
+def _actor(model_actor: Any, chat_name: str, actor_name: str) -> Any:
     # No CPU is reserved: an actor that waits for a provider needs none, and 4 workers must fit 2 cores.
     options: dict[str, Any] = {
         "name": actor_name,
@@ -267,7 +269,7 @@ def _actor(chat_name: str, actor_name: str) -> Any:
         "get_if_exists": True,
     }
     limits = {"num_cpus": 0, "max_concurrency": AT_ONCE, "max_restarts": -1}
-    return ray.remote(ModelActor).options(**options, **limits).remote(chat_name)
+    return model_actor.options(**options, **limits).remote(chat_name)
 
 
 async def _get(actor_name: str) -> Any | None:
