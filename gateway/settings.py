@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -170,3 +171,11 @@ def _token(variable: str, number: int, line: str) -> Token:
     if not secret.isascii():
         raise SettingError(f"{variable}, line {number}: the token must be ASCII; old clients can send nothing else.")
     return Token(name, digest(secret), scopes)
+
+
+if __name__ == "__main__":
+    # Before a reload: gunicorn ends where its new settings are wrong.
+    try:
+        load()
+    except SettingError as error:
+        sys.exit(str(error))

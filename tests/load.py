@@ -60,7 +60,7 @@ class Load:
 
 
 @contextmanager
-def load(url: str, chat_name: str, says: str = "openai", clients: int = 50) -> Iterator[Load]:
+def load(url: str, chat_name: str, says: str = "openai", clients: int = 50, token: str = "") -> Iterator[Load]:
     """`clients` of their own connections that ask `chat_name` without a pause, each question another one.
 
     An answer is the stand-in's echo of just that question. Ends with every request answered for.
@@ -68,9 +68,10 @@ def load(url: str, chat_name: str, says: str = "openai", clients: int = 50) -> I
     so_far = Load()
     done = threading.Event()
     numbers = itertools.count()
+    headers = {"X-Api-Key": token} if token else {}
 
     def client(_: int) -> None:
-        with httpx.Client(base_url=url, timeout=HANG_SECONDS, trust_env=False) as http:
+        with httpx.Client(base_url=url, timeout=HANG_SECONDS, trust_env=False, headers=headers) as http:
             while not done.is_set():
                 content = f"question {next(numbers)}"
                 began = time.monotonic()
