@@ -1,6 +1,7 @@
 # make run    start everything and chat          make test       install what the tests need and run them all
 # make lint   style and types                    make footprint  what the processes weigh
 # make streams  what streams cost                make soak       everything at once for ten minutes
+# make fuzz     many more generated requests
 # make doctor   what is wrong, and what to do    (HOSTS="a.example b.example:8080": hosts to try)
 # make lock     pin the requirements anew
 # make install, make uninstall   on a machine with systemd; PREFIX=/opt/byzer-gateway USER=byzer DESTDIR= PURGE=
@@ -16,7 +17,7 @@ DESTDIR ?=
 PURGE ?=
 export PURGE PYTHON
 
-.PHONY: run doctor test check lint format footprint streams soak install uninstall lock clean
+.PHONY: run doctor test check lint format footprint streams soak fuzz install uninstall lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/run $(DASHBOARD)
@@ -30,8 +31,10 @@ test: .venv/test
 	tests/install-packages
 	$(MAKE) --no-print-directory check
 
+# A file of tests runs in one process, with a cluster and a gateway of its own. Tests wait more than they compute, so
+# there are more processes than two cores.
 check: lint
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/test
 	.venv/bin/ruff check .
@@ -50,6 +53,9 @@ streams: .venv/test
 
 soak: .venv/test
 	SOAK_SECONDS=600 .venv/bin/python -m pytest -s tests/test_soak.py
+
+fuzz: .venv/test
+	FUZZ_EXAMPLES=400 .venv/bin/python -m pytest -s tests/test_openapi.py
 
 install uninstall:
 	$(INSTALL) $@

@@ -28,7 +28,15 @@ START_SECONDS = 120
 
 GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
 
+LONGEST_FIRST = ("boot", "heal", "servers", "dashboard", "openapi", "doctor", "secrets", "soak", "launch", "keyholder")
+"""With pytest -n each process takes file after file; a long one that came last would be waited for."""
+
 Deploy = Callable[..., str]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {f"test_{name}.py": place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 def free_port() -> int:

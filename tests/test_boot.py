@@ -210,6 +210,9 @@ def test_started_in_any_order_the_chats_answer(machine: Machine, report: Report,
     ],
 )
 def test_what_is_killed_comes_back_and_the_chats_answer(booted: Machine, report: Report, unit: str, words: str) -> None:
+    ray = booted.root / "var/lib/byzer-gateway/ray"
+    for day in range(1, 6):
+        (ray / f"session_2020-01-0{day}_00-00-00_0_1").mkdir(exist_ok=True)
     before = booted.main(unit)
     started = time.monotonic()
 
@@ -218,6 +221,9 @@ def test_what_is_killed_comes_back_and_the_chats_answer(booted: Machine, report:
     wait_until(lambda: booted.main(unit) not in (None, before), booted.said)
     wait_until(booted.answers, booted.said)
     report(f"killed {words}", time.monotonic() - started)
+    if unit == RAY:
+        sessions = [path for path in ray.glob("session_*") if not path.is_symlink()]
+        assert len(sessions) <= 3, "old sessions are not forgotten"
 
 
 def test_a_killed_gateway_process_is_replaced(booted: Machine, report: Report) -> None:
@@ -257,20 +263,6 @@ def test_the_ray_of_the_units_listens_for_no_dashboard(booted: Machine) -> None:
     }
     assert ports
     assert 8265 not in ports
-
-
-def test_old_sessions_of_ray_are_forgotten(booted: Machine) -> None:
-    folder = booted.root / "var/lib/byzer-gateway/ray"
-    for day in range(1, 6):
-        (folder / f"session_2020-01-0{day}_00-00-00_0_1").mkdir()
-    before = booted.find(RAY, "ray start")
-
-    before.kill()
-
-    wait_until(lambda: booted.main(RAY) not in (None, before), booted.said)
-    wait_until(booted.answers, booted.said)
-    sessions = [path for path in folder.glob("session_*") if not path.is_symlink()]
-    assert len(sessions) <= 3
 
 
 def test_the_key_stands_in_no_file_but_the_operators_and_their_copies(booted: Machine) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +20,16 @@ FALL_BACK_ON = {
     *("PAY_BILL", "BAD_KEY", "NO_SUCH_MODEL", "NEED_KEY"),
     *("SLOW_DOWN", "PROVIDER_BUSY", "PROVIDER_DOWN", "TIMEOUT"),
 }
+
+
+@pytest.fixture(scope="module")
+def careful(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[Server]:
+    """A gateway beside the others whose operator has set what can be set about deploys."""
+    settings = {"CHECK": "1", "UPSTREAM_HOSTS": "127.0.0.1", "PROBE_SECONDS": "1", "UNDO_SECONDS": "1"}
+    set_so = {f"GATEWAY_{name}": value for name, value in settings.items()}
+    server = start_server({**ray_head.environment, **set_so, "WEB_CONCURRENCY": "1"})
+    yield server
+    server.stop()
 
 
 def ask(gateway: httpx.Client, name: str) -> httpx.Response:
@@ -84,16 +94,12 @@ def test_a_deploy_that_passes_its_check_asked_one_question(
     assert ask(gateway, name).json() == "openai:hi"
 
 
-def test_the_operator_can_have_every_deploy_checked(
-    start_server: Callable[..., Server], ray_head: RayHead, standin: StandIn, chat_name: str
-) -> None:
-    careful = start_server({**ray_head.environment, "GATEWAY_CHECK": "1", "WEB_CONCURRENCY": "1"})
+def test_the_operator_can_have_every_deploy_checked(careful: Server, standin: StandIn, chat_name: str) -> None:
     new = {"chat_name": chat_name, "api_key": "sk-new", "base_url": standin.base_url("openai")}
     bad = {**new, "model_name": "refuse:openai-invalid_api_key"}
 
     assert careful.http.post("/openai/deploy", json=bad).json()["error"]["code"] == "BAD_KEY"
     assert careful.http.post("/openai/deploy", json={**bad, "check": False}).status_code == 200
-    careful.stop()
 
 
 def test_undo_brings_back_what_was_there_with_its_key(
@@ -219,20 +225,18 @@ def test_an_unpaid_or_refused_account_rests_and_is_not_asked_again_until_deploye
 
 
 def test_a_resting_chat_is_probed_by_a_real_request_and_comes_back(
-    start_server: Callable[..., Server], ray_head: RayHead, standin: StandIn, chat_name: str, key: str
+    careful: Server, standin: StandIn, chat_name: str, key: str
 ) -> None:
-    eager = start_server({**ray_head.environment, "GATEWAY_PROBE_SECONDS": "1", "WEB_CONCURRENCY": "1"})
     new = {"chat_name": chat_name, "api_key": key, "base_url": standin.base_url("openai"), "model_name": "echo"}
-    assert eager.http.post("/openai/deploy", json=new).status_code == 200
+    assert careful.http.post("/openai/deploy", json=new).status_code == 200
     standin.script(key, ["refuse:openai-insufficient_quota"])
-    assert ask(eager.http, chat_name).status_code == 402
+    assert ask(careful.http, chat_name).status_code == 402
     standin.script(key, [])
 
     deadline = time.monotonic() + 20
-    while ask(eager.http, chat_name).status_code != 200:
+    while ask(careful.http, chat_name).status_code != 200:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    eager.stop()
 
 
 def test_a_rate_limit_rests_as_long_as_the_provider_said(
@@ -272,18 +276,14 @@ def test_a_key_is_not_sent_to_link_local_or_metadata_addresses(
     assert reply.json()["error"]["message"].startswith("base_url: ")
 
 
-def test_the_operator_can_restrict_the_hosts(
-    start_server: Callable[..., Server], ray_head: RayHead, standin: StandIn, chat_name: str
-) -> None:
-    strict = start_server({**ray_head.environment, "GATEWAY_UPSTREAM_HOSTS": "127.0.0.1", "WEB_CONCURRENCY": "1"})
+def test_the_operator_can_restrict_the_hosts(careful: Server, standin: StandIn, chat_name: str) -> None:
     new = {"chat_name": chat_name, "api_key": "sk-x", "base_url": "http://localhost:9/v1"}
 
-    refused = strict.http.post("/openai/deploy", json=new)
+    refused = careful.http.post("/openai/deploy", json=new)
 
     assert "GATEWAY_UPSTREAM_HOSTS" in refused.json()["error"]["message"]
     allowed = {**new, "base_url": standin.base_url("openai")}
-    assert strict.http.post("/openai/deploy", json=allowed).status_code == 200
-    strict.stop()
+    assert careful.http.post("/openai/deploy", json=allowed).status_code == 200
 
 
 def test_a_redirect_takes_no_key_elsewhere(gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str) -> None:
@@ -361,14 +361,10 @@ def test_a_switch_keeps_the_chain_unless_another_is_given(gateway: httpx.Client,
     assert ask(gateway, name).status_code == 502
 
 
-def test_a_deploy_can_be_undone_for_a_while_only(
-    start_server: Callable[..., Server], ray_head: RayHead, standin: StandIn, chat_name: str
-) -> None:
-    brief = start_server({**ray_head.environment, "GATEWAY_UNDO_SECONDS": "1", "WEB_CONCURRENCY": "1"})
+def test_a_deploy_can_be_undone_for_a_while_only(careful: Server, standin: StandIn, chat_name: str) -> None:
     new = {"chat_name": chat_name, "api_key": "sk-x", "base_url": standin.base_url("openai"), "model_name": "echo"}
     for _ in range(2):
-        assert brief.http.post("/openai/deploy", json=new).status_code == 200
+        assert careful.http.post("/openai/deploy", json=new).status_code == 200
     time.sleep(1.1)  # what is tested is that time passes
 
-    assert brief.http.post("/openai/undo", json={"chat_name": chat_name}).status_code == 400
-    brief.stop()
+    assert careful.http.post("/openai/undo", json={"chat_name": chat_name}).status_code == 400

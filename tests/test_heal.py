@@ -189,14 +189,24 @@ def test_a_chat_whose_actor_and_directory_die_together_says_need_key(
 
 
 @pytest.fixture(scope="module")
-def own_cluster(start_server: Callable[..., Server]) -> Iterator[tuple[RayHead, Server]]:
-    """A cluster and a gateway that tests may break, if they mend them."""
-    head = RayHead(clean_environment())
+def joined_later(start_server: Callable[..., Server]) -> Iterator[tuple[httpx.Response, RayHead, Server]]:
+    """A gateway that was there before its cluster: what it said to /readyz then; and both."""
+    head = RayHead(clean_environment(), start=False)
     server = start_server(head.environment, ready=False)
+    server.wait_until("/healthz")
+    reply = server.http.get("/readyz")
+    head.start()
     server.wait_until()
-    yield head, server
+    yield reply, head, server
     server.stop()
     head.stop()
+
+
+@pytest.fixture
+def own_cluster(joined_later: tuple[httpx.Response, RayHead, Server]) -> tuple[RayHead, Server]:
+    """A cluster and a gateway that tests may break, if they mend them."""
+    _, head, server = joined_later
+    return head, server
 
 
 def ray_stop(head: RayHead) -> None:
@@ -250,19 +260,11 @@ def test_a_lost_cluster_is_said_at_once_and_found_again_with_its_chats(
 
 
 def test_a_gateway_without_a_cluster_says_so_and_joins_one_that_comes_later(
-    start_server: Callable[..., Server],
+    joined_later: tuple[httpx.Response, RayHead, Server],
 ) -> None:
-    head = RayHead(clean_environment(), start=False)
-    server = start_server(head.environment, ready=False)
-    server.wait_until("/healthz")
-
-    reply = server.http.get("/readyz")
-    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "CLUSTER_DOWN")
-
-    head.start()
+    before, _, server = joined_later
+    assert (before.status_code, before.json()["error"]["code"]) == (503, "CLUSTER_DOWN")
     server.wait_until()
-    server.stop()
-    head.stop()
 
 
 def test_a_gateway_process_ends_gracefully_with_its_chats_answered(

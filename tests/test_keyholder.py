@@ -167,27 +167,37 @@ def test_a_file_that_others_can_read_is_refused_and_holds_nobody_up(
     holder.wait_until_it_says(f"{loose['chat_name']}: deployed")
 
 
-@pytest.mark.parametrize(
-    ("contents", "words"),
-    [
-        ('{"provider": "zhipu",\n"api_key": "sk-not-said",}', "is no JSON (line 2"),
-        ('["sk-not-said"]', "must hold one JSON object"),
-        ('{"chat_name": "shop", "api_key": "sk-not-said"}', '"provider" must be'),
-        ('{"chat_name": "shop", "api_key": "sk-not-said", "provider": "../models"}', '"provider" must be'),
-        ('{"chat_name": "shop", "api_key": "sk-not-said", "provider": "nobody"}', "shop: INVALID_REQUEST"),
-        ('{"chat_name": "shop", "api_key": "sk-not-said", "provider": "zhipu", "modle": 1}', "shop: INVALID_REQUEST"),
-        ('{"api_key": "sk-not-said", "provider": "zhipu"}', '"chat_name" is missing'),
-    ],
-)
-def test_a_wrong_file_is_named_once(holder: KeyHolder, contents: str, words: str) -> None:
-    holder.write("wrong.json", contents)
+WRONG = {
+    "comma.json": ('{"provider": "zhipu",\n"api_key": "sk-not-said",}', "comma.json: is no JSON (line 2"),
+    "list.json": ('["sk-not-said"]', "list.json: must hold one JSON object"),
+    "none.json": ('{"chat_name": "a", "api_key": "sk-not-said"}', 'none.json: "provider" must be'),
+    "path.json": (
+        '{"chat_name": "b", "api_key": "sk-not-said", "provider": "../models"}',
+        'path.json: "provider" must',
+    ),
+    "who.json": ('{"chat_name": "c", "api_key": "sk-not-said", "provider": "nobody"}', "c: INVALID_REQUEST"),
+    "typo.json": (
+        '{"chat_name": "d", "api_key": "sk-not-said", "provider": "zhipu", "modle": 1}',
+        "d: INVALID_REQUEST",
+    ),
+    "nameless.json": ('{"api_key": "sk-not-said", "provider": "zhipu"}', 'nameless.json: "chat_name" is missing'),
+}
+
+
+def test_each_wrong_file_is_named_once(holder: KeyHolder) -> None:
+    for file, (contents, _) in WRONG.items():
+        holder.write(file, contents)
     holder.write("chat.json.example", "is not looked at")
 
-    holder.wait_until_it_says(words)
+    for _, words in WRONG.values():
+        holder.wait_until_it_says(words)
     holder.rounds()
 
-    assert holder.said().count(words) == 1
+    assert {words: holder.said().count(words) for _, words in WRONG.values()} == {
+        words: 1 for _, words in WRONG.values()
+    }
     assert "sk-not-said" not in holder.said()
+    assert "example" not in holder.said()
 
 
 def test_two_files_for_one_chat_are_told_apart(holder: KeyHolder, request_for: RequestFor) -> None:

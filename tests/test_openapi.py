@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -36,17 +37,20 @@ ANSWERS, REFUSES, SPARE = "fuzz-answers", "fuzz-refuses", ("fuzz-1", "fuzz-2")
 """Chats of the fuzzed gateway: with the stand-in; with nobody; and those that are deployed and taken away."""
 
 TOKEN = "fuzz-8c1f0a"
-LEAST_CASES = 2000
-FUZZ_SECONDS = 900
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
+"""Generated requests for each operation and kind of data; `make fuzz` asks for many more."""
 
-SETTINGS = """
+LEAST_CASES = 25 * EXAMPLES
+FUZZ_SECONDS = 300 + 10 * EXAMPLES
+
+SETTINGS = f"""
 workers = 1  # Python 3.11 parses source in one thread at a time, or fails: gh-106905
 continue-on-failure = true
 cache.enabled = false
 output.sanitization.enabled = false
 
 [generation]
-max-examples = 80
+max-examples = {EXAMPLES}
 deterministic = true  # a failure shall be this commit's
 
 [phases.stateful]
