@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from gateway.launch import RayHead, stop
-from tests.conftest import TOP, Deploy, Server, clean_environment, free_port
+from tests.conftest import START_SECONDS, TOP, Deploy, Server, clean_environment, free_port
 from tests.standin.client import StandIn
 from tests.test_launch import MAKE_RUN, refusal
 from tests.test_streams import ask, events, words
@@ -473,7 +473,7 @@ def test_uwsgi_answers_the_chats_under_way_before_it_stops(
 def test_a_wrong_setting_ends_uwsgi_and_is_named(start_server: Callable[..., Server]) -> None:
     wrong = start_server({"GATEWAY_MAX_BODY_BYTES": "lots"}, ready=False, command=UWSGI)
 
-    assert wrong.process.wait(2 * A_WHILE) != 0
+    assert wrong.process.wait(START_SECONDS) != 0
     assert "GATEWAY_MAX_BODY_BYTES" in wrong.log.read_text()
 
 
