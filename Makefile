@@ -31,10 +31,9 @@ test: .venv/test
 	tests/install-packages
 	$(MAKE) --no-print-directory check
 
-# A file of tests runs in one process, with a cluster and a gateway of its own. Tests wait more than they compute, so
-# there are more processes than two cores.
+# A file of tests runs in one process, with a cluster and a gateway of its own.
 check: lint
-	.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/test
 	.venv/bin/ruff check .
