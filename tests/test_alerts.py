@@ -238,6 +238,7 @@ def scraped(gateway: httpx.Client, deploy: Deploy, names: Callable[[], str]) -> 
     first = deploy("openai", "refuse:openai-invalid_api_key", chat_name=names(), fallback=second)
     reply = gateway.post("/openai/chat", json={"chat_name": first, "content": "hi"})
     assert (reply.status_code, reply.headers["X-Served-By"], reply.headers["X-Fell-Back"]) == (200, second, "BAD_KEY")
+    assert gateway.post("/openai/chat", json={"chat_name": second, "content": "hi"}).status_code == 200
     reply = gateway.get("/metrics")
     assert reply.status_code == 200, reply.text
 
