@@ -65,8 +65,8 @@ class Rest:
 
     def told(self) -> dict[str, Any] | None:
         """For GET /models: the code, and Unix times since when and until when; None: it does not rest."""
-        if self._error is None:
-            return None
+        if self._error is None or (self._error.code not in STICKY and time.time() >= self._until):
+            return None  # what rested for a time is over by itself; a bill is not
         return {"code": self._error.code, "since": int(self._since), "until": int(self._until)}
 
     def _rest(self, error: GatewayError, seconds: float) -> None:
