@@ -43,7 +43,7 @@ class Report:
             check=False,
         )
         self.lines = self.ended.stdout.splitlines()
-        assert self.ended.stderr == "", self.ended.stderr
+        assert self.ended.stderr == "", self.ended.stdout + self.ended.stderr
         assert all(line.startswith(("ok    ", "warn  ", "FAIL  ")) for line in self.lines)
         assert (self.ended.returncode == 1) == any(line.startswith("FAIL") for line in self.lines)
 
