@@ -37,6 +37,7 @@ class Directory:
 
     def __init__(self) -> None:
         self._configs: dict[str, ModelConfig] = {}
+        self._taken_away: set[str] = set()  # no gateway process that has not heard of it may bring such a chat back
         self._before: dict[str, tuple[ModelConfig, float]] = {}
         self._generation = 0
         # Made once: each one is kept for ever by Ray's control store, and by every process that looks up its actors.
@@ -97,6 +98,7 @@ class Directory:
         """Take a chat away; chats under way finish first, within `DRAIN_SECONDS`."""
         await self._refilled()
         async with self._one_at_a_time[name]:
+            self._taken_away.add(name)
             actor_class = await _class_of(name)
             if name not in self._configs and actor_class not in (STOCK_CLASS, ModelActor.__name__):
                 return {"error": GatewayError(Code.NOT_DEPLOYED, chat_name=name).as_dict()}
@@ -140,7 +142,7 @@ class Directory:
         await self._refilled()
         for public in known:
             name = public["chat_name"]
-            if name in self._configs:
+            if name in self._configs or name in self._taken_away:
                 continue
             config = cast(ModelConfig, {**public, "api_key": ""})
             if config["engine"] == "llama.cpp":
