@@ -246,7 +246,8 @@ class Directory:
         """Wait for what a restarted directory learns from the model actors; each call joins the same task."""
         if self._refilling is None:
             self._refilling = asyncio.create_task(self._refill())
-        await self._refilling
+        # Who asks may give up, and Ray then cancels the call; what all wait for must not be cancelled with it.
+        await asyncio.shield(self._refilling)
 
     async def _refill(self) -> None:
         for name in await asyncio.to_thread(ray.util.list_named_actors):

@@ -26,6 +26,10 @@ from tests.load import ANSWERED, DROPPED, Load, load
 from tests.standin.client import StandIn
 
 
+HEARD_SECONDS = 5
+"""After which all gateway processes have heard what is deployed, and what is not any more; they ask every 2 s."""
+
+
 def actor_process(head: RayHead, name: str) -> psutil.Process:
     """The newest process of the actor class `name`, among the head's own."""
     alive = [p for p in psutil.Process(head.process.pid).children(recursive=True) if p.status() != "zombie"]
@@ -85,7 +89,7 @@ def test_a_request_that_ends_its_process_is_not_asked_again_and_again(
 def test_a_killed_directory_loses_no_chat(server: Server, deploy: Deploy, ray_head: RayHead) -> None:
     name = deploy(model_name="slow:0.3")
     with load(server.url, name) as chats:
-        chats.answered_again(0, 30)
+        time.sleep(HEARD_SECONDS)
         actor_process(ray_head, "Directory").kill()
         killed = time.monotonic()
         again = chats.answered_again(killed, 60)
@@ -155,6 +159,7 @@ def test_a_killed_directory_knows_everything_again(
 ) -> None:
     name = deploy(workers=2)
     before = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] == name]
+    time.sleep(HEARD_SECONDS)
     actor_process(ray_head, "Directory").kill()
 
     # Chats go on: they do not pass through the directory.
@@ -174,7 +179,7 @@ def test_a_chat_whose_actor_and_directory_die_together_says_need_key(
     gateway: httpx.Client, deploy: Deploy, ray_head: RayHead, chat_name: str
 ) -> None:
     deploy("zhipu", chat_name=chat_name)
-    time.sleep(5)  # both gateway processes have heard of the chat by now
+    time.sleep(HEARD_SECONDS)
     actor_process(ray_head, "ModelActor").kill()
     actor_process(ray_head, "Directory").kill()
 
@@ -227,7 +232,7 @@ def test_a_lost_cluster_is_said_at_once_and_found_again_with_its_chats(
     paid["model_name"] = "slow:0.3"
     assert server.http.post("/openai/deploy", json=paid).status_code == 200
     assert server.http.post("/local/deploy", json={"chat_name": "free"}).status_code == 200
-    time.sleep(5)  # both gateway processes have heard of the chats by now
+    time.sleep(HEARD_SECONDS)
     processes = psutil.Process(server.process.pid).children()
 
     with load(server.url, "paid") as chats:
