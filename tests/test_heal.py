@@ -25,7 +25,6 @@ from tests.conftest import TOP, Deploy, Server, clean_environment, free_port, un
 from tests.load import ANSWERED, DROPPED, Load, load
 from tests.standin.client import StandIn
 
-
 HEARD_SECONDS = 5
 """After which all gateway processes have heard what is deployed, and what is not any more; they ask every 2 s."""
 
