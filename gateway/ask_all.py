@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g
 
-from gateway import contract, metrics, service, wire
+from gateway import metrics, service, wire
 from gateway.cluster import GatewayLLM
 from gateway.contract import AskAllRequest
 from gateway.errors import Code, GatewayError
@@ -28,7 +28,7 @@ Said = dict[str, Any]
 def chat() -> Response:
     """Every chat at once. Each answers, or fails, for itself: none falls back, since they are compared."""
     service.require("chat")
-    asked = contract.parse(AskAllRequest, service.fields())
+    asked = service.asked(AskAllRequest)
     llm, request_id = service.llm(), g.request_id
     names = asked.chat_names or tuple(row["chat_name"] for row in llm.models())
     if asked.stream:

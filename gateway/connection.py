@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(10**9))
 
 import ray
+import ray._private.worker
 
 import gateway
 from gateway.directory import DEPLOY_SECONDS, Directory
@@ -27,7 +28,6 @@ from gateway.model_actor import DIRECTORY, NAMESPACE
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of every thread that is not the main one
 
 READY_SECONDS = 2
 WATCH_SECONDS = 2
@@ -134,6 +134,9 @@ class Connection:
     def _connect(self) -> Any:
         if self._address != "auto":
             _reach(self._address)  # Ray itself would look for 20 s
+        logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of every thread that is not the main one
+        # Of each process that ends, Ray prints pages, between our lines about requests. Its own log has them, too.
+        ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
         ray.init(
             address=self._address,
             namespace=NAMESPACE,

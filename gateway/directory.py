@@ -37,7 +37,6 @@ class Directory:
 
     def __init__(self) -> None:
         self._configs: dict[str, ModelConfig] = {}
-        self._taken_away: set[str] = set()  # no gateway process that has not heard of it may bring such a chat back
         self._before: dict[str, tuple[ModelConfig, float]] = {}
         self._generation = 0
         # Made once: each one is kept for ever by Ray's control store, and by every process that looks up its actors.
@@ -98,7 +97,6 @@ class Directory:
         """Take a chat away; chats under way finish first, within `DRAIN_SECONDS`."""
         await self._refilled()
         async with self._one_at_a_time[name]:
-            self._taken_away.add(name)
             actor_class = await _class_of(name)
             if name not in self._configs and actor_class not in (STOCK_CLASS, ModelActor.__name__):
                 return {"error": GatewayError(Code.NOT_DEPLOYED, chat_name=name).as_dict()}
@@ -138,11 +136,15 @@ class Directory:
         return self._born, [_public(config) for config in self._configs.values()]
 
     async def remember(self, known: Iterable[dict[str, Any]]) -> None:
-        """Chats that a gateway process knew before this actor was born: deploy those that need no key."""
+        """Chats that a gateway process knew before this actor was born: deploy those that need no key.
+
+        In a cluster that went on meanwhile, a chat without an actor is one that was undeployed a moment ago.
+        """
         await self._refilled()
+        restarted = await asyncio.to_thread(lambda: ray.get_runtime_context().was_current_actor_reconstructed)
         for public in known:
             name = public["chat_name"]
-            if name in self._configs or name in self._taken_away:
+            if name in self._configs or (restarted and await _class_of(name) is None):
                 continue
             config = cast(ModelConfig, {**public, "api_key": ""})
             if config["engine"] == "llama.cpp":

@@ -32,7 +32,8 @@ def _folder() -> Path:
     return mine
 
 
-FOLDER = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(_folder())))
+FOLDER = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR") or _folder())
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(FOLDER)
 
 from prometheus_client import (  # it reads the folder's name
     CollectorRegistry,

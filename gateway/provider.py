@@ -88,7 +88,7 @@ class Provider:
         @app.post("/deploy")
         def deploy() -> Response:
             service.require("admin")
-            asked = contract.parse(DeployRequest, service.fields())
+            asked = service.asked(DeployRequest)
             config = self.config(asked)
             check = service.settings().check if asked.check is None else asked.check
             service.llm().deploy("", config["model_type"], config["chat_name"], config, check)
@@ -97,7 +97,7 @@ class Provider:
         @app.post("/chat")
         def chat() -> Response:
             service.require("chat")
-            asked = contract.parse(ChatRequest, service.fields())
+            asked = service.asked(ChatRequest)
             llm, talk = service.llm(), asked.conversation()
             if asked.stream:
                 body = {"messages": talk, **asked.options(), "stream": True}
@@ -111,19 +111,19 @@ class Provider:
         @app.post("/undeploy")
         def undeploy() -> Response:
             service.require("admin")
-            service.llm().undeploy(contract.parse(NamedRequest, service.fields()).chat_name)
+            service.llm().undeploy(service.asked(NamedRequest).chat_name)
             return jsonify(ret="ok")
 
         @app.post("/undo")
         def undo() -> Response:
             service.require("admin")
-            service.llm().undo(contract.parse(NamedRequest, service.fields()).chat_name)
+            service.llm().undo(service.asked(NamedRequest).chat_name)
             return jsonify(ret="ok")
 
         @app.post("/fallback")
         def fallback() -> Response:
             service.require("admin")
-            asked = contract.parse(FallbackRequest, service.fields())
+            asked = service.asked(FallbackRequest)
             service.llm().set_fallback(asked.chat_name, asked.fallback)
             return jsonify(ret="ok")
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import current_app, g, request
+from pydantic import BaseModel
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from gateway import wire
+from gateway import contract, wire
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
 from gateway.errors import Code, GatewayError
@@ -16,6 +17,7 @@ from gateway.failover import Answered, first_to_answer
 from gateway.settings import Settings
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 
 def llm() -> GatewayLLM:
@@ -40,6 +42,13 @@ def ask(name: str, how: Callable[[str], T]) -> Answered[T]:
     """Ask a chat, or whoever answers in its place. Raises GatewayError."""
     g.watched.chat = name
     return first_to_answer(name, llm().chain, how)
+
+
+def asked(kind: type[M]) -> M:
+    """What the request asks for. Raises GatewayError, naming the field that is wrong."""
+    found = contract.parse(kind, fields())
+    g.watched.chat = getattr(found, "chat_name", "")
+    return found
 
 
 def fields() -> dict[str, Any]:

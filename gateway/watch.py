@@ -19,6 +19,14 @@ OK = "OK"
 UNWATCHED = frozenset({"status.healthz", "status.readyz", "status.metrics_page"})
 """Asked by machines every few seconds."""
 
+NAMES_NOBODY = frozenset(
+    {
+        *(Code.NOT_DEPLOYED, Code.INVALID_REQUEST, Code.TOO_LARGE, Code.UNAUTHORIZED, Code.FORBIDDEN),
+        *(Code.GATEWAY_BUSY, Code.CLUSTER_DOWN),
+    }
+)
+"""With these codes the name may be whatever a caller likes; counted, such names would fill Prometheus's memory."""
+
 _lines = logging.getLogger("gateway.requests")
 
 
@@ -86,8 +94,7 @@ def install(app: Flask, log_format: str) -> None:
 
 
 def _count(watched: Watched) -> None:
-    # Names that nobody deployed are whatever callers like: they would fill Prometheus's memory.
-    chat = "" if watched.code == Code.NOT_DEPLOYED else watched.chat
+    chat = "" if watched.code in NAMES_NOBODY else watched.chat
     metrics.requests.labels(watched.route, chat, watched.code).inc()
     if watched.own_seconds is not None:
         metrics.own_seconds.labels(watched.route).observe(watched.own_seconds)

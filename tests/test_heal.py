@@ -26,13 +26,19 @@ from tests.load import ANSWERED, DROPPED, Load, load
 from tests.standin.client import StandIn
 
 HEARD_SECONDS = 5
-"""After which all gateway processes have heard what is deployed, and what is not any more; they ask every 2 s."""
+"""After which all gateway processes have heard what is deployed; they ask every 2 s."""
+
+
+def actor_processes(head: RayHead, name: str) -> list[psutil.Process]:
+    """The processes of the actor class `name`, among the head's own."""
+    children = psutil.Process(head.process.pid).children(recursive=True)
+    alive = [p for p in children if p.is_running() and p.status() != "zombie"]
+    return [p for p in alive if f"ray::{name}" in "".join(p.cmdline())]
 
 
 def actor_process(head: RayHead, name: str) -> psutil.Process:
-    """The newest process of the actor class `name`, among the head's own."""
-    alive = [p for p in psutil.Process(head.process.pid).children(recursive=True) if p.status() != "zombie"]
-    return max((p for p in alive if f"ray::{name}" in "".join(p.cmdline())), key=psutil.Process.create_time)
+    """The newest of them."""
+    return max(actor_processes(head, name), key=psutil.Process.create_time)
 
 
 def told(what: str, load: Load, since: float, again: float) -> None:
@@ -88,7 +94,7 @@ def test_a_request_that_ends_its_process_is_not_asked_again_and_again(
 def test_a_killed_directory_loses_no_chat(server: Server, deploy: Deploy, ray_head: RayHead) -> None:
     name = deploy(model_name="slow:0.3")
     with load(server.url, name) as chats:
-        time.sleep(HEARD_SECONDS)
+        chats.answered_again(0, 30)
         actor_process(ray_head, "Directory").kill()
         killed = time.monotonic()
         again = chats.answered_again(killed, 60)
@@ -158,7 +164,6 @@ def test_a_killed_directory_knows_everything_again(
 ) -> None:
     name = deploy(workers=2)
     before = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] == name]
-    time.sleep(HEARD_SECONDS)
     actor_process(ray_head, "Directory").kill()
 
     # Chats go on: they do not pass through the directory.
@@ -172,6 +177,37 @@ def test_a_killed_directory_knows_everything_again(
     assert [row for row in reply.json()["models"] if row["chat_name"] == name] == before
     deploy(chat_name=chat_name)
     assert gateway.post("/openai/undeploy", json={"chat_name": name}).status_code == 200
+
+
+def test_a_chat_that_was_undeployed_just_before_the_directory_was_killed_stays_away(
+    gateway: httpx.Client, deploy: Deploy, ray_head: RayHead
+) -> None:
+    name = deploy()
+    time.sleep(HEARD_SECONDS)
+    assert gateway.post("/openai/undeploy", json={"chat_name": name}).status_code == 200
+    actor_process(ray_head, "Directory").kill()
+    until(lambda: gateway.get("/models").status_code == 200)
+    time.sleep(HEARD_SECONDS)  # every gateway process has told the new directory what it knew
+
+    assert name not in {row["chat_name"] for row in gateway.get("/models").json()["models"]}
+
+
+def test_a_directory_that_is_slow_at_first_answers_when_its_callers_have_given_up(
+    gateway: httpx.Client, ray_head: RayHead
+) -> None:
+    former = actor_process(ray_head, "Directory")
+    former.kill()
+    until(lambda: [p for p in actor_processes(ray_head, "Directory") if p != former] != [])
+    slow = actor_process(ray_head, "Directory")
+    slow.suspend()
+    try:
+        for _ in range(3):  # each gives up after 2 s, and Ray cancels what it asked
+            assert gateway.get("/readyz", headers={"Connection": "close"}).status_code in (503, 504)
+    finally:
+        slow.resume()
+
+    until(lambda: gateway.get("/readyz").status_code == 200)
+    until(lambda: gateway.get("/models").status_code == 200)
 
 
 def test_a_chat_whose_actor_and_directory_die_together_says_need_key(

@@ -22,6 +22,7 @@ import pytest
 from gateway.launch import RayHead
 from tests.conftest import Deploy, Server, until
 from tests.standin.client import StandIn
+from tests.test_heal import actor_processes
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", "60"))
 GROWN_MB = 12
@@ -71,11 +72,6 @@ def weights(processes: list[psutil.Process]) -> dict[int, float]:
     return {process.pid: process.memory_full_info().uss / 1e6 for process in processes}
 
 
-def model_actors(head: RayHead) -> list[psutil.Process]:
-    alive = [p for p in psutil.Process(head.process.pid).children(recursive=True) if p.status() != "zombie"]
-    return [p for p in alive if "ray::ModelActor" in "".join(p.cmdline())]
-
-
 @pytest.fixture
 def clients(
     server: Server, deploy: Deploy, names: Callable[[], str], standin: StandIn, key: str
@@ -119,8 +115,8 @@ def test_a_soak_leaves_no_request_unaccounted_for_and_nothing_behind(
     server: Server, ray_head: RayHead, standin: StandIn, key: str, clients: dict[str, tuple[int, Client, str]]
 ) -> None:
     gateway = psutil.Process(server.process.pid).children()
-    directory = [p for p in psutil.Process(ray_head.process.pid).children(True) if "Directory" in "".join(p.cmdline())]
-    lasting = [*gateway, *directory, *model_actors(ray_head)]
+    directory = actor_processes(ray_head, "Directory")
+    lasting = [*gateway, *directory, *actor_processes(ray_head, "ModelActor")]
     sockets, threads = [p.num_fds() for p in gateway], [p.num_threads() for p in gateway]
     outcomes: dict[str, Counter[str]] = {kind: Counter() for kind in clients}
     done = threading.Event()
@@ -159,7 +155,7 @@ def test_a_soak_leaves_no_request_unaccounted_for_and_nothing_behind(
     # Nobody's request is left at the provider; the deployed chats' processes and no others are left in the cluster.
     until(lambda: standin.open(key) == 0)
     chats = {p.pid for p in lasting} - {p.pid for p in (*gateway, *directory)}
-    until(lambda: {p.pid for p in model_actors(ray_head)} == chats)
+    until(lambda: {p.pid for p in actor_processes(ray_head, "ModelActor")} == chats)
     # gunicorn keeps a thread for each client that there was at once; the mailboxes' threads end after half a minute.
     until(lambda: all(p.num_threads() <= before + at_once for p, before in zip(gateway, threads, strict=True)))
     # A process keeps a connection to each model actor that it talked to.

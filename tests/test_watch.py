@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +12,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.launch import RayHead
 from tests.conftest import Deploy, Server, until
 from tests.standin.client import StandIn
+from tests.test_heal import actor_process
 
 TOKENS = "ops:sk-watch-admin:chat,admin\napp:sk-watch-app:chat"
 PROMPT, SECRET = "a-prompt-nobody-else-should-read", "sk-key-nobody-should-read"
@@ -129,7 +132,7 @@ def test_names_that_nobody_deployed_are_not_kept(gateway: httpx.Client) -> None:
 
 
 def test_a_token_is_logged_by_its_name_and_wanted_for_metrics(
-    start_server: Callable[..., Server], ray_head: Any, standin: StandIn, names: Callable[[], str]
+    start_server: Callable[..., Server], ray_head: RayHead, standin: StandIn, names: Callable[[], str]
 ) -> None:
     server = start_server(
         {**ray_head.environment, "GATEWAY_TOKENS": TOKENS, "LOG_FORMAT": "text", "WEB_CONCURRENCY": "1"}
@@ -153,7 +156,14 @@ def test_a_token_is_logged_by_its_name_and_wanted_for_metrics(
         assert hidden not in log
 
 
-def test_nothing_but_requests_and_what_concerns_an_operator_is_in_the_log(server: Server) -> None:
-    # Of a process that was killed Ray says so on standard error, in colour: other tests kill some.
-    log = [row for row in server.log.read_text().splitlines() if "(raylet)" not in row]
-    assert [row for row in log if any(word in row for word in ("byzerllm", "pyjava", "Traceback"))] == []
+def test_the_log_holds_only_what_this_service_says(
+    server: Server, gateway: httpx.Client, deploy: Deploy, ray_head: RayHead
+) -> None:
+    name = deploy()
+    actor_process(ray_head, "ModelActor").kill()  # of which Ray would tell at length
+    until(lambda: gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).is_success)
+
+    chatter = ("byzerllm", "pyjava", "raylet", "SIGTERM", "Traceback")
+    of_ray = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [DIWEC] ")
+    log = server.log.read_text().splitlines()
+    assert [row for row in log if of_ray.match(row) or any(word in row for word in chatter)] == []
