@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench.service import free_port, running
-from gateway.launch import say
+from gateway.ray_head import say
 
 CHATS = ("footprint-1", "footprint-2", "footprint-3")
 RELAY_CHAT_MB = 110

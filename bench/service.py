@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
-from gateway.launch import BIN, HERE, RAY_SECONDS, READY_SECONDS, RayHead, stop, wait
+from gateway.launch import HERE, RAY_SECONDS, READY_SECONDS, wait
+from gateway.ray_head import BIN, RayHead, stop
 
 
 class Service(NamedTuple):

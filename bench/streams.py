@@ -16,7 +16,7 @@ import aiohttp
 import psutil
 
 from bench.service import Service, running
-from gateway.launch import say
+from gateway.ray_head import say
 from tests.standin.client import StandIn
 
 TOTAL = 5_000

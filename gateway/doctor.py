@@ -21,7 +21,7 @@ from pathlib import Path
 
 from gateway import machine
 from gateway.errors import clean
-from gateway.launch import BIN, reachable
+from gateway.launch import reachable
 from gateway.machine import FAIL, OK, WARN, Finding
 from gateway.probes import (
     HOST_SECONDS,
@@ -34,6 +34,7 @@ from gateway.probes import (
     reach,
     side_by_side,
 )
+from gateway.ray_head import BIN
 from gateway.settings import SettingError, Settings, bind_is_safe, load
 
 _OTHER = "look at the firewall and the way out; or deploy with a base_url that can be reached"

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.launch import RayHead
+from gateway.ray_head import RayHead
 from tests.conftest import Deploy
 from tests.standin.client import StandIn
 

@@ -16,8 +16,8 @@ from threading import Thread
 
 import pytest
 
-from gateway.launch import RayHead
 from gateway.probes import built_in
+from gateway.ray_head import RayHead
 from tests.conftest import START_SECONDS, TOP, Deploy, Server, clean_environment, free_port
 from tests.standin.client import StandIn
 

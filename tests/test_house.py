@@ -33,6 +33,7 @@ FLOORS = [
     ["gateway.machine", "gateway.probes"],
     ["gateway.errors"],
     ["gateway.launch"],
+    ["gateway.ray_head"],
     ["gateway.settings"],
 ]
 """From the top down: each may import only what stands below it."""

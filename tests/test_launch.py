@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.launch import RayHead
+from gateway.ray_head import RayHead
 from tests.conftest import START_SECONDS, TOP, Server, clean_environment, free_port
 
 MAKE_RUN = ("-m", "gateway.launch", "--local-chat")

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from gateway.launch import RayHead
+from gateway.ray_head import RayHead
 from tests.conftest import Deploy, Server
 from tests.standin.client import StandIn
 

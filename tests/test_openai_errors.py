@@ -25,7 +25,7 @@ from openai import (
 from openai.types import Completion
 from openai.types.chat import ChatCompletionChunk
 
-from gateway.launch import RayHead
+from gateway.ray_head import RayHead
 from tests.conftest import Deploy, Server
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, Dialect

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from gateway import contract, wire
 from gateway.errors import MEANINGS, GatewayError
-from gateway.launch import RayHead
+from gateway.ray_head import RayHead
 from tests.conftest import START_SECONDS, TOP, Server, clean_environment, free_port
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS

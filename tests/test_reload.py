@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from gateway.launch import RayHead
+from gateway.ray_head import RayHead
 from tests.conftest import TOP, Deploy, Server, clean_environment, until
 from tests.load import ANSWERED, DROPPED, load
 from tests.standin.client import StandIn

@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.launch import RayHead
+from gateway.ray_head import RayHead
 from tests.conftest import Server, until
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, REFUSALS

@@ -21,7 +21,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.launch import RayHead, stop
+from gateway.ray_head import RayHead, stop
 from tests.conftest import START_SECONDS, TOP, Deploy, Server, clean_environment, free_port
 from tests.standin.client import StandIn
 from tests.test_launch import MAKE_RUN, refusal

@@ -19,7 +19,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.launch import RayHead
+from gateway.ray_head import RayHead
 from tests.conftest import Deploy, Server, until
 from tests.standin.client import StandIn
 from tests.test_heal import actor_processes

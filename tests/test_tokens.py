@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.launch import RayHead
+from gateway.ray_head import RayHead
 from tests.conftest import TOP, Server, clean_environment, free_port
 from tests.standin.client import StandIn
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.launch import RayHead
+from gateway.ray_head import RayHead
 from tests.conftest import Deploy, Server, until
 from tests.standin.client import StandIn
 from tests.test_heal import actor_process
