@@ -12,8 +12,9 @@ import orjson
 import ray
 import ray._private.utils
 
+from gateway.actors import replica_name
 from gateway.connection import FAILED_THERE, Connection
-from gateway.directory import DEPLOY_SECONDS, replica_name
+from gateway.directory import DEPLOY_SECONDS
 from gateway.errors import Code, GatewayError
 from gateway.mailbox import Mailbox
 from gateway.model_actor import ANSWER, CHAT, DRAIN_SECONDS, NAMESPACE, REPLY, ModelConfig

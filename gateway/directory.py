@@ -12,21 +12,28 @@ import asyncio
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from typing import Any, cast
 
 import ray
 
+from gateway.actors import (
+    STATUS_SECONDS,
+    ask_actor,
+    class_of,
+    create_actor,
+    end_actors,
+    get_actor,
+    replica_name,
+    replicas_of,
+    within,
+)
 from gateway.errors import Code, GatewayError
-from gateway.model_actor import AT_ONCE, DRAIN_SECONDS, NAMESPACE, ModelActor, ModelConfig
+from gateway.model_actor import ModelActor, ModelConfig
 from gateway.stock import deploy_stock
 
 DEPLOY_SECONDS = 120
 """For one deploy, the load of a large local model included."""
-
-STATUS_SECONDS = 2
-GONE_SECONDS = 10
-"""How long a killed actor's name may take to become free."""
 
 STOCK_CLASS = "UDFMaster"
 """The class of the actor that stock byzerllm names after a model."""
@@ -87,9 +94,9 @@ class Directory:
             generation = self._next_generation()
             config = self._configs[name] = {**self._configs[name], "fallback": fallback, "generation": generation}
             if config["engine"] != "byzerllm":
-                replicas = await _replicas(name, config["workers"])
+                replicas = await replicas_of(name, config["workers"])
                 await asyncio.gather(
-                    *(_ask(replica, "amend", STATUS_SECONDS, fallback, generation) for replica in replicas)
+                    *(ask_actor(replica, "amend", STATUS_SECONDS, fallback, generation) for replica in replicas)
                 )
         return {}
 
@@ -97,12 +104,12 @@ class Directory:
         """Take a chat away; chats under way finish first, within `DRAIN_SECONDS`."""
         await self._refilled()
         async with self._one_at_a_time[name]:
-            actor_class = await _class_of(name)
+            actor_class = await class_of(name)
             if name not in self._configs and actor_class not in (STOCK_CLASS, ModelActor.__name__):
                 return {"error": GatewayError(Code.NOT_DEPLOYED, chat_name=name).as_dict()}
             self._configs.pop(name, None)
             self._before.pop(name, None)
-            await self._end(await _replicas(name))
+            await end_actors(await replicas_of(name))
         return {}
 
     async def find(self, name: str) -> dict[str, Any] | None:
@@ -114,7 +121,7 @@ class Directory:
         if config := self._configs.get(name):
             replicas = config["workers"] if config["engine"] != "byzerllm" else 1
             return {**_public(config), "replicas": replicas, "need_key": _needs_key(config)}
-        if await _class_of(name) == STOCK_CLASS:
+        if await class_of(name) == STOCK_CLASS:
             return {
                 "engine": "byzerllm",
                 "provider": "byzerllm",
@@ -144,7 +151,7 @@ class Directory:
         restarted = await asyncio.to_thread(lambda: ray.get_runtime_context().was_current_actor_reconstructed)
         for public in known:
             name = public["chat_name"]
-            if name in self._configs or (restarted and await _class_of(name) is None):
+            if name in self._configs or (restarted and await class_of(name) is None):
                 continue
             config = cast(ModelConfig, {**public, "api_key": ""})
             if config["engine"] == "llama.cpp":
@@ -161,7 +168,7 @@ class Directory:
         ours = [self._describe(config) for config in list(self._configs.values())]
         names = await asyncio.to_thread(ray.util.list_named_actors)
         others = [name for name in names if name not in self._configs]
-        classes = await asyncio.gather(*map(_class_of, others))
+        classes = await asyncio.gather(*map(class_of, others))
         theirs = [name for name, actor_class in zip(others, classes, strict=True) if actor_class == STOCK_CLASS]
         return sorted(await asyncio.gather(*ours, *map(_describe_stock, theirs)), key=lambda chat: chat["chat_name"])
 
@@ -179,14 +186,14 @@ class Directory:
         for place, other in enumerate(fallback):
             if other == name or other in fallback[:place]:
                 why, why_zh = f"{other} stands there twice, or is the chat itself", f"{other} 重复，或就是该对话本身"
-            elif other not in self._configs and await _class_of(other) != STOCK_CLASS:
+            elif other not in self._configs and await class_of(other) != STOCK_CLASS:
                 why, why_zh = f"no chat named {other} is deployed", f"没有部署名为 {other} 的对话"
             else:
                 continue
             raise GatewayError(Code.INVALID_REQUEST, f"fallback: {why}.", f"fallback：{why_zh}。", param="fallback")
 
     async def _deploy(self, name: str, config: ModelConfig, check: bool) -> None:
-        actor_class = await _class_of(name)
+        actor_class = await class_of(name)
         if actor_class not in (None, STOCK_CLASS, ModelActor.__name__):
             raise GatewayError(
                 Code.INVALID_REQUEST,
@@ -194,49 +201,45 @@ class Directory:
                 f"chat_name：{name!r} 已被其他程序的 actor（{actor_class}）占用。请换一个名称。",
             )
         if config["engine"] == "byzerllm":
-            await self._end(await _replicas(name))
+            await end_actors(await replicas_of(name))
             # The model's own process asks for its key here, so it must be known before.
             self._configs[name] = config
             try:
-                await _within(DEPLOY_SECONDS, deploy_stock.remote({**config, "api_key": ""}))
+                await within(DEPLOY_SECONDS, deploy_stock.remote({**config, "api_key": ""}))
             except GatewayError:
                 del self._configs[name]
-                await self._end(await _replicas(name))
+                await end_actors(await replicas_of(name))
                 raise
             return
         if actor_class == STOCK_CLASS:
-            await self._end(await _replicas(name))
+            await end_actors(await replicas_of(name))
         await self._deploy_replicas(name, config, check)
 
     async def _deploy_replicas(self, name: str, config: ModelConfig, check: bool) -> None:
-        running = [replica for replica in await _replicas(name) if replica is not None]
+        running = [replica for replica in await replicas_of(name) if replica is not None]
         names = [replica_name(name, index) for index in range(config["workers"])]
-        replicas = [_actor(self._model_actor, name, actor_name) for actor_name in names]
+        replicas = [create_actor(self._model_actor, name, actor_name) for actor_name in names]
         try:
             # One question is enough to know a key and a model.
             ready = (replica.prepare.remote(config, check and not index) for index, replica in enumerate(replicas))
-            said = await _within(DEPLOY_SECONDS, *ready)
+            said = await within(DEPLOY_SECONDS, *ready)
             if failed := next(filter(None, said), None):
                 raise GatewayError(**failed)
-            await _within(STATUS_SECONDS * 5, *(replica.switch.remote() for replica in replicas))
+            await within(STATUS_SECONDS * 5, *(replica.switch.remote() for replica in replicas))
         except GatewayError:
             for replica in replicas[: len(running)]:
                 replica.forget_prepared.remote()
-            await self._end(replicas[len(running) :])
+            await end_actors(replicas[len(running) :])
             raise
         self._configs[name] = config
-        await self._end(running[len(replicas) :])
-
-    async def _end(self, actors: Iterable[Any]) -> None:
-        """Retire and kill actors, and wait until their names are free."""
-        await asyncio.gather(*(_end_one(actor) for actor in actors if actor is not None))
+        await end_actors(running[len(replicas) :])
 
     async def _describe(self, config: ModelConfig) -> dict[str, Any]:
         name = config["chat_name"]
         if config["engine"] == "byzerllm":
             stock = await _describe_stock(name)
             return {**_shown(config), "replicas": stock["replicas"], "state": stock["state"]}
-        said = [await _ask(replica, "status") for replica in await _replicas(name, config["workers"])]
+        said = [await ask_actor(replica, "status") for replica in await replicas_of(name, config["workers"])]
         alive = [status for status in said if status]
         resting = next((status["resting"] for status in alive if status["resting"]), None)
         state = "resting" if resting else "answering" if alive else "starting"
@@ -253,103 +256,15 @@ class Directory:
 
     async def _refill(self) -> None:
         for name in await asyncio.to_thread(ray.util.list_named_actors):
-            if "#" not in name and await _class_of(name) == ModelActor.__name__:
-                config = await _ask(await _get(name), "config")
+            if "#" not in name and await class_of(name) == ModelActor.__name__:
+                config = await ask_actor(await get_actor(name), "config")
                 if config:
                     self._configs[name] = config
                     self._generation = max(self._generation, config["generation"])
 
 
-def replica_name(chat_name: str, index: int) -> str:
-    """The first replica bears the chat's own name, as byzerllm's clients expect."""
-    return f"{chat_name}#{index}" if index else chat_name
-
-
-def _actor(model_actor: Any, chat_name: str, actor_name: str) -> Any:
-    # No CPU is reserved: an actor that waits for a provider needs none, and 4 workers must fit 2 cores.
-    options: dict[str, Any] = {
-        "name": actor_name,
-        "namespace": NAMESPACE,
-        "lifetime": "detached",
-        "get_if_exists": True,
-    }
-    limits = {"num_cpus": 0, "max_concurrency": AT_ONCE, "max_restarts": -1}
-    return model_actor.options(**options, **limits).remote(chat_name)
-
-
-async def _get(actor_name: str) -> Any | None:
-    """A named actor, or None. In a thread: Ray imports another program's actor class here, for seconds maybe."""
-    try:
-        return await asyncio.to_thread(ray.get_actor, actor_name, NAMESPACE)
-    except ValueError:
-        return None
-
-
-def _class_name(actor: Any | None) -> str | None:
-    return actor and str(actor._ray_actor_creation_function_descriptor.class_name).rsplit(".", 1)[-1]
-
-
-async def _class_of(actor_name: str) -> str | None:
-    """The class of a named actor; None if there is none of that name."""
-    return _class_name(await _get(actor_name))
-
-
-async def _replicas(chat_name: str, count: int = 1) -> list[Any | None]:
-    """The actors of a chat: `count` of them, and however many more there are in a row."""
-    found = [await _get(replica_name(chat_name, index)) for index in range(count)]
-    while found[-1] is not None and (more := await _get(replica_name(chat_name, len(found)))) is not None:
-        found.append(more)
-    return found
-
-
-async def _end_one(actor: Any) -> None:
-    if _class_name(actor) == ModelActor.__name__:
-        await _ask(actor, "retire", DRAIN_SECONDS + STATUS_SECONDS)
-    ray.kill(actor)
-    # A killed actor still has its name for a moment; whoever asks for it then would get the dead one.
-    deadline = time.monotonic() + GONE_SECONDS
-    while time.monotonic() < deadline and await _alive(actor):
-        await asyncio.sleep(0.05)
-
-
-async def _alive(actor: Any) -> bool:
-    try:
-        await asyncio.wait_for(actor.stat.remote(), STATUS_SECONDS)
-    except ray.exceptions.ActorDiedError:
-        return False
-    except (ray.exceptions.RayError, TimeoutError):
-        return True
-    return True
-
-
-async def _ask(actor: Any, method: str, seconds: float = STATUS_SECONDS, *arguments: Any) -> Any:
-    """What an actor says, or None if it does not."""
-    if actor is None:
-        return None
-    try:
-        return await asyncio.wait_for(getattr(actor, method).remote(*arguments), seconds)
-    except (ray.exceptions.RayError, TimeoutError):
-        return None
-
-
-async def _within(seconds: float, *calls: Awaitable[Any]) -> list[Any]:
-    """Wait for Ray calls together. Raises GatewayError: one failed, or took too long."""
-    try:
-        return list(await asyncio.wait_for(asyncio.gather(*calls), seconds))
-    except TimeoutError as error:
-        raise GatewayError(Code.TIMEOUT, f"The cluster did not start the model within {seconds:g} s.") from error
-    except ray.exceptions.RayTaskError as error:
-        # Stock byzerllm says in the exception's last line what it disliked; the lines before name our processes.
-        reason = str(error).strip().rsplit("\n", 1)[-1][:300]
-        raise GatewayError(Code.INVALID_REQUEST, f"byzerllm could not deploy this model: {reason}.") from error
-    except ray.exceptions.RayError as error:
-        raise GatewayError(
-            Code.CLUSTER_DOWN, f"The model's process ended while it started ({type(error).__name__})."
-        ) from error
-
-
 async def _describe_stock(name: str) -> dict[str, Any]:
-    stat = await _ask(await _get(name), "stat")
+    stat = await ask_actor(await get_actor(name), "stat")
     return {
         "chat_name": name,
         "provider": "byzerllm",

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,17 @@ class Server:
         stop(self.process)
 
 
+@contextmanager
+def running_head() -> Iterator[RayHead]:
+    """A Ray head of its own, for as long as it is wanted."""
+    head = RayHead(clean_environment())
+    try:
+        until(head.up)
+        yield head
+    finally:
+        head.stop()
+
+
 @pytest.fixture(scope="session")
 def standin() -> Iterator[StandIn]:
     server = StandIn()
@@ -107,10 +118,8 @@ def standin() -> Iterator[StandIn]:
 @pytest.fixture(scope="session")
 def ray_head() -> Iterator[RayHead]:
     """One cluster for the whole session; tests that break a cluster start their own."""
-    head = RayHead(clean_environment())
-    until(head.up)
-    yield head
-    head.stop()
+    with running_head() as head:
+        yield head
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ import pytest
 
 from gateway.probes import built_in
 from gateway.ray_head import RayHead
-from tests.conftest import START_SECONDS, TOP, Deploy, Server, clean_environment, free_port
+from tests.conftest import START_SECONDS, TOP, Deploy, Server, clean_environment, free_port, running_head
 from tests.standin.client import StandIn
 
 LIMIT_SECONDS = 100
@@ -169,17 +169,10 @@ GcsClient(address=sys.argv[1]).internal_kv_put(b"CLUSTER_METADATA", value, True,
 @pytest.fixture(scope="module")
 def older_cluster() -> Iterator[RayHead]:
     """A real cluster whose control store says that Ray 2.47.1 on Python 3.10.2 started it."""
-    head = RayHead(clean_environment())
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not head.up():
-            assert time.monotonic() < deadline, "Ray did not start"
-            time.sleep(0.1)
+    with running_head() as head:
         environment = {**clean_environment(), **head.environment}
         subprocess.run([sys.executable, "-c", REWRITE, head.address], env=environment, check=True, timeout=60)
         yield head
-    finally:
-        head.stop()
 
 
 def test_a_cluster_of_another_version(older_cluster: RayHead, start_server: Callable[..., Server]) -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +20,7 @@ from pydantic import BaseModel
 
 from gateway import contract, wire
 from gateway.errors import MEANINGS, GatewayError
-from gateway.ray_head import RayHead
-from tests.conftest import START_SECONDS, TOP, Server, clean_environment, free_port
+from tests.conftest import TOP, Server, clean_environment, free_port, running_head
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS
 
@@ -168,12 +166,7 @@ def test_every_example_works_and_every_reply_is_as_described(
 @pytest.fixture(scope="module")
 def fuzzed(start_server: Callable[..., Server], standin: StandIn) -> Iterator[Server]:
     """A gateway with a token, and with a cluster of its own: no generated name is another test's chat."""
-    head = RayHead(clean_environment())
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not head.up():
-            assert time.monotonic() < deadline, "Ray did not start"
-            time.sleep(0.1)
+    with running_head() as head:
         tokens = f"fuzz:{TOKEN}:chat,admin"
         server = start_server({**head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_TOKENS": tokens})
         server.http.headers["X-Api-Key"] = TOKEN
@@ -183,8 +176,6 @@ def fuzzed(start_server: Callable[..., Server], standin: StandIn) -> Iterator[Se
             assert server.http.post("/openai/deploy", json=body).json() == {"ret": "ok"}
         yield server
         server.stop()
-    finally:
-        head.stop()
 
 
 @schemathesis.hook

@@ -216,14 +216,9 @@ def test_the_gateways_errors_pass_as_they_are(
     assert through.json()["error"]["message_zh"]
 
 
-@pytest.mark.parametrize("path", ["/openai/chat", "/v1/chat/completions"])
-def test_a_stream_comes_word_by_word_and_ends_with_its_client(
-    proxy: Proxy, deploy: Deploy, standin: StandIn, key: str, path: str
-) -> None:
-    name = deploy(model_name="stream:2:100")  # the second word is 50 s away
-    body = {**ask(name), **chat(name)} if path.startswith("/v1") else chat(name, stream=True)
-
-    with proxy.http.stream("POST", path, json=body) as reply:
+def hear_one_word_and_leave(http: httpx.Client, path: str, body: dict[str, Any], standin: StandIn, key: str) -> None:
+    """The first word comes while the provider still speaks, whose request ends when the client goes."""
+    with http.stream("POST", path, json=body) as reply:
         said = ""
         for piece in reply.iter_text():
             said += piece
@@ -233,6 +228,16 @@ def test_a_stream_comes_word_by_word_and_ends_with_its_client(
         assert standin.open(key) == 1, "the provider had said all before the first word came"
 
     until(lambda: standin.open(key) == 0)
+
+
+@pytest.mark.parametrize("path", ["/openai/chat", "/v1/chat/completions"])
+def test_a_stream_comes_word_by_word_and_ends_with_its_client(
+    proxy: Proxy, deploy: Deploy, standin: StandIn, key: str, path: str
+) -> None:
+    name = deploy(model_name="stream:2:100")  # the second word is 50 s away
+    body = {**ask(name), **chat(name)} if path.startswith("/v1") else chat(name, stream=True)
+
+    hear_one_word_and_leave(proxy.http, path, body, standin, key)
 
 
 def test_a_stream_is_whole_and_in_order(proxy: Proxy, deploy: Deploy) -> None:
@@ -411,15 +416,7 @@ def test_uwsgi_streams_word_by_word_and_notices_that_its_client_has_gone(
     name = deploy(model_name="stream:2:100")
     body = {**ask(name), **chat(name)} if path.startswith("/v1") else chat(name, stream=True)
 
-    with uwsgi.http.stream("POST", path, json=body) as reply:
-        said = ""
-        for piece in reply.iter_text():
-            said += piece
-            if "w0" in said:
-                break
-        assert standin.open(key) == 1
-
-    until(lambda: standin.open(key) == 0)
+    hear_one_word_and_leave(uwsgi.http, path, body, standin, key)
 
 
 def test_uwsgi_streams_are_whole_and_one_that_breaks_off_is_not_mistaken_for_it(uwsgi: Server, deploy: Deploy) -> None:
