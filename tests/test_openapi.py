@@ -35,7 +35,7 @@ ANSWERS, REFUSES, SPARE = "fuzz-answers", "fuzz-refuses", ("fuzz-1", "fuzz-2")
 """Chats of the fuzzed gateway: with the stand-in; with nobody; and those that are deployed and taken away."""
 
 TOKEN = "fuzz-8c1f0a"
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "80"))
 """Generated requests for each operation and kind of data; `make fuzz` asks for many more."""
 
 LEAST_CASES = 25 * EXAMPLES
