@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import secrets
 import signal
 import socket
@@ -26,6 +27,17 @@ SLOW_CLIENT_SECONDS = 30
 
 SETTLE_SECONDS = 15
 """How long a new process looks for its cluster before it says CLUSTER_DOWN."""
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """A client that falls silent is a line in the log, and not a fault of ours that gunicorn traces back."""
+    if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
+        record.exc_info, record.msg = None, f"a client fell silent for {SLOW_CLIENT_SECONDS} s"
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
+
+
+logging.getLogger("gunicorn.error").addFilter(_without_traceback)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types

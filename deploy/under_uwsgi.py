@@ -6,6 +6,7 @@ import io
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import uwsgi
@@ -46,9 +47,10 @@ class _Reply:
         if not self.framed:
             yield from self.pieces
             return
-        for piece in filter(None, self.pieces):
-            yield b"%x\r\n%b\r\n" % (len(piece), piece)
-        yield b"0\r\n\r\n"
+        with suppress(BrokenPipeError):  # it broke off
+            for piece in filter(None, self.pieces):
+                yield b"%x\r\n%b\r\n" % (len(piece), piece)
+            yield b"0\r\n\r\n"
 
     def close(self) -> None:
         self._client.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 from collections.abc import Iterator
@@ -28,9 +29,10 @@ def streamed(said: Answered[Stream], content_type: str) -> Response:
             watched.ended(stream.spent)
         except GatewayError as error:
             watched.code = error.code
-            # The status was sent long ago. A client of bare text learns of it by a body without its end.
+            # The status was sent long ago. A client of bare text learns of it by a body without its end: servers hang
+            # up on a broken pipe, without a traceback.
             if not events:
-                raise
+                raise BrokenPipeError(errno.EPIPE, "the stream broke off") from error
             yield error_event(error.openai_shape(watched.request_id)["error"])
 
     reply = Response(pieces(), content_type=content_type)

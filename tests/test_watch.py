@@ -159,6 +159,9 @@ def test_a_token_is_logged_by_its_name_and_wanted_for_metrics(
 def test_the_log_holds_only_what_this_service_says(
     server: Server, gateway: httpx.Client, deploy: Deploy, ray_head: RayHead
 ) -> None:
+    breaks = {"chat_name": deploy(model_name="drop-mid"), "content": "hi", "stream": True}
+    with pytest.raises(httpx.RemoteProtocolError):
+        gateway.post("/openai/chat", json=breaks)
     name = deploy()
     actor_process(ray_head, "ModelActor").kill()  # of which Ray would tell at length
     until(lambda: gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).is_success)
