@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from gateway.ray_head import RayHead
-from tests.conftest import Deploy
+from tests.conftest import Deploy, until
 from tests.standin.client import StandIn
 
 # What any byzerllm program does, in a process that knows nothing of the gateway.
@@ -97,8 +97,13 @@ print(json.dumps("deployed"))
     assert reply.json() == "openai:<_image_>/etc/hostname</_image_>"
     [seen] = standin.requests(key)
     assert seen["body"]["messages"][0] == {"role": "system", "content": "Be brief."}
-    [row] = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] == chat_name]
-    assert (row["provider"], row["replicas"], row["state"]) == ("byzerllm", 1, "answering")
+
+    def listed() -> bool:
+        rows = gateway.get("/models").json().get("models", [])
+        told = [(row["provider"], row["replicas"], row["state"]) for row in rows if row["chat_name"] == chat_name]
+        return told == [("byzerllm", 1, "answering")]
+
+    until(listed)  # the directory imports pyjava before it can tell what another program's actor is
 
 
 def test_a_type_that_we_do_not_relay_is_deployed_through_stock_byzerllm_and_switched_back(
@@ -108,8 +113,13 @@ def test_a_type_that_we_do_not_relay_is_deployed_through_stock_byzerllm_and_swit
 
     ask = {"chat_name": chat_name, "content": "hello"}
     assert gateway.post("/openai/chat", json=ask).json() == "openai:hello"
-    [row] = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] == chat_name]
-    assert (row["model_type"], row["replicas"], row["state"]) == ("saas/reasoning_openai", 4, "answering")
+
+    def listed() -> bool:
+        rows = gateway.get("/models").json().get("models", [])
+        told = [(row["model_type"], row["replicas"], row["state"]) for row in rows if row["chat_name"] == chat_name]
+        return told == [("saas/reasoning_openai", 4, "answering")]
+
+    until(listed)
 
     standin.script(key, ["refuse:openai-insufficient_quota"])
     error = gateway.post("/openai/chat", json=ask).json()["error"]

@@ -346,7 +346,7 @@ def test_several_chats_speak_line_by_line_as_they_come(gateway: httpx.Client, de
     assert by_name[down][-1]["error"]["code"] == "PROVIDER_DOWN"
     assert by_name[never][-1]["error"]["code"] == "TIMEOUT"
     order = [line["chat_name"] for line in lines]
-    assert order.index(quick) < order.index(slow)
+    # Who speaks first is chance, since both begin at once; who is done first is not.
     assert max(i for i, name in enumerate(order) if name == quick) < max(i for i, n in enumerate(order) if n == slow)
 
 

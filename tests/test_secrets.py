@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 
+from gateway.directory import DEPLOY_SECONDS
 from gateway.ray_head import RayHead
 from tests.conftest import Server, until
 from tests.standin.client import StandIn
@@ -98,7 +99,8 @@ def replies(
     chats = {dialect: f"secret-{dialect}" for dialect in DIALECTS}
 
     def post(what: str, path: str, body: dict[str, object]) -> None:
-        seen[what] = gateway.post(path, json=body)
+        # Stock byzerllm deploys in three processes that import for seconds each.
+        seen[what] = gateway.post(path, json=body, timeout=DEPLOY_SECONDS * 1.5)
 
     for dialect, name in chats.items():
         body = {"chat_name": name, "api_key": KEY, "base_url": standin.base_url(dialect), "model_name": "echo"}
