@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from flask import Flask
 
-from gateway import errors, proxies, settings, watch
+from gateway import proxies, replies, settings, watch
 from gateway.ask_all import all_app
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
+from gateway.jobs import Runner, jobs_app
 from gateway.openai_api import v1_app
 from gateway.openapi import openapi_app
 from gateway.status import status_app
@@ -31,7 +32,8 @@ def create_app() -> Flask:
     app.extensions["settings"] = config
     app.extensions["doorman"] = Doorman(config.tokens)
     app.extensions["llm"] = llm = GatewayLLM(config.ray_address, config.max_in_flight)
-    errors.install(app)
+    app.extensions["runner"] = Runner(llm)
+    replies.install(app)
     watch.install(app, config.log_format)
     app.wsgi_app = proxies.see_through(app.wsgi_app, config.trusted_proxies)  # type: ignore[assignment,method-assign]
     app.register_blueprint(openai_app)
@@ -39,6 +41,7 @@ def create_app() -> Flask:
     app.register_blueprint(tongwen_app)
     app.register_blueprint(local_app)
     app.register_blueprint(all_app)
+    app.register_blueprint(jobs_app)
     app.register_blueprint(v1_app)
     app.register_blueprint(status_app)
     app.register_blueprint(openapi_app)

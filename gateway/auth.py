@@ -30,7 +30,7 @@ class Doorman:
         found = [token for token in self._tokens if hmac.compare_digest(token.digest, digest(presented))]
         if not found:
             raise GatewayError(Code.UNAUTHORIZED, headers=CHALLENGE)
-        g.token = found[0].name
+        g.token, g.owner = found[0].name, found[0].digest.hex()
         if scope and scope not in found[0].scopes:
             raise GatewayError(
                 Code.FORBIDDEN,

@@ -6,6 +6,7 @@ import importlib
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from types import ModuleType
@@ -128,19 +129,30 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         found = self._connection.ask_directory(ASK_SECONDS, "find", name)
         return tuple(found["fallback"]) if found else ()
 
+    def reply_options(self, name: str) -> dict[str, Any]:
+        """How a chat's deploy said that replies are written; what is known here, cluster or not."""
+        if route := self._routes.get(name):
+            return route.reply
+        return self._connection.remembered(name).get("reply") or {}
+
+    def recall(self, method: str, *arguments: Any, seconds: float = 0.0) -> Any:
+        """What the memory for applications says, which may wait for so long itself. Raises GatewayError."""
+        return self._connection.ask_memory(seconds + ASK_SECONDS, method, *arguments)
+
     def chat_oai(
         self,
         conversations: list[dict[str, Any]],
         *args: Any,
         model: str | None = None,
         llm_config: dict[str, Any] | None = None,
+        caller: str = "",
         **others: Any,
     ) -> list[LLMResponse]:
-        """One chat, answered within the chat's timeout. Raises GatewayError."""
+        """One chat, answered within its timeout; what a `caller` repeats meanwhile, with it. Raises GatewayError."""
         if model is None:
             raise TypeError("model: which chat?")
         with self._slot():
-            return self._retried(model, lambda: self._chat(model, conversations, llm_config or {}))
+            return self._retried(model, lambda: self._chat(model, conversations, llm_config or {}, caller))
 
     def relay(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
         """An OpenAI-shaped request, sent on but for its model, and the reply as it came. Raises GatewayError."""
@@ -166,11 +178,13 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
 
     # How a chat is reached.
 
-    def _chat(self, name: str, conversation: list[dict[str, Any]], options: dict[str, Any]) -> list[LLMResponse]:
+    def _chat(
+        self, name: str, conversation: list[dict[str, Any]], options: dict[str, Any], caller: str
+    ) -> list[LLMResponse]:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
             return self._chat_stock(name, conversation, options)
-        said = self._asked(route, ANSWER, CHAT, {"messages": conversation, **options})
+        said = self._asked(route, ANSWER, CHAT, {"messages": conversation, **options}, caller)
         answer = said["answer"]
         spent = spent_of(said["provider"], said["seconds"], answer)
         return [
@@ -204,9 +218,10 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             held.push(begun.pop_all())
             return Stream(route, exchange, head, held.pop_all())
 
-    def _asked(self, route: Route, form: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
-        with route.pick() as replica:
-            call = replica.actor.ask.remote(form, path, _packed(fields))
+    def _asked(self, route: Route, form: str, path: str, fields: dict[str, Any], caller: str = "") -> dict[str, Any]:
+        body = _packed(fields)
+        with route.pick(near=zlib.crc32(body) if caller else None) as replica:
+            call = replica.actor.ask.remote(form, path, body, caller)
             return self._opened(route, self._connection.ask(call, route.patience))
 
     def _opened(self, route: Route, piece: bytes | None) -> dict[str, Any]:
@@ -293,7 +308,8 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name) from None
         timeout = found["timeout"] or STOCK_TIMEOUT_SECONDS
         replicas = [Replica(actor, Mailbox(actor)) for actor in actors]
-        route = Route(name, found["generation"], found["engine"], timeout, tuple(found["fallback"]), replicas)
+        known = found["generation"], found["engine"], timeout, tuple(found["fallback"]), found["reply"] or {}
+        route = Route(name, *known, replicas)
         self._routes[name] = route
         return route
 

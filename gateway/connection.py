@@ -23,7 +23,8 @@ import ray._private.worker
 import gateway
 from gateway.directory import DEPLOY_SECONDS, Directory
 from gateway.errors import Code, GatewayError
-from gateway.model_actor import DIRECTORY, NAMESPACE
+from gateway.memory import Memory
+from gateway.model_actor import DIRECTORY, MEMORY, NAMESPACE
 
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ class Connection:
         self._known: tuple[str, list[dict[str, Any]]] = ("", [])
         self._heard = 0.0
         self._directory: Any = None
+        self._memory: Any = None
         self._why_down = "Connecting to the Ray cluster."
         self._waiting: set[Any] = set()
         self._doubted = threading.Event()
@@ -114,6 +116,18 @@ class Connection:
                     raise GatewayError(Code.CLUSTER_DOWN, "A process in the cluster ended.") from error
                 time.sleep(AGAIN_SECONDS)
 
+    def ask_memory(self, seconds: float, method: str, *arguments: Any) -> Any:
+        """Ask the memory for applications, which is made when it is first asked. Raises GatewayError."""
+        self.directory  # noqa: B018  # no cluster, no memory
+        if self._memory is None:
+            self._memory = _actor(Memory, MEMORY)
+        memory = self._memory
+        return self.patiently(seconds, lambda left: self.ask(getattr(memory, method).remote(*arguments), left))
+
+    def remembered(self, name: str) -> dict[str, Any]:
+        """What was last heard of a chat; nothing of one that is not known."""
+        return next((chat for chat in self._known[1] if chat["chat_name"] == name), {})
+
     def doubt(self) -> None:
         """Something in the cluster is gone: look at once whether all of it is."""
         self._doubted.set()
@@ -146,8 +160,7 @@ class Connection:
         )
         # Ray's workers, on other nodes too, need not have our code installed.
         ray.cloudpickle.register_pickle_by_value(gateway)
-        options = {"name": DIRECTORY, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
-        directory = ray.remote(Directory).options(num_cpus=0, max_restarts=-1, **options).remote()
+        directory, self._memory = _actor(Directory, DIRECTORY), None
         ray.get(directory.known.remote(), timeout=DEPLOY_SECONDS)  # it may be starting still
         self._learn(directory)
         self._directory = directory
@@ -196,6 +209,12 @@ class Connection:
             ray.shutdown()
         except Exception as error:
             log.warning("leaving the Ray cluster failed: %s", type(error).__name__)
+
+
+def _actor(kind: type, name: str) -> Any:
+    """The cluster's one actor of this class and name."""
+    options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
+    return ray.remote(kind).options(num_cpus=0, max_restarts=-1, **options).remote()
 
 
 def _reach(address: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,12 +20,15 @@ from pydantic import (
     ValidationError,
 )
 
+from gateway import wire
+from gateway.charsets import CODECS, charset
 from gateway.errors import Code, GatewayError
 
 CHAT_NAME = r"^[A-Za-z0-9_.\-]{1,64}$"
 MAX_WORKERS = 32
 MAX_TIMEOUT_SECONDS = 3600
 MAX_TOKENS = 10_000_000
+MAX_WAIT_SECONDS = 300
 
 
 def _key(key: SecretStr) -> SecretStr:
@@ -54,10 +60,28 @@ def _split(value: Any) -> Any:
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
+def _charset(name: str) -> str:
+    if known := charset(name):
+        return known
+    raise ValueError(f"must be one of {', '.join(CODECS)}")
+
+
+def _from_json(value: Any) -> Any:
+    """A form has only texts: a list or an object comes as JSON in one."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValueError("must be JSON") from None
+
+
 ChatName = Annotated[str, StringConstraints(pattern=CHAT_NAME)]
 Names = Annotated[tuple[ChatName, ...], BeforeValidator(_split), Field(max_length=64)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]
+Mark = Annotated[str, StringConstraints(pattern=CHAT_NAME)]
+"""What a client calls a request or a session of its own."""
 
 
 class Request(BaseModel):
@@ -67,11 +91,21 @@ class Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=())
 
 
+class ReplyOptions(Request):
+    """How the reply is written; None: as else. `status` 200: errors also come with 200, as plain text."""
+
+    format: Literal["json", "text"] | None = None
+    charset: Annotated[str, AfterValidator(_charset)] | None = None
+    eol: Literal["lf", "crlf"] | None = None
+    status: Annotated[Literal[200], BeforeValidator(lambda value: 200 if value == "200" else value)] | None = None
+    lang: Literal["en", "zh"] | None = None
+
+
 class DeployRequest(Request):
     """POST /<provider>/deploy. `timeout` is in seconds; None takes the provider's or the operator's default.
 
     `fallback` is a list of chat names, or one string with commas; None keeps the chain there is. `check` asks the new
-    model one real question first.
+    model one real question first. `reply` is how replies are written where a request does not say; None keeps it.
     """
 
     chat_name: ChatName
@@ -83,6 +117,7 @@ class DeployRequest(Request):
     timeout: Annotated[float, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TIMEOUT_SECONDS)] = 120
     fallback: Names | None = None
     check: bool | None = None
+    reply: Annotated[ReplyOptions, BeforeValidator(_from_json)] | None = None
 
 
 class Turn(Request):
@@ -97,7 +132,7 @@ class Question(Request):
 
     content: Annotated[str, StringConstraints(min_length=1)]
     system: str | None = None
-    history: tuple[Turn, ...] = ()
+    history: Annotated[tuple[Turn, ...], BeforeValidator(_from_json)] = ()
     temperature: Annotated[float, BeforeValidator(_no_booleans), Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, BeforeValidator(_no_booleans), Field(gt=0, le=1)] | None = None
     max_tokens: Annotated[int, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TOKENS)] | None = None
@@ -115,10 +150,24 @@ class Question(Request):
         return {name: value for name, value in given.items() if value is not None}
 
 
-class ChatRequest(Question):
-    """POST /<provider>/chat."""
+class ChatRequest(Question, ReplyOptions):
+    """POST /<provider>/chat. `wait` is in seconds.
+
+    `job`: the answer is fetched later. `request_id`: whoever asks again with it gets the same answer. `session` keeps
+    the turns so far; `reset` forgets them first.
+    """
 
     chat_name: ChatName
+    job: bool = False
+    wait: Annotated[float, BeforeValidator(_no_booleans), Field(ge=0, le=MAX_WAIT_SECONDS)] | None = None
+    request_id: Mark | None = None
+    session: Mark | None = None
+    reset: bool = False
+
+    @property
+    def kept(self) -> bool:
+        """Whether the answer is kept, to be fetched later or again."""
+        return self.job or self.wait is not None or self.request_id is not None
 
 
 class AskAllRequest(Question):
@@ -126,6 +175,12 @@ class AskAllRequest(Question):
 
     chat_names: Names = ()
     timeout: Annotated[float, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TIMEOUT_SECONDS)] = 120
+
+
+class JobRequest(ReplyOptions):
+    """GET /jobs/<id>: `wait` is in seconds."""
+
+    wait: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] = 0
 
 
 class NamedRequest(Request):
@@ -192,9 +247,10 @@ _ZH = {
 
 def parse(kind: type[R], fields: dict[str, Any]) -> R:
     """Check `fields` against `kind`. Raises GatewayError (INVALID_REQUEST), naming each wrong field."""
-    # `"http_proxy": ""` and null mean "not given": old programs send every field of the contract.
-    if kind is DeployRequest:
-        fields = {name: value for name, value in fields.items() if value not in ("", None) or name == "chat_name"}
+    if issubclass(kind, Request):
+        # `"http_proxy": ""` and null mean "not given": old programs send every field of the contract.
+        needed = _required(kind)
+        fields = {name: value for name, value in fields.items() if value not in ("", None) or name in needed}
         if "http_proxy" in fields and "base_url" in fields:
             raise invalid("http_proxy", "is the same as base_url; give one of them", "与 base_url 相同；请只给一个")
     try:
@@ -210,9 +266,30 @@ def parse(kind: type[R], fields: dict[str, Any]) -> R:
         ) from None
 
 
+def form(*sources: Mapping[str, Any]) -> wire.Form:
+    """How a reply is to be written: of each option the first that `sources` give. One that is wrong is passed over:
+    `parse` refuses it, and that refusal, too, must be written somehow."""
+    chosen: dict[str, Any] = {}
+    for source in sources:
+        for name in wire.Form._fields:
+            if name in source and name not in chosen:
+                try:
+                    value = getattr(ReplyOptions.model_validate({name: source[name] or None}), name)
+                except ValidationError:
+                    continue
+                if value is not None:
+                    chosen[name] = value
+    return wire.Form(**chosen)
+
+
 def invalid(field: str, words: str, words_zh: str) -> GatewayError:
     """A wrong input that only shows where its meaning is known: same shape as `parse`'s own."""
     return GatewayError(Code.INVALID_REQUEST, f"{field}: {words}.", f"{field}：{words_zh}。", param=field)
+
+
+@cache
+def _required(kind: type[BaseModel]) -> frozenset[str]:
+    return frozenset(name for name, field in kind.model_fields.items() if field.is_required())
 
 
 def _plain(words: str, kind: type[BaseModel]) -> str:

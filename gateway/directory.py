@@ -60,7 +60,14 @@ class Directory:
         async with self._one_at_a_time[name]:
             before = self._configs.get(name)
             chain = (before["fallback"] if before else []) if config["fallback"] is None else config["fallback"]
-            config = {**config, "fallback": chain, "generation": self._next_generation(), "since": time.time()}
+            reply = (before["reply"] if before else {}) if config["reply"] is None else config["reply"]
+            config = {
+                **config,
+                "fallback": chain,
+                "reply": reply,
+                "generation": self._next_generation(),
+                "since": time.time(),
+            }
             try:
                 await self._check_chain(name, chain or [])
                 await self._deploy(name, config, check)
@@ -129,6 +136,7 @@ class Directory:
                 "timeout": None,
                 "generation": 0,
                 "fallback": [],
+                "reply": {},
             }
         return None
 
@@ -245,7 +253,7 @@ class Directory:
         state = "resting" if resting else "answering" if alive else "starting"
         state = "need_key" if _needs_key(config) else state
         told = {"replicas": len(alive), "state": state, "in_flight": sum(status["in_flight"] for status in alive)}
-        return {**_shown(config), **told, "fallback": config["fallback"], "resting": resting}
+        return {**_shown(config), **told, "resting": resting}
 
     async def _refilled(self) -> None:
         """Wait for what a restarted directory learns from the model actors; each call joins the same task."""
@@ -276,6 +284,7 @@ async def _describe_stock(name: str) -> dict[str, Any]:
         "since": None,
         "created": 0,
         "fallback": [],
+        "reply": {},
         "resting": None,
     }
 
@@ -295,6 +304,8 @@ def _shown(config: ModelConfig) -> dict[str, Any]:
         "host": host or None,
         "since": since,
         "created": int(config["since"]),
+        "fallback": config["fallback"],
+        "reply": config["reply"],
     }
 
 

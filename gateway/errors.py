@@ -1,22 +1,15 @@
-"""The gateway's errors: every way to fail, what it means, who must act, and the one place that renders them.
+"""The gateway's errors: every way to fail, what it means, who must act, and the one shape they have.
 
-An error is raised low, where its cause is known, and rendered once. It crosses Ray as plain data
+An error is raised low, where its cause is known, and rendered once (gateway/replies.py). It crosses Ray as plain data
 (`GatewayError.as_dict`), since exceptions of other libraries often do not unpickle on the far side.
 """
 
 from __future__ import annotations
 
-import logging
 import re
-import secrets
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from flask import Flask, Response
-
-log = logging.getLogger(__name__)
+from typing import Any
 
 PROVIDER_MESSAGE_CHARACTERS = 300
 """A provider's own words are cut to this length."""
@@ -228,6 +221,14 @@ class GatewayError(Exception):
             }
         }
 
+    def words(self, lang: str) -> str:
+        """The same for those who read no JSON: `ERROR CODE: ` and what to do. `lang` is en or zh."""
+        error = self.shape("")["error"]
+        said = error["provider_message"]
+        if lang == "zh":
+            return f"ERROR {self.code}: {error['message_zh']}" + (f" 服务商返回：{said}" if said else "")
+        return f"ERROR {self.code}: {error['message']}" + (f" The provider says: {said}" if said else "")
+
     def openai_shape(self, request_id: str) -> dict[str, Any]:
         """The body on /v1: what OpenAI's clients understand, and all of ours beside it."""
         ours = self.shape(request_id)["error"]
@@ -239,65 +240,3 @@ def clean(text: str, secret: str = "") -> str:
     if secret:
         text = text.replace(secret, "[key]")
     return _KEY_LIKE.sub("[key]", text)[:PROVIDER_MESSAGE_CHARACTERS]
-
-
-def install(app: Flask) -> None:
-    """Give every request an id, and every failure of `app` the one shape: ours, Werkzeug's and the unforeseen."""
-    from flask import g, jsonify, request
-    from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
-
-    def name_request() -> None:
-        given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if re.fullmatch(r"[\w.\-]{1,64}", given, re.ASCII) else secrets.token_hex(8)
-
-    def sign_reply(reply: Response) -> Response:
-        reply.headers["X-Request-Id"] = g.request_id
-        reply.headers["Cache-Control"] = "no-store"
-        return reply
-
-    def render(error: GatewayError) -> Response:
-        g.code = error.code
-        of_openai = request.path.startswith(f"{OPENAI_PREFIX}/")
-        reply = jsonify(error.openai_shape(g.request_id) if of_openai else error.shape(g.request_id))
-        if of_openai and error.code in PERMANENT:
-            reply.headers["x-should-retry"] = "false"
-        reply.status_code = error.status
-        reply.headers.extend(error.headers)
-        if error.code in WAIT:
-            reply.headers["Retry-After"] = str(max(1, round(error.retry_after or RETRY_AFTER_SECONDS)))
-        return reply
-
-    def render_http(error: HTTPException) -> Response:
-        if isinstance(error, RequestEntityTooLarge):
-            limit = app.config["MAX_CONTENT_LENGTH"]
-            return render(
-                GatewayError(
-                    Code.TOO_LARGE,
-                    f"The request is larger than {limit} bytes (GATEWAY_MAX_BODY_BYTES).",
-                    f"请求超过 {limit} 字节（GATEWAY_MAX_BODY_BYTES）。",
-                )
-            )
-        allow = dict(error.get_headers()).get("Allow")
-        return render(
-            GatewayError(
-                Code.INVALID_REQUEST,
-                f"{request.method} {request.path}: {error.name}.",
-                status=error.code,
-                headers={"Allow": allow} if allow else None,
-            )
-        )
-
-    def render_unforeseen(error: Exception) -> Response:
-        # Never the exception's text: it may quote a prompt or a key. The traceback's frames are enough to find it.
-        log.error("request %s failed", g.request_id, exc_info=_without_text(error))
-        return render(GatewayError(Code.INTERNAL))
-
-    app.before_request(name_request)
-    app.after_request(sign_reply)
-    app.register_error_handler(GatewayError, render)
-    app.register_error_handler(HTTPException, render_http)
-    app.register_error_handler(Exception, render_unforeseen)
-
-
-def _without_text(error: Exception) -> tuple[type[Exception], Exception, Any]:
-    return type(error), RuntimeError(f"{type(error).__name__} (text withheld)"), error.__traceback__

@@ -38,7 +38,7 @@ def main() -> None:
     except SettingError as error:
         raise SystemExit(f"The gateway cannot start: {error}") from None
     _refuse_taken_port(settings.bind)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT: `make run &` would ignore it
         signal.signal(number, _interrupt)
     head: RayHead | None = None
     gateway: subprocess.Popen[bytes] | None = None

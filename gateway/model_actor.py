@@ -34,6 +34,9 @@ NAMESPACE = "default"
 DIRECTORY = "byzerllm-gateway:directory"
 """The directory actor's name; the colon keeps it out of the chat names' alphabet."""
 
+MEMORY = "byzerllm-gateway:memory"
+"""The name of the actor that remembers for applications."""
+
 AT_ONCE = 4096
 """Chats in flight in one replica. Further ones wait in Ray; the gateway's own limit comes first."""
 
@@ -63,8 +66,9 @@ class ModelConfig(TypedDict):
 
     `endpoints` are the paths that its provider has beside /chat/completions.
     `engine`: "relay" (a provider's HTTP API), "llama.cpp" (in the cluster) or "byzerllm" (a stock byzerllm model).
-    `trusted`: the operator listed the base URL's host. `fallback` None: as it was. `timeout`, `probe_seconds` and
-    `undo_seconds` are in seconds. `generation` grows with every deploy; `since` is Unix time.
+    `trusted`: the operator listed the base URL's host. `fallback` or `reply` (contract.ReplyOptions) None: as it was.
+    `timeout`, `probe_seconds` and `undo_seconds` are in seconds. `generation` grows with every deploy; `since` is Unix
+    time.
     """
 
     chat_name: str
@@ -80,6 +84,7 @@ class ModelConfig(TypedDict):
     dialect: dict[str, dict[str, str]]
     trusted: bool
     fallback: list[str] | None
+    reply: dict[str, Any] | None
     probe_seconds: float
     undo_seconds: float
     generation: int
@@ -172,6 +177,7 @@ class ModelActor:
         self._recovering = asyncio.Lock()
         self._boxes = Boxes(self._serve)
         self._closing: set[asyncio.Task[None]] = set()
+        self._joined: dict[tuple[Any, ...], asyncio.Task[bytes]] = {}
 
     # Called by the directory.
 
@@ -225,8 +231,22 @@ class ModelActor:
 
     # Called by the gateway: `ask` for an answer in one piece, and its mailboxes for streams.
 
-    async def ask(self, form: str, path: str, body: bytes) -> bytes:
-        """A request, in OpenAI's shape but for its `model`, to one of the provider's endpoints (see `_serve`)."""
+    async def ask(self, form: str, path: str, body: bytes, caller: str = "") -> bytes:
+        """A request, in OpenAI's shape but for its `model`, to one of the provider's endpoints (see `_serve`).
+
+        What the same `caller` asks again while the first is under way is answered with it: old clients repeat a POST
+        by themselves when a connection drops, and it would be paid for twice.
+        """
+        if not caller:
+            return await self._ask(form, path, body)
+        what = (caller, form, path, body)
+        if what not in self._joined:
+            task = self._joined[what] = asyncio.create_task(self._ask(form, path, body))
+            task.add_done_callback(lambda _: self._joined.pop(what))
+        # Who asked first may have gone; the others still wait.
+        return await asyncio.shield(self._joined[what])
+
+    async def _ask(self, form: str, path: str, body: bytes) -> bytes:
         async with contextlib.aclosing(self._serve(form, path, body)) as pieces:
             return await anext(pieces)
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from gateway import contract, service, wire
+from gateway import contract, service, streaming, wire
 from gateway.contract import CompletionRequest, EmbeddingsRequest, OpenAIRequest, TextCompletionRequest
 from gateway.errors import OPENAI_PREFIX, Code, GatewayError
 from gateway.model_actor import EVENTS, EVENTS_AND_USAGE
-from gateway.streaming import sign, streamed
+from gateway.replies import response, sign
 
 v1_app = Blueprint("v1", __name__, url_prefix=OPENAI_PREFIX)
 
@@ -57,10 +57,10 @@ def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     name, llm = fields.pop("model"), service.llm()
     if asked.stream:
         form = EVENTS_AND_USAGE if asked.include_usage() else EVENTS
-        return streamed(service.ask(name, lambda n: llm.stream(n, path, fields, form, name)), wire.EVENTS)
+        return streaming.events(service.ask(name, lambda n: llm.stream(n, path, fields, form, name)))
     said = service.ask(name, lambda n: llm.relay(n, path, fields))
     relayed = said.answer
-    reply = Response(wire.json_object({**relayed.reply, "model": name}), content_type=wire.JSON)
+    reply = response(wire.relayed({**relayed.reply, "model": name}))
     sign(reply, said, str(relayed.reply.get("model") or ""), relayed.spent)
     return reply
 

@@ -22,7 +22,9 @@ openapi_app = Blueprint("openapi", __name__)
 
 ABOUT = """Legacy applications call large language models by a **chat name**; an operator puts any provider behind it.
 
-A body is read as JSON in UTF-8, whatever its `Content-Type`. In a deploy, an empty or null field counts as not given.
+A body is read as what it is, JSON or form fields in any usual charset, whatever its `Content-Type`; an empty or null
+field counts as not given. A chat's reply is written as `format`, `charset`, `eol`, `status` and `lang` say: in the
+request, in its query, or else in the `reply` of the chat's deploy.
 Where tokens are configured, send one in any of three forms; its scopes are `chat`, `admin` (deploy and undeploy) or
 both. Failures have one shape and a code; an unknown path (404) and a wrong method (405) are INVALID_REQUEST, too."""
 
@@ -32,6 +34,17 @@ FIELDS = {
     "chat_names": "Which chats; all of them if it is not given. A list, or one string with commas.",
     "check": "Whether the new model must answer a question first; else all stays as it was.",
     "fallback": "The chats that answer in its place when it cannot. A list, or one string with commas.",
+    "charset": "Of the reply; what it lacks becomes a question mark.",
+    "eol": "Line ends of an answer in plain text.",
+    "format": "json: a JSON string in ASCII; text: the bare answer.",
+    "job": "Whether the answer is fetched later, from /jobs/{name}.",
+    "lang": "Of errors in plain text.",
+    "reply": "How replies are written where a request does not say; an object, or JSON in a string.",
+    "request_id": "Whoever asks again with it gets the same answer, paid for once.",
+    "reset": "Whether the session is forgotten first.",
+    "session": "Keeps the turns so far, under any name.",
+    "status": "200: errors have this status, too, and are plain text that begins with ERROR.",
+    "wait": "Seconds; if the answer is not there by then, its job's id is.",
     "chat_name": "How applications call the chat; it is the same under every provider.",
     "model": "The chat's name.",
     "model_name": "What the provider calls the model; else its usual one. Local models: the path of any GGUF file.",
@@ -48,6 +61,7 @@ HEADERS = {
     "X-Fell-Back": "Why another chat answered in the place of the one that was asked.",
     "X-Provider-Model": "What the provider calls the model that answered; beside X-Served-By.",
     "Retry-After": "Seconds to wait.",
+    "Location": "Where the answer will be.",
 }
 SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "The gateway's own token."},
@@ -66,15 +80,16 @@ COUNT: Json = {"type": "integer", "minimum": 0}
 CHAT = _object(
     **{"chat_name": TEXT, "provider": TEXT, "model_type": PERHAPS, "model_name": PERHAPS, "host": PERHAPS},
     **{"replicas": COUNT, "state": {"enum": ["answering", "resting", "starting", "need_key"]}},
-    **{"since": {**PERHAPS, "format": "date-time"}, "created": COUNT},
+    **{"since": {**PERHAPS, "format": "date-time"}, "created": COUNT, "reply": {"type": "object"}},
     resting={"type": ["object", "null"], "description": "The code it rests with, since when and until when."},
     fallback={"type": "array", "items": TEXT},
 )
 MODEL = _object(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT)
 DONE, FINE = _object(ret={"const": "ok"}), _object(ok={"const": True})
 RELAYED = {**_object(model=TEXT), "description": "As the provider sent it, but for `model`: the chat's name."}
+PLAIN = wire.text_type(wire.Form())
 STREAMS: Json = {
-    wire.TEXT: {"schema": TEXT},
+    PLAIN: {"schema": TEXT},
     metrics.CONTENT_TYPE: {"schema": TEXT},
     wire.LINES: {"example": '{"chat_name": "local_chat", "text": "Hi"}\n'},
     wire.EVENTS: {"example": 'data: {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}\n\ndata: [DONE]\n\n'},
@@ -94,7 +109,8 @@ ERRORS = {
 class Route:
     """What a route's path does not tell. `scope` is what a token needs ("": any token will do; None: no token).
 
-    `streams` is a stream's content type; `fails` are the codes beside those of any route with such a scope and body.
+    `streams` is a stream's content type, or another one that answers have; `pends`: an answer may come later. `fails`
+    are the codes beside those of any route with such a scope and body.
     """
 
     summary: str
@@ -103,6 +119,7 @@ class Route:
     asks: type[BaseModel] | None = None
     streams: str = ""
     fails: tuple[Code, ...] = (Code.CLUSTER_DOWN, Code.TIMEOUT)
+    pends: bool = False
 
     def codes(self) -> list[Code]:
         """Every way in which it may fail, in the order of the table."""
@@ -120,7 +137,8 @@ ROUTES = {
     "*.deploy": Route(
         "Put a model behind a chat name, also in use.", DONE, "admin", contract.DeployRequest, fails=_CHECKED
     ),
-    "*.chat": Route("Chat; the answer is ASCII.", TEXT, "chat", contract.ChatRequest, wire.TEXT),
+    "*.chat": Route("Chat; the answer is ASCII.", TEXT, "chat", contract.ChatRequest, PLAIN, pends=True),
+    "jobs.job": Route("The answer of a job.", TEXT, "chat", contract.JobRequest, PLAIN, pends=True),
     "all.chat": Route("Ask several at once.", {"type": "object"}, "chat", contract.AskAllRequest, wire.LINES),
     "*.undo": Route("Bring back what was there before.", DONE, "admin", contract.NamedRequest, fails=_CHECKED),
     "*.fallback": Route("Who answers in its place.", DONE, "admin", contract.FallbackRequest, fails=_NAMED),
@@ -153,6 +171,9 @@ EXAMPLES: dict[str, Json] = {
         "A question": _ASK,
         "A conversation": {**_ASK, "system": "Be brief.", "history": _TURNS, "temperature": "0.5", "top_p": 0.9},
         "As it comes": {**_ASK, "stream": True},
+        "Plain text": {**_ASK, "format": "text", "charset": "gbk", "eol": "crlf", "status": 200, "lang": "zh"},
+        "In a session": {**_ASK, "session": "order-42", "reset": True},
+        "Fetched later": {**_ASK, "job": True, "request_id": "order-42.1"},
     },
     "all.chat": {"Two chats": {"content": "Say hello.", "chat_names": "local_chat,other_chat", "max_tokens": 16}},
     "*.undo": {"A chat": {"chat_name": "PROVIDER_chat"}},
@@ -174,7 +195,7 @@ def description() -> Response:
         if route := _of(ROUTES, rule.endpoint):
             path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
             methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
-            paths.setdefault(path, {}).update({method.lower(): _operation(rule, route) for method in methods})
+            paths.setdefault(path, {}).update({method.lower(): _operation(rule, route, method) for method in methods})
     components = {
         "schemas": {**_asked(), **ERRORS},
         "headers": {name: {"description": words, "schema": TEXT} for name, words in HEADERS.items()},
@@ -188,7 +209,7 @@ def _of(table: dict[str, Any], endpoint: str) -> Any:
     return table.get(endpoint) or table.get(re.sub(r".*\.", "*.", endpoint))
 
 
-def _operation(rule: Rule, route: Route) -> Json:
+def _operation(rule: Rule, route: Route, method: str) -> Json:
     blueprint, openai = rule.endpoint.partition(".")[0], rule.rule.startswith(OPENAI_PREFIX)
     statuses: dict[str, list[Code]] = {}
     for code in route.codes():
@@ -199,14 +220,40 @@ def _operation(rule: Rule, route: Route) -> Json:
         "summary": route.summary,
         "security": [] if route.scope is None else [{form: [route.scope] if route.scope else []} for form in SECURITY],
         "parameters": [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in rule.arguments],
-        "responses": {"200": _reply(route)} | {key: _failure(codes, openai) for key, codes in statuses.items()},
+        "responses": _replies(route) | {key: _failure(codes, openai) for key, codes in statuses.items()},
     }
-    if route.asks:
+    if route.asks and method == "GET":
+        operation["operationId"] = f"{rule.endpoint}_by_get"
+        operation["parameters"] += _in_query(route.asks)
+    elif route.asks:
         said = json.dumps({title: {"value": value} for title, value in _of(EXAMPLES, rule.endpoint).items()})
         examples = json.loads(said.replace("PROVIDER", blueprint))
         body = {"schema": _ref("schemas", route.asks.__name__), "examples": examples}
         operation["requestBody"] = {"required": True, "content": {"application/json": body}}
     return operation
+
+
+def _in_query(asks: type[BaseModel]) -> list[Json]:
+    schema = _asked()[asks.__name__]
+    needed = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in needed, "schema": part}
+        for name, part in schema["properties"].items()
+    ]
+
+
+def _replies(route: Route) -> Json:
+    later = {
+        "description": "Not yet.",
+        "headers": _headers("Location"),
+        "content": _forms(_object(job=TEXT, state=TEXT)),
+    }
+    return {"200": _reply(route)} | ({"202": later} if route.pends else {})
+
+
+def _forms(reply: Json) -> Json:
+    """As JSON, or in plain words for those who ask for text."""
+    return {"application/json": {"schema": reply}, "text/plain": {"schema": TEXT}}
 
 
 def _reply(route: Route) -> Json:
@@ -222,7 +269,9 @@ def _failure(codes: list[Code], openai: bool) -> Json:
     return {
         "description": "\n\n".join(f"{code}: {MEANINGS[code].message}" for code in codes),
         "headers": _headers(*waiting),
-        "content": {"application/json": {"schema": _ref("schemas", "OpenAIError" if openai else "Error")}},
+        "content": {"application/json": {"schema": _ref("schemas", "OpenAIError")}}
+        if openai
+        else _forms(_ref("schemas", "Error")),
     }
 
 

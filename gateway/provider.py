@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify
+from flask.blueprints import BlueprintSetupState
 
-from gateway import contract, service, wire
+from gateway import contract, jobs, replies, service, sessions, streaming
 from gateway.cluster import STOCK_MODEL_TYPES
 from gateway.contract import ChatRequest, DeployRequest, FallbackRequest, NamedRequest
 from gateway.dialects import Dialect
 from gateway.model_actor import CHAT, TEXT, ModelConfig
-from gateway.streaming import sign, streamed
 from gateway.upstream import is_guarded
 
 
@@ -60,6 +60,7 @@ class Provider:
             trusted=self._trusted(base_url),
             fallback=None if asked.fallback is None else list(asked.fallback),
             probe_seconds=service.settings().probe_seconds,
+            reply=None if asked.reply is None else asked.reply.model_dump(exclude_none=True),
             undo_seconds=service.settings().undo_seconds,
             dialect={name: dict(rows) for name, rows in self.dialect._asdict().items()},
             generation=0,
@@ -98,15 +99,28 @@ class Provider:
         def chat() -> Response:
             service.require("chat")
             asked = service.asked(ChatRequest)
-            llm, talk = service.llm(), asked.conversation()
+            if asked.kept:
+                return jobs.ask(asked)
+            llm, talk, options = service.llm(), sessions.conversation(asked), asked.options()
+            owner, caller = service.owner(), service.caller()
             if asked.stream:
-                body = {"messages": talk, **asked.options(), "stream": True}
-                return streamed(service.ask(asked.chat_name, lambda n: llm.stream(n, CHAT, body, TEXT)), wire.TEXT)
-            said = service.ask(asked.chat_name, lambda n: llm.chat_oai(talk, model=n, llm_config=asked.options()))
+                body = {"messages": talk, **options, "stream": True}
+                stream = service.ask(asked.chat_name, lambda n: llm.stream(n, CHAT, body, TEXT))
+                return streaming.text(stream, lambda text: sessions.remember(llm, owner, asked, text))
+            said = service.ask(
+                asked.chat_name, lambda n: llm.chat_oai(talk, model=n, llm_config=options, caller=caller)
+            )
             [answer] = said.answer
-            reply = Response(wire.json_string(answer.output), content_type=wire.JSON)
-            sign(reply, said, answer.metadata.get("model", ""), answer.metadata["spent"])
+            sessions.remember(llm, owner, asked, answer.output)
+            reply = replies.answer(answer.output)
+            replies.sign(reply, said, answer.metadata.get("model", ""), answer.metadata["spent"])
             return reply
+
+        def chat_by_get(setup: BlueprintSetupState) -> None:
+            if setup.app.extensions["settings"].allow_get:
+                setup.add_url_rule("/chat", "chat", chat, methods=["GET"])
+
+        app.record(chat_by_get)
 
         @app.post("/undeploy")
         def undeploy() -> Response:

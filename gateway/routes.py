@@ -72,15 +72,20 @@ class Route:
     engine: str
     timeout: float
     fallback: tuple[str, ...]
+    reply: dict[str, Any]
     replicas: list[Replica]
     turns: Iterator[int] = field(default_factory=itertools.count)
 
     @contextmanager
-    def pick(self) -> Iterator[Replica]:
-        """The replica with the least to do (as this process sees it), in turns among equals."""
-        turn, now = next(self.turns) % len(self.replicas), time.monotonic()
+    def pick(self, near: int | None = None) -> Iterator[Replica]:
+        """The replica with the least to do (as this process sees it), in turns among equals.
+
+        The same `near` gives the same one, unless it has more to do than others: repeats shall meet there.
+        """
+        turn, now = (next(self.turns) if near is None else near) % len(self.replicas), time.monotonic()
         inside = self.replicas[turn:] + self.replicas[:turn]
-        replica = min(inside, key=lambda replica: (replica.shunned_until > now, replica.in_flight))
+        slack = 1 if near is None else 2
+        replica = min(inside, key=lambda replica: (replica.shunned_until > now, replica.in_flight // slack))
         replica.in_flight += 1
         try:
             yield replica
@@ -106,12 +111,13 @@ class Route:
 class Stream:
     """A stream that has begun to speak; `model` is what the provider calls who does. Close it, whatever happens.
 
-    `spent` is without tokens until it has ended.
+    `spent` is without tokens until it has `ended`, which it has not where its client left before.
     """
 
     def __init__(self, route: Route, exchange: Exchange, head: dict[str, Any], held: ExitStack) -> None:
         self.model: str = head["model"]
         self.spent = Spent(head["provider"], head["seconds"])
+        self.ended = False
         self._route = route
         self._exchange = exchange
         self._held = held
@@ -133,6 +139,7 @@ class Stream:
                 detail = "The chat's process in the cluster ended in mid-stream."
                 raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=self._route.name) from error
             if piece is None:
+                self.ended = True
                 return
             if piece.startswith(MID_STREAM):
                 raise GatewayError(**orjson.loads(piece[len(MID_STREAM) :])["error"])

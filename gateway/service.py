@@ -1,4 +1,4 @@
-"""What every view uses: the shared client, the doorman, and the fields of the request under way."""
+"""What every view uses: the shared client, the doorman, and what the request under way asks for."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from gateway import contract, wire
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
+from gateway.contract import ReplyOptions
 from gateway.errors import Code, GatewayError
 from gateway.failover import Answered, first_to_answer
 from gateway.settings import Settings
@@ -38,6 +39,17 @@ def require(scope: str | None = None) -> None:
     doorman.require(scope)
 
 
+def owner() -> str:
+    """Whose jobs and sessions the caller may see: those of the same token."""
+    mine: str = g.get("owner", "")
+    return mine
+
+
+def caller() -> str:
+    """Whose repeated question is the same one still; "": nobody's, by the operator's setting."""
+    return f"{owner()} {request.remote_addr}" if settings().join_repeats else ""
+
+
 def ask(name: str, how: Callable[[str], T]) -> Answered[T]:
     """Ask a chat, or whoever answers in its place. Raises GatewayError."""
     g.watched.chat = name
@@ -46,13 +58,43 @@ def ask(name: str, how: Callable[[str], T]) -> Answered[T]:
 
 def asked(kind: type[M]) -> M:
     """What the request asks for. Raises GatewayError, naming the field that is wrong."""
-    found = contract.parse(kind, fields())
+    said = fields()
+    if issubclass(kind, ReplyOptions):
+        g.options, g.chat = said, said.get("chat_name")
+        contract.parse(ReplyOptions, _options_in_query())
+    found = contract.parse(kind, said)
     g.watched.chat = getattr(found, "chat_name", "")
     return found
 
 
+def form() -> wire.Form:
+    """How the reply is to be written: as the request says, or else as its chat's deploy did, or else its headers."""
+    chat = g.get("chat")
+    defaults = llm().reply_options(chat) if isinstance(chat, str) else {}
+    return contract.form(
+        g.get("options", {}), _options_in_query(), g.get("kept_form", {}), defaults, _options_in_headers()
+    )
+
+
+def _options_in_query() -> dict[str, Any]:
+    # Others, such as what is added against caches, are nobody's options.
+    return {name: value for name, value in request.args.items() if name in wire.Form._fields} if request.args else {}
+
+
+def _options_in_headers() -> dict[str, Any]:
+    accept, languages = request.headers.get("Accept", ""), request.headers.get("Accept-Language")
+    wants_text = "text/plain" in accept and (
+        request.accept_mimetypes["text/plain"] > request.accept_mimetypes["application/json"]
+    )
+    lang = request.accept_languages.best_match(["en", "zh"], "en") if languages else "en"
+    return {"lang": lang, "format": "text" if wants_text else "json"}
+
+
 def fields() -> dict[str, Any]:
     """What the request says. Raises GatewayError."""
+    charset = settings().fallback_charset
+    if request.method == "GET":
+        return wire.query(request.query_string, charset)
     try:
         body = request.get_data()
     except RequestEntityTooLarge:
@@ -60,4 +102,9 @@ def fields() -> dict[str, Any]:
     except Exception as error:  # the server's own: broken chunks, a client that went away or fell silent
         detail = f"The body could not be read to its end ({type(error).__name__})."
         raise GatewayError(Code.INVALID_REQUEST, detail, "请求体未能完整读取。") from error
-    return wire.fields(body)
+    if not body and request.content_length is None and not request.environ.get("wsgi.input_terminated"):
+        # Whatever body there is would be taken for the next request.
+        words = "There is neither a Content-Length nor chunks, so no body was read; send Content-Length."
+        words_zh = "请求没有 Content-Length，也没有分块，因此无法读取请求体；请发送 Content-Length。"
+        raise GatewayError(Code.INVALID_REQUEST, words, words_zh, headers={"Connection": "close"})
+    return wire.fields(body, request.content_type or "", charset)

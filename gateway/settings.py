@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
+from gateway.charsets import CODECS, charset
+
 SCOPES = frozenset({"chat", "admin"})
 
 Network = IPv4Network | IPv6Network
@@ -44,6 +46,9 @@ class Settings:
     ray_address: str
     log_format: str
     trusted_proxies: tuple[Network, ...]
+    allow_get: bool
+    fallback_charset: str
+    join_repeats: bool
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -57,12 +62,15 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         max_in_flight=_number(env, "GATEWAY_MAX_IN_FLIGHT", 512, 1),
         processes=_number(env, "WEB_CONCURRENCY", 2, 1),
         upstream_hosts=frozenset(env.get("GATEWAY_UPSTREAM_HOSTS", "").lower().replace(",", " ").split()),
-        check=env.get("GATEWAY_CHECK", "").strip() == "1",
+        check=_switch(env, "GATEWAY_CHECK"),
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
         probe_seconds=_number(env, "GATEWAY_PROBE_SECONDS", 60, 1),
         ray_address=_ray_address(env),
         log_format=_log_format(env),
         trusted_proxies=_proxies(env, tokens),
+        allow_get=_switch(env, "GATEWAY_ALLOW_GET"),
+        fallback_charset=_charset(env),
+        join_repeats=_switch(env, "GATEWAY_JOIN_REPEATS", default=True),
     )
 
 
@@ -83,6 +91,20 @@ def _number(env: Mapping[str, str], name: str, default: int, least: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < least:
         raise SettingError(f"{name} is {text!r}; it must be a whole number, {least} or more.")
     return int(text)
+
+
+def _switch(env: Mapping[str, str], name: str, default: bool = False) -> bool:
+    text = env.get(name, "").strip()
+    if text not in ("", "0", "1"):
+        raise SettingError(f"{name} is {text!r}; it must be 1 or 0.")
+    return text == "1" if text else default
+
+
+def _charset(env: Mapping[str, str]) -> str:
+    text = env.get("GATEWAY_FALLBACK_CHARSET", "").strip() or "gb18030"
+    if known := charset(text):
+        return known
+    raise SettingError(f"GATEWAY_FALLBACK_CHARSET is {text!r}; it must be one of {', '.join(CODECS)}.")
 
 
 def _log_format(env: Mapping[str, str]) -> str:

@@ -5,50 +5,70 @@ from __future__ import annotations
 import errno
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Response, g, request
 
-from gateway import wire
+from gateway import service, wire
 from gateway.errors import GatewayError
 from gateway.failover import Answered
-from gateway.routes import Spent, Stream
+from gateway.replies import sign
+from gateway.routes import Stream
 from gateway.sse import error_event
+from gateway.watch import Watched
 
 
-def streamed(said: Answered[Stream], content_type: str) -> Response:
-    """A reply that is sent as it comes; the provider's request ends with it, and with its client."""
-    stream = said.answer
-    events = content_type == wire.EVENTS
-    watched, client = g.watched, request.environ.get("gunicorn.socket")
+def events(said: Answered[Stream]) -> Response:
+    """Server-sent events, as OpenAI's clients read them; an error in mid-stream is one of them."""
 
-    def pieces() -> Iterator[bytes]:
+    def pieces(watched: Watched, client: Any) -> Iterator[bytes]:
         try:
-            yield from stream.pieces(gone=lambda: client is not None and _hung_up(client))
-            watched.ended(stream.spent)
+            yield from _spoken(said.answer, watched, client)
         except GatewayError as error:
-            watched.code = error.code
-            # The status was sent long ago. A client of bare text learns of it by a body without its end: servers hang
-            # up on a broken pipe, without a traceback.
-            if not events:
-                raise BrokenPipeError(errno.EPIPE, "the stream broke off") from error
             yield error_event(error.openai_shape(watched.request_id)["error"])
 
-    reply = Response(pieces(), content_type=content_type)
-    reply.call_on_close(stream.close)
+    return _streamed(said, pieces, wire.EVENTS)
+
+
+def text(said: Answered[Stream], keep: Callable[[str], None] | None = None) -> Response:
+    """Plain text as it is spoken; `keep` is told the whole of it, if it came to its end."""
+    form = service.form()
+
+    def pieces(watched: Watched, client: Any) -> Iterator[bytes]:
+        recoder, kept = wire.Recoder(form), []
+        spoken = _spoken(said.answer, watched, client)
+        try:
+            for piece in spoken:
+                kept.append(piece)
+                yield recoder.feed(piece)
+        except GatewayError as error:
+            # The status was sent long ago. A client learns of it by a body without its end: servers hang up on a broken
+            # pipe, without a traceback.
+            raise BrokenPipeError(errno.EPIPE, "the stream broke off") from error
+        yield recoder.feed(b"", last=True)
+        if keep and said.answer.ended:
+            keep(b"".join(kept).decode(errors="replace"))
+
+    return _streamed(said, pieces, wire.text_type(form))
+
+
+def _spoken(stream: Stream, watched: Watched, client: Any) -> Iterator[bytes]:
+    try:
+        yield from stream.pieces(gone=lambda: client is not None and _hung_up(client))
+    except GatewayError as error:
+        watched.code = error.code
+        raise
+    watched.ended(stream.spent)
+
+
+def _streamed(said: Answered[Stream], pieces: Callable[[Watched, Any], Iterator[bytes]], content_type: str) -> Response:
+    """The provider's request ends with the reply, and with its client."""
+    reply = Response(pieces(g.watched, request.environ.get("gunicorn.socket")), content_type=content_type)
+    reply.call_on_close(said.answer.close)
     reply.headers["X-Accel-Buffering"] = "no"
-    sign(reply, said, stream.model, stream.spent)
+    sign(reply, said, said.answer.model, said.answer.spent)
     return reply
-
-
-def sign(reply: Response, said: Answered[Any], provider_model: str, spent: Spent) -> None:
-    """Who really answered. A model's name may be anything, a header may not."""
-    g.watched.answered(said.served_by, said.fell_back, spent)
-    reply.headers["X-Served-By"] = said.served_by
-    if said.fell_back:
-        reply.headers["X-Fell-Back"] = said.fell_back
-    reply.headers["X-Provider-Model"] = "".join(c for c in provider_model if c.isascii() and c.isprintable())[:200]
 
 
 def _hung_up(client: socket.socket) -> bool:

@@ -48,9 +48,11 @@ class Watched:
     spent: Spent | None = None
     own_seconds: float | None = None
 
-    def answered(self, served_by: str, fell_back: Code | None, spent: Spent) -> None:
-        """An answer is there, or a stream's first word."""
+    def answered(self, served_by: str, fell_back: Code | None, spent: Spent, counted: bool = False) -> None:
+        """An answer is there, or a stream's first word. `counted`: it is one that was there before."""
         self.served_by, self.fell_back, self.spent = served_by, fell_back, spent
+        if counted:
+            return
         if not fell_back:  # else the time of those that failed is in it, too
             self.own_seconds = max(time.perf_counter() - self.began - spent.seconds, 0.0)
         metrics.count_spent(served_by, spent)

@@ -152,6 +152,7 @@ def test_models_tells_everything_but_the_key(gateway: httpx.Client, deploy: Depl
         "state": "answering",
         "in_flight": 0,
         "fallback": [],
+        "reply": {},
         "resting": None,
     }
     assert key not in reply.text

@@ -1,0 +1,116 @@
+"""How replies leave: answers and errors, in the form that their caller reads. The one place that renders errors."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from typing import Any
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from gateway import service, wire
+from gateway.errors import OPENAI_PREFIX, PERMANENT, RETRY_AFTER_SECONDS, WAIT, Code, GatewayError
+from gateway.failover import Answered
+from gateway.routes import Spent
+
+log = logging.getLogger(__name__)
+
+
+def install(app: Flask) -> None:
+    """Give every request an id, and every failure of `app` the one shape: ours, Werkzeug's and the unforeseen."""
+    app.before_request(_name_request)
+    app.after_request(_sign_reply)
+    app.register_error_handler(GatewayError, failed)
+    app.register_error_handler(HTTPException, _render_http)
+    app.register_error_handler(Exception, _render_unforeseen)
+
+
+def answer(text: str) -> Response:
+    """A chat's answer."""
+    return response(wire.answer(text, service.form()))
+
+
+def pending(job: str) -> Response:
+    """That an answer is not there yet; its job's id fetches it."""
+    form = service.form()
+    in_words = form.format == "text" or form.status
+    told = {"job": job, "state": "PENDING"}
+    said = wire.plain(f"PENDING {job}", form) if in_words else wire.json_object(told, form)
+    reply = response(said, form.status or 202)
+    reply.headers["Location"] = f"/jobs/{job}"
+    return reply
+
+
+def sign(reply: Response, said: Answered[Any], provider_model: str, spent: Spent, counted: bool = False) -> None:
+    """Who really answered. A model's name may be anything, a header may not. `counted`: its cost was, before."""
+    g.watched.answered(said.served_by, said.fell_back, spent, counted)
+    reply.headers["X-Served-By"] = said.served_by
+    if said.fell_back:
+        reply.headers["X-Fell-Back"] = said.fell_back
+    reply.headers["X-Provider-Model"] = "".join(c for c in provider_model if c.isascii() and c.isprintable())[:200]
+
+
+def failed(error: GatewayError) -> Response:
+    """An error: JSON, or plain words for those who asked for text, or who drop whatever is not a 200."""
+    g.code = error.code
+    if request.path.startswith(f"{OPENAI_PREFIX}/"):
+        reply = response(wire.relayed(error.openai_shape(g.request_id)), error.status)
+        if error.code in PERMANENT:
+            reply.headers["x-should-retry"] = "false"
+    else:
+        form = service.form()
+        in_words = form.format == "text" or form.status
+        said = (
+            wire.plain(error.words(form.lang), form) if in_words else wire.json_object(error.shape(g.request_id), form)
+        )
+        reply = response(said, form.status or error.status)
+    reply.headers.extend(error.headers)
+    if error.code in WAIT:
+        reply.headers["Retry-After"] = str(max(1, round(error.retry_after or RETRY_AFTER_SECONDS)))
+    return reply
+
+
+def response(reply: wire.Reply, status: int = 200) -> Response:
+    """A reply of one piece, so with its Content-Length."""
+    return Response(reply.body, status, content_type=reply.content_type)
+
+
+def _name_request() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if re.fullmatch(r"[\w.\-]{1,64}", given, re.ASCII) else secrets.token_hex(8)
+
+
+def _sign_reply(reply: Response) -> Response:
+    reply.headers["X-Request-Id"] = g.request_id
+    reply.headers["Cache-Control"] = "no-store"
+    return reply
+
+
+def _render_http(error: HTTPException) -> Response:
+    if isinstance(error, RequestEntityTooLarge):
+        limit = service.settings().max_body_bytes
+        return failed(
+            GatewayError(
+                Code.TOO_LARGE,
+                f"The request is larger than {limit} bytes (GATEWAY_MAX_BODY_BYTES).",
+                f"请求超过 {limit} 字节（GATEWAY_MAX_BODY_BYTES）。",
+            )
+        )
+    allow = dict(error.get_headers()).get("Allow")
+    return failed(
+        GatewayError(
+            Code.INVALID_REQUEST,
+            f"{request.method} {request.path}: {error.name}.",
+            status=error.code,
+            headers={"Allow": allow} if allow else None,
+        )
+    )
+
+
+def _render_unforeseen(error: Exception) -> Response:
+    # Never the exception's text: it may quote a prompt or a key. The traceback's frames are enough to find it.
+    without_text = (type(error), RuntimeError(f"{type(error).__name__} (text withheld)"), error.__traceback__)
+    log.error("request %s failed", g.request_id, exc_info=without_text)
+    return failed(GatewayError(Code.INTERNAL))
