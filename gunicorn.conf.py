@@ -107,6 +107,12 @@ accesslog = None
 errorlog = "-"
 
 
+def pre_request(worker: Any, req: Any) -> None:
+    """A body without its length would be taken for the next request, so there is none on this connection."""
+    if req.method == "POST" and not any(name in ("CONTENT-LENGTH", "TRANSFER-ENCODING") for name, _ in req.headers):
+        req.force_close()
+
+
 def worker_exit(server: Any, worker: Any) -> None:
     """Leave the heap to the kernel: Python's last collection of all that Ray and pandas made takes seconds."""
     gc.freeze()

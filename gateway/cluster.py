@@ -17,7 +17,7 @@ import ray
 import ray._private.utils
 
 from gateway.actors import replica_name
-from gateway.connection import FAILED_THERE, Connection
+from gateway.connection import FAILED_THERE, READY_SECONDS, Connection
 from gateway.directory import DEPLOY_SECONDS
 from gateway.errors import Code, GatewayError
 from gateway.mailbox import Mailbox
@@ -130,10 +130,15 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         return tuple(found["fallback"]) if found else ()
 
     def reply_options(self, name: str) -> dict[str, Any]:
-        """How a chat's deploy said that replies are written; what is known here, cluster or not."""
+        """How a chat's deploy said that replies are written; as far as is known, cluster or not."""
         if route := self._routes.get(name):
             return route.reply
-        return self._connection.remembered(name).get("reply") or {}
+        if known := self._connection.remembered(name):
+            return known["reply"] or {}
+        try:
+            return self._find(name, READY_SECONDS).reply
+        except GatewayError:
+            return {}
 
     def recall(self, method: str, *arguments: Any, seconds: float = 0.0) -> Any:
         """What the memory for applications says, which may wait for so long itself. Raises GatewayError."""
@@ -296,8 +301,8 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             master.give_back.remote(index)
         return orjson.loads(said["value"][0])
 
-    def _find(self, name: str) -> Route:
-        found = self._connection.ask_directory(ASK_SECONDS, "find", name)
+    def _find(self, name: str, seconds: float = ASK_SECONDS) -> Route:
+        found = self._connection.ask_directory(seconds, "find", name)
         if found is None:
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name)
         if found.get("need_key"):

@@ -22,6 +22,9 @@ GRACE_SECONDS = 5
 SHUN_SECONDS = 3
 """How long a replica whose process ended is passed over, if there are others; a restart takes about 2 s."""
 
+REPEATS = 8
+"""So many more chats than others may one replica have, for the sake of repeats that meet there."""
+
 LOOK_SECONDS = 0.5
 """How often a stream that is silent looks whether its client is still there."""
 
@@ -84,7 +87,7 @@ class Route:
         """
         turn, now = (next(self.turns) if near is None else near) % len(self.replicas), time.monotonic()
         inside = self.replicas[turn:] + self.replicas[:turn]
-        slack = 1 if near is None else 2
+        slack = 1 if near is None else REPEATS
         replica = min(inside, key=lambda replica: (replica.shunned_until > now, replica.in_flight // slack))
         replica.in_flight += 1
         try:

@@ -102,9 +102,8 @@ def fields() -> dict[str, Any]:
     except Exception as error:  # the server's own: broken chunks, a client that went away or fell silent
         detail = f"The body could not be read to its end ({type(error).__name__})."
         raise GatewayError(Code.INVALID_REQUEST, detail, "请求体未能完整读取。") from error
-    if not body and request.content_length is None and not request.environ.get("wsgi.input_terminated"):
-        # Whatever body there is would be taken for the next request.
+    if not body and request.content_length is None and "chunked" not in request.headers.get("Transfer-Encoding", ""):
         words = "There is neither a Content-Length nor chunks, so no body was read; send Content-Length."
         words_zh = "请求没有 Content-Length，也没有分块，因此无法读取请求体；请发送 Content-Length。"
-        raise GatewayError(Code.INVALID_REQUEST, words, words_zh, headers={"Connection": "close"})
+        raise GatewayError(Code.INVALID_REQUEST, words, words_zh)
     return wire.fields(body, request.content_type or "", charset)

@@ -1,0 +1,116 @@
+"""What old clients send is understood, and what they get they can read: charsets, forms, plain text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from urllib.parse import quote_from_bytes
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway import wire
+from gateway.charsets import CODECS, charset
+from gateway.errors import Code, GatewayError
+
+CHARSETS = sorted(CODECS)
+ASCII_LIKE = [name for name in CHARSETS if not name.startswith("utf-16")]
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+def carried(text: str, charset: str) -> str:
+    """Of `text` what a charset can carry."""
+    return "".join(c for c in text if c.encode(CODECS[charset][1], "ignore").decode(CODECS[charset][0], "ignore") == c)
+
+
+@given(TEXTS, st.sampled_from(CHARSETS))
+def test_any_text_comes_in_as_json_in_every_charset_that_can_carry_it(text: str, charset: str) -> None:
+    text = carried(text, charset)
+    body = json.dumps({"content": text}, ensure_ascii=False).encode(CODECS[charset][1])
+
+    assert wire.fields(body, f"text/plain; charset={charset}") == {"content": text}
+
+
+@given(TEXTS, st.sampled_from(ASCII_LIKE))
+def test_any_text_comes_in_as_a_form_in_every_charset_that_can_carry_it(text: str, charset: str) -> None:
+    text = carried(text, charset)
+    body = b"chat_name=a&content=" + quote_from_bytes(text.encode(CODECS[charset][1])).encode()
+
+    said = wire.fields(body, f"application/x-www-form-urlencoded; charset={charset}")
+    assert said == {"chat_name": "a", "content": text}
+
+
+@given(TEXTS, st.sampled_from(CHARSETS), st.sampled_from(["json", "text"]))
+def test_any_text_goes_out_in_every_charset_and_format_that_can_carry_it(text: str, charset: str, form: str) -> None:
+    text = carried(text, charset)
+    body, content_type = wire.answer(text, wire.Form(format=form, charset=charset))
+
+    read = body.decode(CODECS[charset][0])
+    assert (json.loads(read) if form == "json" else read) == text
+    assert content_type.endswith(f"; charset={charset}")
+
+
+@given(TEXTS, st.sampled_from(CHARSETS), st.sampled_from(["", "lf", "crlf"]), st.data())
+def test_a_stream_is_written_as_its_whole_text_would_be(text: str, charset: str, eol: str, data: st.DataObject) -> None:
+    form = wire.Form(format="text", charset=charset, eol=eol)
+    raw = text.encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=4)))
+    pieces = [raw[a:b] for a, b in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
+
+    recoder = wire.Recoder(form)
+    written = b"".join(map(recoder.feed, pieces)) + recoder.feed(b"", last=True)
+
+    assert written == wire.plain(text, form).body
+
+
+@settings(max_examples=1000)
+@given(
+    st.binary() | st.text().map(str.encode) | st.binary().map(lambda raw: b'{"a": "' + raw),
+    st.text() | st.sampled_from(["multipart/form-data; boundary=b", "text/plain; charset=utf-16", "a/b; charset=\0"]),
+    st.sampled_from(CHARSETS),
+)
+def test_no_bytes_at_all_are_more_than_the_callers_error(body: bytes, content_type: str, fallback: str) -> None:
+    reads: list[Callable[[], wire.Fields]] = [
+        lambda: wire.fields(body, content_type, fallback),
+        lambda: wire.query(body, fallback),
+    ]
+    for read in reads:
+        said: wire.Fields = {}
+        code = Code.INVALID_REQUEST
+        try:
+            said = read()
+        except GatewayError as error:
+            code = error.code
+        assert code == Code.INVALID_REQUEST
+        json.dumps(said, ensure_ascii=False).encode()
+
+
+@given(st.text(max_size=40))
+def test_a_charset_is_known_or_not_but_never_a_failure(name: str) -> None:
+    assert charset(name) in {None, *CODECS}
+
+
+CONTENT_DISPOSITION = b"Content-Disposition: form-data; name="
+
+
+@given(
+    st.lists(st.tuples(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.text()), max_size=5, unique_by=lambda p: p[0])
+)
+def test_multipart_parts_are_fields(pairs: list[tuple[str, str]]) -> None:
+    boundary = b"a-boundary-that-no-text-has"
+    parts = [
+        b"--%b\r\n%b%b\r\n\r\n%b\r\n" % (boundary, CONTENT_DISPOSITION, name.encode(), value.encode(errors="replace"))
+        for name, value in pairs
+    ]
+    body = b"".join(parts) + b"--%b--\r\n" % boundary
+
+    read = {name: value.encode(errors="replace").decode() for name, value in pairs}
+    if pairs:
+        assert wire.fields(body, f"multipart/form-data; boundary={boundary.decode()}") == read
+
+
+@pytest.mark.parametrize("padded", [b"\xef\xbb\xbf%b", b"%b\0\0\0", b"%b\x1a", b"  \r\n%b   \0", b"%b\r\n\0 \x1a"])
+@pytest.mark.parametrize("body", [b'{"content": "hi"}', b"content=hi"])
+def test_padding_is_not_minded(padded: bytes, body: bytes) -> None:
+    assert wire.fields(padded % body) == {"content": "hi"}
