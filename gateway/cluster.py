@@ -8,7 +8,8 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -17,12 +18,12 @@ import ray
 import ray._private.utils
 
 from gateway.actors import replica_name
+from gateway.channel import Address, ChannelError, Channels
 from gateway.connection import FAILED_THERE, READY_SECONDS, Connection
 from gateway.directory import DEPLOY_SECONDS
 from gateway.errors import Code, GatewayError
-from gateway.mailbox import Mailbox
 from gateway.model_actor import ANSWER, CHAT, DRAIN_SECONDS, NAMESPACE, REPLY, ModelConfig
-from gateway.routes import Relayed, Replica, Route, Spent, Stream, spent_of
+from gateway.routes import Relayed, Replica, Route, Spent, Stream, patience, spent_of
 
 # Everything of ours stands above this line: byzerllm imports pyjava, which replaces collections.namedtuple, and what is
 # then defined with it would drag pyjava and pandas (40 MB) into every model actor.
@@ -214,24 +215,23 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
                 param="stream",
             )
         with ExitStack() as begun:
-            replica = begun.enter_context(route.pick())
-            exchange = begun.enter_context(closing(replica.mailbox.send(form, path, _packed(fields), shown)))
-            try:
-                head = self._opened(route, exchange.next(route.patience))
-            except TimeoutError:
-                raise route.timed_out() from None
+            body = _packed(fields)
+            channel = begun.enter_context(route.channel())
+            channel.send(True, form, path, shown, body=body)
+            head = self._opened(route, channel.receive())
             held.push(begun.pop_all())
-            return Stream(route, exchange, head, held.pop_all())
+            return Stream(route, channel, head, held.pop_all())
 
     def _asked(self, route: Route, form: str, path: str, fields: dict[str, Any], caller: str = "") -> dict[str, Any]:
         body = _packed(fields)
-        with route.pick(near=zlib.crc32(body) if caller else None) as replica:
-            call = replica.actor.ask.remote(form, path, body, caller)
-            return self._opened(route, self._connection.ask(call, route.patience))
+        with route.channel(near=zlib.crc32(body) if caller else None) as channel:
+            channel.send(False, form, path, caller, body=body)
+            piece = channel.receive()
+        return self._opened(route, piece)
 
-    def _opened(self, route: Route, piece: bytes | None) -> dict[str, Any]:
+    def _opened(self, route: Route, piece: bytes) -> dict[str, Any]:
         """What an actor says first. Raises GatewayError, the actor's own."""
-        if piece is None:
+        if not piece:
             raise GatewayError(Code.INTERNAL, "The model actor failed; its log says where.", chat_name=route.name)
         said: dict[str, Any] = orjson.loads(piece)
         if said["generation"] != route.generation:
@@ -312,21 +312,25 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         except ValueError:
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name) from None
         timeout = found["timeout"] or STOCK_TIMEOUT_SECONDS
-        replicas = [Replica(actor, Mailbox(actor)) for actor in actors]
+        replicas = [Replica(actor, Channels(partial(self._address, actor), patience(timeout))) for actor in actors]
         known = found["generation"], found["engine"], timeout, tuple(found["fallback"]), found["reply"] or {}
         route = Route(name, *known, replicas)
         self._routes[name] = route
         return route
 
+    def _address(self, actor: Any) -> Address:
+        """Where a model actor lets this process in."""
+        here: Address = self._connection.ask(actor.address.remote(*self._connection.place()), ASK_SECONDS)
+        return here
+
     def _forget(self, name: str) -> None:
-        self._routes.pop(name, None)
+        if route := self._routes.pop(name, None):
+            route.close()
         self.meta_cache.pop(name, None)
 
     def _forget_all(self) -> None:
-        routes, self._routes = self._routes, {}
-        self.meta_cache.clear()
-        for replica in (replica for route in routes.values() for replica in route.replicas):
-            replica.mailbox.fail(GatewayError(Code.CLUSTER_DOWN))
+        for name in list(self._routes):
+            self._forget(name)
 
     def _tell_directory(self, seconds: float, method: str, *arguments: Any) -> None:
         said = self._connection.tell_directory(seconds, method, *arguments)
@@ -342,7 +346,8 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             return chat()
         except ray.exceptions.ActorDiedError:
             self._forget(name)  # it will not come back; the chat may have others now
-        except ray.exceptions.RayActorError:
+        except (ChannelError, ray.exceptions.RayActorError):
+            self._connection.doubt()
             self._connection.patiently(RESTART_SECONDS, lambda left: self._knock(name, left))
         except GatewayError as error:
             # A replica that was retired while this process still knew it.
@@ -351,7 +356,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             self._forget(name)
         try:
             return chat()
-        except ray.exceptions.RayActorError as error:
+        except (ChannelError, ray.exceptions.RayActorError) as error:
             self._connection.doubt()
             detail = "The chat's process in the cluster ended, twice."
             raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=name) from error
@@ -359,7 +364,10 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
     def _knock(self, name: str, seconds: float) -> None:
         """Whether the replica that would be asked next is there. Raises what Ray says, or GatewayError."""
         with (self._routes.get(name) or self._find(name)).pick() as replica:
-            self._connection.ask(replica.actor.stat.remote(), seconds)
+            try:
+                self._connection.ask(replica.actor.stat.remote(), seconds)
+            except ray.exceptions.ActorDiedError:
+                self._forget(name)  # it will not come back; the chat may have others now
 
     @contextmanager
     def _slot(self) -> Iterator[None]:

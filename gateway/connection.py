@@ -124,6 +124,11 @@ class Connection:
         memory = self._memory
         return self.patiently(seconds, lambda left: self.ask(getattr(memory, method).remote(*arguments), left))
 
+    def place(self) -> tuple[str, str]:
+        """This process's node, and the folder that all of the node's processes see."""
+        node = ray._private.worker.global_worker.node
+        return ray.get_runtime_context().get_node_id(), node.get_session_dir_path()
+
     def remembered(self, name: str) -> dict[str, Any]:
         """What was last heard of a chat; nothing of one that is not known."""
         return next((chat for chat in self._known[1] if chat["chat_name"] == name), {})

@@ -20,10 +20,10 @@ from typing import Any, TypedDict
 import orjson
 import ray
 
+from gateway.channel import Address, Listener
 from gateway.dialects import Dialect
 from gateway.errors import Code, GatewayError
 from gateway.local_model import load
-from gateway.mailbox import Boxes, Mail
 from gateway.resting import Rest
 from gateway.sse import ForOpenAI, ForReading
 from gateway.upstream import Upstream
@@ -175,7 +175,7 @@ class ModelActor:
         self._next: _Model | None = None
         self._retired = False
         self._recovering = asyncio.Lock()
-        self._boxes = Boxes(self._serve)
+        self._listener = Listener(self._answer, self._streamed)
         self._closing: set[asyncio.Task[None]] = set()
         self._joined: dict[tuple[Any, ...], asyncio.Task[bytes]] = {}
 
@@ -229,76 +229,73 @@ class ModelActor:
             return None
         return {"in_flight": model.in_flight, "resting": model.rest.told()}
 
-    # Called by the gateway: `ask` for an answer in one piece, and its mailboxes for streams.
+    # Called by the gateway, on its own connections (gateway/channel.py).
 
-    async def ask(self, form: str, path: str, body: bytes, caller: str = "") -> bytes:
-        """A request, in OpenAI's shape but for its `model`, to one of the provider's endpoints (see `_serve`).
+    async def address(self, node: str, folder: str) -> Address:
+        """Where a gateway process on `node`, which keeps sockets in `folder`, is let in."""
+        if node == ray.get_runtime_context().get_node_id():
+            return await self._listener.address(folder)
+        return await self._listener.far_address(ray.util.get_node_ip_address())
+
+    async def _answer(self, form: str, path: str, caller: str, body: bytes) -> bytes:
+        """A request, in OpenAI's shape but for its `model`, to one of the provider's endpoints.
 
         What the same `caller` asks again while the first is under way is answered with it: old clients repeat a POST
         by themselves when a connection drops, and it would be paid for twice.
         """
         if not caller:
-            return await self._ask(form, path, body)
+            return await self._answered(form, path, body)
         what = (caller, form, path, body)
         if what not in self._joined:
-            task = self._joined[what] = asyncio.create_task(self._ask(form, path, body))
+            task = self._joined[what] = asyncio.create_task(self._answered(form, path, body))
             task.add_done_callback(lambda _: self._joined.pop(what))
         # Who asked first may have gone; the others still wait.
         return await asyncio.shield(self._joined[what])
 
-    async def _ask(self, form: str, path: str, body: bytes) -> bytes:
-        async with contextlib.aclosing(self._serve(form, path, body)) as pieces:
-            return await anext(pieces)
-
-    async def submit(self, box: str, number: int, form: str, path: str, body: bytes, model: str) -> None:
-        """Like `ask`, for an answer in many pieces; `model` is the chat's name that its events shall show."""
-        await self._boxes.submit(box, number, form, path, body, model)
-
-    async def collect(self, box: str) -> tuple[str, Mail]:
-        """What has come for a gateway process."""
-        return await self._boxes.collect(box)
-
-    async def cancel(self, box: str, number: int) -> None:
-        """The client of a request has gone."""
-        await self._boxes.cancel(box, number)
-
-    async def consumed(self, box: str, number: int, size: int) -> None:
-        """The client of a stream has read so many bytes."""
-        await self._boxes.consumed(box, number, size)
-
-    async def _serve(self, form: str, path: str, body: bytes, shown: str = "") -> AsyncGenerator[bytes, None]:
-        """Answer a request. First comes JSON: what the form asks for, or {"error"}; always with {"generation"}, by
-        which a gateway process notices that the chat was deployed anew. A stream's pieces follow; an error in
-        mid-stream is the last of them, and begins with NUL."""
+    async def _answered(self, form: str, path: str, body: bytes) -> bytes:
+        """JSON: what `form` asks for, or {"error"}; always with {"generation"}, by which a gateway process notices that
+        the chat was deployed anew."""
         model: _Model | None = None
-        begun, usage, started = False, None, time.monotonic()
+        started = time.monotonic()
         try:
             model = await self._ready()
             model.has(path)
             upstream, named, config = model.upstream, model.named(body), model.config
             with model.asked():
                 if form == ANSWER:
-                    answer = await upstream.chat(named)
-                    yield _head(config, started, answer=answer._asdict())
-                elif form == REPLY:
-                    # It is parsed in the gateway, once; here it only becomes part of a larger JSON.
-                    reply = await upstream.post(path, named)
-                    yield _head(config, started, reply=orjson.Fragment(reply))
-                else:
-                    show = ForReading() if form == TEXT else ForOpenAI(shown, form == EVENTS_AND_USAGE)
-                    async with contextlib.aclosing(upstream.stream(path, named)) as chunks:
-                        async for together in chunks:
-                            if not begun:
-                                yield _head(config, started, model=str(together[0].get("model") or ""))
-                                begun = True
-                            usage = next((chunk["usage"] for chunk in together if chunk.get("usage")), usage)
-                            yield show.render(together)
-                    yield show.end()
-                    yield STREAM_END + orjson.dumps(usage)
+                    return _head(config, started, answer=(await upstream.chat(named))._asdict())
+                # It is parsed in the gateway, once; here it only becomes part of a larger JSON.
+                return _head(config, started, reply=orjson.Fragment(await upstream.post(path, named)))
         except GatewayError as error:
-            error.chat_name = self._chat_name
-            said = orjson.dumps({"error": error.as_dict(), "generation": model.config["generation"] if model else 0})
+            return self._failed(error, model)
+
+    async def _streamed(self, form: str, path: str, shown: str, body: bytes) -> AsyncGenerator[bytes, None]:
+        """JSON as `_answered`'s, and the stream's pieces; `shown` is the chat's name in its events. An error in
+        mid-stream is the last of them, and begins with NUL."""
+        model: _Model | None = None
+        begun, usage, started = False, None, time.monotonic()
+        show = ForReading() if form == TEXT else ForOpenAI(shown, form == EVENTS_AND_USAGE)
+        try:
+            model = await self._ready()
+            model.has(path)
+            upstream, named, config = model.upstream, model.named(body), model.config
+            with model.asked():
+                async with contextlib.aclosing(upstream.stream(path, named)) as chunks:
+                    async for together in chunks:
+                        if not begun:
+                            yield _head(config, started, model=str(together[0].get("model") or ""))
+                            begun = True
+                        usage = next((chunk["usage"] for chunk in together if chunk.get("usage")), usage)
+                        yield show.render(together)
+                yield show.end()
+                yield STREAM_END + orjson.dumps(usage)
+        except GatewayError as error:
+            said = self._failed(error, model)
             yield MID_STREAM + said if begun else said
+
+    def _failed(self, error: GatewayError, model: _Model | None) -> bytes:
+        error.chat_name = self._chat_name
+        return orjson.dumps({"error": error.as_dict(), "generation": model.config["generation"] if model else 0})
 
     # Called by byzerllm's clients: the part of UDFMaster's and UDFWorker's protocol that they use.
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import orjson
 import ray
 
+from gateway.channel import Channel, ChannelError, Channels
 from gateway.errors import Code, GatewayError
-from gateway.mailbox import Exchange, Mailbox
 from gateway.model_actor import MID_STREAM, STREAM_END
 
 GRACE_SECONDS = 5
@@ -61,7 +61,7 @@ class Replica:
     """
 
     actor: Any
-    mailbox: Mailbox
+    channels: Channels
     in_flight: int = 0
     shunned_until: float = 0.0
 
@@ -92,23 +92,44 @@ class Route:
         replica.in_flight += 1
         try:
             yield replica
-        except ray.exceptions.RayActorError:
+        except (ChannelError, ray.exceptions.RayActorError):
             replica.shunned_until = time.monotonic() + SHUN_SECONDS
+            replica.channels.lost()
             raise
         finally:
             replica.in_flight -= 1
 
-    @property
-    def patience(self) -> float:
-        """Seconds: the actor keeps the chat's timeout, and this side waits a little longer."""
-        return self.timeout + GRACE_SECONDS
+    @contextmanager
+    def channel(self, near: int | None = None) -> Iterator[Channel]:
+        """A connection to the replica that is picked. Raises ChannelError, what Ray says, or GatewayError (TIMEOUT)."""
+        with self.pick(near) as replica:
+            channel = replica.channels.take()
+            try:
+                yield channel
+            except TimeoutError:
+                raise self.timed_out() from None
+            finally:
+                if channel.ended:
+                    replica.channels.give_back(channel)
+                else:
+                    channel.close()
+
+    def close(self) -> None:
+        """Hang up where nothing is under way."""
+        for replica in self.replicas:
+            replica.channels.close()
 
     def timed_out(self) -> GatewayError:
         return GatewayError(
             Code.TIMEOUT,
-            f"The chat's process in the cluster said nothing for {self.patience:g} s.",
+            f"The chat's process in the cluster said nothing for {patience(self.timeout):g} s.",
             chat_name=self.name,
         )
+
+
+def patience(timeout: float) -> float:
+    """Seconds: the actor keeps the chat's timeout, and this side waits a little longer."""
+    return timeout + GRACE_SECONDS
 
 
 class Stream:
@@ -117,40 +138,37 @@ class Stream:
     `spent` is without tokens until it has `ended`, which it has not where its client left before.
     """
 
-    def __init__(self, route: Route, exchange: Exchange, head: dict[str, Any], held: ExitStack) -> None:
+    def __init__(self, route: Route, channel: Channel, head: dict[str, Any], held: ExitStack) -> None:
         self.model: str = head["model"]
         self.spent = Spent(head["provider"], head["seconds"])
         self.ended = False
         self._route = route
-        self._exchange = exchange
+        self._channel = channel
         self._held = held
 
     def pieces(self, gone: Callable[[], bool]) -> Iterator[bytes]:
         """What comes, as it comes, until the end or until the client is `gone`. Raises GatewayError in mid-stream."""
-        waited = 0.0
-        while True:
-            try:
-                piece = self._exchange.next(LOOK_SECONDS)
-            except TimeoutError:
-                waited += LOOK_SECONDS
+        deadline = time.monotonic() + patience(self._route.timeout)
+        while not self._channel.ended:
+            if not self._channel.waiting(LOOK_SECONDS):
                 if gone():
                     return
-                if waited > self._route.patience:
-                    raise self._route.timed_out() from None
+                if time.monotonic() > deadline:
+                    raise self._route.timed_out()
                 continue
-            except ray.exceptions.RayError as error:
+            try:
+                piece = self._channel.receive()
+            except (ChannelError, TimeoutError) as error:
                 detail = "The chat's process in the cluster ended in mid-stream."
                 raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=self._route.name) from error
-            if piece is None:
-                self.ended = True
-                return
             if piece.startswith(MID_STREAM):
                 raise GatewayError(**orjson.loads(piece[len(MID_STREAM) :])["error"])
             if piece.startswith(STREAM_END):
                 self.spent = spent_of(self.spent.provider, self.spent.seconds, orjson.loads(piece[len(STREAM_END) :]))
-                continue
-            waited = 0.0
-            yield piece
+                self.ended = True
+            elif piece:
+                deadline = time.monotonic() + patience(self._route.timeout)
+                yield piece
 
     def close(self) -> None:
         """End it here and at the provider; a stream that has ended already is let go."""

@@ -31,7 +31,7 @@ FLOORS = [
     ["gateway.directory"],
     ["gateway.stock", "gateway.actors"],
     ["gateway.model_actor", "gateway.memory"],
-    ["gateway.local_model", "gateway.upstream", "gateway.mailbox", "gateway.resting"],
+    ["gateway.local_model", "gateway.upstream", "gateway.channel", "gateway.resting"],
     ["gateway.dialects", "gateway.sse", "gateway.proxies"],
     ["gateway.doctor"],
     ["gateway.machine", "gateway.probes"],
@@ -79,7 +79,7 @@ def test_imports_point_down(module: str) -> None:
 def test_in_the_gateway_process_only_the_cluster_and_what_it_sends_there_know_ray() -> None:
     users = {module for module in MODULES if any(re.match(r"ray\b|byzerllm\b", name) for name in imported(module))}
     here = {"gateway.cluster", "gateway.routes", "gateway.connection"}
-    sent_there = {"gateway.directory", "gateway.actors", "gateway.stock", "gateway.model_actor", "gateway.mailbox"}
+    sent_there = {"gateway.directory", "gateway.actors", "gateway.stock", "gateway.model_actor"}
     assert users == here | sent_there
 
 

@@ -1,0 +1,265 @@
+"""How a chat crosses the cluster: on a plain connection from the gateway's thread to the model's actor.
+
+Ray places, names, restarts and ends the actors; the chats themselves go beside it, since a Ray call costs 0.5 ms of CPU
+and five threads in each process (docs/performance.md). On one machine it is a Unix socket in Ray's own session folder,
+to another node a TCP port that opens when that node first asks; either lets in only who knows the actor's secret, which
+travels by Ray call.
+
+A connection carries one request at a time, as in HTTP/1.1: a request is a frame, its answer one or more. So whoever
+waits is woken by the kernel, a slow client slows its provider down through TCP alone, a client that has gone hangs up,
+and the end of an actor's process is the end of its connections.
+
+A frame: four bytes of length, big-endian, whose top bit says that it is the last of its answer; then so many bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import itertools
+import os
+import secrets
+import select
+import socket
+import struct
+import sys
+import traceback
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import cast
+
+import orjson
+
+LAST = 1 << 31
+MAX_BYTES = LAST - 1
+RECEIVE_BYTES = 64 * 1024
+WINDOW_BYTES = 256 * 1024
+"""How much of one stream may wait for a slow client in the actor; as much again waits in the kernel."""
+
+HANDSHAKE_BYTES = 256
+CONNECT_SECONDS = 5
+
+Address = tuple[str, str | tuple[str, int], str]
+""""unix" and a path, or "tcp" and a host and port; and the actor's secret."""
+
+Ask = Callable[..., Awaitable[bytes]]
+Stream = Callable[..., AsyncGenerator[bytes, None]]
+
+
+class ChannelError(Exception):
+    """The other end is gone: its process has ended, or is just being started."""
+
+
+def _frame(piece: bytes, last: int = 0) -> bytes:
+    return (len(piece) | last).to_bytes(4, "big") + piece
+
+
+# The actor's end.
+
+
+class Listener:
+    """Lets gateway processes in. `ask(*what, body)` answers in one piece, `stream(*what, body)` in many."""
+
+    def __init__(self, ask: Ask, stream: Stream) -> None:
+        self.secret = secrets.token_hex(32)
+        self._serve = ask, stream
+        self._where: dict[str, str | tuple[str, int]] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def address(self, folder: str) -> Address:
+        """For a gateway process on the same node; `folder` is one that both see."""
+        async with self._one_at_a_time:
+            if "unix" not in self._where:
+                path = str(Path(folder) / f"chat-{os.getpid()}-{secrets.token_hex(4)}")
+                await asyncio.get_running_loop().create_unix_server(self._connected, path, backlog=4096)
+                self._where["unix"] = path
+        return "unix", self._where["unix"], self.secret
+
+    async def far_address(self, host: str) -> Address:
+        """For a gateway process on another node; `host` is this one's address."""
+        async with self._one_at_a_time:
+            if "tcp" not in self._where:
+                server = await asyncio.get_running_loop().create_server(self._connected, host, 0, backlog=4096)
+                self._where["tcp"] = host, server.sockets[0].getsockname()[1]
+        return "tcp", self._where["tcp"], self.secret
+
+    def _connected(self) -> _Served:
+        return _Served(self.secret, *self._serve)
+
+
+class _Served(asyncio.Protocol):
+    """One connection, seen from the actor."""
+
+    def __init__(self, secret: str, ask: Ask, stream: Stream) -> None:
+        self._secret = secret.encode()
+        self._known = False
+        self._ask, self._stream = ask, stream
+        self._task: asyncio.Task[None] | None = None
+        self._rest = bytearray()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is a class of its own
+        self._transport.set_write_buffer_limits(high=WINDOW_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        rest = self._rest
+        rest += data
+        if len(rest) < 4 or len(rest) < (end := 4 + int.from_bytes(rest[:4], "big")):
+            if not self._known and len(rest) > HANDSHAKE_BYTES:
+                self._transport.abort()
+            return
+        frame = bytes(rest[4:end])
+        del rest[:end]
+        if self._known and self._task is None:
+            self._task = asyncio.create_task(self._answer(frame))
+        elif not self._known and hmac.compare_digest(frame, self._secret):
+            self._known = True
+            if rest:
+                self.data_received(b"")
+        else:
+            self._transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._room.set()
+        if self._task:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        self._room.clear()
+
+    def resume_writing(self) -> None:
+        self._room.set()
+
+    async def _answer(self, frame: bytes) -> None:
+        head, _, body = frame.partition(b"\n")
+        streams, *what = orjson.loads(head)
+        said = b""
+        try:
+            if streams:
+                async with aclosing(self._stream(*what, body)) as pieces:
+                    async for piece in pieces:
+                        self._transport.write(_frame(piece))
+                        await self._room.wait()
+            else:
+                said = await self._ask(*what, body)
+        except Exception as error:
+            # Our own fault: where it happened, but not its text, which may quote a prompt. The answer is an empty one.
+            traceback.print_tb(error.__traceback__)
+            print(f"{type(error).__name__} in a model actor (text withheld)", file=sys.stderr)
+        self._task = None
+        self._transport.write(_frame(said, LAST))
+
+
+# The gateway's end.
+
+
+class Channel:
+    """One connection, seen from the gateway: `send`, then `receive` until `ended`. For one thread at a time."""
+
+    def __init__(self, address: Address, patience: float) -> None:
+        """Connect; `patience` is the seconds for any wait. Raises ChannelError: nobody is there."""
+        kind, where, secret = address
+        self._socket = socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET)
+        self._rest = bytearray()
+        self.ended = True
+        try:
+            self._socket.settimeout(CONNECT_SECONDS)
+            self._socket.connect(where)
+            # The kernel's own limit: Python's would cost a second system call for each.
+            self._socket.settimeout(None)
+            limit = struct.pack("ll", int(patience), int(patience % 1 * 1e6))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            if kind == "tcp":
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket.sendall(_frame(secret.encode()))
+        except OSError as error:
+            self._socket.close()
+            raise ChannelError(str(error)) from error
+
+    def send(self, streams: bool, *what: str, body: bytes) -> None:
+        """A request. Raises ChannelError, and TimeoutError."""
+        head = orjson.dumps((streams, *what))
+        self.ended = False
+        try:
+            self._socket.sendall(_frame(b"%b\n%b" % (head, body)))
+        except BlockingIOError:
+            raise TimeoutError from None
+        except OSError as error:
+            raise ChannelError(str(error)) from error
+
+    def receive(self) -> bytes:
+        """The next piece of the answer; `ended` tells whether it was the last. Raises ChannelError or TimeoutError."""
+        self._read(4)
+        length = int.from_bytes(self._rest[:4], "big")
+        self.ended = bool(length & LAST)
+        end = 4 + (length & MAX_BYTES)
+        self._read(end)
+        piece = bytes(self._rest[4:end])
+        del self._rest[:end]
+        return piece
+
+    def waiting(self, seconds: float) -> bool:
+        """Whether there is something to receive, now or within `seconds`."""
+        if self._rest:
+            return True
+        poll = select.poll()  # select.select knows no descriptor beyond 1,023
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def close(self) -> None:
+        """Hang up; a request that has not ended is cancelled, at its provider too."""
+        self._socket.close()
+
+    def _read(self, size: int) -> None:
+        while len(self._rest) < size:
+            try:
+                came = self._socket.recv(max(RECEIVE_BYTES, size - len(self._rest)))
+            except BlockingIOError:
+                raise TimeoutError from None
+            except OSError as error:
+                raise ChannelError(str(error)) from error
+            if not came:
+                raise ChannelError("the connection was closed")
+            self._rest += came
+
+
+class Channels:
+    """The connections to one actor that are free, the last used first. `find` asks Ray for the actor's address."""
+
+    def __init__(self, find: Callable[[], Address], patience: float) -> None:
+        self._find = find
+        self._patience = patience
+        self._address: Address | None = None
+        self._free: deque[Channel] = deque()
+
+    def take(self) -> Channel:
+        """A connection. Raises ChannelError, and what `find` raises."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            pass
+        if self._address is None:
+            self._address = self._find()
+        return Channel(self._address, self._patience)
+
+    def give_back(self, channel: Channel) -> None:
+        """It has ended its request, and may be used for another."""
+        self._free.append(channel)
+
+    def lost(self) -> None:
+        """The actor's process has ended: its next one has another address."""
+        self._address = None
+        self.close()
+
+    def close(self) -> None:
+        """Hang up where nothing is under way."""
+        for _ in itertools.repeat(None, len(self._free)):
+            try:
+                self._free.popleft().close()
+            except IndexError:
+                return
