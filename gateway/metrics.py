@@ -35,6 +35,12 @@ def _folder() -> Path:
 FOLDER = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR") or _folder())
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(FOLDER)
 
+from prometheus_client import values
+
+# A process asks for its own number at each count, which costs more than the count. It is loaded after the last fork.
+_pid = os.getpid()
+values.ValueClass = values.MultiProcessValue(lambda: _pid)  # type: ignore[no-untyped-call]
+
 from prometheus_client import (  # it reads the folder's name
     CollectorRegistry,
     Counter,

@@ -65,7 +65,8 @@ def test_chats_beyond_the_limit_are_told_to_wait_and_the_rest_still_answers(
     name = deploy(model_name="slow:3")
     ask = {"chat_name": name, "content": "hi"}
     with ThreadPoolExecutor(2) as pool:
-        taken = [pool.submit(httpx.post, f"{small.url}/openai/chat", json=ask, timeout=60) for _ in range(2)]
+        asks = [{**ask, "content": f"question {number}"} for number in range(2)]
+        taken = [pool.submit(httpx.post, f"{small.url}/openai/chat", json=one, timeout=60) for one in asks]
         deadline = time.monotonic() + 20
         while standin.open(key) < 2:
             assert time.monotonic() < deadline
