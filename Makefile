@@ -1,7 +1,7 @@
 # make run    start everything and chat          make test       install what the tests need and run them all
 # make lint   style and types                    make footprint  what the processes weigh
 # make streams  what streams cost                make soak       everything at once for ten minutes
-# make fuzz     many more generated requests
+# make fuzz     many more generated requests     make fuzz-wire five minutes of coverage-guided fuzzing of the parser
 # make doctor   what is wrong, and what to do    (HOSTS="a.example b.example:8080": hosts to try)
 # make lock     pin the requirements anew
 # make install, make uninstall   on a machine with systemd; PREFIX=/opt/byzer-gateway USER=byzer DESTDIR= PURGE=
@@ -17,7 +17,7 @@ DESTDIR ?=
 PURGE ?=
 export PURGE PYTHON
 
-.PHONY: run doctor test check lint format footprint streams soak fuzz install uninstall lock clean
+.PHONY: run doctor test check lint format footprint streams soak fuzz fuzz-wire install uninstall lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/run $(DASHBOARD)
@@ -55,6 +55,9 @@ soak: .venv/test
 
 fuzz: .venv/test
 	FUZZ_EXAMPLES=400 .venv/bin/python -m pytest -s tests/test_openapi.py
+
+fuzz-wire: .venv/test
+	PYTHONPATH=. .venv/bin/python tests/fuzz_wire.py -max_total_time=300 -max_len=2000
 
 install uninstall:
 	$(INSTALL) $@

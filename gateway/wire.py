@@ -166,6 +166,8 @@ def _parts(body: bytes, boundary: str) -> Iterator[tuple[bytes, bytes]]:
         decoder.receive_data(None)
         while not isinstance(event := decoder.next_event(), multipart.Epilogue | multipart.NeedData):
             if isinstance(event, multipart.Field | multipart.File):
+                if event.name is None:
+                    raise ValueError("a part without a name")
                 name, value = event.name, b""
             elif isinstance(event, multipart.Data):
                 value += event.data

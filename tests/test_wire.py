@@ -114,3 +114,18 @@ def test_multipart_parts_are_fields(pairs: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize("body", [b'{"content": "hi"}', b"content=hi"])
 def test_padding_is_not_minded(padded: bytes, body: bytes) -> None:
     assert wire.fields(padded % body) == {"content": "hi"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"--b\r\nContent-Disposition: form-data\r\n\r\nhi\r\n--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; namg="a"\r\n\r\nhi\r\n--b--\r\n',
+        b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nhi',
+        b"--b\r\n\r\nhi\r\n--b--\r\n",
+        b"--c--",
+    ],
+)
+def test_multipart_that_is_not_whole_says_so(body: bytes) -> None:
+    with pytest.raises(GatewayError, match="multipart"):
+        wire.fields(body, "multipart/form-data; boundary=b")
