@@ -34,7 +34,7 @@ PADDING = " \t\r\n\0\x1a\ufeff"
 
 MAX_FORM_FIELDS = 64
 
-_FORM = re.compile(rb"\s*[A-Za-z_][\w.\-]*=")
+_FORM = re.compile(rb"\s*[A-Za-z_%][\w.\-%]*=")  # Tcl's http 1.0 writes chat%5fname
 _MULTIPART = "multipart/form-data"
 
 

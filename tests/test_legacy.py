@@ -39,7 +39,7 @@ def asked(standin: StandIn, key: str) -> list[str]:
 def test_form_fields_are_understood_whatever_they_are_declared_as(
     gateway: httpx.Client, deploy: Deploy, declared: str
 ) -> None:
-    body = f"chat_name={deploy()}&content=%e4%bd%a0+%26+hi&max_tokens=7"
+    body = f"%63hat%5fname={deploy()}&content=%e4%bd%a0+%26+hi&max_tokens=7"
     assert gateway.post("/openai/chat", content=body, headers={"Content-Type": declared}).json() == "openai:你 & hi"
 
 
