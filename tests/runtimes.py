@@ -63,7 +63,7 @@ def ask(
     command: tuple[str, ...],
     port: int,
     chat_name: str,
-    question: str,
+    question: str | None,
     token: str = "",
     charset: str = "utf-8",
     shown_in: str | None = None,
@@ -74,7 +74,7 @@ def ask(
     # A proxy of this machine's must not come between; curl and HTTP::Tiny would ask it.
     locale = {"LC_ALL": "C.UTF-8", "no_proxy": "127.0.0.1"}
     ended = subprocess.run(
-        [*(part.encode() for part in command), question.encode(charset)],
+        [*(part.encode() for part in command), *([question.encode(charset)] if question else [])],
         env={**clean_environment(), **locale, **settings, **(environment or {})},
         capture_output=True,
         timeout=SECONDS,

@@ -74,7 +74,7 @@ def asked(client: tuple[tuple[str, ...], str], guarded: Server) -> Ask:
     """Let the client ask a chat; with the token, unless another is given."""
     command, charset = client
 
-    def run(chat_name: str, question: str, token: str = CALLER, port: int = guarded.port) -> Said:
+    def run(chat_name: str, question: str | None, token: str = CALLER, port: int = guarded.port) -> Said:
         return ask(command, port, chat_name, question, token, charset)
 
     return run
@@ -82,6 +82,10 @@ def asked(client: tuple[tuple[str, ...], str], guarded: Server) -> Ask:
 
 def test_chinese_comes_back_as_it_was_sent(asked: Ask, deploy: Deploy) -> None:
     assert asked(deploy("zhipu"), CHINESE) == (0, f"zhipu:{CHINESE}\n", "")
+
+
+def test_without_a_question_it_says_hello_in_chinese(asked: Ask, deploy: Deploy) -> None:
+    assert asked(deploy("zhipu"), None) == (0, "zhipu:你好\n", "")
 
 
 def test_the_local_model_answers(asked: Ask, local_chat: str) -> None:

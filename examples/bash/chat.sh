@@ -16,9 +16,10 @@ body="$field\"chat_name\"$line$line${CHAT_NAME:-local_chat}$line"
 body+="$field\"content\"$line$line$question$line--$boundary--$line"
 
 exec 3<>"/dev/tcp/${GATEWAY_HOST:-127.0.0.1}/${GATEWAY_PORT:-8099}" || exit 1
-printf '%s\r\n' "POST /local/chat?format=text HTTP/1.0" "X-Api-Key: $GATEWAY_TOKEN" \
-  "Content-Type: multipart/form-data; boundary=$boundary" "Content-Length: ${#body}" "" >&3
-printf '%s' "$body" >&3
+trap '' PIPE # a gateway that is gone is "no answer" too
+printf 'POST /local/chat?format=text HTTP/1.0\r\nX-Api-Key: %s\r\n' "$GATEWAY_TOKEN" >&3
+printf 'Content-Type: multipart/form-data; boundary=%s\r\nContent-Length: %d\r\n\r\n%s' \
+  "$boundary" ${#body} "$body" >&3
 
 read -r -t 130 _ status _ <&3 || { echo "no answer" >&2; exit 1; }
 while read -r -t 130 header <&3 && [ "$header" != $'\r' ]; do :; done

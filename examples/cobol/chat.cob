@@ -8,6 +8,7 @@
       * charset=gbk: what a Chinese COBOL system holds in PIC X.
       * format=text: there is no JSON in COBOL. The length goes out
       * with leading zeros; HTTP/1.0: the close ends the reply.
+      * A question has up to 2,000 bytes, a reply 64,000.
        IDENTIFICATION DIVISION.
        PROGRAM-ID. CHAT.
        DATA DIVISION.
@@ -42,6 +43,10 @@
            PERFORM WRITE-REQUEST.
            CALL "alarm" USING BY VALUE 130.
            PERFORM ASK-GATEWAY.
+           IF AT-BYTE < 16
+               DISPLAY "no answer" UPON SYSERR
+               STOP RUN RETURNING 1
+           END-IF.
            MOVE 0 TO I.
            INSPECT ANSWER TALLYING I
                FOR CHARACTERS BEFORE INITIAL X"0D0A0D0A".

@@ -5,7 +5,7 @@
   Settings: GATEWAY_HOST, GATEWAY_PORT, GATEWAY_TOKEN, CHAT_NAME. Needs Free Pascal 3 with its FCL.
   charset=gbk: this program's strings are bytes of GBK, as they are on a Chinese Windows before Unicode; the question
   declares it in its Content-Type, the answer is asked for in it. format=text: the bare answer.
-  The empty list of codes lets HTTPMethod return an error's words too: FormPost would raise without them. }
+  Post returns an error's words as it returns an answer: ResponseStatusCode tells which. }
 program chat;
 {$mode objfpc}{$H+}
 uses
@@ -23,24 +23,20 @@ end;
 function Ask(const Question: string; out Answer: string): Boolean;
 var
   Client: TFPHTTPClient;
-  Reply: TStringStream;
 begin
   Client := TFPHTTPClient.Create(nil);
-  Reply := TStringStream.Create('');
   try
     Client.IOTimeout := 130000;
     Client.AddHeader('Content-Type', 'application/x-www-form-urlencoded; charset=gbk');
     Client.AddHeader('X-Api-Key', Setting('GATEWAY_TOKEN', ''));
     Client.RequestBody := TStringStream.Create('chat_name=' + Setting('CHAT_NAME', 'local_chat') +
       '&content=' + EncodeURLElement(Question));
-    Client.HTTPMethod('POST', 'http://' + Setting('GATEWAY_HOST', '127.0.0.1') + ':' +
-      Setting('GATEWAY_PORT', '8099') + '/local/chat?format=text&charset=gbk', Reply, []);
-    Answer := Reply.DataString;
+    Answer := Client.Post('http://' + Setting('GATEWAY_HOST', '127.0.0.1') + ':' +
+      Setting('GATEWAY_PORT', '8099') + '/local/chat?format=text&charset=gbk');
     Result := Client.ResponseStatusCode = 200;
   finally
     Client.RequestBody.Free;
     Client.Free;
-    Reply.Free;
   end;
 end;
 
@@ -54,6 +50,7 @@ begin
   except
     on Trouble: Exception do Answer := Trouble.Message;
   end;
+  if Answer = '' then Answer := 'no answer';
   WriteLn(StdErr, Answer);
   Halt(1);
 end.
