@@ -89,7 +89,7 @@ def test_without_a_question_it_says_hello_in_chinese(asked: Ask, deploy: Deploy)
 
 
 def test_the_local_model_answers(asked: Ask, local_chat: str) -> None:
-    said = asked(local_chat, "Say hello.")
+    said = asked(local_chat, "Hi")  # what this model answers to it is always short
 
     assert (said.code, said.err) == (0, "")
     assert said.out.strip()

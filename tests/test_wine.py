@@ -63,7 +63,7 @@ def test_chinese_comes_back_as_it_was_sent(asked: Ask, deploy: Deploy) -> None:
 
 
 def test_the_local_model_answers(asked: Ask, local_chat: str) -> None:
-    said = asked(local_chat, "Say hello.")
+    said = asked(local_chat, "Hi")  # what this model answers to it is always short
 
     assert said.code == 0
     assert said.out.strip()
