@@ -2,6 +2,7 @@
 # make lint   style and types                    make footprint  what the processes weigh
 # make streams  what streams cost                make soak       everything at once for ten minutes
 # make fuzz     many more generated requests     make fuzz-wire five minutes of coverage-guided fuzzing of the parser
+# make test-wine  the clients for Windows' COM objects, under Wine
 # make doctor   what is wrong, and what to do    (HOSTS="a.example b.example:8080": hosts to try)
 # make lock     pin the requirements anew
 # make install, make uninstall   on a machine with systemd; PREFIX=/opt/byzer-gateway USER=byzer DESTDIR= PURGE=
@@ -17,7 +18,7 @@ DESTDIR ?=
 PURGE ?=
 export PURGE PYTHON
 
-.PHONY: run doctor test check lint format footprint streams soak fuzz fuzz-wire install uninstall lock clean
+.PHONY: run doctor test test-wine check lint format footprint streams soak fuzz fuzz-wire install uninstall lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/run $(DASHBOARD)
@@ -30,6 +31,11 @@ doctor:
 test: .venv/test
 	tests/install-packages
 	$(MAKE) --no-print-directory check
+
+# Not in `make test`: Debian's wine takes 700 MB. Its locale makes Wine a Chinese Windows, whose console speaks GBK.
+test-wine: .venv/test
+	tests/install-packages wine wine64 locales
+	WINE=1 .venv/bin/python -m pytest tests/test_wine.py
 
 # A file of tests runs in one process, with a cluster and a gateway of its own.
 check: lint

@@ -31,6 +31,9 @@ GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app
 LONGEST_FIRST = ("boot", "heal", "servers", "dashboard", "openapi", "doctor", "secrets", "soak", "launch", "keyholder")
 """With pytest -n each process takes file after file; a long one that came last would be waited for."""
 
+CALLER = "b2xkLWNsaWVudHM"
+"""The token of `guarded`'s only caller."""
+
 Deploy = Callable[..., str]
 
 
@@ -148,6 +151,12 @@ def server(ray_head: RayHead, start_server: Callable[..., Server]) -> Server:
 @pytest.fixture(scope="session")
 def gateway(server: Server) -> httpx.Client:
     return server.http
+
+
+@pytest.fixture(scope="session")
+def guarded(ray_head: RayHead, start_server: Callable[..., Server]) -> Server:
+    """Another gateway on the same cluster, whose chats need the token CALLER."""
+    return start_server({**ray_head.environment, "GATEWAY_TOKENS": f"old:{CALLER}:chat"})
 
 
 _numbers = itertools.count(1)

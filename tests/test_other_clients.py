@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,12 +18,11 @@ from openai import APIError, APIStatusError
 from pydantic import SecretStr
 
 from tests.conftest import TOP, Deploy, Server, clean_environment
+from tests.runtimes import SECONDS, needed, npm_installed
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, Dialect
 
 CLIENTS = TOP / "tests" / "clients"
-SECONDS = 120
-"""For one run of a client, on a busy machine."""
 
 Said = dict[str, Any]
 LangChain = Callable[[str], ChatOpenAI]
@@ -200,22 +197,9 @@ def test_llm_says_that_the_bill_is_unpaid_and_asks_once(
 
 @pytest.fixture(scope="session")
 def npm_client() -> Path:
-    """tests/clients, installed where `make clean` finds it, and again only when its lock has changed."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            absent = f"{program} is not installed: tests/install-packages installs it"
-            pytest.fail(absent) if os.environ.get("CI") else pytest.skip(absent)
-    there = (TOP / ".venv").resolve() / "clients"
-    lock = (CLIENTS / "package-lock.json").read_text()
-    there.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "openai.mjs"):
-        shutil.copy(CLIENTS / name, there)
-    stamp = there / "installed"
-    if not stamp.exists() or stamp.read_text() != lock:
-        ended = run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=there)
-        assert ended.returncode == 0, ended.stderr
-        stamp.write_text(lock)
-    return there / "openai.mjs"
+    """tests/clients/openai.mjs, beside its packages."""
+    needed("node")
+    return npm_installed(CLIENTS) / "openai.mjs"
 
 
 @pytest.fixture
@@ -297,8 +281,9 @@ def test_the_npm_package_raises_its_own_class_for_a_chat_that_is_not_there(npm: 
     assert npm("chat", "no-such-chat") == {"raised": "NotFoundError", "status": 404, "code": "NOT_DEPLOYED"}
 
 
-def test_the_lock_of_the_npm_package_names_no_registry() -> None:
-    lock = (CLIENTS / "package-lock.json").read_text()
-    assert "integrity" in lock
-    assert "resolved" not in lock
-    assert "://" not in lock
+@pytest.mark.parametrize("lock", sorted(CLIENTS.rglob("package-lock.json")), ids=lambda lock: lock.parent.name)
+def test_a_lock_of_npm_packages_names_no_registry(lock: Path) -> None:
+    text = lock.read_text()
+    assert "integrity" in text
+    assert "resolved" not in text
+    assert "://" not in text

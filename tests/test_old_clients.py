@@ -1,0 +1,127 @@
+"""Real old runtimes run the clients of examples/: what an owner would copy works, in Chinese, and shows errors."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from tests.conftest import CALLER, TOP, Deploy, Server, free_port
+from tests.runtimes import CHINESE, EXAMPLES, SECONDS, Ask, Said, ask, needed, npm_installed
+
+NODE = TOP / "tests" / "clients" / "node-0.10"
+
+
+@dataclass(frozen=True)
+class Client:
+    """How an owner builds and runs it. `{here}` is examples/, `{built}` a folder of the test's own."""
+
+    run: str
+    build: str = ""
+    charset: str = "utf-8"
+
+
+CLIENTS = {
+    "bash /dev/tcp": Client("bash {here}/bash/chat.sh"),
+    "COBOL": Client("{built}/chat", "cobc -x -o {built}/chat {here}/cobol/chat.cob", charset="gbk"),
+    "gawk /inet": Client("gawk -b -f {here}/gawk/chat.awk"),
+    "Java HttpURLConnection": Client("java -cp {built} Chat", "javac -d {built} {here}/java/Chat.java"),
+    "Mono HttpWebRequest": Client("mono {built}/Chat.exe", "mcs -out:{built}/Chat.exe {here}/csharp/Chat.cs"),
+    "Node 0.10": Client("{node} {here}/node/chat.js"),
+    "Pascal fphttpclient": Client("{built}/chat", "fpc -FE{built} {here}/pascal/chat.pas", charset="gbk"),
+    "Perl HTTP::Tiny": Client("perl {here}/perl/http_tiny.pl"),
+    "Perl LWP": Client("perl {here}/perl/lwp.pl"),
+    "PHP": Client("php {here}/php/chat.php"),
+    "REXX": Client("regina {here}/rexx/chat.rexx", charset="gbk"),
+    "SWI-Prolog": Client("swipl {here}/prolog/chat.pl"),
+    "Tcl http 1.0": Client("tclsh {here}/tcl/http1.tcl"),
+    "Tcl http 2": Client("tclsh {here}/tcl/http2.tcl"),
+}
+
+
+@pytest.fixture(scope="module")
+def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
+    """One chat name, which each test deploys anew: a switch in place takes no start of a process."""
+    yield itertools.repeat("old-client").__next__
+    gateway.post("/openai/undeploy", json={"chat_name": "old-client"})
+
+
+@pytest.fixture(scope="module", params=CLIENTS)
+def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[str, ...], str]:
+    """A client, built: its command and its charset."""
+    chosen = CLIENTS[request.param]
+    places = {"here": EXAMPLES, "built": tmp_path_factory.mktemp("built")}
+    if "{node}" in chosen.run:
+        places["node"] = npm_installed(NODE) / "node_modules" / ".bin" / "node"
+
+    def command(line: str) -> tuple[str, ...]:
+        program, *rest = (part.format(**places) for part in line.split())
+        return needed(program), *rest
+
+    if chosen.build:
+        build = command(chosen.build)
+        ended = subprocess.run(build, capture_output=True, text=True, timeout=SECONDS, check=False)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    return command(chosen.run), chosen.charset
+
+
+@pytest.fixture
+def asked(client: tuple[tuple[str, ...], str], guarded: Server) -> Ask:
+    """Let the client ask a chat; with the token, unless another is given."""
+    command, charset = client
+
+    def run(chat_name: str, question: str | None, token: str = CALLER, port: int = guarded.port) -> Said:
+        return ask(command, port, chat_name, question, token, charset)
+
+    return run
+
+
+def test_chinese_comes_back_as_it_was_sent(asked: Ask, deploy: Deploy) -> None:
+    assert asked(deploy("zhipu"), CHINESE) == (0, f"zhipu:{CHINESE}\n", "")
+
+
+def test_without_a_question_it_says_hello_in_chinese(asked: Ask, deploy: Deploy) -> None:
+    assert asked(deploy("zhipu"), None) == (0, "zhipu:你好\n", "")
+
+
+def test_the_local_model_answers(asked: Ask, local_chat: str) -> None:
+    said = asked(local_chat, "Hi")  # what this model answers to it is always short
+
+    assert (said.code, said.err) == (0, "")
+    assert said.out.strip()
+
+
+def test_a_chat_that_is_not_deployed_is_an_error_that_says_so(asked: Ask) -> None:
+    said = asked("no-such-chat", CHINESE)
+
+    assert said.code != 0
+    assert said.out == ""
+    assert said.err.startswith("ERROR NOT_DEPLOYED: ")
+
+
+def test_an_unpaid_bill_is_an_error_that_says_so(asked: Ask, deploy: Deploy) -> None:
+    said = asked(deploy(model_name="refuse:openai-insufficient_quota"), CHINESE)
+
+    assert said.code != 0
+    assert said.out == ""
+    assert said.err.startswith("ERROR PAY_BILL: ")
+
+
+def test_a_caller_without_a_token_is_told(asked: Ask) -> None:
+    said = asked("no-such-chat", CHINESE, token="")
+
+    assert said.code != 0
+    assert said.out == ""
+    assert said.err.startswith("ERROR UNAUTHORIZED: ")
+
+
+def test_a_gateway_that_is_not_there_is_an_error(asked: Ask) -> None:
+    said = asked("no-such-chat", CHINESE, port=free_port())
+
+    assert said.code != 0
+    assert said.out == ""
+    assert said.err.strip()
