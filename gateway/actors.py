@@ -31,7 +31,7 @@ def create_actor(model_actor: Any, chat_name: str, actor_name: str) -> Any:
         "lifetime": "detached",
         "get_if_exists": True,
     }
-    limits = {"num_cpus": 0, "max_concurrency": AT_ONCE, "max_restarts": -1}
+    limits = {"num_cpus": 0, "max_concurrency": AT_ONCE, "max_restarts": -1, "scheduling_strategy": "SPREAD"}
     return model_actor.options(**options, **limits).remote(chat_name)
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import itertools
-import os
 import secrets
 import select
 import socket
@@ -49,7 +48,11 @@ Stream = Callable[..., AsyncGenerator[bytes, None]]
 
 
 class ChannelError(Exception):
-    """The other end is gone: its process has ended, or is just being started."""
+    """The other end is gone: its process has ended, or is being started. `sent`: it may have got the request."""
+
+    def __init__(self, words: str, sent: bool) -> None:
+        super().__init__(words)
+        self.sent = sent
 
 
 def _frame(piece: bytes, last: int = 0) -> bytes:
@@ -69,10 +72,11 @@ class Listener:
         self._one_at_a_time = asyncio.Lock()
 
     async def address(self, folder: str) -> Address:
-        """For a gateway process on the same node; `folder` is one that both see."""
+        """For a gateway process on the same node; `folder` is where Ray has its own sockets."""
         async with self._one_at_a_time:
             if "unix" not in self._where:
-                path = str(Path(folder) / f"chat-{os.getpid()}-{secrets.token_hex(4)}")
+                # No longer than the name of Ray's own there, since the kernel takes 107 bytes.
+                path = str(Path(folder) / secrets.token_hex(6))
                 await asyncio.get_running_loop().create_unix_server(self._connected, path, backlog=4096)
                 self._where["unix"] = path
         return "unix", self._where["unix"], self.secret
@@ -179,7 +183,7 @@ class Channel:
             self._socket.sendall(_frame(secret.encode()))
         except OSError as error:
             self._socket.close()
-            raise ChannelError(str(error)) from error
+            raise ChannelError(str(error), sent=False) from error
 
     def send(self, streams: bool, *what: str, body: bytes) -> None:
         """A request. Raises ChannelError, and TimeoutError."""
@@ -190,7 +194,7 @@ class Channel:
         except BlockingIOError:
             raise TimeoutError from None
         except OSError as error:
-            raise ChannelError(str(error)) from error
+            raise ChannelError(str(error), sent=True) from error
 
     def receive(self) -> bytes:
         """The next piece of the answer; `ended` tells whether it was the last. Raises ChannelError or TimeoutError."""
@@ -222,19 +226,23 @@ class Channel:
             except BlockingIOError:
                 raise TimeoutError from None
             except OSError as error:
-                raise ChannelError(str(error)) from error
+                raise ChannelError(str(error), sent=True) from error
             if not came:
-                raise ChannelError("the connection was closed")
+                raise ChannelError("the connection was closed", sent=True)
             self._rest += came
 
 
 class Channels:
-    """The connections to one actor that are free, the last used first. `find` asks Ray for the actor's address."""
+    """The connections to one actor that are free, the last used first. `find` asks Ray for the actor's address.
+
+    `host` is where it was last: "" is this node; None is not known yet.
+    """
 
     def __init__(self, find: Callable[[], Address], patience: float) -> None:
         self._find = find
         self._patience = patience
         self._address: Address | None = None
+        self.host: str | None = None
         self._free: deque[Channel] = deque()
 
     def take(self) -> Channel:
@@ -245,6 +253,8 @@ class Channels:
             pass
         if self._address is None:
             self._address = self._find()
+            where = self._address[1]
+            self.host = "" if isinstance(where, str) else where[0]
         return Channel(self._address, self._patience)
 
     def give_back(self, channel: Channel) -> None:

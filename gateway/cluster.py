@@ -319,8 +319,11 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         return route
 
     def _address(self, actor: Any) -> Address:
-        """Where a model actor lets this process in."""
-        here: Address = self._connection.ask(actor.address.remote(*self._connection.place()), ASK_SECONDS)
+        """Where a model actor lets this process in. Raises ChannelError, or GatewayError."""
+        try:
+            here: Address = self._connection.ask(actor.address.remote(*self._connection.place()), ASK_SECONDS)
+        except ray.exceptions.RayActorError as error:
+            raise ChannelError("it has ended, or is being started", sent=False) from error
         return here
 
     def _forget(self, name: str) -> None:
@@ -340,26 +343,30 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
     def _retried(self, name: str, chat: Callable[[], T]) -> T:
         """Once more where its process in the cluster ended: on another replica, or on the same when it is back.
 
-        The provider may then have been asked twice, but a request that ends processes is not asked a third time.
+        The provider may then have been asked twice, but a request that ends processes is not asked a third time. Who
+        finds nobody there has not asked at all.
         """
-        try:
-            return chat()
-        except ray.exceptions.ActorDiedError:
-            self._forget(name)  # it will not come back; the chat may have others now
-        except (ChannelError, ray.exceptions.RayActorError):
-            self._connection.doubt()
-            self._connection.patiently(RESTART_SECONDS, lambda left: self._knock(name, left))
-        except GatewayError as error:
-            # A replica that was retired while this process still knew it.
-            if error.code != Code.NOT_DEPLOYED or name not in self._routes:
-                raise
-            self._forget(name)
-        try:
-            return chat()
-        except (ChannelError, ray.exceptions.RayActorError) as error:
-            self._connection.doubt()
-            detail = "The chat's process in the cluster ended, twice."
-            raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=name) from error
+        deadline = time.monotonic() + RESTART_SECONDS
+        asked = forgotten = False
+        while True:
+            try:
+                return chat()
+            except (ChannelError, ray.exceptions.RayActorError) as error:
+                self._connection.doubt()
+                sent = not isinstance(error, ChannelError) or error.sent
+                if (asked and sent) or time.monotonic() > deadline:
+                    detail = "The chat's process in the cluster ended, twice."
+                    raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=name) from error
+                asked |= sent
+                if route := self._routes.get(name):
+                    route.close()  # of other replicas on the same node, perhaps: what is left open may lead nowhere
+                self._connection.patiently(RESTART_SECONDS, lambda left: self._knock(name, left))
+            except GatewayError as error:
+                # A replica that was retired while this process still knew it.
+                if error.code != Code.NOT_DEPLOYED or name not in self._routes or forgotten:
+                    raise
+                self._forget(name)
+                forgotten = True
 
     def _knock(self, name: str, seconds: float) -> None:
         """Whether the replica that would be asked next is there. Raises what Ray says, or GatewayError."""

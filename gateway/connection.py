@@ -125,9 +125,9 @@ class Connection:
         return self.patiently(seconds, lambda left: self.ask(getattr(memory, method).remote(*arguments), left))
 
     def place(self) -> tuple[str, str]:
-        """This process's node, and the folder that all of the node's processes see."""
+        """This process's node, and the folder where that keeps its sockets."""
         node = ray._private.worker.global_worker.node
-        return ray.get_runtime_context().get_node_id(), node.get_session_dir_path()
+        return ray.get_runtime_context().get_node_id(), node.get_sockets_dir_path()
 
     def remembered(self, name: str) -> dict[str, Any]:
         """What was last heard of a chat; nothing of one that is not known."""

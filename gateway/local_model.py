@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,10 @@ class LocalModel(NamedTuple):
     server: Any
 
 
+NICE = 15
+"""A model that computes on all cores leaves the gateway room to answer."""
+
+
 def load(model_name: str) -> LocalModel:
     """Load a model and serve it; blocks for about a second, longer for a large file.
 
@@ -59,6 +64,7 @@ def load(model_name: str) -> LocalModel:
     params.cpuparams.n_threads = min(os.cpu_count() or 1, THREADS)
     params.ui = params.endpoint_slots = params.endpoint_props = params.warmup = False
     params.verbosity = -1  # llama.cpp would print prompts into Ray's worker log
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # of this thread, and those that llama.cpp starts
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:

@@ -124,6 +124,8 @@ def _head_environment(environment: dict[str, str], token: Path) -> dict[str, str
     return {
         "RAY_ROTATION_MAX_BYTES": "16777216",  # of each of Ray's log files; it keeps so many of them:
         "RAY_ROTATION_BACKUP_COUNT": "2",
+        # Ray's workers would run at nice 15: beside a busy gateway the models' actors, which all chats pass, starve.
+        "RAY_worker_niceness": "0",
         **inherited,
         **_guarded(token),
         "RAY_USAGE_STATS_ENABLED": "0",

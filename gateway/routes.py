@@ -57,13 +57,19 @@ def spent_of(provider: str, seconds: float, usage: Any) -> Spent:
 class Replica:
     """One of a chat's actors, and how many requests of this process it is answering.
 
-    `shunned_until` (monotonic seconds): its process ended, and may still be restarting.
+    `shunned_until` (monotonic seconds): its process ended, and may still be restarting. `suspected_until`: another one
+    on its node did, and it may have been the node.
     """
 
     actor: Any
     channels: Channels
     in_flight: int = 0
     shunned_until: float = 0.0
+    suspected_until: float = 0.0
+
+    def preference(self, now: float, slack: int) -> tuple[bool, bool, int]:
+        """The least is asked."""
+        return self.shunned_until > now, self.suspected_until > now, self.in_flight // slack
 
 
 @dataclass(slots=True)
@@ -88,16 +94,22 @@ class Route:
         turn, now = (next(self.turns) if near is None else near) % len(self.replicas), time.monotonic()
         inside = self.replicas[turn:] + self.replicas[:turn]
         slack = 1 if near is None else REPEATS
-        replica = min(inside, key=lambda replica: (replica.shunned_until > now, replica.in_flight // slack))
+        replica = min(inside, key=lambda replica: replica.preference(now, slack))
         replica.in_flight += 1
         try:
             yield replica
         except (ChannelError, ray.exceptions.RayActorError):
-            replica.shunned_until = time.monotonic() + SHUN_SECONDS
-            replica.channels.lost()
+            self._shun(replica)
             raise
         finally:
             replica.in_flight -= 1
+
+    def _shun(self, lost: Replica) -> None:
+        until = lost.shunned_until = time.monotonic() + SHUN_SECONDS
+        lost.channels.lost()
+        for replica in self.replicas:
+            if replica.channels.host == lost.channels.host:
+                replica.suspected_until = until
 
     @contextmanager
     def channel(self, near: int | None = None) -> Iterator[Channel]:

@@ -1,0 +1,122 @@
+"""A cluster of several nodes: replicas on each, and one of the nodes killed under load."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gateway.ray_head import BIN, RayHead, stop
+from tests.conftest import Server, clean_environment, running_head, until
+from tests.load import ANSWERED, load
+from tests.standin.client import StandIn
+from tests.test_heal import told
+
+
+def start_node(head: RayHead, folder: Path) -> subprocess.Popen[bytes]:
+    """A further node of the head's cluster, on this machine too."""
+    command = [str(BIN / "ray"), "start", f"--address={head.address}", "--block", "--object-store-memory=100000000"]
+    command += ["--min-worker-port=0", "--max-worker-port=0"]
+    environment = {**clean_environment(), **head.environment, "RAY_worker_niceness": "0"}
+    with (folder / "node.log").open("ab") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+
+def actors_of(node: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    children = psutil.Process(node.pid).children(recursive=True)
+    return [process for process in children if "ray::ModelActor" in "".join(process.cmdline())]
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RayHead, subprocess.Popen[bytes]]]:
+    with running_head() as head:
+        node = start_node(head, tmp_path_factory.mktemp("node"))
+        yield head, node
+        stop(node)
+
+
+@pytest.fixture(scope="module")
+def wide(nodes: tuple[RayHead, subprocess.Popen[bytes]], start_server: Callable[..., Server]) -> Iterator[Server]:
+    server = start_server(nodes[0].environment)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def spread(nodes: tuple[RayHead, subprocess.Popen[bytes]], wide: Server, standin: StandIn) -> Iterator[str]:
+    """A chat with replicas on both nodes."""
+    body = {"chat_name": "spread", "api_key": "sk-spread", "model_name": "slow:0.2", "workers": 4}
+
+    def on_both() -> bool:
+        deployed = wide.http.post("/openai/deploy", json={**body, "base_url": standin.base_url("openai")})
+        assert deployed.json() == {"ret": "ok"}, deployed.text
+        if 0 < len(actors_of(nodes[1])) < 4:
+            return True
+        wide.http.post("/openai/undeploy", json={"chat_name": "spread"})  # the node is not there yet
+        return False
+
+    until(on_both)
+    yield "spread"
+    wide.http.post("/openai/undeploy", json={"chat_name": "spread"})
+
+
+def test_replicas_on_both_nodes_answer_and_stream(
+    nodes: tuple[RayHead, subprocess.Popen[bytes]], wide: Server, spread: str, standin: StandIn
+) -> None:
+    ask = {"chat_name": spread, "content": "hi"}
+    for _ in range(16):
+        assert wide.http.post("/openai/chat", json=ask).json() == "openai:hi"
+        assert wide.http.post("/openai/chat", json={**ask, "stream": True}).text == "openai:hi"
+
+    # The gateway is on the head's node, so it talks to the other one over TCP, and only to that.
+    elsewhere = {process.pid for process in actors_of(nodes[1])}
+    listening = {pid for pid in elsewhere if open_ports(pid)}
+    assert listening == elsewhere
+
+
+def open_ports(pid: int) -> list[tuple[str, int]]:
+    """The ports of a model actor that let gateway processes in: Ray's own are on all addresses."""
+    rows = psutil.Process(pid).net_connections("tcp")
+    return [
+        (row.laddr.ip, row.laddr.port)
+        for row in rows
+        if row.status == psutil.CONN_LISTEN and row.laddr.ip not in ("0.0.0.0", "::")
+    ]
+
+
+def test_a_port_lets_nobody_in_who_does_not_know_the_secret(
+    nodes: tuple[RayHead, subprocess.Popen[bytes]], wide: Server, spread: str
+) -> None:
+    for _ in range(8):
+        wide.http.post("/openai/chat", json={"chat_name": spread, "content": "hi"})
+    host, port = open_ports(actors_of(nodes[1])[0].pid)[0]
+    request = b'[false,"answer","/chat/completions",""]\n{"messages":[]}'
+    for knock in (b"0" * 64, request, b"x" * 5000):
+        with socket.create_connection((host, port), timeout=20) as stranger:
+            stranger.sendall(len(knock).to_bytes(4, "big") + knock + len(request).to_bytes(4, "big") + request)
+            with suppress(ConnectionResetError):
+                assert stranger.recv(1000) == b""
+
+
+def test_a_node_that_is_killed_under_load_loses_no_chat(
+    nodes: tuple[RayHead, subprocess.Popen[bytes]], wide: Server, spread: str
+) -> None:
+    with load(wide.url, spread) as chats:
+        chats.answered_again(0, 30)
+        os.killpg(nodes[1].pid, signal.SIGKILL)
+        killed = time.monotonic()
+        again = chats.answered_again(killed, 60)
+        time.sleep(5)
+    told("one node of two", chats, killed, again)
+
+    assert set(chats.failed()) == set(), chats.failed()
+    assert chats.outcomes(killed)[ANSWERED] > 100
+    until(lambda: wide.http.get("/models").json()["models"][0]["replicas"] == 4)  # on the node that is left
