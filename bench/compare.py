@@ -31,10 +31,11 @@ def main() -> int:
     asked = arguments()
     allow_open_files()
     taken, rows = measured(asked)
-    tables = f"{report.verdict(rows)}\n\n{report.figures(taken)}"
-    say(f"\n{report.conditions(asked.seconds, asked.rounds)}\n\n{tables}")
+    how = report.conditions(asked.seconds, asked.rounds, taken)
+    tables = f"{how}\n\n{report.verdict(rows)}\n\n{report.figures(taken)}"
+    say(f"\n{tables}")
     if asked.peers and set(asked.loads) == set(EVERYTHING):
-        report.write(f"{report.conditions(asked.seconds, asked.rounds)}\n\n{tables}\n\n![](latency.svg)")
+        report.write(f"{tables}\n\n![Latency against concurrency](latency.svg)")
         PLOT.write_text(drawn(taken))
     return 0 if all(row.met for row in rows) else 1
 
@@ -73,10 +74,10 @@ def measured(asked: argparse.Namespace) -> tuple[dict[str, Rounds], list[Row]]:
 
 def drawn(taken: dict[str, Rounds]) -> str:
     """Latency against concurrency, of all that were measured."""
-    series = {
-        shown: [(LOADS[str(n)].connections, median(taken[str(n)], name, lambda seen: seen.run.p50_ms)) for n in AT_ONCE]
-        for name, shown in PLOTTED.items()
-    }
+    series = {}
+    for name, shown in PLOTTED.items():
+        p50 = {n: median(taken[str(n)], name, lambda seen: seen.run.p50_ms) for n in AT_ONCE}
+        series[shown] = [(n, ms) for n, ms in p50.items() if ms]  # 0: no answer within a whole run
     return plot.drawn("Latency against concurrency, provider answers at once", "connections", "p50 in ms", series)
 
 

@@ -115,7 +115,11 @@ def litellm(provider: Provider) -> Iterator[Contender]:
     with tempfile.TemporaryDirectory(prefix="bench-litellm-") as folder:
         config = Path(folder, "config.yaml")
         config.write_text(json.dumps({"model_list": models}))  # JSON is YAML
-        options = {"config": config, "host": "127.0.0.1", "port": port, "num_workers": 2, "telemetry": False}
+        options = {
+            **{"config": config, "host": "127.0.0.1", "port": port, "num_workers": 2, "telemetry": False},
+            # Else uvicorn ends a process that is too busy to say within 5 s that it lives.
+            "timeout_worker_healthcheck": START_SECONDS,
+        }
         command = [PEERS / "litellm/bin/litellm", *(f"--{name}={value}" for name, value in options.items())]
         # Else it would fetch its table of prices from the internet; and, like this gateway here, it asks for no token.
         alone = {

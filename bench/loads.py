@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from bench.contenders import Contender
-from bench.processes import cpu_seconds
+from bench.processes import cpu_seconds, machine_seconds
 from bench.wrk import Run, load
 from gateway.ray_head import say
 
@@ -34,10 +36,12 @@ LOADS = {
 
 
 class Seen(NamedTuple):
-    """One run, and the CPU that each of its answers took in all of the contender's processes."""
+    """One run; the CPU that each of its answers took in all of the contender's processes; and the share of the machine
+    that others took, who are no part of the benchmark."""
 
     run: Run
     cpu_ms: float
+    others: float
 
 
 Rounds = list[dict[str, Seen]]
@@ -59,11 +63,14 @@ def measure(contenders: Sequence[Contender], which: Load, seconds: int, rounds: 
 
 def _one(contender: Contender, which: Load, seconds: int) -> Seen:
     contender.settle(which.delay_ms, which.stream)
-    before = cpu_seconds(contender.pids)
+    began = time.monotonic()
+    before = cpu_seconds(contender.pids), cpu_seconds([os.getpid()]), machine_seconds()
     run = load(contender.post(which.delay_ms, which.stream), which.connections, seconds * which.stretch)
-    seen = Seen(run, (cpu_seconds(contender.pids) - before) * 1000 / max(run.good, 1))
-    say(f"{which.name:42} {contender.name:20} {described(run)}")
-    return seen
+    after = cpu_seconds(contender.pids), cpu_seconds([os.getpid()]), machine_seconds()
+    its, ours, all_of_it = (now - then for now, then in zip(after, before, strict=True))
+    others = (all_of_it - ours) / ((time.monotonic() - began) * (os.cpu_count() or 1))
+    say(f"{which.name:42} {contender.name:20} {described(run)}   others: {others:.0%}")
+    return Seen(run, its * 1000 / max(run.good, 1), others)
 
 
 def described(run: Run) -> str:

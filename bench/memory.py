@@ -23,6 +23,9 @@ FLAT_MB = 10
 
 BURST_SECONDS = 10
 CONNECTIONS = 64
+WARM_CONNECTIONS = 256
+"""So many that each process has all its threads: the kernel does not deal connections out evenly."""
+
 LOAD = "memory"
 
 
@@ -32,18 +35,18 @@ def rows(service: Service, front: Contender) -> Iterator[Row]:
         LOAD, "a further relay chat (PSS)", statistics.mean(map(megabytes, chats(service))), RELAY_CHAT_MB, "MB"
     )
     yield under(LOAD, "a gateway process at rest (PSS)", max(map(megabytes, workers(service))), PROCESS_MB, "MB")
-    _chat(front, WARM_CHATS)
+    _chat(front, WARM_CONNECTIONS, WARM_CHATS)
     before = _resident(service)
-    _chat(front, CHATS)
+    _chat(front, CONNECTIONS, CHATS)
     after = _resident(service)
     for who, amount in before.items():
         yield under(LOAD, f"after {CHATS:,} chats: {who} grew", after[who] - amount, FLAT_MB, "MB")
 
 
-def _chat(front: Contender, count: int) -> None:
+def _chat(front: Contender, connections: int, count: int) -> None:
     done = 0
     while done < count:
-        run = load(front.post(0, False), CONNECTIONS, BURST_SECONDS)
+        run = load(front.post(0, False), connections, BURST_SECONDS)
         if not run.good:
             raise SystemExit(f"{front.name} does not answer any more: {run}")
         done += run.good

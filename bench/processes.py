@@ -33,10 +33,16 @@ def command(pid: int) -> str:
 
 
 def cpu_seconds(roots: Iterable[int]) -> float:
-    """The CPU that processes and all their descendants have taken so far."""
+    """The CPU that processes and all their descendants have taken so far, those that have ended included."""
     ticks = 0
     for pid in (member for root in roots for member in family(root)):
         with suppress(*GONE):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])  # user, system
+            ticks += sum(map(int, fields[11:15]))  # user and system: its own, and its ended children's
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def machine_seconds() -> float:
+    """The CPU that the whole machine has spent on anything so far."""
+    user, nice, system, _idle, _waiting, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")

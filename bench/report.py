@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import statistics
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -46,12 +47,14 @@ def figures(taken: dict[str, Rounds]) -> str:
     return _table(("load", "who", *FIGURES, "failed"), lines)
 
 
-def conditions(seconds: int, rounds: int) -> str:
+def conditions(seconds: int, number: int, taken: dict[str, Rounds]) -> str:
     """On what it was measured, and how."""
+    others = [seen.others for rounds in taken.values() for one in rounds for seen in one.values()]
+    disturbed = f"; others took {statistics.median(others):.0%} of the CPU meanwhile" if others else ""
     return (
-        f"{os.cpu_count()} cores, with everything on them: wrk, the stand-in provider and who is measured. "
+        f"{os.cpu_count()} cores, with everything on them: wrk, the stand-in provider and who is measured{disturbed}. "
         f"Python {platform.python_version()}, Ray {version('ray')}. "
-        f"Runs of {seconds} s (longer where answers take seconds), {rounds} of each, in turns."
+        f"Runs of {seconds} s (longer where answers take seconds), {number} of each, in turns."
     )
 
 

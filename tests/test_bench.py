@@ -27,7 +27,7 @@ def source() -> Iterator[Provider]:
 
 
 def run(per_second: int, p50_ms: float, **errors: int) -> Seen:
-    return Seen(Run(per_second, 1.0, p50_ms, p50_ms, errors), cpu_ms=0.0)
+    return Seen(Run(per_second, 1.0, p50_ms, p50_ms, errors), cpu_ms=0.0, others=0.0)
 
 
 def held(front_p50_ms: float, **errors: int) -> Rounds:
