@@ -1,6 +1,7 @@
 # make run    start everything and chat          make test       install what the tests need and run them all
 # make lint   style and types                    make footprint  what the processes weigh
 # make streams  what streams cost                make soak       everything at once for ten minutes
+# make bench    beside Portkey and LiteLLM (BENCH="--help": its options)   make bench-quick   beside the provider only
 # make fuzz     many more generated requests     make fuzz-wire five minutes of coverage-guided fuzzing of the parser
 # make test-wine  the clients for Windows' COM objects, under Wine
 # make doctor   what is wrong, and what to do    (HOSTS="a.example b.example:8080": hosts to try)
@@ -18,7 +19,8 @@ DESTDIR ?=
 PURGE ?=
 export PURGE PYTHON
 
-.PHONY: run doctor test test-wine check lint format footprint streams soak fuzz fuzz-wire install uninstall lock clean
+.PHONY: run doctor test test-wine check lint format footprint streams bench bench-quick soak fuzz fuzz-wire \
+  install uninstall lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/run $(DASHBOARD)
@@ -56,6 +58,15 @@ footprint: .venv/run
 streams: .venv/test
 	.venv/bin/python -m bench.streams
 
+bench: .venv/test $(if $(findstring --no-peers,$(BENCH)),,.bench/litellm/installed .bench/portkey/installed)
+	tests/install-packages
+	.venv/bin/python -m bench.compare $(BENCH)
+
+# Under 2 minutes.
+bench-quick: .venv/test
+	tests/install-packages
+	.venv/bin/python -m bench.compare --no-peers --loads 1,16,64,held,streams --seconds 2 --rounds 1
+
 soak: .venv/test
 	SOAK_SECONDS=600 .venv/bin/python -m pytest -s tests/test_soak.py
 
@@ -88,6 +99,18 @@ install uninstall:
 	$(PIP) -r requirements-dashboard.txt
 	@touch $@
 
+# The peers, each in a folder of its own.
+.bench/litellm/installed: bench/peers/requirements.txt
+	$(PYTHON) -m venv .bench/litellm
+	.bench/litellm/bin/pip install -q --require-hashes -r $<
+	@touch $@
+
+.bench/portkey/installed: bench/peers/package-lock.json
+	mkdir -p .bench/portkey
+	cp bench/peers/package*.json .bench/portkey
+	npm --prefix .bench/portkey ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 # No address of a package index goes into the files.
 LOCK = .venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 lock: | .venv/bin/pip
@@ -96,6 +119,8 @@ lock: | .venv/bin/pip
 	$(LOCK) requirements-test.in -o requirements-test.txt
 	$(LOCK) requirements-dashboard.in -o requirements-dashboard.txt
 	$(LOCK) --no-deps requirements-local.in -o requirements-local.txt
+	$(LOCK) bench/peers/requirements.in -o bench/peers/requirements.txt
+	npm --prefix bench/peers install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

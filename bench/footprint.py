@@ -10,13 +10,13 @@ import math
 import sys
 from collections import defaultdict
 from contextlib import suppress
-from pathlib import Path
 
+from bench.processes import GONE, command, family, megabytes
 from bench.service import free_port, running
 from gateway.ray_head import say
 
 CHATS = ("footprint-1", "footprint-2", "footprint-3")
-RELAY_CHAT_MB = 110
+RELAY_CHAT_MB = 90
 WHOLE_MB = 1300
 DEPLOY_SECONDS = 3
 ROLES = {"ray::Directory": "directory actor", "ray::ModelActor": "relay chat", "ray::IDLE": "idle Ray workers"}
@@ -35,18 +35,10 @@ def weigh(head: int, gateway: int) -> dict[str, list[float]]:
     weights: defaultdict[str, list[float]] = defaultdict(list)
     processes = {**dict.fromkeys(family(head), "Ray head"), **dict.fromkeys(family(gateway), "gateway")}
     for pid, whose in processes.items():
-        with suppress(ProcessLookupError, FileNotFoundError):  # it has ended
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().split()
-            command = Path(f"/proc/{pid}/cmdline").read_text()
-            role = next((role for sign, role in ROLES.items() if command.startswith(sign)), whose)
-            weights[role].append(int(rollup[rollup.index("Pss:") + 1]) / 1024)
+        with suppress(*GONE):
+            role = next((role for sign, role in ROLES.items() if command(pid).startswith(sign)), whose)
+            weights[role].append(megabytes(pid))
     return weights
-
-
-def family(pid: int) -> list[int]:
-    """A process and all its descendants."""
-    children = [child for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]
-    return [pid, *(member for child in children for member in family(int(child)))]
 
 
 def report(weights: dict[str, list[float]], seconds: dict[str, float]) -> int:

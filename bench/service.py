@@ -1,4 +1,4 @@
-"""A Ray head and a gateway of two processes, for a benchmark's duration. Nothing here talks to a provider."""
+"""A Ray head and a gateway, for a benchmark's duration. Nothing here talks to a provider."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NamedTuple
 
 from gateway.launch import HERE, RAY_SECONDS, READY_SECONDS, wait
 from gateway.ray_head import BIN, RayHead, stop
@@ -31,7 +32,7 @@ class Service(NamedTuple):
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             started = time.monotonic()
-            if _answers(f"{self.base}/openai/deploy", body):
+            if answers(f"{self.base}/openai/deploy", body):
                 return time.monotonic() - started
             time.sleep(0.5)  # the other of the two processes may still be connecting to Ray
         raise SystemExit(f"{name} could not be deployed.")
@@ -40,19 +41,53 @@ class Service(NamedTuple):
 @contextmanager
 def running() -> Iterator[Service]:
     """Start it all, and stop it all."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("GATEWAY_", "RAY_"))}
-    with ExitStack() as started:
-        head = RayHead(clean)
-        started.callback(head.stop)
+    with ray_head() as head, gateway(head) as service:
+        yield service
+
+
+@contextmanager
+def ray_head() -> Iterator[RayHead]:
+    """A Ray head that runs."""
+    signal.signal(signal.SIGTERM, _end)
+    head = RayHead(clean_environment())
+    try:
         wait("Starting Ray", RAY_SECONDS, head.up)
-        bind = f"127.0.0.1:{free_port()}"
-        environment = {**clean, **head.environment, "GATEWAY_BIND": bind, "WEB_CONCURRENCY": "2"}
-        command = [str(BIN / "gunicorn"), "-c", str(HERE / "gunicorn.conf.py"), "app:app"]
-        gateway = subprocess.Popen(command, env=environment, cwd=HERE, start_new_session=True)
-        started.callback(stop, gateway)
-        wait("Waiting for the gateway", READY_SECONDS, lambda: _answers(f"http://{bind}/readyz"))
-        yield Service(f"http://{bind}", head.process.pid, gateway.pid)
+        yield head
+    finally:
+        head.stop()
+
+
+@contextmanager
+def gateway(head: RayHead, processes: int = 2) -> Iterator[Service]:
+    """A gateway of so many processes that is ready."""
+    with starting_gateway(head, processes) as service:
+        wait("Waiting for the gateway", READY_SECONDS, lambda: answers(f"{service.base}/readyz"))
+        yield service
+
+
+@contextmanager
+def starting_gateway(head: RayHead, processes: int) -> Iterator[Service]:
+    """A gateway that has just been started."""
+    bind = f"127.0.0.1:{free_port()}"
+    environment = {**clean_environment(), **head.environment, "GATEWAY_BIND": bind, "WEB_CONCURRENCY": str(processes)}
+    environment["GATEWAY_JOIN_REPEATS"] = "0"  # a load is one question again and again: each shall reach the provider
+    command = [str(BIN / "gunicorn"), "-c", str(HERE / "gunicorn.conf.py"), "app:app"]
+    # The lines about requests, hundreds of thousands of them, go nowhere, as the peers' do; warnings are shown.
+    master = subprocess.Popen(command, env=environment, cwd=HERE, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield Service(f"http://{bind}", head.process.pid, master.pid)
+    finally:
+        stop(master)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not leave half of it running
+    sys.exit(1)
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's, without anything that configures a gateway or Ray."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("GATEWAY_", "RAY_"))}
 
 
 def free_port() -> int:
@@ -62,9 +97,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _answers(url: str, body: dict[str, str] | None = None) -> bool:
+def answers(url: str, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None) -> bool:
+    """Whether a GET, or the POST of a body, succeeds."""
+    request = urllib.request.Request(url, json.dumps(body).encode() if body else None, headers or {})
     try:
-        urllib.request.urlopen(url, json.dumps(body).encode() if body else None, timeout=READY_SECONDS).close()
+        urllib.request.urlopen(request, timeout=READY_SECONDS).close()
     except OSError:
         return False
     return True
