@@ -22,6 +22,9 @@ FIGURES: dict[str, Callable[[Seen], float]] = {
     "p99 ms": lambda seen: seen.run.p99_ms,
     "CPU ms each": lambda seen: seen.cpu_ms,
 }
+QUIET = 0.1
+"""The share of the machine that others may take."""
+
 BEGIN, END = "<!-- make bench writes what follows -->", "<!-- until here -->"
 
 
@@ -50,9 +53,11 @@ def figures(taken: dict[str, Rounds]) -> str:
 def conditions(seconds: int, number: int, taken: dict[str, Rounds]) -> str:
     """On what it was measured, and how."""
     others = [seen.others for rounds in taken.values() for one in rounds for seen in one.values()]
-    disturbed = f"; others took {statistics.median(others):.0%} of the CPU meanwhile" if others else ""
+    share = statistics.median(others) if others else 0
+    warning = " So much that the ratios mean little." if share > QUIET else ""
     return (
-        f"{os.cpu_count()} cores, with everything on them: wrk, the stand-in provider and who is measured{disturbed}. "
+        f"{os.cpu_count()} cores, with everything on them: wrk, the stand-in provider and who is measured. "
+        f"Others took {share:.0%} of the CPU meanwhile.{warning} "
         f"Python {platform.python_version()}, Ray {version('ray')}. "
         f"Runs of {seconds} s (longer where answers take seconds), {number} of each, in turns."
     )
