@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import itertools
+import resource
 import secrets
 import select
 import socket
@@ -53,6 +54,13 @@ class ChannelError(Exception):
     def __init__(self, words: str, sent: bool) -> None:
         super().__init__(words)
         self.sent = sent
+
+
+def allow_many() -> None:
+    """Let this process have as many connections as its hard limit allows: a chat takes two, and the usual soft limit of
+    1,024 files is for programs that use `select`. (In a driver, ray.init does it.)"""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _frame(piece: bytes, last: int = 0) -> bytes:

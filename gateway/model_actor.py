@@ -20,7 +20,7 @@ from typing import Any, TypedDict
 import orjson
 import ray
 
-from gateway.channel import Address, Listener
+from gateway.channel import Address, Listener, allow_many
 from gateway.dialects import Dialect
 from gateway.errors import Code, GatewayError
 from gateway.local_model import load
@@ -170,6 +170,7 @@ class ModelActor:
     """One replica. Started empty, so that no key is in its creation arguments; Ray restarts it empty, too."""
 
     def __init__(self, chat_name: str) -> None:
+        allow_many()
         self._chat_name = chat_name
         self._model: _Model | None = None
         self._next: _Model | None = None

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from gateway.ray_head import RayHead
-from tests.conftest import Deploy, Server
+from tests.conftest import GUNICORN, Deploy, Server
 from tests.standin.client import StandIn
 
 
@@ -31,6 +31,23 @@ def test_64_chats_at_once_are_all_answered_with_their_own_answer(server: Server,
 
     assert [answer for answer, _ in said] == [f"openai:question {number}" for number in range(64)]
     assert max(seconds for _, seconds in said) < 20, "one after the other would take 128 s"
+
+
+def test_more_chats_than_the_usual_limit_of_files_are_held_at_once(
+    start_server: Callable[..., Server], ray_head: RayHead, deploy: Deploy, standin: StandIn, key: str
+) -> None:
+    few_files = ("bash", "-c", 'ulimit -S -n 256 && exec "$@"', "bash", *GUNICORN)
+    small = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1"}, command=few_files)
+    name = deploy(model_name="slow:3")
+
+    def ask(number: int) -> int:
+        json = {"chat_name": name, "content": f"question {number}"}
+        return httpx.post(f"{small.url}/openai/chat", json=json, timeout=60, trust_env=False).status_code
+
+    with ThreadPoolExecutor(300) as pool:
+        assert set(pool.map(ask, range(300))) == {200}
+    assert standin.count(key) == 300
+    small.stop()
 
 
 def test_four_workers_fit_two_cores(gateway: httpx.Client, deploy: Deploy) -> None:
