@@ -21,21 +21,26 @@ class Doorman:
     def __init__(self, tokens: tuple[Token, ...]) -> None:
         self._tokens = tokens
 
-    def require(self, scope: str | None = None) -> None:
-        """Raise GatewayError unless the caller's token has `scope` (None: any token will do)."""
+    def known(self) -> Token | None:
+        """The caller's token; None: none is configured, and everyone may do everything. Raises GatewayError."""
         if not self._tokens:
-            return
+            return None
         presented = _presented(request)
         # Every token is compared, so that the time taken tells nothing of which one came close.
         found = [token for token in self._tokens if hmac.compare_digest(token.digest, digest(presented))]
         if not found:
             raise GatewayError(Code.UNAUTHORIZED, headers=CHALLENGE)
         g.token, g.owner = found[0].name, found[0].digest.hex()
-        if scope and scope not in found[0].scopes:
+        return found[0]
+
+    def require(self, scope: str | None = None) -> None:
+        """Raise GatewayError unless the caller's token has `scope` (None: any token will do)."""
+        token = self.known()
+        if token and scope and scope not in token.scopes:
             raise GatewayError(
                 Code.FORBIDDEN,
-                f"The token {found[0].name!r} lacks the scope {scope!r}.",
-                f"令牌 {found[0].name!r} 没有 {scope!r} 权限。",
+                f"The token {token.name!r} lacks the scope {scope!r}.",
+                f"令牌 {token.name!r} 没有 {scope!r} 权限。",
             )
 
     def guard(self, scope: str | None, view: Callable[..., Any]) -> Callable[..., Any]:
