@@ -37,10 +37,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-MAX_DEPTH = 40
-"""Elements within elements; what is deeper stands in the last of them."""
+MAX_DEPTH = 60
+"""Elements within elements. markdown-it leaves out what is deeper: such a text is shown as it is."""
 
-MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+MARKDOWN = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_DEPTH}).enable(["table", "strikethrough"])
 
 
 def _files() -> dict[str, tuple[str, bytes]]:
@@ -67,7 +67,8 @@ def page() -> Response:
     reply = Response(PAGE, content_type="text/html; charset=utf-8", headers=HEADERS)
     reply.headers["Cache-Control"] = "no-cache"
     reply.set_etag(VERSION)
-    return reply.make_conditional(request)
+    reply.make_conditional(request)
+    return reply
 
 
 @console_app.get("/console/<version>/<name>")
@@ -95,18 +96,11 @@ def state() -> Response:
 def markdown() -> Response:
     """Markdown, taken apart: a text, [element, attributes], or null for the end of an element."""
     service.require("chat")
-    return jsonify(parts=list(_shallow(MARKDOWN.parse(service.asked(MarkdownRequest).text))))
-
-
-def _shallow(tokens: list[Token]) -> Iterator[Any]:
-    depth = 0
-    for part in _parts(tokens):
-        if isinstance(part, str):
-            yield part
-            continue
-        depth += -1 if part is None else 1
-        if depth + (part is None) <= MAX_DEPTH:
-            yield part
+    text = service.asked(MarkdownRequest).text
+    tokens = MARKDOWN.parse(text)
+    inside = [part for token in tokens for part in token.children or []]
+    deepest = max((token.level for token in (*tokens, *inside)), default=0)
+    return jsonify(parts=list(_parts(tokens)) if deepest < MAX_DEPTH - 1 else [text])
 
 
 def _parts(tokens: list[Token]) -> Iterator[Any]:

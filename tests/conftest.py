@@ -25,6 +25,7 @@ from tests.standin.refusals import Dialect
 
 TOP = Path(__file__).parent.parent
 START_SECONDS = 120
+pytest_plugins = ["tests.browser"]
 
 GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
 

@@ -44,15 +44,24 @@ export function actionDialog({ title, what, inputs = [], verb, danger = false, s
 /** A chat's provider and model, as people say it. */
 export const behind = (row) => [t(`provider_${row.provider}`) || row.provider, row.model_name].filter(Boolean).join(" ");
 
+/** The same, and its host where that is not the provider's own. */
+export function through(row) {
+  const own = store.providers.find((one) => one.name === row.provider)?.base_url;
+  return row.host && row.host !== hostOf(own) ? t("at", { now: behind(row), host: row.host }) : behind(row);
+}
+
+/** An address's host and port; null where there is none. */
+export const hostOf = (address) => (URL.canParse(address) ? new URL(address).host : null);
+
 const route = (verb) => `${store.providers[0].name}/${verb}`;
 
 export function undo(row) {
   actionDialog({
     title: () => t("undoTitle", { chat: row.chat_name }),
-    what: () => t("undoWhat", { chat: row.chat_name, now: behind(row) }),
+    what: () => t("undoWhat", { chat: row.chat_name, now: through(row) }),
     verb: () => t("undo"),
     send: () => post(route("undo"), { chat_name: row.chat_name }),
-    done: () => t("answersThrough", { chat: row.chat_name, now: behind(model(row.chat_name) ?? row) }),
+    done: () => t("answersThrough", { chat: row.chat_name, now: through(model(row.chat_name) ?? row) }),
   });
 }
 
@@ -63,7 +72,7 @@ export function undeploy(row) {
     what: () => [
       t("undeployWhat", { chat: row.chat_name }),
       leaning().length ? t("undeployLeaning", { chats: leaning().join(t("comma")) }) : "",
-    ].join(" "),
+    ].join(t("gap")),
     verb: () => t("undeploy"),
     danger: true,
     send: () => post(route("undeploy"), { chat_name: row.chat_name }),

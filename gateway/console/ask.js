@@ -131,7 +131,7 @@ class Ask {
     this.again.disabled = chosen.length === 0;
     if (chosen.length === 0 && store.models.length) this.tell(() => t("chooseOne"));
     else if (busy) this.tell(() => this.progress());
-    else this.tell(() => (turns.length ? t("allDone") : ""));
+    else this.tell(() => t(turns.length ? "allDone" : "keys"));
   }
 
   progress() {
@@ -170,7 +170,8 @@ class Ask {
     this.talk.append(turn.element);
     this.greet();
     this.refresh();
-    this.question.focus();
+    // On a phone the keyboard would cover the answers.
+    if (matchMedia("(hover: hover)").matches) this.question.focus();
     turn.element.scrollIntoView({ block: "start" });
   }
 

@@ -31,6 +31,7 @@ export const chinese = {
   export: "导出",
   chooseOne: "请至少选择一个对话。",
   progress: "已有 {done}/{all} 个回答完毕",
+  keys: "Ctrl+Enter 发送，Esc 停止。",
   allDone: "全部回答完毕。可以继续追问。",
   copy: "复制",
   copied: "已复制",
@@ -43,6 +44,7 @@ export const chinese = {
   table: "表格",
   code: "代码",
   comma: "，",
+  gap: "",
   toRun: "到“运维”中处理",
 
   noneAdmin: "先部署一个不需要 key 的模型",
@@ -81,6 +83,7 @@ export const chinese = {
   checkWhat: "它必须先答出一个问题，否则不会部署。",
   checkWhatSwitch: "新模型必须先答出一个问题，否则一切保持原样。",
   undoLater: "在一段时间内，可以用“撤销”恢复现在的模型。",
+  at: "{now}（{host}）",
   answersThrough: "完成：{chat} 由 {now} 回答。",
 
   "undo…": "撤销…",

@@ -1,7 +1,7 @@
 // Owns deploys: of the model that is built in, by one click; of any provider's, by a form; and the switch of a chat.
 
 import { post } from "./api.js";
-import { actionDialog, behind, chainEditor } from "./actions.js";
+import { actionDialog, chainEditor, hostOf, through } from "./actions.js";
 import { button, failure, field, h, tick } from "./dom.js";
 import { model, refresh, store } from "./store.js";
 import { t } from "./words.js";
@@ -52,7 +52,7 @@ export function deploy(row = null) {
     what: () => form.what(),
     verb: () => t(row ? "switch" : "deploy"),
     send: () => form.send(),
-    done: () => t("answersThrough", { chat: form.chat, now: behind(model(form.chat) ?? form.row) }),
+    done: () => t("answersThrough", { chat: form.chat, now: through(model(form.chat) ?? form.row) }),
   });
 }
 
@@ -70,7 +70,7 @@ class Form {
     this.key = text({ type: "password", autocomplete: "new-password" });
     this.model = text({});
     this.address = text({ type: "url" });
-    this.workers = count("1", 32);
+    this.workers = count(String(row?.replicas || 1), 32);
     this.timeout = count("120", 3600);
     this.check = h("input", { type: "checkbox", checked: true });
     this.keyField = field(() => t("key"), this.key, () => t("keyHint"));
@@ -101,6 +101,7 @@ class Form {
     this.keyField.hidden = this.addressField.hidden = !needed;
     this.key.required = needed;
     this.model.placeholder = usual;
+    this.model.value = this.row?.provider === name ? this.row.model_name : "";
     this.address.placeholder = address;
     if (!this.row && (!this.name.value || /^(openai|zhipu|tongwen|local)_chat(_\d+)?$/.test(this.name.value))) {
       this.name.value = freeName(`${name}_chat`);
@@ -110,13 +111,17 @@ class Form {
 
   what() {
     const chat = this.chat || "…";
-    const next = behind({ provider: this.chosen.name, model_name: this.model.value.trim() || this.chosen.model_name });
+    const next = through({
+      provider: this.chosen.name,
+      model_name: this.model.value.trim() || this.chosen.model_name,
+      host: this.chosen.needs_key ? hostOf(this.address.value.trim()) : null,
+    });
     const before = model(chat);
-    const said = [before ? t("switchWhat", { chat, now: behind(before), next }) : t("deployWhat", { chat, next })];
+    const said = [before ? t("switchWhat", { chat, now: through(before), next }) : t("deployWhat", { chat, next })];
     if (this.check.checked) said.push(t(before ? "checkWhatSwitch" : "checkWhat"));
     if (before && before.state !== "need_key") said.push(t("undoLater"));
     if (!this.chosen.needs_key && !this.model.value.trim()) said.push(t("quickHint"));
-    return said.join(" ");
+    return said.join(t("gap"));
   }
 
   async send() {

@@ -70,7 +70,7 @@ function trouble(row) {
   const { code, since, until } = row.resting;
   const words = () => t("restingMore", { code, why: reason(code), since: ago(since) });
   const next = () => (until * 1000 > Date.now() ? t("triedAgain", { seconds: Math.ceil(until - Date.now() / 1000) }) : t("triedNext"));
-  return [h("p", { class: "note warn", title: time(since * 1000) }, words, " ", next)];
+  return [h("p", { class: "note warn", title: time(since * 1000) }, words, () => t("gap"), next)];
 }
 
 function facts(row) {

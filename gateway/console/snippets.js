@@ -42,6 +42,24 @@ const reply = await client.chat.completions.create({
 console.log(reply.choices[0].message.content);`;
 }
 
+/** How an example is run, as its own head says it, with this gateway and this chat in its settings. */
+function howToRun(text, chat) {
+  const lines = text.split("\n");
+  const at = lines.findIndex((line) => line.includes("CHAT_NAME=shop_chat"));
+  if (at < 0) return "";
+  const port = location.port || (location.protocol === "https:" ? "443" : "80");
+  const settings = [`GATEWAY_HOST=${location.hostname}`, `GATEWAY_PORT=${port}`, "GATEWAY_TOKEN=", `CHAT_NAME=${chat}`];
+  const bare = (line) => line.replace(/^[^A-Za-z.]+/, "").replace("CHAT_NAME=shop_chat ", "");
+  if (/\bset CHAT_NAME/.test(lines[at])) return [...settings.map((one) => `set ${one}`), bare(lines[at + 1])].join("\n");
+  return `export ${settings.join(" ")}\n${bare(lines[at])}`;
+}
+
+function example({ file, text }, chat) {
+  const run = howToRun(text, chat);
+  const how = run ? [{ title: () => `${t("howToRun")}: ${file}`, text: run }] : [];
+  return [...how, { title: file, text }];
+}
+
 /** Each way to call a chat: its name, and the parts of text that make it up. */
 export function calls(chat, examples) {
   const made = [
@@ -51,7 +69,7 @@ export function calls(chat, examples) {
   ];
   for (const language of new Set(examples.map((one) => one.language))) {
     const files = examples.filter((one) => one.language === language);
-    made.push({ name: language, parts: files.map((one) => ({ title: one.file, text: one.text })) });
+    made.push({ name: language, parts: files.flatMap((one) => example(one, chat)) });
   }
   return made;
 }

@@ -33,6 +33,7 @@ const english = {
   export: "Export",
   chooseOne: "Choose at least one chat.",
   progress: "{done} of {all} have answered",
+  keys: "Ctrl+Enter sends, Esc stops.",
   allDone: "All have answered. Write on to follow up.",
   copy: "Copy",
   copied: "Copied",
@@ -46,6 +47,7 @@ const english = {
   table: "Table",
   code: "Code",
   comma: ", ",
+  gap: " ",
   toRun: "See to it in Run",
 
   noneAdmin: "Begin with a model that needs no key",
@@ -84,6 +86,7 @@ const english = {
   checkWhat: "It must answer one question first. If it cannot, nothing is deployed.",
   checkWhatSwitch: "The new model must answer one question first. If it cannot, all stays as it is.",
   undoLater: "For a while, Undo can bring back what is there now.",
+  at: "{now} at {host}",
   answersThrough: "Done: {chat} answers through {now}.",
 
   "undo…": "Undo…",
