@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 
 import httpx
@@ -13,6 +14,10 @@ from gateway.ray_head import RayHead, stop
 from tests.browser import BOTH, CHAT, MODEL_MS, OPS, Open, answer, ask, button, card, is_over
 from tests.conftest import Deploy, Server, free_port, running_head
 from tests.standin.client import StandIn
+
+HEARD_SECONDS = 5
+"""After which the gateway remembers what is deployed; it asks every 2 s."""
+
 
 # Run.
 
@@ -189,6 +194,7 @@ def test_a_chat_whose_key_was_lost_and_a_cluster_that_is_away_say_so(
         assert server.http.post("/openai/deploy", json=body).json() == {"ret": "ok"}
         page = open_page(server.url, "/#run")
         expect(card(page, "lost").locator(".state")).to_have_text("answering")
+        time.sleep(HEARD_SECONDS)
 
         stop(head.process)
         expect(page.locator(".trouble")).to_contain_text("CLUSTER_DOWN", timeout=MODEL_MS)

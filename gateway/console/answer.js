@@ -77,8 +77,8 @@ export class Answer {
     this.told = told;
     this.state = "speaking";
     const { servedBy, fellBack } = told;
-    this.by.textContent = told.model || this.by.textContent;
     if (fellBack) {
+      this.by.textContent = told.model;
       const words = () => t("fellBack", { chat: servedBy, why: reason(fellBack) });
       this.body.before(h("p", { class: "note warn" }, words));
     }
