@@ -85,7 +85,7 @@ def page(open_page: Open) -> Page:
 
 
 @pytest.fixture(scope="module")
-def guarded(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
+def with_tokens(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
     """The same chats, through a gateway with tokens."""
     server = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_TOKENS": TOKENS})
     yield server

@@ -272,7 +272,7 @@ def axe() -> str:
 def test_every_view_is_accessible_fits_and_is_pictured(
     open_page: Open,
     gateway: httpx.Client,
-    guarded: Server,
+    with_tokens: Server,
     deploy: Deploy,
     axe: str,
     request: pytest.FixtureRequest,
@@ -298,7 +298,7 @@ def test_every_view_is_accessible_fits_and_is_pictured(
         findings.extend(f"{view}: {one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in grave)
 
     try:
-        door = open_page(guarded.url, **look)
+        door = open_page(with_tokens.url, **look)
         door.locator(".door input").fill("wrong")
         door.locator(".door button").click()
         expect(door.get_by_role("alert")).to_be_visible()

@@ -239,8 +239,10 @@ def views(page: Page) -> list[str]:
     return page.get_by_role("navigation").get_by_role("link").all_inner_texts()
 
 
-def test_a_wrong_token_is_told_so_and_the_right_one_is_kept_in_this_tab_only(open_page: Open, guarded: Server) -> None:
-    page = open_page(guarded.url)
+def test_a_wrong_token_is_told_so_and_the_right_one_is_kept_in_this_tab_only(
+    open_page: Open, with_tokens: Server
+) -> None:
+    page = open_page(with_tokens.url)
 
     sign_in(page, "wrong")
     expect(page.get_by_role("alert")).to_contain_text("This is none of the gateway's tokens.")
@@ -252,7 +254,7 @@ def test_a_wrong_token_is_told_so_and_the_right_one_is_kept_in_this_tab_only(ope
     page.reload()
     assert views(page) == ["Ask", "Run", "Try it from code"]
     other_tab = page.context.new_page()
-    other_tab.goto(guarded.url)
+    other_tab.goto(with_tokens.url)
     expect(other_tab.get_by_label("Gateway token")).to_be_visible()
     other_tab.close()
     button(page, "Sign out").click()
@@ -261,19 +263,19 @@ def test_a_wrong_token_is_told_so_and_the_right_one_is_kept_in_this_tab_only(ope
 
 
 @pytest.mark.parametrize(("token", "seen"), [(CHAT, ["Ask", "Try it from code"]), (OPS, ["Run", "Try it from code"])])
-def test_a_token_sees_what_its_scope_allows(open_page: Open, guarded: Server, token: str, seen: list[str]) -> None:
-    page = open_page(guarded.url, "/#run")
+def test_a_token_sees_what_its_scope_allows(open_page: Open, with_tokens: Server, token: str, seen: list[str]) -> None:
+    page = open_page(with_tokens.url, "/#run")
 
     sign_in(page, token)
 
     assert views(page) == seen
-    page.goto(f"{guarded.url}/#{'run' if token == CHAT else 'ask'}")
+    page.goto(f"{with_tokens.url}/#{'run' if token == CHAT else 'ask'}")
     expect(page.get_by_role("heading", level=1)).to_have_text(seen[0])
 
 
-def test_with_a_token_a_chat_is_asked(open_page: Open, guarded: Server, deploy: Deploy) -> None:
+def test_with_a_token_a_chat_is_asked(open_page: Open, with_tokens: Server, deploy: Deploy) -> None:
     chat = deploy()
-    page = open_page(guarded.url)
+    page = open_page(with_tokens.url)
     sign_in(page, CHAT)
 
     ask(page, "Hello?", chat)
