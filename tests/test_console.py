@@ -69,7 +69,7 @@ def test_answers_stream_side_by_side(page: Page, deploy: Deploy, names: Callable
         is_over(said)
         expect(said.locator(".text")).to_contain_text("w39")
         expect(said.locator(".spent")).to_have_text(re.compile(r"^[67]\.\d s · \d+ tokens$"))
-    expect(page.get_by_role("status").last).to_have_text("All have answered. Write on to follow up.")
+    expect(page.get_by_role("status").last).to_have_text("All done. Write on to follow up.")
 
 
 def test_one_answer_is_stopped_and_the_other_goes_on(page: Page, deploy: Deploy, standin: StandIn, key: str) -> None:

@@ -11,30 +11,40 @@ import { t } from "./words.js";
  */
 export function actionDialog({ title, what, inputs = [], verb, danger = false, send, done }) {
   const note = h("p", { class: "note what", "aria-live": "polite" });
-  const say = () => { if (note.textContent !== what()) note.replaceChildren(h("span", { text: what })); };
+  const say = () => {
+    if (note.textContent !== what()) note.replaceChildren(h("span", { text: what }));
+  };
   const result = h("div", { class: "result" });
   const submit = h("button", { class: `button ${danger ? "danger" : "primary"}` }, verb);
   dialog(title, (close) => {
     const cancel = button(() => t("cancel"), close);
-    const form = h("form", {
-      oninput: say,
-      onsubmit: async (event) => {
-        event.preventDefault();
-        submit.disabled = true;
-        result.replaceChildren(h("p", { class: "note busy", role: "status" }, () => t("working")));
-        try {
-          await send();
-          await refresh();
-          const closer = button(() => t("close"), close, "primary");
-          form.replaceChildren(h("p", { class: "note good", role: "status" }, done), h("div", { class: "row end" }, closer));
-          closer.focus();
-        } catch (error) {
-          if (!error.words) throw error;
-          result.replaceChildren(failure(error));
-        }
-        submit.disabled = false;
+    const form = h(
+      "form",
+      {
+        oninput: say,
+        onsubmit: async (event) => {
+          event.preventDefault();
+          submit.disabled = true;
+          result.replaceChildren(h("p", { class: "note busy", role: "status" }, () => t("working")));
+          try {
+            await send();
+            await refresh();
+            const closer = button(() => t("close"), close, "primary");
+            form.replaceChildren(
+              h("p", { class: "note good", role: "status" }, done),
+              h("div", { class: "row end" }, closer),
+            );
+            closer.focus();
+          } catch (error) {
+            if (!error.words) throw error;
+            result.replaceChildren(failure(error));
+          }
+          submit.disabled = false;
+        },
       },
-    }, inputs, h("div", { class: "foot" }, note, result, h("div", { class: "row end" }, cancel, submit)));
+      inputs,
+      h("div", { class: "foot" }, note, result, h("div", { class: "row end" }, cancel, submit)),
+    );
     say();
     return form;
   });
@@ -42,7 +52,8 @@ export function actionDialog({ title, what, inputs = [], verb, danger = false, s
 }
 
 /** A chat's provider and model, as people say it. */
-export const behind = (row) => [t(`provider_${row.provider}`) || row.provider, row.model_name].filter(Boolean).join(" ");
+export const behind = (row) =>
+  [t(`provider_${row.provider}`) || row.provider, row.model_name].filter(Boolean).join(" ");
 
 /** The same, and its host where that is not the provider's own. */
 export function through(row) {
@@ -66,13 +77,15 @@ export function undo(row) {
 }
 
 export function undeploy(row) {
-  const leaning = () => store.models.filter((other) => other.fallback.includes(row.chat_name)).map((other) => other.chat_name);
+  const leaning = () =>
+    store.models.filter((other) => other.fallback.includes(row.chat_name)).map((other) => other.chat_name);
   actionDialog({
     title: () => t("undeployTitle", { chat: row.chat_name }),
-    what: () => [
-      t("undeployWhat", { chat: row.chat_name }),
-      leaning().length ? t("undeployLeaning", { chats: leaning().join(t("comma")) }) : "",
-    ].join(t("gap")),
+    what: () =>
+      [
+        t("undeployWhat", { chat: row.chat_name }),
+        leaning().length ? t("undeployLeaning", { chats: leaning().join(t("comma")) }) : "",
+      ].join(t("gap")),
     verb: () => t("undeploy"),
     danger: true,
     send: () => post(route("undeploy"), { chat_name: row.chat_name }),
@@ -93,29 +106,62 @@ export function editChain(row) {
   editor.changed = say;
 }
 
-const chainWords = (chat, chain) => (chain.length ? t("chainWhat", { chat, chain: chain.join(" → ") }) : t("chainNone", { chat }));
+const chainWords = (chat, chain) =>
+  chain.length ? t("chainWhat", { chat, chain: chain.join(" → ") }) : t("chainNone", { chat });
 
 /** The chats that stand in, in their order. `changed` is called when they are others. */
 export function chainEditor(chat, first) {
   let names = [...first];
   const list = h("ol", { class: "chain" });
   const more = h("select", { "aria-label": () => t("chainAdd") });
-  const editor = { element: h("fieldset", { class: "field" }, h("legend", {}, () => t("chain")), list, more), chain: () => [...names], changed: () => {} };
+  const editor = {
+    element: h(
+      "fieldset",
+      { class: "field" },
+      h("legend", {}, () => t("chain")),
+      list,
+      more,
+    ),
+    chain: () => [...names],
+    changed: () => {},
+  };
   const move = (at, to) => {
     const [name] = names.splice(at, 1);
     if (to !== null) names.splice(to, 0, name);
     draw();
     (list.querySelectorAll("button:not(:disabled)")[0] ?? more).focus();
   };
-  const tool = (sign, words, disabled, onclick) => h("button", { type: "button", class: "button quiet", disabled, onclick, "aria-label": words }, sign);
+  const tool = (sign, words, disabled, onclick) =>
+    h("button", { type: "button", class: "button quiet", disabled, onclick, "aria-label": words }, sign);
 
   function draw() {
-    list.replaceChildren(...names.map((name, at) => h(
-      "li", {}, h("span", {}, name),
-      tool("↑", () => t("earlier", { chat: name }), at === 0, () => move(at, at - 1)),
-      tool("↓", () => t("later", { chat: name }), at === names.length - 1, () => move(at, at + 1)),
-      tool("✕", () => t("takeOut", { chat: name }), false, () => move(at, null)),
-    )));
+    list.replaceChildren(
+      ...names.map((name, at) =>
+        h(
+          "li",
+          {},
+          h("span", {}, name),
+          tool(
+            "↑",
+            () => t("earlier", { chat: name }),
+            at === 0,
+            () => move(at, at - 1),
+          ),
+          tool(
+            "↓",
+            () => t("later", { chat: name }),
+            at === names.length - 1,
+            () => move(at, at + 1),
+          ),
+          tool(
+            "✕",
+            () => t("takeOut", { chat: name }),
+            false,
+            () => move(at, null),
+          ),
+        ),
+      ),
+    );
     const left = store.models.map((row) => row.chat_name).filter((name) => name !== chat && !names.includes(name));
     more.replaceChildren(
       h("option", { value: "", text: () => t(left.length ? "chainAdd" : "chainNoMore") }),

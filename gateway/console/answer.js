@@ -10,7 +10,12 @@ const RENDER_EVERY = 700;
 const CLOCK_EVERY = 100;
 
 const OPERATOR = new Set(["PAY_BILL", "BAD_KEY", "NO_SUCH_MODEL", "BAD_UPSTREAM_REQUEST", "NEED_KEY", "NOT_DEPLOYED"]);
-const toRun = () => h("p", {}, h("a", { href: "#run" }, () => t("toRun")));
+const toRun = () =>
+  h(
+    "p",
+    {},
+    h("a", { href: "#run" }, () => t("toRun")),
+  );
 
 let made = 0;
 
@@ -33,15 +38,25 @@ export class Answer {
     this.body = h("div", { class: "text", "aria-busy": "true" });
     this.tail = h("div", { class: "plain" });
     this.spent = h("span", { class: "spent" });
-    this.stopper = button(() => t("stop"), () => this.stop(), "quiet");
+    this.stopper = button(
+      () => t("stop"),
+      () => this.stop(),
+      "quiet",
+    );
     this.copier = copyButton(() => this.text, { copy: () => t("copy"), copied: () => t("copied") });
-    this.picker = button(() => `${this.best ? "★" : "☆"} ${t("best")}`, () => this.picked(this), "quiet pick");
+    this.picker = button(
+      () => `${this.best ? "★" : "☆"} ${t("best")}`,
+      () => this.picked(this),
+      "quiet pick",
+    );
     this.picker.setAttribute("aria-pressed", "false");
     this.copier.hidden = this.picker.hidden = true;
     this.body.append(this.tail);
     this.element = h(
-      "article", { class: "answer", "aria-labelledby": heading.id },
-      h("header", {}, heading, this.by), this.body,
+      "article",
+      { class: "answer", "aria-labelledby": heading.id },
+      h("header", {}, heading, this.by),
+      this.body,
       h("footer", {}, this.spent, h("span", { class: "tools" }, this.stopper, this.copier, this.picker)),
     );
   }
@@ -51,7 +66,13 @@ export class Answer {
     this.controller = new AbortController();
     const clock = setInterval(() => this.count(), CLOCK_EVERY);
     try {
-      const said = await ask(this.chat, this.messages, this.controller.signal, (told) => this.begun(told), (words) => this.speak(words));
+      const said = await ask(
+        this.chat,
+        this.messages,
+        this.controller.signal,
+        (told) => this.begun(told),
+        (words) => this.speak(words),
+      );
       this.tokens = said.usage?.completion_tokens ?? null;
       this.estimated = Boolean(said.usage?.estimated);
       this.state = "done";
@@ -102,7 +123,9 @@ export class Answer {
       this.tail.textContent = this.text.slice(whole).trimStart();
       this.body.replaceChildren(...nodes, this.tail);
     }
-    setTimeout(() => { this.rendering = false; }, RENDER_EVERY);
+    setTimeout(() => {
+      this.rendering = false;
+    }, RENDER_EVERY);
   }
 
   async finish() {
@@ -115,7 +138,8 @@ export class Answer {
     if (this.text) this.body.replaceChildren(...(await rendered(this.text)));
     else this.body.replaceChildren(this.state === "done" ? h("p", { class: "hint" }, () => t("saidNothing")) : "");
     if (this.state === "stopped") this.body.append(h("p", { class: "hint" }, () => t("wasStopped")));
-    if (this.error) this.body.append(failure(this.error), ...(may("admin") && OPERATOR.has(this.error.code) ? [toRun()] : []));
+    if (this.error)
+      this.body.append(failure(this.error), ...(may("admin") && OPERATOR.has(this.error.code) ? [toRun()] : []));
     this.element.dataset.state = this.state;
   }
 
@@ -123,7 +147,10 @@ export class Answer {
     const seconds = this.busy ? (performance.now() - this.began) / 1000 : this.seconds;
     this.spent.textContent = `${number(seconds, 1)} s`;
     if (this.tokens !== null) {
-      this.spent.append(" · ", h("span", {}, () => `${this.estimated ? "≈ " : ""}${t("tokens", { count: this.tokens })}`));
+      this.spent.append(
+        " · ",
+        h("span", {}, () => `${this.estimated ? "≈ " : ""}${t("tokens", { count: this.tokens })}`),
+      );
     }
   }
 

@@ -101,7 +101,11 @@ async function* chunks(body) {
     const events = (rest + (piece.value ?? "")).split("\n\n");
     rest = events.pop();
     for (const event of events) {
-      const data = event.split("\n").filter((line) => line.startsWith("data:")).map((line) => line.slice(5)).join("\n");
+      const data = event
+        .split("\n")
+        .filter((line) => line.startsWith("data:"))
+        .map((line) => line.slice(5))
+        .join("\n");
       if (data.trim() === "[DONE]") return;
       if (data) yield JSON.parse(data);
     }

@@ -18,23 +18,51 @@ const THEMES = ["auto", "light", "dark"];
 const main = h("main", { id: "main", tabIndex: -1 });
 const trouble = h("div", { class: "trouble" });
 const links = h("nav", { "aria-label": () => t("views") });
-const out = button(() => t("signOut"), () => leave(), "quiet");
+const out = button(
+  () => t("signOut"),
+  () => leave(),
+  "quiet",
+);
 let made = {};
 let door = null;
 
 function header() {
-  const other = button(() => (language() === "en" ? "中文" : "English"), () => speak(language() === "en" ? "zh-CN" : "en"), "quiet");
+  const other = button(
+    () => (language() === "en" ? "中文" : "English"),
+    () => speak(language() === "en" ? "zh-CN" : "en"),
+    "quiet",
+  );
   other.lang = language() === "en" ? "zh-CN" : "en";
   const now = () => t(`theme_${THEMES[themeNow()]}`);
   const sign = h("span", { "aria-hidden": "true", text: () => "◐☀☾"[themeNow()] });
-  const theme = h("button", {
-    type: "button", class: "button quiet", "aria-label": () => t("theme", { now: now() }),
-    onclick: () => paint((themeNow() + 1) % THEMES.length),
-  }, sign, h("span", { class: "theme-words", text: () => ` ${now()}` }));
+  const theme = h(
+    "button",
+    {
+      type: "button",
+      class: "button quiet",
+      "aria-label": () => t("theme", { now: now() }),
+      onclick: () => paint((themeNow() + 1) % THEMES.length),
+    },
+    sign,
+    h("span", { class: "theme-words", text: () => ` ${now()}` }),
+  );
   return h(
-    "header", { class: "top" },
-    h("a", { class: "skip", href: "#main", onclick: (event) => { event.preventDefault(); main.focus(); } }, () => t("skip")),
-    h("span", { class: "brand" }, h("span", { class: "mark", "aria-hidden": "true" }), () => t("brand")), links,
+    "header",
+    { class: "top" },
+    h(
+      "a",
+      {
+        class: "skip",
+        href: "#main",
+        onclick: (event) => {
+          event.preventDefault();
+          main.focus();
+        },
+      },
+      () => t("skip"),
+    ),
+    h("span", { class: "brand" }, h("span", { class: "mark", "aria-hidden": "true" }), () => t("brand")),
+    links,
     h("div", { class: "tools" }, other, theme, out),
   );
 }
@@ -73,19 +101,32 @@ function knock(error) {
   links.replaceChildren();
   const token = h("input", { type: "password", autocomplete: "current-password", required: true, spellcheck: "false" });
   const said = h("div", { class: "result" });
-  const form = h("form", {
-    class: "door",
-    onsubmit: async (event) => {
-      event.preventDefault();
-      signIn(token.value);
-      await refresh();
+  const form = h(
+    "form",
+    {
+      class: "door",
+      onsubmit: async (event) => {
+        event.preventDefault();
+        signIn(token.value);
+        await refresh();
+      },
     },
-  }, h("h1", {}, () => t("signInTitle")), h("p", {}, () => t("signInMore")), field(() => t("token"), token, () => t("tokenHint")),
-  said, h("button", { class: "button primary" }, () => t("signIn")));
+    h("h1", {}, () => t("signInTitle")),
+    h("p", {}, () => t("signInMore")),
+    field(
+      () => t("token"),
+      token,
+      () => t("tokenHint"),
+    ),
+    said,
+    h("button", { class: "button primary" }, () => t("signIn")),
+  );
   door = {
     answer: () => {
       if (!signedIn()) return;
-      said.replaceChildren(h("p", { class: "note bad", role: "alert" }, h("strong", {}, "UNAUTHORIZED"), " ", () => t("wrongToken")));
+      said.replaceChildren(
+        h("p", { class: "note bad", role: "alert" }, h("strong", {}, "UNAUTHORIZED"), " ", () => t("wrongToken")),
+      );
       signIn("");
       token.select();
     },
@@ -132,13 +173,17 @@ function update() {
   else if (trouble.dataset.code !== error.code || !trouble.hasChildNodes()) trouble.replaceChildren(failure(error));
   trouble.dataset.code = error?.code ?? "";
   if (!store.ready) return;
-  const names = views().map((view) => view.id).join();
+  const names = views()
+    .map((view) => view.id)
+    .join();
   if (door || made.names !== names) {
     door = null;
     made = { names };
     tellOnly(update);
     main.replaceChildren();
-    links.replaceChildren(...views().map((view) => h("a", { href: `#${view.id}` }, () => t(view.id === "code" ? "code_" : view.id))));
+    links.replaceChildren(
+      ...views().map((view) => h("a", { href: `#${view.id}` }, () => t(view.id === "code" ? "code_" : view.id))),
+    );
     show();
   }
   out.hidden = !signedIn();

@@ -28,25 +28,56 @@ class Ask {
     this.talk = h("div", { class: "talk" });
     this.status = h("p", { class: "status", role: "status" });
     this.question = h("textarea", {
-      id: "question", rows: 2, "aria-label": () => t("question"), placeholder: () => t("questionHint"),
+      id: "question",
+      rows: 2,
+      "aria-label": () => t("question"),
+      placeholder: () => t("questionHint"),
       onkeydown: (event) => {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.send();
       },
       oninput: () => this.refresh(),
     });
-    this.sender = button(() => t("askThem"), () => this.send(), "primary");
+    this.sender = button(
+      () => t("askThem"),
+      () => this.send(),
+      "primary",
+    );
     this.sender.title = "Ctrl+Enter";
-    this.stopper = button(() => t("stopAll"), () => this.stop());
-    this.again = button(() => t("askAgain"), () => this.repeat(), "quiet");
-    this.exporter = button(() => t("export"), () => this.save(), "quiet");
-    this.newer = button(() => t("newTalk"), () => this.clear(), "quiet");
+    this.stopper = button(
+      () => t("stopAll"),
+      () => this.stop(),
+    );
+    this.again = button(
+      () => t("askAgain"),
+      () => this.repeat(),
+      "quiet",
+    );
+    this.exporter = button(
+      () => t("export"),
+      () => this.save(),
+      "quiet",
+    );
+    this.newer = button(
+      () => t("newTalk"),
+      () => this.clear(),
+      "quiet",
+    );
     this.element = h(
-      "section", { class: "ask", "aria-labelledby": "ask-title" },
+      "section",
+      { class: "ask", "aria-labelledby": "ask-title" },
       h("h1", { id: "ask-title", class: "away" }, () => t("ask")),
-      h("fieldset", { class: "choice" }, h("legend", {}, () => t("whom")), this.choice),
-      this.hello, this.talk,
       h(
-        "div", { class: "composer" }, this.question,
+        "fieldset",
+        { class: "choice" },
+        h("legend", {}, () => t("whom")),
+        this.choice,
+      ),
+      this.hello,
+      this.talk,
+      h(
+        "div",
+        { class: "composer" },
+        this.question,
         h("div", { class: "row" }, this.sender, this.stopper, this.again, this.newer, this.exporter, this.status),
       ),
     );
@@ -74,7 +105,11 @@ class Ask {
       }
       this.label(row);
     }
-    this.choice.append(...store.models.map((row) => this.chips.get(row.chat_name).element).filter((chip, at) => this.choice.children[at] !== chip));
+    this.choice.append(
+      ...store.models
+        .map((row) => this.chips.get(row.chat_name).element)
+        .filter((chip, at) => this.choice.children[at] !== chip),
+    );
     this.element.classList.toggle("none", store.models.length === 0);
     this.greet();
     this.refresh();
@@ -91,7 +126,9 @@ class Ask {
     const { state, about, element } = this.chips.get(row.chat_name);
     const best = picks(row.chat_name);
     state.className = `dot ${row.state}`;
-    about.textContent = [row.state === "answering" ? "" : stateWords(row), best ? `★ ${best}` : ""].filter(Boolean).join(" · ");
+    about.textContent = [row.state === "answering" ? "" : stateWords(row), best ? `★ ${best}` : ""]
+      .filter(Boolean)
+      .join(" · ");
     element.title = [row.provider, row.model_name, stateWords(row)].filter(Boolean).join(" · ");
   }
 
@@ -102,7 +139,10 @@ class Ask {
   }
 
   get chosen() {
-    return [...this.chips].filter(([, chip]) => chip.box.checked).map(([name]) => name).sort();
+    return [...this.chips]
+      .filter(([, chip]) => chip.box.checked)
+      .map(([name]) => name)
+      .sort();
   }
 
   /** What to do first, where there is nothing to ask or nothing to compare. */
@@ -113,7 +153,10 @@ class Ask {
     const words = { "0true": "noneAdmin", "1true": "oneAdmin", "0false": "noneChat" }[kind];
     this.hello.replaceChildren();
     if (!words) return;
-    this.hello.append(h("h2", {}, () => t(words, { chat: store.models[0]?.chat_name })), h("p", {}, () => t(`${words}More`)));
+    this.hello.append(
+      h("h2", {}, () => t(words, { chat: store.models[0]?.chat_name })),
+      h("p", {}, () => t(`${words}More`)),
+    );
     if (may("admin")) this.hello.append(quickStart());
   }
 
@@ -161,10 +204,20 @@ class Ask {
 
   add(question) {
     const turn = { question, answers: [], replaced: false, best: null, at: new Date() };
-    turn.answers = this.chosen.map((chat) => new Answer(
-      chat, [...this.history(chat), { role: "user", content: question }], () => this.refresh(), (answer) => this.pick(turn, answer),
-    ));
-    const grid = h("div", { class: "answers" }, turn.answers.map((answer) => answer.element));
+    turn.answers = this.chosen.map(
+      (chat) =>
+        new Answer(
+          chat,
+          [...this.history(chat), { role: "user", content: question }],
+          () => this.refresh(),
+          (answer) => this.pick(turn, answer),
+        ),
+    );
+    const grid = h(
+      "div",
+      { class: "answers" },
+      turn.answers.map((answer) => answer.element),
+    );
     turn.element = h("section", { class: "turn" }, h("h2", { class: "question" }, question), grid);
     this.turns.push(turn);
     this.talk.append(turn.element);
@@ -177,10 +230,15 @@ class Ask {
 
   /** What this chat was asked and said so far; what it did not answer, it is not told of. */
   history(chat) {
-    const kept = this.turns.filter((turn) => !turn.replaced).flatMap((turn) => turn.answers.map((answer) => ({ turn, answer })));
-    return kept.filter(({ answer }) => answer.chat === chat && answer.text).flatMap(({ turn, answer }) => [
-      { role: "user", content: turn.question }, { role: "assistant", content: answer.text },
-    ]);
+    const kept = this.turns
+      .filter((turn) => !turn.replaced)
+      .flatMap((turn) => turn.answers.map((answer) => ({ turn, answer })));
+    return kept
+      .filter(({ answer }) => answer.chat === chat && answer.text)
+      .flatMap(({ turn, answer }) => [
+        { role: "user", content: turn.question },
+        { role: "assistant", content: answer.text },
+      ]);
   }
 
   stop() {
@@ -208,7 +266,10 @@ class Ask {
 
   save() {
     const file = new Blob([this.markdown()], { type: "text/markdown" });
-    const link = h("a", { href: URL.createObjectURL(file), download: `comparison-${new Date().toISOString().slice(0, 10)}.md` });
+    const link = h("a", {
+      href: URL.createObjectURL(file),
+      download: `comparison-${new Date().toISOString().slice(0, 10)}.md`,
+    });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
@@ -218,10 +279,19 @@ class Ask {
     for (const turn of this.turns) {
       lines.push(`## ${turn.question.replace(/\s*\n\s*/g, " ")}`, `_${time(turn.at)}_`);
       for (const answer of turn.answers) {
-        const spent = [`${number(answer.seconds, 1)} s`, answer.tokens === null ? "" : t("tokens", { count: answer.tokens })];
+        const spent = [
+          `${number(answer.seconds, 1)} s`,
+          answer.tokens === null ? "" : t("tokens", { count: answer.tokens }),
+        ];
         const by = answer.told.fellBack ? t("fellBack", { chat: answer.told.servedBy, why: answer.told.fellBack }) : "";
-        const about = [answer.by.textContent, ...spent, by, answer.best ? `★ ${t("best")}` : ""].filter(Boolean).join(" · ");
-        lines.push(`### ${answer.chat}`, `_${about}_`, answer.text || `**${answer.error?.code ?? t("wasStopped")}** ${answer.error?.words() ?? ""}`);
+        const about = [answer.by.textContent, ...spent, by, answer.best ? `★ ${t("best")}` : ""]
+          .filter(Boolean)
+          .join(" · ");
+        lines.push(
+          `### ${answer.chat}`,
+          `_${about}_`,
+          answer.text || `**${answer.error?.code ?? t("wasStopped")}** ${answer.error?.words() ?? ""}`,
+        );
       }
     }
     return `${lines.join("\n\n")}\n`;

@@ -32,7 +32,7 @@ export const chinese = {
   chooseOne: "请至少选择一个对话。",
   progress: "已有 {done}/{all} 个回答完毕",
   keys: "Ctrl+Enter 发送，Esc 停止。",
-  allDone: "全部回答完毕。可以继续追问。",
+  allDone: "全部完成。可以继续追问。",
   copy: "复制",
   copied: "已复制",
   best: "最佳",

@@ -13,16 +13,28 @@ export function codeView() {
   let language = "curl";
 
   async function draw() {
-    examples ??= fetch(new URL("examples.json", import.meta.url)).then((reply) => reply.json()).catch(() => []);
+    examples ??= fetch(new URL("examples.json", import.meta.url))
+      .then((reply) => reply.json())
+      .catch(() => []);
     const all = calls(chat.value || "local_chat", await examples);
-    tabs.replaceChildren(...all.map((call) => h("button", {
-      type: "button", class: "button tab", "aria-pressed": String(call.name === language),
-      onclick: (event) => {
-        language = call.name;
-        draw().then(() => tabs.querySelector("[aria-pressed=true]").focus());
-        event.preventDefault();
-      },
-    }, call.name)));
+    tabs.replaceChildren(
+      ...all.map((call) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "button tab",
+            "aria-pressed": String(call.name === language),
+            onclick: (event) => {
+              language = call.name;
+              draw().then(() => tabs.querySelector("[aria-pressed=true]").focus());
+              event.preventDefault();
+            },
+          },
+          call.name,
+        ),
+      ),
+    );
     shown.replaceChildren(...all.filter((call) => call.name === language).flatMap((call) => call.parts.map(part)));
   }
 
@@ -36,13 +48,22 @@ export function codeView() {
     draw();
   });
   return h(
-    "section", { class: "code-view", "aria-labelledby": "code-title" },
-    h("h1", { id: "code-title" }, () => t("code_")), h("p", { class: "lead" }, () => t("codeLead")),
-    field(() => t("chat"), chat), tabs, shown,
+    "section",
+    { class: "code-view", "aria-labelledby": "code-title" },
+    h("h1", { id: "code-title" }, () => t("code_")),
+    h("p", { class: "lead" }, () => t("codeLead")),
+    field(() => t("chat"), chat),
+    tabs,
+    shown,
   );
 }
 
 function part({ title, text }) {
-  const bar = h("div", { class: "bar" }, h("span", {}, title), copyButton(() => text, { copy: () => t("copy"), copied: () => t("copied") }));
+  const bar = h(
+    "div",
+    { class: "bar" },
+    h("span", {}, title),
+    copyButton(() => text, { copy: () => t("copy"), copied: () => t("copied") }),
+  );
   return h("div", { class: "code" }, bar, h("pre", { tabIndex: 0, "aria-label": title }, text));
 }

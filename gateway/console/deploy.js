@@ -15,31 +15,43 @@ function freeName(wanted) {
   }
 }
 
-const nameField = (value) => h("input", { value, required: true, pattern: NAME, title: t("nameHint"), autocomplete: "off", spellcheck: "false" });
+const nameField = (value) =>
+  h("input", { value, required: true, pattern: NAME, title: t("nameHint"), autocomplete: "off", spellcheck: "false" });
 
 /** One click: the built-in model under a name that can be changed. */
 export function quickStart() {
   const name = nameField(freeName("local_chat"));
   const submit = h("button", { class: "button primary" }, () => t("quickDeploy"));
   const result = h("div", { class: "result" });
-  const form = h("form", {
-    class: "quick",
-    onsubmit: async (event) => {
-      event.preventDefault();
-      const chat = name.value;
-      submit.disabled = true;
-      result.replaceChildren(h("p", { class: "note busy", role: "status" }, () => t("starting_", { chat })));
-      try {
-        await post("local/deploy", { chat_name: chat });
-        await refresh();
-        result.replaceChildren(h("p", { class: "note good", role: "status" }, () => t("answersNow", { chat })));
-        name.value = freeName("local_chat");
-      } catch (error) {
-        result.replaceChildren(failure(error));
-      }
-      submit.disabled = false;
+  const form = h(
+    "form",
+    {
+      class: "quick",
+      onsubmit: async (event) => {
+        event.preventDefault();
+        const chat = name.value;
+        submit.disabled = true;
+        result.replaceChildren(h("p", { class: "note busy", role: "status" }, () => t("starting_", { chat })));
+        try {
+          await post("local/deploy", { chat_name: chat });
+          await refresh();
+          result.replaceChildren(h("p", { class: "note good", role: "status" }, () => t("answersNow", { chat })));
+          name.value = freeName("local_chat");
+        } catch (error) {
+          result.replaceChildren(failure(error));
+        }
+        submit.disabled = false;
+      },
     },
-  }, h("div", { class: "row bottom" }, field(() => t("name"), name), submit), h("p", { class: "hint" }, () => t("quickHint")), result);
+    h(
+      "div",
+      { class: "row bottom" },
+      field(() => t("name"), name),
+      submit,
+    ),
+    h("p", { class: "hint" }, () => t("quickHint")),
+    result,
+  );
   return form;
 }
 
@@ -61,8 +73,13 @@ class Form {
     this.row = row;
     this.say = () => {};
     const text = (more) => h("input", { autocomplete: "off", spellcheck: "false", ...more });
-    const count = (value, max) => h("input", { type: "number", min: 1, max, value, inputMode: "numeric", required: true });
-    this.provider = h("select", { onchange: () => this.change() }, store.providers.map((one) => h("option", { value: one.name, text: () => t(`provider_${one.name}`) || one.name })));
+    const count = (value, max) =>
+      h("input", { type: "number", min: 1, max, value, inputMode: "numeric", required: true });
+    this.provider = h(
+      "select",
+      { onchange: () => this.change() },
+      store.providers.map((one) => h("option", { value: one.name, text: () => t(`provider_${one.name}`) || one.name })),
+    );
     const now = store.providers.find((one) => one.name === row?.provider);
     this.provider.value = now?.name ?? store.providers.find((one) => one.needs_key).name;
     this.name = nameField(row?.chat_name ?? "");
@@ -73,17 +90,41 @@ class Form {
     this.workers = count(String(row?.replicas || 1), 32);
     this.timeout = count("120", 3600);
     this.check = h("input", { type: "checkbox", checked: true });
-    this.keyField = field(() => t("key"), this.key, () => t("keyHint"));
-    this.addressField = field(() => t("address"), this.address, () => t("addressHint"));
+    this.keyField = field(
+      () => t("key"),
+      this.key,
+      () => t("keyHint"),
+    );
+    this.addressField = field(
+      () => t("address"),
+      this.address,
+      () => t("addressHint"),
+    );
     this.chain = chainEditor(row?.chat_name ?? "", row?.fallback ?? []);
     this.chain.changed = () => this.say();
     this.inputs = [
-      h("div", { class: "pair" }, field(() => t("provider"), this.provider), field(() => t("name"), this.name, row ? null : () => t("nameHint"))),
+      h(
+        "div",
+        { class: "pair" },
+        field(() => t("provider"), this.provider),
+        field(() => t("name"), this.name, row ? null : () => t("nameHint")),
+      ),
       this.keyField,
       field(() => t("model"), this.model),
       tick(() => t("check"), this.check),
-      h("details", {}, h("summary", {}, () => t("more")), this.addressField,
-        h("div", { class: "pair" }, field(() => t("workers"), this.workers), field(() => t("timeout"), this.timeout)), this.chain.element),
+      h(
+        "details",
+        {},
+        h("summary", {}, () => t("more")),
+        this.addressField,
+        h(
+          "div",
+          { class: "pair" },
+          field(() => t("workers"), this.workers),
+          field(() => t("timeout"), this.timeout),
+        ),
+        this.chain.element,
+      ),
     ];
     this.change();
   }
@@ -126,8 +167,12 @@ class Form {
 
   async send() {
     const body = {
-      chat_name: this.chat, model_name: this.model.value.trim(), workers: this.workers.value, timeout: this.timeout.value,
-      check: this.check.checked, fallback: this.chain.chain(),
+      chat_name: this.chat,
+      model_name: this.model.value.trim(),
+      workers: this.workers.value,
+      timeout: this.timeout.value,
+      check: this.check.checked,
+      fallback: this.chain.chain(),
     };
     if (this.chosen.needs_key) Object.assign(body, { api_key: this.key.value, base_url: this.address.value.trim() });
     // It is gone from the page before the reply is there, whatever that says.
@@ -138,6 +183,21 @@ class Form {
 
 /** What an empty Run begins with. */
 export function firstDeploy() {
-  return h("div", { class: "hello" }, h("h2", {}, () => t("noneAdmin")), h("p", {}, () => t("noneAdminMore")), quickStart(),
-    h("p", {}, () => `${t("orElse")} `, button(() => t("deployOther"), () => deploy(), "quiet")));
+  return h(
+    "div",
+    { class: "hello" },
+    h("h2", {}, () => t("noneAdmin")),
+    h("p", {}, () => t("noneAdminMore")),
+    quickStart(),
+    h(
+      "p",
+      {},
+      () => `${t("orElse")} `,
+      button(
+        () => t("deployOther"),
+        () => deploy(),
+        "quiet",
+      ),
+    ),
+  );
 }

@@ -72,8 +72,11 @@ export function tick(words, control) {
 /** What went wrong, in its own words, with its code. */
 export function failure(error) {
   return h(
-    "div", { class: "note bad", role: "alert" },
-    h("strong", {}, error.code), " ", () => error.words(),
+    "div",
+    { class: "note bad", role: "alert" },
+    h("strong", {}, error.code),
+    " ",
+    () => error.words(),
     error.theirs ? h("q", { class: "theirs" }, error.theirs) : null,
   );
 }
@@ -101,10 +104,14 @@ export async function copy(text) {
 
 /** A button that copies what `text` returns, and says that it did. */
 export function copyButton(text, words) {
-  const made = button(words.copy, async () => {
-    await copy(text());
-    made.replaceChildren(h("span", { role: "status", text: words.copied }));
-    setTimeout(() => made.replaceChildren(h("span", { text: words.copy })), 1500);
-  }, "quiet");
+  const made = button(
+    words.copy,
+    async () => {
+      await copy(text());
+      made.replaceChildren(h("span", { role: "status", text: words.copied }));
+      setTimeout(() => made.replaceChildren(h("span", { text: words.copy })), 1500);
+    },
+    "quiet",
+  );
   return made;
 }

@@ -4,8 +4,25 @@ import { post } from "./api.js";
 import { copyButton, h } from "./dom.js";
 import { t } from "./words.js";
 
-const PLAIN = new Set(["p", "ul", "ol", "li", "blockquote", "em", "strong", "s", "br", "hr", "code",
-  "table", "thead", "tbody", "tr", "th", "td"]);
+const PLAIN = new Set([
+  "p",
+  "ul",
+  "ol",
+  "li",
+  "blockquote",
+  "em",
+  "strong",
+  "s",
+  "br",
+  "hr",
+  "code",
+  "table",
+  "thead",
+  "tbody",
+  "tr",
+  "th",
+  "td",
+]);
 const SAFE = /^(https?:|mailto:)/i;
 const LONGEST = 40_000;
 
@@ -55,8 +72,12 @@ function link(address) {
 
 function code(language) {
   const inside = h("pre", { tabIndex: 0, "aria-label": () => t("code") });
-  const bar = h("div", { class: "bar" }, h("span", {}, language || ""),
-    copyButton(() => inside.textContent, { copy: () => t("copy"), copied: () => t("copied") }));
+  const bar = h(
+    "div",
+    { class: "bar" },
+    h("span", {}, language || ""),
+    copyButton(() => inside.textContent, { copy: () => t("copy"), copied: () => t("copied") }),
+  );
   h("div", { class: "code" }, bar, inside);
   return inside;
 }

@@ -12,17 +12,31 @@ const HEIGHT = 32;
 export function plot(chat) {
   const now = Date.now();
   const deltas = store.deltas.filter((delta) => delta.chat === chat);
-  const good = spread(deltas.filter((delta) => delta.code === "OK"), now);
-  const bad = spread(deltas.filter((delta) => delta.code !== "OK"), now);
+  const good = spread(
+    deltas.filter((delta) => delta.code === "OK"),
+    now,
+  );
+  const bad = spread(
+    deltas.filter((delta) => delta.code !== "OK"),
+    now,
+  );
   const most = Math.max(1, ...good.map((number, at) => number + bad[at]));
   const bars = good.flatMap((number, at) => [
-    bar(at, number, bad[at], most, "good"), bar(at, bad[at], 0, most, "wrong"),
+    bar(at, number, bad[at], most, "good"),
+    bar(at, bad[at], 0, most, "wrong"),
   ]);
   const drawn = svg(
-    "svg", { viewBox: `0 0 ${BARS * WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
-    svg("line", { x1: 0, x2: BARS * WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }), ...bars.filter(Boolean),
+    "svg",
+    { viewBox: `0 0 ${BARS * WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("line", { x1: 0, x2: BARS * WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }),
+    ...bars.filter(Boolean),
   );
-  return h("div", { class: "plot" }, drawn, h("p", { class: "hint" }, () => words(deltas)));
+  return h(
+    "div",
+    { class: "plot" },
+    drawn,
+    h("p", { class: "hint" }, () => words(deltas)),
+  );
 }
 
 /** Counts by bar, the oldest first; what was counted over a longer time is spread over it. */

@@ -11,10 +11,22 @@ export function runView() {
   const cards = new Map();
   const list = h("div", { class: "cards" });
   const empty = h("div");
-  const opener = button(() => t("deployA"), () => deploy(), "primary");
+  const opener = button(
+    () => t("deployA"),
+    () => deploy(),
+    "primary",
+  );
   const element = h(
-    "section", { class: "run", "aria-labelledby": "run-title" },
-    h("div", { class: "row spread" }, h("h1", { id: "run-title" }, () => t("run")), opener), empty, list,
+    "section",
+    { class: "run", "aria-labelledby": "run-title" },
+    h(
+      "div",
+      { class: "row spread" },
+      h("h1", { id: "run-title" }, () => t("run")),
+      opener,
+    ),
+    empty,
+    list,
   );
 
   function update() {
@@ -42,16 +54,32 @@ export function runView() {
 /** One chat. What changes is drawn anew; its buttons stay, so that the focus does. */
 class Card {
   constructor(name) {
-    const act = (words, does, kind = "") => button(() => t(words), () => does(model(name)), kind);
+    const act = (words, does, kind = "") =>
+      button(
+        () => t(words),
+        () => does(model(name)),
+        kind,
+      );
     this.state = h("span", { class: "state" });
     this.facts = h("dl");
     this.trouble = h("div");
     this.plot = h("div");
     const heading = h("h2", { id: `card-${name}` }, name);
     this.element = h(
-      "article", { class: "card", "aria-labelledby": heading.id },
-      h("header", {}, heading, this.state), this.trouble, this.facts, this.plot,
-      h("footer", {}, act("switch…", deploy), act("undo…", undo), act("chain…", editChain), act("undeploy…", undeploy, "quiet danger")),
+      "article",
+      { class: "card", "aria-labelledby": heading.id },
+      h("header", {}, heading, this.state),
+      this.trouble,
+      this.facts,
+      this.plot,
+      h(
+        "footer",
+        {},
+        act("switch…", deploy),
+        act("undo…", undo),
+        act("chain…", editChain),
+        act("undeploy…", undeploy, "quiet danger"),
+      ),
     );
   }
 
@@ -69,7 +97,8 @@ function trouble(row) {
   if (row.state !== "resting") return [];
   const { code, since, until } = row.resting;
   const words = () => t("restingMore", { code, why: reason(code), since: ago(since) });
-  const next = () => (until * 1000 > Date.now() ? t("triedAgain", { seconds: Math.ceil(until - Date.now() / 1000) }) : t("triedNext"));
+  const next = () =>
+    until * 1000 > Date.now() ? t("triedAgain", { seconds: Math.ceil(until - Date.now() / 1000) }) : t("triedNext");
   return [h("p", { class: "note warn", title: time(since * 1000) }, words, () => t("gap"), next)];
 }
 

@@ -50,7 +50,8 @@ function howToRun(text, chat) {
   const port = location.port || (location.protocol === "https:" ? "443" : "80");
   const settings = [`GATEWAY_HOST=${location.hostname}`, `GATEWAY_PORT=${port}`, "GATEWAY_TOKEN=", `CHAT_NAME=${chat}`];
   const bare = (line) => line.replace(/^[^A-Za-z.]+/, "").replace("CHAT_NAME=shop_chat ", "");
-  if (/\bset CHAT_NAME/.test(lines[at])) return [...settings.map((one) => `set ${one}`), bare(lines[at + 1])].join("\n");
+  if (/\bset CHAT_NAME/.test(lines[at]))
+    return [...settings.map((one) => `set ${one}`), bare(lines[at + 1])].join("\n");
   return `export ${settings.join(" ")}\n${bare(lines[at])}`;
 }
 
@@ -63,7 +64,13 @@ function example({ file, text }, chat) {
 /** Each way to call a chat: its name, and the parts of text that make it up. */
 export function calls(chat, examples) {
   const made = [
-    { name: "curl", parts: [{ title: () => t("inOnePiece"), text: curl(chat) }, { title: () => t("asItComes"), text: stream(chat) }] },
+    {
+      name: "curl",
+      parts: [
+        { title: () => t("inOnePiece"), text: curl(chat) },
+        { title: () => t("asItComes"), text: stream(chat) },
+      ],
+    },
     { name: "openai (Python)", parts: [{ title: "hello.py", text: sdk(chat) }] },
     { name: "openai (Node.js)", parts: [{ title: "hello.mjs", text: sdkNode(chat) }] },
   ];

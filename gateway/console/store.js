@@ -5,7 +5,7 @@ import { get } from "./api.js";
 const EVERY = 3000;
 export const WINDOW = 300_000;
 
-/** `ready`: it was heard of at least once. `failure`: why not the last time. `deltas`: what was counted between polls. */
+/** `ready`: it was heard of once. `failure`: why not the last time. `deltas`: what was counted between polls. */
 export const store = { ready: false, failure: null, scopes: [], providers: [], models: [], deltas: [] };
 
 const listeners = new Set();
@@ -29,7 +29,9 @@ export const model = (name) => store.models.find((row) => row.chat_name === name
 
 /** Ask now, and go on asking. Resolves when the answer is there, good or bad. */
 export function refresh() {
-  asking ??= look().finally(() => { asking = null; });
+  asking ??= look().finally(() => {
+    asking = null;
+  });
   return asking;
 }
 

@@ -34,7 +34,7 @@ const english = {
   chooseOne: "Choose at least one chat.",
   progress: "{done} of {all} have answered",
   keys: "Ctrl+Enter sends, Esc stops.",
-  allDone: "All have answered. Write on to follow up.",
+  allDone: "All done. Write on to follow up.",
   copy: "Copy",
   copied: "Copied",
   best: "Best",
@@ -51,13 +51,15 @@ const english = {
   toRun: "See to it in Run",
 
   noneAdmin: "Begin with a model that needs no key",
-  noneAdminMore: "A small model is built in. Deploy it under a name of your choice; programs and this page then call it by that name.",
+  noneAdminMore:
+    "A small model is built in. Deploy it under a name of your choice; programs and this page then call it by that name.",
   oneAdmin: "{chat} is there",
   oneAdminMore: "Ask it something, below. Or add a second one to compare: their answers stand side by side.",
   noneChat: "There is no chat yet",
   noneChatMore: "The operator of this gateway deploys them. This page shows the first one as soon as it is there.",
   quickDeploy: "Deploy the built-in model",
-  quickHint: "SmolLM2-135M runs in the cluster: no key, about 250 MB of memory, English only, and small enough to be silly.",
+  quickHint:
+    "SmolLM2-135M runs in the cluster: no key, about 250 MB of memory, English only, and small enough to be silly.",
   orElse: "Or:",
   deployOther: "Deploy another provider's model…",
   starting_: "{chat} is starting; this takes a few seconds.",
@@ -82,7 +84,8 @@ const english = {
   workers: "Replicas",
   timeout: "Timeout in seconds",
   deployWhat: "{next} will answer at the new chat name {chat}.",
-  switchWhat: "{chat} now answers through {now}. From now on it will answer through {next}; answers under way finish as they are.",
+  switchWhat:
+    "{chat} now answers through {now}. From now on it will answer through {next}; answers under way finish as they are.",
   checkWhat: "It must answer one question first. If it cannot, nothing is deployed.",
   checkWhatSwitch: "The new model must answer one question first. If it cannot, all stays as it is.",
   undoLater: "For a while, Undo can bring back what is there now.",
@@ -92,13 +95,15 @@ const english = {
   "undo…": "Undo…",
   undo: "Bring it back",
   undoTitle: "Undo the last deploy of {chat}",
-  undoWhat: "What was behind {chat} before its last deploy comes back, key included, in the place of {now}. Answers under way finish as they are.",
+  undoWhat:
+    "What was behind {chat} before its last deploy comes back, key included, in the place of {now}. Answers under way finish as they are.",
   "chain…": "Fallback…",
   chain: "Falls back to",
   chainTitle: "Who answers when {chat} cannot",
   chainAdd: "Add a chat…",
   chainNoMore: "No other chat to add",
-  chainWhat: "When {chat} cannot answer (bill unpaid, key refused, provider down…), the same question goes on: {chat} → {chain}.",
+  chainWhat:
+    "When {chat} cannot answer (bill unpaid, key refused, provider down…), the same question goes on: {chat} → {chain}.",
   chainNone: "When {chat} cannot answer, nobody does in its place: its callers get the error.",
   earlier: "{chat}: earlier",
   later: "{chat}: later",
@@ -106,7 +111,8 @@ const english = {
   "undeploy…": "Undeploy…",
   undeploy: "Undeploy",
   undeployTitle: "Undeploy {chat}",
-  undeployWhat: "{chat} is taken away, after the answers under way. Who calls it then gets NOT_DEPLOYED. Its key is forgotten, so this cannot be undone.",
+  undeployWhat:
+    "{chat} is taken away, after the answers under way. Who calls it then gets NOT_DEPLOYED. Its key is forgotten, so this cannot be undone.",
   undeployLeaning: "It no longer stands in for {chats}.",
   undeployDone: "Done: {chat} is gone.",
   save: "Save",
@@ -170,11 +176,18 @@ export const reason = (code) => t(`why_${code}`) || code;
 
 export const stateWords = (row) => t(`state_${row.state}`);
 
-export const number = (value, digits = 0) => new Intl.NumberFormat(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+export const number = (value, digits = 0) =>
+  new Intl.NumberFormat(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
 
-export const time = (date) => new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" }).format(date);
+export const time = (date) =>
+  new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" }).format(date);
 
-const UNITS = [[86_400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+const UNITS = [
+  [86_400, "day"],
+  [3600, "hour"],
+  [60, "minute"],
+  [1, "second"],
+];
 
 /** A Unix time as "4 minutes ago". */
 export function ago(unix) {
