@@ -117,7 +117,7 @@ def test_a_follow_up_tells_each_chat_its_own_conversation_and_asking_again_does_
     assert ask_and_see("", 3) == followed
     assert ask_and_see("Third?", 4)[0] == [*followed[0], "openai:Second?", "Third?"]
 
-    button(page, "New conversation").click()
+    button(page, "Start over").click()
     expect(page.get_by_role("article")).to_have_count(0)
     assert ask_and_see("Fourth?", 1)[0] == ["Fourth?"]
 

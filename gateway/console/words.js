@@ -29,7 +29,7 @@ const english = {
   stop: "Stop",
   stopAll: "Stop all",
   askAgain: "Ask again",
-  newTalk: "New conversation",
+  newTalk: "Start over",
   export: "Export",
   chooseOne: "Choose at least one chat.",
   progress: "{done} of {all} have answered",
