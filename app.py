@@ -11,6 +11,7 @@ from gateway import proxies, replies, settings, watch
 from gateway.ask_all import all_app
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
+from gateway.console import console_app
 from gateway.jobs import Runner, jobs_app
 from gateway.openai_api import v1_app
 from gateway.openapi import openapi_app
@@ -45,6 +46,7 @@ def create_app() -> Flask:
     app.register_blueprint(v1_app)
     app.register_blueprint(status_app)
     app.register_blueprint(openapi_app)
+    app.register_blueprint(console_app)
     llm.start()
     return app
 

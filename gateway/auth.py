@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Request, g, request
 
@@ -21,21 +22,32 @@ class Doorman:
     def __init__(self, tokens: tuple[Token, ...]) -> None:
         self._tokens = tokens
 
-    def require(self, scope: str | None = None) -> None:
-        """Raise GatewayError unless the caller's token has `scope` (None: any token will do)."""
+    def known(self) -> Token | None:
+        """The caller's token; None: none is configured, and everyone may do everything. Raises GatewayError."""
         if not self._tokens:
-            return
+            return None
         presented = _presented(request)
         # Every token is compared, so that the time taken tells nothing of which one came close.
         found = [token for token in self._tokens if hmac.compare_digest(token.digest, digest(presented))]
         if not found:
             raise GatewayError(Code.UNAUTHORIZED, headers=CHALLENGE)
         g.token, g.owner = found[0].name, found[0].digest.hex()
-        if scope and scope not in found[0].scopes:
+        return found[0]
+
+    def require(self, scope: str | None = None) -> None:
+        """Raise GatewayError unless the caller's token has `scope` (None: any token will do)."""
+        token = self.known()
+        if scope == "admin" and _from_another_site(request):
             raise GatewayError(
                 Code.FORBIDDEN,
-                f"The token {found[0].name!r} lacks the scope {scope!r}.",
-                f"令牌 {found[0].name!r} 没有 {scope!r} 权限。",
+                "A page of another site made this browser ask.",
+                "该请求由其他网站的页面通过浏览器发出。",
+            )
+        if token and scope and scope not in token.scopes:
+            raise GatewayError(
+                Code.FORBIDDEN,
+                f"The token {token.name!r} lacks the scope {scope!r}.",
+                f"令牌 {token.name!r} 没有 {scope!r} 权限。",
             )
 
     def guard(self, scope: str | None, view: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,6 +58,19 @@ class Doorman:
             return view(**arguments)
 
         return guarded
+
+
+def _from_another_site(call: Request) -> bool:
+    """Whether a browser asks for a page that is not ours: it may reach a gateway that lets in whoever is near, or send
+    along a password of Basic that its user once gave. Only browsers send these headers, the first one over TLS and on
+    loopback. The port is not compared: proxies leave it out of Host."""
+    if site := call.headers.get("Sec-Fetch-Site"):
+        return site not in ("same-origin", "none")
+    try:
+        origin = call.headers.get("Origin")
+        return origin is not None and urlsplit(origin).hostname != urlsplit(f"//{call.host}").hostname
+    except ValueError:
+        return True
 
 
 def _presented(call: Request) -> str:

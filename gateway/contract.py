@@ -29,6 +29,7 @@ MAX_WORKERS = 32
 MAX_TIMEOUT_SECONDS = 3600
 MAX_TOKENS = 10_000_000
 MAX_WAIT_SECONDS = 300
+MAX_MARKDOWN = 40_000
 
 
 def _key(key: SecretStr) -> SecretStr:
@@ -193,6 +194,12 @@ class FallbackRequest(NamedRequest):
     """POST /<provider>/fallback: an empty list takes the chain away."""
 
     fallback: Names
+
+
+class MarkdownRequest(Request):
+    """POST /console/markdown. Longer texts could keep a process busy for seconds; the page shows them as they are."""
+
+    text: Annotated[str, StringConstraints(max_length=MAX_MARKDOWN)]
 
 
 class StreamOptions(BaseModel):

@@ -56,6 +56,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OWN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 PROVIDER_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 
+OPERATING = ("/deploy", "/undo", "/fallback", "/undeploy")
+"""The ends of routes that name a chat and do not ask it."""
+
 # Not collected from this process alone, but from all: so none is in prometheus_client's own registry.
 _none = CollectorRegistry()
 requests = Counter(
@@ -96,6 +99,19 @@ def count_tokens(chat: str, spent: Spent) -> None:
     for direction, number in (("in", spent.tokens_in), ("out", spent.tokens_out)):
         if number:
             tokens.labels(chat, direction).inc(number)
+
+
+def counts_by_chat() -> dict[str, dict[str, int]]:
+    """How many requests to each chat ended with each code (OK, or an error's), since the gateway started."""
+    found: dict[str, dict[str, int]] = {}
+    files = [str(path) for path in FOLDER.glob("counter_*.db")]
+    for family in MultiProcessCollector.merge(files):  # type: ignore[no-untyped-call]
+        for sample in family.samples if family.name == "gateway_requests" else ():
+            chat, code = sample.labels["chat"], sample.labels["code"]
+            if chat and not sample.labels["route"].endswith(OPERATING):
+                codes = found.setdefault(chat, {})
+                codes[code] = codes.get(code, 0) + int(sample.value)
+    return found
 
 
 def page(models: list[dict[str, Any]] | None) -> bytes:

@@ -88,6 +88,15 @@ MODEL = _object(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT
 DONE, FINE = _object(ret={"const": "ok"}), _object(ok={"const": True})
 RELAYED = {**_object(model=TEXT), "description": "As the provider sent it, but for `model`: the chat's name."}
 PLAIN = wire.text_type(wire.Form())
+PROVIDER = _object(name=TEXT, needs_key={"type": "boolean"}, model_name=TEXT, base_url=TEXT)
+COUNTS: Json = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": COUNT}}
+LOOKED_AT = _object(
+    scopes={"type": "array", "items": TEXT},
+    providers={"type": "array", "items": PROVIDER},
+    models={"type": "array", "items": CHAT},
+    requests={**COUNTS, "description": "By chat and code, since the gateway started."},
+)
+PARTS = _object(parts={"type": "array", "items": {"type": ["string", "array", "null"]}})
 STREAMS: Json = {
     PLAIN: {"schema": TEXT},
     metrics.CONTENT_TYPE: {"schema": TEXT},
@@ -152,6 +161,8 @@ ROUTES = {
     "status.metrics_page": Route("Metrics for Prometheus.", {}, streams=metrics.CONTENT_TYPE, fails=()),
     "status.healthz": Route("This process lives.", FINE, None, fails=()),
     "status.readyz": Route("The cluster answers.", FINE, None),
+    "console.state": Route("What the page at / shows.", LOOKED_AT),
+    "console.markdown": Route("Markdown, taken apart.", PARTS, "chat", contract.MarkdownRequest),
     "openapi.description": Route("This description.", _object(openapi=TEXT), None, fails=()),
 }
 """By endpoint; `*` is any provider's blueprint."""
@@ -182,6 +193,7 @@ EXAMPLES: dict[str, Json] = {
     "*.undeploy": {"A chat": {"chat_name": "PROVIDER_chat"}},
     "v1.chat_completions": {"A question": _SAY, "As it comes": {**_SAY, "stream": True}},
     "v1.completions": {"A beginning": {"model": "local_chat", "prompt": "Once upon a time", "max_tokens": 16}},
+    "console.markdown": {"A text": {"text": "Some *words*."}},
     "v1.embeddings": {"A text": {"model": "openai_chat", "input": "Hello."}},
 }
 """Requests by title; PROVIDER stands for the blueprint's name."""

@@ -67,6 +67,11 @@ class Provider:
             since=0.0,
         )
 
+    def told(self) -> dict[str, str | bool]:
+        """What the console's form for a deploy must know."""
+        defaults = {"model_name": self.model_name, "base_url": self.base_url}
+        return {"name": self.name, "needs_key": self.needs_key, **defaults}
+
     def _trusted(self, base_url: str) -> bool:
         """Whether the operator listed this host. Raises GatewayError for one that the gateway may not talk to."""
         hosts, host = service.settings().upstream_hosts, urlsplit(base_url).hostname or ""
@@ -85,6 +90,7 @@ class Provider:
     def blueprint(self) -> Blueprint:
         """The provider's routes, under /<name>."""
         app = Blueprint(self.name, self.name, url_prefix=f"/{self.name}")
+        app.record(lambda setup: setup.app.extensions.setdefault("providers", []).append(self.told()))
 
         @app.post("/deploy")
         def deploy() -> Response:

@@ -85,7 +85,7 @@ def _name_request() -> None:
 
 def _sign_reply(reply: Response) -> Response:
     reply.headers["X-Request-Id"] = g.request_id
-    reply.headers["Cache-Control"] = "no-store"
+    reply.headers.setdefault("Cache-Control", "no-store")
     return reply
 
 

@@ -15,7 +15,7 @@ from gateway.cluster import GatewayLLM
 from gateway.contract import ReplyOptions
 from gateway.errors import Code, GatewayError
 from gateway.failover import Answered, first_to_answer
-from gateway.settings import Settings
+from gateway.settings import SCOPES, Settings
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -48,6 +48,13 @@ def owner() -> str:
 def caller() -> str:
     """Whose repeated question is the same one still; "": nobody's, by the operator's setting."""
     return f"{owner()} {request.remote_addr}" if settings().join_repeats else ""
+
+
+def scopes() -> frozenset[str]:
+    """What the caller may do. Raises GatewayError: there is no such caller."""
+    doorman: Doorman = current_app.extensions["doorman"]
+    token = doorman.known()
+    return token.scopes if token else SCOPES
 
 
 def ask(name: str, how: Callable[[str], T]) -> Answered[T]:

@@ -17,7 +17,7 @@ from gateway.errors import Code
 from gateway.routes import Spent
 
 OK = "OK"
-UNWATCHED = frozenset({"status.healthz", "status.readyz", "status.metrics_page"})
+UNWATCHED = frozenset({"status.healthz", "status.readyz", "status.metrics_page", "console.state"})
 """Asked by machines every few seconds."""
 
 NAMES_NOBODY = frozenset(

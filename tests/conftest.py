@@ -25,10 +25,14 @@ from tests.standin.refusals import Dialect
 
 TOP = Path(__file__).parent.parent
 START_SECONDS = 120
+pytest_plugins = ["tests.browser"]
 
 GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
 
-LONGEST_FIRST = ("boot", "heal", "servers", "dashboard", "openapi", "doctor", "secrets", "soak", "launch", "keyholder")
+LONGEST_FIRST = (
+    *("boot", "heal", "servers", "dashboard", "openapi", "console_run", "console_looks", "doctor", "secrets", "soak"),
+    *("launch", "keyholder"),
+)
 """With pytest -n each process takes file after file; a long one that came last would be waited for."""
 
 CALLER = "b2xkLWNsaWVudHM"

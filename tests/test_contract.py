@@ -274,7 +274,7 @@ def test_a_body_that_is_no_object_is_a_clear_error(gateway: httpx.Client, body: 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/no-such-page", 404),
         ("GET", "/nonsense", 404),
         ("POST", "/nobody/chat", 404),
         ("GET", "/openai/chat", 405),

@@ -16,7 +16,14 @@ from tests.conftest import TOP
 FLOORS = [
     ["app"],
     ["llm_openai", "llm_zhipu", "llm_tongwen", "llm_local"],
-    ["gateway.provider", "gateway.ask_all", "gateway.status", "gateway.openai_api", "gateway.openapi"],
+    [
+        "gateway.provider",
+        "gateway.ask_all",
+        "gateway.status",
+        "gateway.openai_api",
+        "gateway.openapi",
+        "gateway.console",
+    ],
     ["gateway.jobs"],
     ["gateway.streaming", "gateway.sessions"],
     ["gateway.replies"],

@@ -136,6 +136,19 @@ def test_a_module_of_an_older_version_is_not_left_behind(make: Make, root: Path)
     assert not old.exists()
 
 
+@pytest.mark.parametrize("folder", ["gateway/console", "examples"])
+def test_what_the_page_shows_is_laid_and_nothing_of_an_older_version_is_left(
+    make: Make, root: Path, folder: str
+) -> None:
+    make("install")
+    laid = root / PREFIX.lstrip("/") / folder
+    (laid / "old").touch()
+
+    make("install")
+
+    assert files(laid) == files(TOP / folder)
+
+
 def test_a_prefix_that_depends_on_the_folder_is_refused() -> None:
     done = subprocess.run(
         ["deploy/install", "install"],

@@ -1,0 +1,203 @@
+// Owns deploys: of the model that is built in, by one click; of any provider's, by a form; and the switch of a chat.
+
+import { post } from "./api.js";
+import { actionDialog, chainEditor, hostOf, through } from "./actions.js";
+import { button, failure, field, h, tick } from "./dom.js";
+import { model, refresh, store } from "./store.js";
+import { t } from "./words.js";
+
+const NAME = "[A-Za-z0-9_.\\-]{1,64}";
+
+function freeName(wanted) {
+  for (let count = 1; ; count += 1) {
+    const name = count === 1 ? wanted : `${wanted}_${count}`;
+    if (!model(name)) return name;
+  }
+}
+
+const nameField = (value) =>
+  h("input", { value, required: true, pattern: NAME, title: t("nameHint"), autocomplete: "off", spellcheck: "false" });
+
+/** One click: the built-in model under a name that can be changed. */
+export function quickStart() {
+  const name = nameField(freeName("local_chat"));
+  const submit = h("button", { class: "button primary" }, () => t("quickDeploy"));
+  const result = h("div", { class: "result" });
+  const form = h(
+    "form",
+    {
+      class: "quick",
+      onsubmit: async (event) => {
+        event.preventDefault();
+        const chat = name.value;
+        submit.disabled = true;
+        result.replaceChildren(h("p", { class: "note busy", role: "status" }, () => t("starting_", { chat })));
+        try {
+          await post("local/deploy", { chat_name: chat });
+          await refresh();
+          result.replaceChildren(h("p", { class: "note good", role: "status" }, () => t("answersNow", { chat })));
+          name.value = freeName("local_chat");
+        } catch (error) {
+          result.replaceChildren(failure(error));
+        }
+        submit.disabled = false;
+      },
+    },
+    h(
+      "div",
+      { class: "row bottom" },
+      field(() => t("name"), name),
+      submit,
+    ),
+    h("p", { class: "hint" }, () => t("quickHint")),
+    result,
+  );
+  return form;
+}
+
+/** The form for a new chat, or, with `row`, for what shall be behind that chat from now on. */
+export function deploy(row = null) {
+  const form = new Form(row);
+  form.say = actionDialog({
+    title: () => (row ? t("switchTitle", { chat: row.chat_name }) : t("deployTitle")),
+    inputs: form.inputs,
+    what: () => form.what(),
+    verb: () => t(row ? "switch" : "deploy"),
+    send: () => form.send(),
+    done: () => t("answersThrough", { chat: form.chat, now: through(model(form.chat) ?? form.row) }),
+  });
+}
+
+class Form {
+  constructor(row) {
+    this.row = row;
+    this.say = () => {};
+    const text = (more) => h("input", { autocomplete: "off", spellcheck: "false", ...more });
+    const count = (value, max) =>
+      h("input", { type: "number", min: 1, max, value, inputMode: "numeric", required: true });
+    this.provider = h(
+      "select",
+      { onchange: () => this.change() },
+      store.providers.map((one) => h("option", { value: one.name, text: () => t(`provider_${one.name}`) || one.name })),
+    );
+    const now = store.providers.find((one) => one.name === row?.provider);
+    this.provider.value = now?.name ?? store.providers.find((one) => one.needs_key).name;
+    this.name = nameField(row?.chat_name ?? "");
+    this.name.readOnly = Boolean(row);
+    this.key = text({ type: "password", autocomplete: "new-password" });
+    this.model = text({});
+    this.address = text({ type: "url" });
+    this.workers = count(String(row?.replicas || 1), 32);
+    this.timeout = count("120", 3600);
+    this.check = h("input", { type: "checkbox", checked: true });
+    this.keyField = field(
+      () => t("key"),
+      this.key,
+      () => t("keyHint"),
+    );
+    this.addressField = field(
+      () => t("address"),
+      this.address,
+      () => t("addressHint"),
+    );
+    this.chain = chainEditor(row?.chat_name ?? "", row?.fallback ?? []);
+    this.chain.changed = () => this.say();
+    this.inputs = [
+      h(
+        "div",
+        { class: "pair" },
+        field(() => t("provider"), this.provider),
+        field(() => t("name"), this.name, row ? null : () => t("nameHint")),
+      ),
+      this.keyField,
+      field(() => t("model"), this.model),
+      tick(() => t("check"), this.check),
+      h(
+        "details",
+        {},
+        h("summary", {}, () => t("more")),
+        this.addressField,
+        h(
+          "div",
+          { class: "pair" },
+          field(() => t("workers"), this.workers),
+          field(() => t("timeout"), this.timeout),
+        ),
+        this.chain.element,
+      ),
+    ];
+    this.change();
+  }
+
+  get chosen() {
+    return store.providers.find((one) => one.name === this.provider.value);
+  }
+
+  get chat() {
+    return this.name.value;
+  }
+
+  change() {
+    const { needs_key: needed, model_name: usual, base_url: address, name } = this.chosen;
+    this.keyField.hidden = this.addressField.hidden = !needed;
+    this.key.required = needed;
+    this.model.placeholder = usual;
+    this.model.value = this.row?.provider === name ? this.row.model_name : "";
+    this.address.placeholder = address;
+    if (!this.row && (!this.name.value || /^(openai|zhipu|tongwen|local)_chat(_\d+)?$/.test(this.name.value))) {
+      this.name.value = freeName(`${name}_chat`);
+    }
+    this.say();
+  }
+
+  what() {
+    const chat = this.chat || "…";
+    const next = through({
+      provider: this.chosen.name,
+      model_name: this.model.value.trim() || this.chosen.model_name,
+      host: this.chosen.needs_key ? hostOf(this.address.value.trim()) : null,
+    });
+    const before = model(chat);
+    const said = [before ? t("switchWhat", { chat, now: through(before), next }) : t("deployWhat", { chat, next })];
+    if (this.check.checked) said.push(t(before ? "checkWhatSwitch" : "checkWhat"));
+    if (before && before.state !== "need_key") said.push(t("undoLater"));
+    if (!this.chosen.needs_key && !this.model.value.trim()) said.push(t("quickHint"));
+    return said.join(t("gap"));
+  }
+
+  async send() {
+    const body = {
+      chat_name: this.chat,
+      model_name: this.model.value.trim(),
+      workers: this.workers.value,
+      timeout: this.timeout.value,
+      check: this.check.checked,
+      fallback: this.chain.chain(),
+    };
+    if (this.chosen.needs_key) Object.assign(body, { api_key: this.key.value, base_url: this.address.value.trim() });
+    // It is gone from the page before the reply is there, whatever that says.
+    this.key.value = "";
+    await post(`${this.chosen.name}/deploy`, body);
+  }
+}
+
+/** What an empty Run begins with. */
+export function firstDeploy() {
+  return h(
+    "div",
+    { class: "hello" },
+    h("h2", {}, () => t("noneAdmin")),
+    h("p", {}, () => t("noneAdminMore")),
+    quickStart(),
+    h(
+      "p",
+      {},
+      () => `${t("orElse")} `,
+      button(
+        () => t("deployOther"),
+        () => deploy(),
+        "quiet",
+      ),
+    ),
+  );
+}

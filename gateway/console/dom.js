@@ -1,0 +1,117 @@
+// Owns how nodes are made: elements, words that change with the language, buttons, dialogs. No HTML is ever parsed.
+
+const live = new WeakMap();
+
+/** Set something now, and again whenever the language changes while `element` is on the page. */
+function onLanguage(element, set) {
+  set();
+  live.set(element, [...(live.get(element) ?? []), set]);
+  element.dataset.live = "";
+}
+
+/** All words on the page anew. */
+export function relabel() {
+  for (const element of document.querySelectorAll("[data-live]")) for (const set of live.get(element) ?? []) set();
+}
+
+function put(element, name, value) {
+  if (name === "class") element.className = value;
+  else if (name === "text") element.textContent = value;
+  else if (name in element && typeof value !== "string") element[name] = value;
+  else element.setAttribute(name, value);
+}
+
+function append(element, children) {
+  for (const child of children.flat(Infinity)) {
+    if (child === null || child === undefined || child === false) continue;
+    element.append(typeof child === "function" ? h("span", { text: child }) : child);
+  }
+  return element;
+}
+
+/** An element. An attribute or a child that is a function is words: called now, and when the language changes. */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (typeof value === "function") onLanguage(element, () => put(element, name, value()));
+    else put(element, name, value);
+  }
+  return append(element, children);
+}
+
+/** An SVG element with plain attributes. */
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** A button that is no form's submit. */
+export function button(words, onclick, kind = "") {
+  return h("button", { type: "button", class: `button ${kind}`, onclick }, words);
+}
+
+let fields = 0;
+
+/** A labelled control, with a hint under it. */
+export function field(words, control, hint = null) {
+  control.id ||= `field-${++fields}`;
+  const below = hint && h("small", { id: `${control.id}-hint`, class: "hint" }, hint);
+  if (below) control.setAttribute("aria-describedby", below.id);
+  return h("div", { class: "field" }, h("label", { for: control.id }, words), control, below);
+}
+
+/** A check box in its label. */
+export function tick(words, control) {
+  return h("label", { class: "tick" }, control, words);
+}
+
+/** What went wrong, in its own words, with its code. */
+export function failure(error) {
+  return h(
+    "div",
+    { class: "note bad", role: "alert" },
+    h("strong", {}, error.code),
+    " ",
+    () => error.words(),
+    error.theirs ? h("q", { class: "theirs" }, error.theirs) : null,
+  );
+}
+
+/** A modal dialog, which is gone when it is closed. `fill` gets what closes it, and returns what stands in it. */
+export function dialog(title, fill) {
+  const heading = h("h2", { id: "dialog-title" }, title);
+  const box = h("dialog", { "aria-labelledby": heading.id, onclose: () => box.remove() }, heading);
+  append(box, [fill(() => box.close())]);
+  document.body.append(box);
+  box.showModal();
+  return box;
+}
+
+/** Put a text on the clipboard, also where the page came over plain HTTP and navigator.clipboard is not to be had. */
+export async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = h("textarea", { class: "away" });
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+/** A button that copies what `text` returns, and says that it did. */
+export function copyButton(text, words) {
+  const made = button(
+    words.copy,
+    async () => {
+      await copy(text());
+      made.replaceChildren(h("span", { role: "status", text: words.copied }));
+      setTimeout(() => made.replaceChildren(h("span", { text: words.copy })), 1500);
+    },
+    "quiet",
+  );
+  return made;
+}

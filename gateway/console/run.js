@@ -1,0 +1,115 @@
+// Owns the view Run: a card for each chat, kept up to date, and what can be done with it.
+
+import { behind, editChain, undeploy, undo } from "./actions.js";
+import { deploy, firstDeploy } from "./deploy.js";
+import { button, h } from "./dom.js";
+import { plot } from "./plot.js";
+import { listen, model, store } from "./store.js";
+import { ago, reason, stateWords, t, time } from "./words.js";
+
+export function runView() {
+  const cards = new Map();
+  const list = h("div", { class: "cards" });
+  const empty = h("div");
+  const opener = button(
+    () => t("deployA"),
+    () => deploy(),
+    "primary",
+  );
+  const element = h(
+    "section",
+    { class: "run", "aria-labelledby": "run-title" },
+    h(
+      "div",
+      { class: "row spread" },
+      h("h1", { id: "run-title" }, () => t("run")),
+      opener,
+    ),
+    empty,
+    list,
+  );
+
+  function update() {
+    for (const [name, card] of cards) {
+      if (!model(name)) {
+        card.element.remove();
+        cards.delete(name);
+      }
+    }
+    store.models.forEach((row, at) => {
+      if (!cards.has(row.chat_name)) cards.set(row.chat_name, new Card(row.chat_name));
+      const card = cards.get(row.chat_name);
+      card.show(row);
+      if (list.children[at] !== card.element) list.insertBefore(card.element, list.children[at] ?? null);
+    });
+    opener.hidden = store.models.length === 0;
+    if (store.models.length) empty.replaceChildren();
+    else if (!empty.hasChildNodes()) empty.append(firstDeploy());
+  }
+
+  listen(update);
+  return element;
+}
+
+/** One chat. What changes is drawn anew; its buttons stay, so that the focus does. */
+class Card {
+  constructor(name) {
+    const act = (words, does, kind = "") =>
+      button(
+        () => t(words),
+        () => does(model(name)),
+        kind,
+      );
+    this.state = h("span", { class: "state" });
+    this.facts = h("dl");
+    this.trouble = h("div");
+    this.plot = h("div");
+    const heading = h("h2", { id: `card-${name}` }, name);
+    this.element = h(
+      "article",
+      { class: "card", "aria-labelledby": heading.id },
+      h("header", {}, heading, this.state),
+      this.trouble,
+      this.facts,
+      this.plot,
+      h(
+        "footer",
+        {},
+        act("switch…", deploy),
+        act("undo…", undo),
+        act("chain…", editChain),
+        act("undeploy…", undeploy, "quiet danger"),
+      ),
+    );
+  }
+
+  show(row) {
+    this.state.replaceChildren(h("span", { class: `dot ${row.state}` }), h("span", { text: () => stateWords(row) }));
+    this.trouble.replaceChildren(...trouble(row));
+    this.facts.replaceChildren(...facts(row));
+    this.plot.replaceChildren(plot(row.chat_name));
+    this.element.dataset.state = row.state;
+  }
+}
+
+function trouble(row) {
+  if (row.state === "need_key") return [h("p", { class: "note bad" }, () => t("needKeyMore"))];
+  if (row.state !== "resting") return [];
+  const { code, since, until } = row.resting;
+  const words = () => t("restingMore", { code, why: reason(code), since: ago(since) });
+  const next = () =>
+    until * 1000 > Date.now() ? t("triedAgain", { seconds: Math.ceil(until - Date.now() / 1000) }) : t("triedNext");
+  return [h("p", { class: "note warn", title: time(since * 1000) }, words, () => t("gap"), next)];
+}
+
+function facts(row) {
+  const fact = (words, value, kind = "") => [h("dt", {}, () => t(words)), h("dd", { class: kind }, value)];
+  return [
+    ...fact("behind", () => behind(row), "long"),
+    ...(row.host ? fact("host", row.host) : []),
+    ...fact("replicas", String(row.replicas)),
+    ...fact("inFlight", String(row.in_flight ?? "–")),
+    ...fact("chain", row.fallback.length ? row.fallback.join(" → ") : () => t("nobody")),
+    ...(row.since ? fact("since", () => ago(Date.parse(row.since) / 1000)) : []),
+  ];
+}

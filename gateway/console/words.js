@@ -1,0 +1,197 @@
+// Owns every word on the page: English here, Chinese beside it, and how numbers and times are written.
+
+import { chinese } from "./chinese.js";
+
+const english = {
+  brand: "Byzer-LLM gateway",
+  skip: "Skip to content",
+  views: "Views",
+  ask: "Ask",
+  run: "Run",
+  code_: "Try it from code",
+  theme_auto: "System",
+  theme_light: "Light",
+  theme_dark: "Dark",
+  theme: "Theme: {now}",
+  signOut: "Sign out",
+  signInTitle: "Sign in",
+  signInMore: "This gateway asks for a token. The operator gives one to each caller.",
+  signIn: "Sign in",
+  token: "Gateway token",
+  tokenHint: "Kept in this tab only, until you close it.",
+  wrongToken: "This is none of the gateway's tokens. Check it for a missing character, or ask the operator for one.",
+  noConnection: "The gateway cannot be reached. This page tries again by itself.",
+
+  whom: "Whom to ask",
+  question: "Your question",
+  questionHint: "Ask a question…",
+  askThem: "Ask",
+  stop: "Stop",
+  stopAll: "Stop all",
+  askAgain: "Ask again",
+  newTalk: "Start over",
+  export: "Export",
+  chooseOne: "Choose at least one chat.",
+  progress: "{done} of {all} have answered",
+  keys: "Ctrl+Enter sends, Esc stops.",
+  allDone: "All done. Write on to follow up.",
+  copy: "Copy",
+  copied: "Copied",
+  best: "Best",
+  tokens: "{count} tokens",
+  tokens_one: "1 token",
+  fellBack: "{chat} answered in its place: {why}.",
+  saidNothing: "It said nothing.",
+  wasStopped: "Stopped.",
+  comparison: "Comparison",
+  table: "Table",
+  code: "Code",
+  comma: ", ",
+  gap: " ",
+  toRun: "See to it in Run",
+
+  noneAdmin: "Begin with a model that needs no key",
+  noneAdminMore:
+    "A small model is built in. Deploy it under a name of your choice; programs and this page then call it by that name.",
+  oneAdmin: "{chat} is there",
+  oneAdminMore: "Ask it something, below. Or add a second one to compare: their answers stand side by side.",
+  noneChat: "There is no chat yet",
+  noneChatMore: "The operator of this gateway deploys them. This page shows the first one as soon as it is there.",
+  quickDeploy: "Deploy the built-in model",
+  quickHint:
+    "SmolLM2-135M runs in the cluster: no key, about 250 MB of memory, English only, and small enough to be silly.",
+  orElse: "Or:",
+  deployOther: "Deploy another provider's model…",
+  starting_: "{chat} is starting; this takes a few seconds.",
+  answersNow: "{chat} is there. Ask it something.",
+
+  deployA: "Deploy a chat…",
+  deployTitle: "Deploy a chat",
+  deploy: "Deploy",
+  "switch…": "Switch…",
+  switch: "Switch",
+  switchTitle: "Switch {chat}",
+  provider: "Provider",
+  name: "Chat name",
+  nameHint: "1 to 64 of A–Z a–z 0–9 _ . -",
+  key: "API key",
+  keyHint: "Sent once and kept in the cluster's memory. It is shown nowhere, not even here.",
+  model: "Model",
+  check: "Ask the new model one question first",
+  more: "More settings",
+  address: "Base URL",
+  addressHint: "Another server that speaks the provider's protocol. Leave it empty for the provider's own.",
+  workers: "Replicas",
+  timeout: "Timeout in seconds",
+  deployWhat: "{next} will answer at the new chat name {chat}.",
+  switchWhat:
+    "{chat} now answers through {now}. From now on it will answer through {next}; answers under way finish as they are.",
+  checkWhat: "It must answer one question first. If it cannot, nothing is deployed.",
+  checkWhatSwitch: "The new model must answer one question first. If it cannot, all stays as it is.",
+  undoLater: "For a while, Undo can bring back what is there now.",
+  at: "{now} at {host}",
+  answersThrough: "Done: {chat} answers through {now}.",
+
+  "undo…": "Undo…",
+  undo: "Bring it back",
+  undoTitle: "Undo the last deploy of {chat}",
+  undoWhat:
+    "What was behind {chat} before its last deploy comes back, key included, in the place of {now}. Answers under way finish as they are.",
+  "chain…": "Fallback…",
+  chain: "Falls back to",
+  chainTitle: "Who answers when {chat} cannot",
+  chainAdd: "Add a chat…",
+  chainNoMore: "No other chat to add",
+  chainWhat:
+    "When {chat} cannot answer (bill unpaid, key refused, provider down…), the same question goes on: {chat} → {chain}.",
+  chainNone: "When {chat} cannot answer, nobody does in its place: its callers get the error.",
+  earlier: "{chat}: earlier",
+  later: "{chat}: later",
+  takeOut: "{chat}: take out",
+  "undeploy…": "Undeploy…",
+  undeploy: "Undeploy",
+  undeployTitle: "Undeploy {chat}",
+  undeployWhat:
+    "{chat} is taken away, after the answers under way. Who calls it then gets NOT_DEPLOYED. Its key is forgotten, so this cannot be undone.",
+  undeployLeaning: "It no longer stands in for {chats}.",
+  undeployDone: "Done: {chat} is gone.",
+  save: "Save",
+  cancel: "Cancel",
+  close: "Close",
+  working: "Working…",
+
+  behind: "Model",
+  host: "Host",
+  replicas: "Replicas",
+  inFlight: "In flight",
+  since: "Deployed",
+  nobody: "nobody",
+  requests: "{count} requests in 5 minutes",
+  requests_one: "1 request in 5 minutes",
+  errors: "{count} errors ({why})",
+  errors_one: "1 error ({why})",
+  state_answering: "answering",
+  state_resting: "resting",
+  state_starting: "starting",
+  state_need_key: "needs its key",
+  restingMore: "{code} {since}: {why}.",
+  triedAgain: "Its provider is tried again in {seconds} s.",
+  triedNext: "Its provider is tried again with the next question.",
+  needKeyMore: "The cluster was restarted, and keys are kept in memory only. Switch it, with its key.",
+  provider_local: "local",
+  provider_zhipu: "Zhipu",
+  provider_tongwen: "Tongyi Qianwen",
+  provider_openai: "OpenAI",
+
+  why_PAY_BILL: "the bill is unpaid",
+  why_BAD_KEY: "the key was refused",
+  why_NO_SUCH_MODEL: "the provider has no such model",
+  why_NEED_KEY: "its key was lost in a restart",
+  why_SLOW_DOWN: "the rate limit is reached",
+  why_PROVIDER_BUSY: "the provider is overloaded",
+  why_PROVIDER_DOWN: "the provider is down",
+  why_TIMEOUT: "no answer in time",
+
+  codeLead: "Ready to paste. The token is left blank: put yours in, or leave it out if this gateway asks for none.",
+  chat: "Chat",
+  languages: "Languages",
+  inOnePiece: "The answer in one piece: a JSON string",
+  asItComes: "As it comes: plain text",
+  howToRun: "How to run it",
+};
+
+const tables = { en: english, "zh-CN": chinese };
+
+export const language = () => document.documentElement.lang;
+
+/** The words called `key`, with `{name}` filled in; "" where there are none. */
+export function t(key, values = {}) {
+  const table = tables[language()];
+  const words = (values.count === 1 && table[`${key}_one`]) || table[key] || "";
+  return words.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+/** An error's code in a few words, or the code itself. */
+export const reason = (code) => t(`why_${code}`) || code;
+
+export const stateWords = (row) => t(`state_${row.state}`);
+
+export const number = (value, digits = 0) =>
+  new Intl.NumberFormat(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+
+export const time = (date) =>
+  new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" }).format(date);
+
+const UNITS = [
+  [86_400, "day"],
+  [3600, "hour"],
+  [60, "minute"],
+  [1, "second"],
+];
+
+/** A Unix time as "4 minutes ago". */
+export function ago(unix) {
+  const seconds = Math.max(0, Math.round(Date.now() / 1000 - unix));
+  const [size, unit] = UNITS.find(([least]) => seconds >= least) ?? UNITS.at(-1);
+  return new Intl.RelativeTimeFormat(language(), { numeric: "auto" }).format(-Math.floor(seconds / size), unit);
+}
