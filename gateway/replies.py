@@ -61,6 +61,8 @@ def failed(error: GatewayError) -> Response:
             reply.headers["x-should-retry"] = "false"
     else:
         form = service.form()
+        if not request.url_rule:
+            form = form._replace(status=0)  # no route of ours: it is no chat's error
         in_words = form.format == "text" or form.status
         said = (
             wire.plain(error.words(form.lang), form) if in_words else wire.json_object(error.shape(g.request_id), form)

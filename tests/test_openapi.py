@@ -154,9 +154,11 @@ def test_every_example_works_and_every_reply_is_as_described(
                 if path.endswith("/deploy") and owner in DIALECTS:
                     body = {**body, "api_key": key, "base_url": standin.base_url(owner), "model_name": "echo"}
                 reply = gateway.post(path, json=body)
-                assert reply.status_code == 200, (path, title, reply.text)
+                # A job's id is the same under each provider, so its answer may be there.
+                assert reply.status_code in ((200, 202) if body.get("job") else (200,)), (path, title, reply.text)
                 stream = "text/event-stream" if owner == "v1" else "text/plain"
-                assert reply.headers["Content-Type"].startswith(stream if body.get("stream") else "application/json")
+                plain = body.get("stream") or body.get("format") == "text"
+                assert reply.headers["Content-Type"].startswith(stream if plain else "application/json")
                 schema[path]["POST"].validate_response(reply)
     finally:
         assert gateway.post("/local/deploy", json={"chat_name": local_chat}).json() == {"ret": "ok"}
@@ -263,5 +265,6 @@ def test_what_is_seldom_generated_is_answered_as_described(
 ) -> None:
     reply = fuzzed.http.request(method, path, content=body)
 
-    assert (reply.status_code, reply.headers["Content-Type"]) == (status, "application/json"), reply.text
+    content_type = reply.headers["Content-Type"]
+    assert (reply.status_code, content_type) == (status, "application/json; charset=utf-8"), reply.text
     assert reply.json()["error"]["code"] == "INVALID_REQUEST"
