@@ -83,10 +83,10 @@ def _speak(llm: GatewayLLM, name: str, asked: AskAllRequest, request_id: str, pu
     body = {"messages": asked.conversation(), **asked.options(), "stream": True}
     tokens = None
     try:
-        stream = llm.stream(name, CHAT, body, EVENTS_AND_USAGE, name)
+        stream = llm.stream(name, CHAT, body, EVENTS_AND_USAGE, gone, name)
         try:
             reader = Reader()
-            for piece in stream.pieces(gone):
+            for piece in stream.pieces():
                 chunks = reader.feed(piece)
                 tokens = next((c["usage"]["completion_tokens"] for c in chunks if c.get("usage")), tokens)
                 if words := text(chunks):

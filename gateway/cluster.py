@@ -2,83 +2,38 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from types import ModuleType
 from typing import Any, TypeVar
 
 import orjson
 import ray
-import ray._private.utils
 
 from gateway.actors import replica_name
+from gateway.byzer import STOCK_TIMEOUT_SECONDS, LLMResponse, StockLLM
 from gateway.channel import Address, ChannelError, Channels
-from gateway.connection import FAILED_THERE, READY_SECONDS, Connection
+from gateway.connection import READY_SECONDS, Connection
 from gateway.directory import DEPLOY_SECONDS
 from gateway.errors import Code, GatewayError
 from gateway.model_actor import ANSWER, CHAT, DRAIN_SECONDS, NAMESPACE, REPLY, ModelConfig
-from gateway.routes import Relayed, Replica, Route, Spent, Stream, patience, spent_of
-
-# Everything of ours stands above this line: byzerllm imports pyjava, which replaces collections.namedtuple, and what is
-# then defined with it would drag pyjava and pandas (40 MB) into every model actor.
-# byzerllm 0.1.223 imports this name, which Ray 2.60 dropped; without it the import below fails.
-ray._private.utils.hex_to_binary = bytes.fromhex
-
-
-def _import_when_used(package: str) -> None:
-    """Let `import package` load nothing until one of its names is used. (importlib's LazyLoader loads it at once.)"""
-
-    def load(name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)  # somebody who looks through sys.modules
-        if sys.modules[package] is empty:
-            del sys.modules[package]
-        return getattr(importlib.import_module(package), name)
-
-    empty = ModuleType(package)
-    empty.__getattr__ = load  # type: ignore[method-assign]
-    sys.modules.setdefault(package, empty)
-
-
-# byzerllm imports it for a client of its own that the gateway never makes: 0.8 of 2 s, and 38 MB in each process.
-_import_when_used("anthropic")
-
-from byzerllm.utils.client.byzerllm_client import ByzerLLM
-from byzerllm.utils.client.types import LLMResponse
+from gateway.routes import Gone, Relayed, Replica, Route, Stream, patience, spent_of
 
 T = TypeVar("T")
 
-STOCK_MODEL_TYPES = frozenset(
-    f"saas/{name}"
-    for name in (
-        *("aws_bedrock", "azure_openai", "baichuan", "claude", "minimax", "openai_response"),
-        *("openrouter", "pangu", "qianfan", "reasoning_openai", "siliconflow", "sparkdesk"),
-    )
-)
-"""byzerllm 0.1.223's own chat models that we do not relay. An allow-list: stock byzerllm imports what it is told."""
-
 ASK_SECONDS = 10
-STOCK_TIMEOUT_SECONDS = 120
-"""Of a chat with a model that another program deployed; ours have a timeout each."""
-
 RESTART_SECONDS = 10
 """How long a chat waits for a model actor that is being restarted."""
 
 
-class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resolve
+class GatewayLLM(StockLLM):
     """A ByzerLLM whose `deploy`, `undeploy` and `chat_oai` have time limits and errors that say who must act."""
 
     def __init__(self, address: str, max_in_flight: int) -> None:
-        super().__init__()
-        # Else `<_image_>/etc/passwd</_image_>` in a prompt makes byzerllm read that file and send it upstream.
-        self.skip_nontext_check = True
-        self._connection = Connection(address, on_change=self._forget_all)
+        super().__init__(Connection(address, on_change=self._forget_all))
         self._slots = threading.BoundedSemaphore(max_in_flight)
         self._routes: dict[str, Route] = {}
 
@@ -165,14 +120,15 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         with self._slot():
             return self._retried(name, lambda: self._relay(name, path, fields))
 
-    def stream(self, name: str, path: str, fields: dict[str, Any], form: str, shown: str = "") -> Stream:
+    def stream(self, name: str, path: str, fields: dict[str, Any], form: str, gone: Gone, shown: str = "") -> Stream:
         """A stream that has begun to speak, in one of model_actor's forms; `shown` is the model's name in its events.
 
-        Raises GatewayError: it did not begin.
+        Raises GatewayError: it did not begin, or its client had `gone` before.
         """
         with ExitStack() as held:
             held.enter_context(self._slot())
-            return self._retried(name, lambda: self._stream(name, path, fields, form, shown, held))
+            what = form, path, shown, _packed(fields)
+            return self._retried(name, lambda: self._stream(name, what, gone, held))
 
     def models(self) -> list[dict[str, Any]]:
         """Every chat on the cluster. Raises GatewayError."""
@@ -189,7 +145,7 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
     ) -> list[LLMResponse]:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
-            return self._chat_stock(name, conversation, options)
+            return self.chat_stock(name, conversation, options)
         said = self._asked(route, ANSWER, CHAT, {"messages": conversation, **options}, caller)
         answer = said["answer"]
         spent = spent_of(said["provider"], said["seconds"], answer)
@@ -200,11 +156,11 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
     def _relay(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
-            return self._relay_stock(name, path, fields)
+            return self.relay_stock(name, path, fields)
         said = self._asked(route, REPLY, path, fields)
         return Relayed(said["reply"], spent_of(said["provider"], said["seconds"], said["reply"].get("usage")))
 
-    def _stream(self, name: str, path: str, fields: dict[str, Any], form: str, shown: str, held: ExitStack) -> Stream:
+    def _stream(self, name: str, what: tuple[str, str, str, bytes], gone: Gone, held: ExitStack) -> Stream:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
             raise GatewayError(
@@ -215,12 +171,13 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
                 param="stream",
             )
         with ExitStack() as begun:
-            body = _packed(fields)
             channel = begun.enter_context(route.channel())
-            channel.send(True, form, path, shown, body=body)
+            channel.send(True, *what[:3], body=what[3])
+            if not route.arrived(channel, gone):
+                raise GatewayError(Code.INVALID_REQUEST, "The client has gone before its stream began.", chat_name=name)
             head = self._opened(route, channel.receive())
             held.push(begun.pop_all())
-            return Stream(route, channel, head, held.pop_all())
+            return Stream(route, channel, gone, head, held.pop_all())
 
     def _asked(self, route: Route, form: str, path: str, fields: dict[str, Any], caller: str = "") -> dict[str, Any]:
         body = _packed(fields)
@@ -240,67 +197,6 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
             raise GatewayError(**error)
         return said
 
-    def _chat_stock(self, name: str, conversation: list[dict[str, Any]], options: dict[str, Any]) -> list[LLMResponse]:
-        started = time.monotonic()
-        try:
-            # Without enable_default_sys_message=False it puts a Chinese preamble before the caller's system message.
-            said: list[LLMResponse] = super().chat_oai(
-                conversation, model=name, llm_config=options, enable_default_sys_message=False
-            )
-            counts = said[0].metadata
-            known = (int(counts.get(name, 0)) for name in ("input_tokens_count", "generated_tokens_count"))
-            counts["spent"] = Spent("byzerllm", time.monotonic() - started, *known)
-            return said
-        except FAILED_THERE as error:
-            raise GatewayError(
-                Code.PROVIDER_DOWN,
-                f"The stock byzerllm model failed ({type(error).__name__}); its worker's log says why.",
-                "byzerllm 原生模型调用失败，原因见其 Ray worker 日志。",
-                chat_name=name,
-                provider="byzerllm",
-            ) from error
-
-    def _relay_stock(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
-        """A chat with a stock byzerllm model, in OpenAI's shape."""
-        known = {"messages", "temperature", "top_p", "max_tokens", "stream"}
-        if path != CHAT or (other := sorted(fields.keys() - known)):
-            what = path if path != CHAT else ", ".join(other)
-            raise GatewayError(
-                Code.INVALID_REQUEST,
-                f"model: stock byzerllm deployed {name}, and it does not do {what}.",
-                f"model：{name} 由 byzerllm 原生部署，不支持 {what}。",
-                chat_name=name,
-            )
-        options: dict[str, Any] = {key: fields[key] for key in ("temperature", "top_p", "max_tokens") if key in fields}
-        [said] = self._chat_stock(name, fields["messages"], options)
-        spent: Spent = said.metadata["spent"]
-        prompt, completion = spent.tokens_in or 0, spent.tokens_out or 0
-        message = {"role": "assistant", "content": said.output}
-        reply = {
-            "id": f"chatcmpl-{said.metadata.get('request_id', '')}",
-            "object": "chat.completion",
-            "created": int(time.time()),
-            "model": name,
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion},
-        }
-        return Relayed(reply, spent)
-
-    def _query(self, model: str, input_value: list[dict[str, Any]]) -> Any:
-        """byzerllm's own way to its models, with a time limit on every wait."""
-        route = self._routes.get(model) or self._find(model)
-        master = route.replicas[0].actor
-        deadline = time.monotonic() + route.timeout
-        index, worker = self._connection.ask(master.get.remote(), ASK_SECONDS)
-        try:
-            said = self._connection.ask(
-                worker.async_apply.remote([orjson.dumps(value).decode() for value in input_value]),
-                deadline - time.monotonic(),
-            )
-        finally:
-            master.give_back.remote(index)
-        return orjson.loads(said["value"][0])
-
     def _find(self, name: str, seconds: float = ASK_SECONDS) -> Route:
         found = self._connection.ask_directory(seconds, "find", name)
         if found is None:
@@ -317,6 +213,10 @@ class GatewayLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not res
         route = Route(name, *known, replicas)
         self._routes[name] = route
         return route
+
+    def _reach(self, name: str) -> tuple[Any, float]:
+        route = self._routes.get(name) or self._find(name)
+        return route.replicas[0].actor, route.timeout
 
     def _address(self, actor: Any) -> Address:
         """Where a model actor lets this process in. Raises ChannelError, or GatewayError."""

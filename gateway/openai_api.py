@@ -57,7 +57,8 @@ def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     name, llm = fields.pop("model"), service.llm()
     if asked.stream:
         form = EVENTS_AND_USAGE if asked.include_usage() else EVENTS
-        return streaming.events(service.ask(name, lambda n: llm.stream(n, path, fields, form, name)))
+        gone = streaming.client_gone()
+        return streaming.events(service.ask(name, lambda n: llm.stream(n, path, fields, form, gone, name)))
     said = service.ask(name, lambda n: llm.relay(n, path, fields))
     relayed = said.answer
     reply = response(wire.relayed({**relayed.reply, "model": name}))

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify
 from flask.blueprints import BlueprintSetupState
 
 from gateway import contract, jobs, replies, service, sessions, streaming
-from gateway.cluster import STOCK_MODEL_TYPES
+from gateway.byzer import STOCK_MODEL_TYPES
 from gateway.contract import ChatRequest, DeployRequest, FallbackRequest, NamedRequest
 from gateway.dialects import Dialect
 from gateway.model_actor import CHAT, TEXT, ModelConfig
@@ -111,7 +111,8 @@ class Provider:
             owner, caller = service.owner(), service.caller()
             if asked.stream:
                 body = {"messages": talk, **options, "stream": True}
-                stream = service.ask(asked.chat_name, lambda n: llm.stream(n, CHAT, body, TEXT))
+                gone = streaming.client_gone()
+                stream = service.ask(asked.chat_name, lambda n: llm.stream(n, CHAT, body, TEXT, gone))
                 return streaming.text(stream, lambda text: sessions.remember(llm, owner, asked, text))
             said = service.ask(
                 asked.chat_name, lambda n: llm.chat_oai(talk, model=n, llm_config=options, caller=caller)

@@ -29,6 +29,10 @@ LOOK_SECONDS = 0.5
 """How often a stream that is silent looks whether its client is still there."""
 
 
+Gone = Callable[[], bool]
+"""Whether nobody waits for a stream any more."""
+
+
 class Spent(NamedTuple):
     """What an answer took: the provider's seconds, to the whole of it or to a stream's first word, and its tokens as
     the provider counts them; None: it did not say."""
@@ -126,6 +130,16 @@ class Route:
                 else:
                     channel.close()
 
+    def arrived(self, channel: Channel, gone: Gone) -> bool:
+        """Wait for a stream's next piece; False: its client has `gone`. Raises GatewayError (TIMEOUT)."""
+        deadline = time.monotonic() + patience(self.timeout)
+        while not channel.waiting(LOOK_SECONDS):
+            if gone():
+                return False
+            if time.monotonic() > deadline:
+                raise self.timed_out()
+        return True
+
     def close(self) -> None:
         """Hang up where nothing is under way."""
         for replica in self.replicas:
@@ -150,24 +164,18 @@ class Stream:
     `spent` is without tokens until it has `ended`, which it has not where its client left before.
     """
 
-    def __init__(self, route: Route, channel: Channel, head: dict[str, Any], held: ExitStack) -> None:
+    def __init__(self, route: Route, channel: Channel, gone: Gone, head: dict[str, Any], held: ExitStack) -> None:
         self.model: str = head["model"]
         self.spent = Spent(head["provider"], head["seconds"])
         self.ended = False
         self._route = route
         self._channel = channel
+        self._gone = gone
         self._held = held
 
-    def pieces(self, gone: Callable[[], bool]) -> Iterator[bytes]:
-        """What comes, as it comes, until the end or until the client is `gone`. Raises GatewayError in mid-stream."""
-        deadline = time.monotonic() + patience(self._route.timeout)
-        while not self._channel.ended:
-            if not self._channel.waiting(LOOK_SECONDS):
-                if gone():
-                    return
-                if time.monotonic() > deadline:
-                    raise self._route.timed_out()
-                continue
+    def pieces(self) -> Iterator[bytes]:
+        """What comes, as it comes, until the end or until the client has gone. Raises GatewayError in mid-stream."""
+        while not self._channel.ended and self._route.arrived(self._channel, self._gone):
             try:
                 piece = self._channel.receive()
             except (ChannelError, TimeoutError) as error:
@@ -179,7 +187,6 @@ class Stream:
                 self.spent = spent_of(self.spent.provider, self.spent.seconds, orjson.loads(piece[len(STREAM_END) :]))
                 self.ended = True
             elif piece:
-                deadline = time.monotonic() + patience(self._route.timeout)
                 yield piece
 
     def close(self) -> None:

@@ -43,7 +43,7 @@ def deploy_stock(config: ModelConfig) -> None:
     """Deploy `config` (its api_key left out: see SealedParams) with stock byzerllm; raises whatever that raises."""
     import ray._private.utils
 
-    ray._private.utils.hex_to_binary = bytes.fromhex  # see gateway/cluster.py
+    ray._private.utils.hex_to_binary = bytes.fromhex  # see gateway/byzer.py
     from byzerllm.utils.client.byzerllm_client import ByzerLLM
 
     llm = ByzerLLM()

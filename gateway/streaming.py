@@ -6,7 +6,6 @@ import errno
 import select
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from flask import Response, g, request
 
@@ -14,7 +13,7 @@ from gateway import service, wire
 from gateway.errors import GatewayError
 from gateway.failover import Answered
 from gateway.replies import sign
-from gateway.routes import Stream
+from gateway.routes import Gone, Stream
 from gateway.sse import error_event
 from gateway.watch import Watched
 
@@ -22,9 +21,9 @@ from gateway.watch import Watched
 def events(said: Answered[Stream]) -> Response:
     """Server-sent events, as OpenAI's clients read them; an error in mid-stream is one of them."""
 
-    def pieces(watched: Watched, client: Any) -> Iterator[bytes]:
+    def pieces(watched: Watched) -> Iterator[bytes]:
         try:
-            yield from _spoken(said.answer, watched, client)
+            yield from _spoken(said.answer, watched)
         except GatewayError as error:
             yield error_event(error.openai_shape(watched.request_id)["error"])
 
@@ -35,11 +34,10 @@ def text(said: Answered[Stream], keep: Callable[[str], None] | None = None) -> R
     """Plain text as it is spoken; `keep` is told the whole of it, if it came to its end."""
     form = service.form()
 
-    def pieces(watched: Watched, client: Any) -> Iterator[bytes]:
+    def pieces(watched: Watched) -> Iterator[bytes]:
         recoder, kept = wire.Recoder(form), []
-        spoken = _spoken(said.answer, watched, client)
         try:
-            for piece in spoken:
+            for piece in _spoken(said.answer, watched):
                 kept.append(piece)
                 yield recoder.feed(piece)
         except GatewayError as error:
@@ -53,18 +51,24 @@ def text(said: Answered[Stream], keep: Callable[[str], None] | None = None) -> R
     return _streamed(said, pieces, wire.text_type(form))
 
 
-def _spoken(stream: Stream, watched: Watched, client: Any) -> Iterator[bytes]:
+def client_gone() -> Gone:
+    """Tells whether the client of the request under way has gone; never, where the server does not show its socket."""
+    client = request.environ.get("gunicorn.socket")
+    return lambda: client is not None and _hung_up(client)
+
+
+def _spoken(stream: Stream, watched: Watched) -> Iterator[bytes]:
     try:
-        yield from stream.pieces(gone=lambda: client is not None and _hung_up(client))
+        yield from stream.pieces()
     except GatewayError as error:
         watched.code = error.code
         raise
     watched.ended(stream.spent)
 
 
-def _streamed(said: Answered[Stream], pieces: Callable[[Watched, Any], Iterator[bytes]], content_type: str) -> Response:
+def _streamed(said: Answered[Stream], pieces: Callable[[Watched], Iterator[bytes]], content_type: str) -> Response:
     """The provider's request ends with the reply, and with its client."""
-    reply = Response(pieces(g.watched, request.environ.get("gunicorn.socket")), content_type=content_type)
+    reply = Response(pieces(g.watched), content_type=content_type)
     reply.call_on_close(said.answer.close)
     reply.headers["X-Accel-Buffering"] = "no"
     sign(reply, said, said.answer.model, said.answer.spent)

@@ -33,6 +33,7 @@ FLOORS = [
     ["gateway.contract", "gateway.auth", "gateway.failover"],
     ["gateway.wire"],
     ["gateway.cluster"],
+    ["gateway.byzer"],
     ["gateway.routes"],
     ["gateway.connection"],
     ["gateway.directory"],
@@ -85,7 +86,7 @@ def test_imports_point_down(module: str) -> None:
 
 def test_in_the_gateway_process_only_the_cluster_and_what_it_sends_there_know_ray() -> None:
     users = {module for module in MODULES if any(re.match(r"ray\b|byzerllm\b", name) for name in imported(module))}
-    here = {"gateway.cluster", "gateway.routes", "gateway.connection"}
+    here = {"gateway.cluster", "gateway.byzer", "gateway.routes", "gateway.connection"}
     sent_there = {"gateway.directory", "gateway.actors", "gateway.stock", "gateway.model_actor"}
     assert users == here | sent_there
 

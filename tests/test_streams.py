@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from gateway.ray_head import RayHead
-from tests.conftest import Deploy, Server
+from tests.conftest import Deploy, Server, until
 from tests.standin.client import StandIn
 from tests.test_heal import actor_process
 
@@ -129,6 +129,19 @@ def test_a_text_that_breaks_off_is_not_mistaken_for_a_whole_one(gateway: httpx.C
     chat = {"chat_name": deploy(model_name="drop-mid"), "content": "hi", "stream": True}
     with pytest.raises(httpx.RemoteProtocolError):
         gateway.post("/openai/chat", json=chat)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/openai/chat"])
+def test_a_client_that_goes_away_before_the_first_word_ends_the_providers_request(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, path: str
+) -> None:
+    name = deploy(model_name="hang")
+    body = ask(name) if path.startswith("/v1") else {"chat_name": name, "content": "hi", "stream": True}
+    with pytest.raises(httpx.ReadTimeout):
+        gateway.post(path, json=body, timeout=2)
+
+    assert standin.count(key) == 1
+    until(lambda: standin.open(key) == 0, 20)
 
 
 @pytest.mark.parametrize("silent", [True, False])
