@@ -16,7 +16,8 @@ from gateway import metrics, service, wire
 from gateway.cluster import GatewayLLM
 from gateway.contract import AskAllRequest
 from gateway.errors import Code, GatewayError
-from gateway.model_actor import CHAT, EVENTS_AND_USAGE
+from gateway.model import CHAT
+from gateway.model_actor import EVENTS_AND_USAGE
 from gateway.sse import Reader, text
 
 all_app = Blueprint("all", __name__, url_prefix="/all")

@@ -14,7 +14,7 @@ import ray._private.utils
 
 from gateway.connection import FAILED_THERE, Connection
 from gateway.errors import Code, GatewayError
-from gateway.model_actor import CHAT
+from gateway.model import CHAT
 from gateway.routes import Relayed, Spent
 
 # Everything of ours stands above this line: byzerllm imports pyjava, which replaces collections.namedtuple, and what is

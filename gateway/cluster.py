@@ -19,7 +19,8 @@ from gateway.channel import Address, ChannelError, Channels
 from gateway.connection import READY_SECONDS, Connection
 from gateway.directory import DEPLOY_SECONDS
 from gateway.errors import Code, GatewayError
-from gateway.model_actor import ANSWER, CHAT, DRAIN_SECONDS, NAMESPACE, REPLY, ModelConfig
+from gateway.model import CHAT, ModelConfig
+from gateway.model_actor import ANSWER, DRAIN_SECONDS, NAMESPACE, REPLY
 from gateway.routes import Gone, Relayed, Replica, Route, Stream, patience, spent_of
 
 T = TypeVar("T")

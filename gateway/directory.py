@@ -29,7 +29,8 @@ from gateway.actors import (
     within,
 )
 from gateway.errors import Code, GatewayError
-from gateway.model_actor import ModelActor, ModelConfig
+from gateway.model import ModelConfig, has_its_key
+from gateway.model_actor import ModelActor
 from gateway.stock import deploy_stock
 
 DEPLOY_SECONDS = 120
@@ -74,7 +75,7 @@ class Directory:
             except GatewayError as error:
                 error.chat_name, error.provider = name, config["provider"]
                 return {"error": error.as_dict()}
-            if before and not _needs_key(before):
+            if before and has_its_key(before):
                 self._before[name] = before, time.time() + config["undo_seconds"]
         return {}
 
@@ -127,7 +128,7 @@ class Directory:
                 pass  # it is there in a moment, perhaps
         if config := self._configs.get(name):
             replicas = config["workers"] if config["engine"] != "byzerllm" else 1
-            return {**_public(config), "replicas": replicas, "need_key": _needs_key(config)}
+            return {**_public(config), "replicas": replicas, "need_key": not has_its_key(config)}
         if await class_of(name) == STOCK_CLASS:
             return {
                 "engine": "byzerllm",
@@ -251,7 +252,7 @@ class Directory:
         alive = [status for status in said if status]
         resting = next((status["resting"] for status in alive if status["resting"]), None)
         state = "resting" if resting else "answering" if alive else "starting"
-        state = "need_key" if _needs_key(config) else state
+        state = state if has_its_key(config) else "need_key"
         told = {"replicas": len(alive), "state": state, "in_flight": sum(status["in_flight"] for status in alive)}
         return {**_shown(config), **told, "resting": resting}
 
@@ -307,7 +308,3 @@ def _shown(config: ModelConfig) -> dict[str, Any]:
         "fallback": config["fallback"],
         "reply": config["reply"],
     }
-
-
-def _needs_key(config: ModelConfig) -> bool:
-    return config["engine"] != "llama.cpp" and not config["api_key"]

@@ -13,20 +13,16 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from collections.abc import AsyncGenerator
+from typing import Any
 
 import orjson
 import ray
 
 from gateway.channel import Address, Listener, allow_many
-from gateway.dialects import Dialect
 from gateway.errors import Code, GatewayError
-from gateway.local_model import load
-from gateway.resting import Rest
+from gateway.model import Model, ModelConfig, has_its_key, open_model
 from gateway.sse import ForOpenAI, ForReading
-from gateway.upstream import Upstream
 
 NAMESPACE = "default"
 """Where byzerllm's clients look for models."""
@@ -39,9 +35,6 @@ MEMORY = "byzerllm-gateway:memory"
 
 AT_ONCE = 4096
 """Chats in flight in one replica. Further ones wait in Ray; the gateway's own limit comes first."""
-
-CHAT = "/chat/completions"
-"""The one endpoint that every provider has."""
 
 ANSWER, REPLY, TEXT, EVENTS, EVENTS_AND_USAGE = "answer", "reply", "text", "events", "events and usage"
 """The forms of an answer: the words and counts of a chat; the provider's reply as it came; a stream of bare text, or of
@@ -61,119 +54,14 @@ DRAIN_SECONDS = 10
 """How long a retiring replica waits for chats under way."""
 
 
-class ModelConfig(TypedDict):
-    """A chat's whole configuration: plain data, passed by method call and kept in memory only.
-
-    `endpoints` are the paths that its provider has beside /chat/completions.
-    `engine`: "relay" (a provider's HTTP API), "llama.cpp" (in the cluster) or "byzerllm" (a stock byzerllm model).
-    `trusted`: the operator listed the base URL's host. `fallback` or `reply` (contract.ReplyOptions) None: as it was.
-    `timeout`, `probe_seconds` and `undo_seconds` are in seconds. `generation` grows with every deploy; `since` is Unix
-    time.
-    """
-
-    chat_name: str
-    provider: str
-    engine: str
-    model_type: str
-    model_name: str
-    base_url: str
-    api_key: str
-    workers: int
-    timeout: float
-    endpoints: list[str]
-    dialect: dict[str, dict[str, str]]
-    trusted: bool
-    fallback: list[str] | None
-    reply: dict[str, Any] | None
-    probe_seconds: float
-    undo_seconds: float
-    generation: int
-    since: float
-
-
-@dataclass(slots=True)
-class _Model:
-    """A model ready to answer, and how many chats it is answering."""
-
-    config: ModelConfig
-    upstream: Upstream
-    prefix: bytes
-    rest: Rest
-    local: Any = None
-    in_flight: int = 0
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @contextlib.contextmanager
-    def busy(self) -> Iterator[None]:
-        self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            if not self.in_flight:
-                self.idle.set()
-
-    @contextlib.contextmanager
-    def asked(self) -> Iterator[None]:
-        """Around every question to the provider. Raises GatewayError at once while the model rests."""
-        self.rest.check()
-        try:
-            with self.busy():
-                yield
-        except GatewayError as error:
-            self.rest.failed(error)
-            raise
-        self.rest.succeeded()
-
-    def named(self, body: bytes) -> bytes:
-        """The request with its model: a body is serialized once, in the gateway, without it."""
-        return self.prefix + body[1:]
-
-    def has(self, path: str) -> None:
-        """Raise GatewayError unless the provider has such an endpoint."""
-        if path not in (CHAT, *self.config["endpoints"]):
-            provider = self.config["provider"]
-            raise GatewayError(
-                Code.INVALID_REQUEST,
-                f"model: its provider, {provider}, has no {path}.",
-                f"model：其服务商 {provider} 没有 {path}。",
-                param="model",
-            )
-
-    async def close(self, seconds: float) -> None:
-        """Let the chats under way finish, for `seconds` at most, then close."""
-        if self.in_flight:
-            self.idle.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.idle.wait(), seconds)
-        await self.upstream.close()
-        self.local = None
-
-
-async def _open(config: ModelConfig) -> _Model:
-    base_url, api_key, local = config["base_url"], config["api_key"], None
-    if config["engine"] == "llama.cpp":
-        base_url, api_key, local = await asyncio.to_thread(load, config["model_name"])
-    upstream = Upstream(
-        provider=config["provider"],
-        base_url=base_url,
-        api_key=api_key,
-        dialect=Dialect(**config["dialect"]),
-        timeout=config["timeout"],
-        trusted=config["trusted"],
-    )
-    prefix = b'{"model":%b,' % orjson.dumps(config["model_name"])
-    return _Model(config, upstream, prefix, Rest(config["probe_seconds"]), local)
-
-
 class ModelActor:
     """One replica. Started empty, so that no key is in its creation arguments; Ray restarts it empty, too."""
 
     def __init__(self, chat_name: str) -> None:
         allow_many()
         self._chat_name = chat_name
-        self._model: _Model | None = None
-        self._next: _Model | None = None
+        self._model: Model | None = None
+        self._next: Model | None = None
         self._retired = False
         self._recovering = asyncio.Lock()
         self._listener = Listener(self._answer, self._streamed)
@@ -188,7 +76,7 @@ class ModelActor:
         Returns the error as plain data, or None.
         """
         try:
-            self._next = await _open(config)
+            self._next = await open_model(config)
             if check:
                 await self._next.upstream.chat(self._next.named(CHECK))
         except GatewayError as error:
@@ -256,7 +144,7 @@ class ModelActor:
     async def _answered(self, form: str, path: str, body: bytes) -> bytes:
         """JSON: what `form` asks for, or {"error"}; always with {"generation"}, by which a gateway process notices that
         the chat was deployed anew."""
-        model: _Model | None = None
+        model: Model | None = None
         started = time.monotonic()
         try:
             model = await self._ready()
@@ -273,7 +161,7 @@ class ModelActor:
     async def _streamed(self, form: str, path: str, shown: str, body: bytes) -> AsyncGenerator[bytes, None]:
         """JSON as `_answered`'s, and the stream's pieces; `shown` is the chat's name in its events. An error in
         mid-stream is the last of them, and begins with NUL."""
-        model: _Model | None = None
+        model: Model | None = None
         begun, usage, started = False, None, time.monotonic()
         show = ForReading() if form == TEXT else ForOpenAI(shown, form == EVENTS_AND_USAGE)
         try:
@@ -294,7 +182,7 @@ class ModelActor:
             said = self._failed(error, model)
             yield MID_STREAM + said if begun else said
 
-    def _failed(self, error: GatewayError, model: _Model | None) -> bytes:
+    def _failed(self, error: GatewayError, model: Model | None) -> bytes:
         error.chat_name = self._chat_name
         return orjson.dumps({"error": error.as_dict(), "generation": model.config["generation"] if model else 0})
 
@@ -322,7 +210,7 @@ class ModelActor:
             raise RuntimeError(json.dumps(error.shape("")["error"], ensure_ascii=False)) from None
         return {"value": [json.dumps(said, ensure_ascii=False)]}
 
-    async def _predict(self, model: _Model, request: dict[str, Any]) -> dict[str, Any]:
+    async def _predict(self, model: Model, request: dict[str, Any]) -> dict[str, Any]:
         instruction = request.get("instruction", "")
         if request.get("meta"):
             meta = {"model_deploy_type": "saas", "backend": "saas", "support_stream": False}
@@ -345,7 +233,7 @@ class ModelActor:
             "input": request,
         }
 
-    async def _ready(self) -> _Model:
+    async def _ready(self) -> Model:
         if self._retired:
             raise GatewayError(Code.NOT_DEPLOYED)
         if self._model is None:
@@ -365,10 +253,10 @@ class ModelActor:
                 config: ModelConfig | None = await asyncio.wait_for(asked, ASK_DIRECTORY_SECONDS)
             except (ValueError, TimeoutError, ray.exceptions.RayError):
                 return
-            if config is not None and _has_its_key(config):
-                self._model = await _open(config)
+            if config is not None and has_its_key(config):
+                self._model = await open_model(config)
 
-    def _close_later(self, model: _Model | None) -> None:
+    def _close_later(self, model: Model | None) -> None:
         if model is not None:
             task = asyncio.create_task(model.close(model.config["timeout"]))
             self._closing.add(task)
@@ -380,7 +268,3 @@ def _head(config: ModelConfig, started: float, **said: Any) -> bytes:
     return orjson.dumps(
         {**said, "provider": config["provider"], "generation": config["generation"], "seconds": seconds}
     )
-
-
-def _has_its_key(config: ModelConfig) -> bool:
-    return config["engine"] == "llama.cpp" or bool(config["api_key"])

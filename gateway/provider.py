@@ -12,7 +12,8 @@ from gateway import contract, jobs, replies, service, sessions, streaming
 from gateway.byzer import STOCK_MODEL_TYPES
 from gateway.contract import ChatRequest, DeployRequest, FallbackRequest, NamedRequest
 from gateway.dialects import Dialect
-from gateway.model_actor import CHAT, TEXT, ModelConfig
+from gateway.model import CHAT, ModelConfig
+from gateway.model_actor import TEXT
 from gateway.upstream import is_guarded
 
 

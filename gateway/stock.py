@@ -10,7 +10,8 @@ from typing import Any, cast
 
 import ray
 
-from gateway.model_actor import DIRECTORY, NAMESPACE, ModelConfig
+from gateway.model import ModelConfig
+from gateway.model_actor import DIRECTORY, NAMESPACE
 
 ASK_SECONDS = 10
 CONCURRENCY = 64

@@ -1,0 +1,131 @@
+"""A model that is ready to answer: its configuration, its provider, whether it rests, and how much it has to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+import orjson
+
+from gateway.dialects import Dialect
+from gateway.errors import Code, GatewayError
+from gateway.local_model import load
+from gateway.resting import Rest
+from gateway.upstream import Upstream
+
+CHAT = "/chat/completions"
+"""The one endpoint that every provider has."""
+
+
+class ModelConfig(TypedDict):
+    """A chat's whole configuration: plain data, passed by method call and kept in memory only.
+
+    `endpoints` are the paths that its provider has beside /chat/completions.
+    `engine`: "relay" (a provider's HTTP API), "llama.cpp" (in the cluster) or "byzerllm" (a stock byzerllm model).
+    `trusted`: the operator listed the base URL's host. `fallback` or `reply` (contract.ReplyOptions) None: as it was.
+    `timeout`, `probe_seconds` and `undo_seconds` are in seconds. `generation` grows with every deploy; `since` is Unix
+    time.
+    """
+
+    chat_name: str
+    provider: str
+    engine: str
+    model_type: str
+    model_name: str
+    base_url: str
+    api_key: str
+    workers: int
+    timeout: float
+    endpoints: list[str]
+    dialect: dict[str, dict[str, str]]
+    trusted: bool
+    fallback: list[str] | None
+    reply: dict[str, Any] | None
+    probe_seconds: float
+    undo_seconds: float
+    generation: int
+    since: float
+
+
+@dataclass(slots=True)
+class Model:
+    """A model ready to answer, and how many chats it is answering."""
+
+    config: ModelConfig
+    upstream: Upstream
+    prefix: bytes
+    rest: Rest
+    local: Any = None
+    in_flight: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self.idle.set()
+
+    @contextlib.contextmanager
+    def asked(self) -> Iterator[None]:
+        """Around every question to the provider. Raises GatewayError at once while the model rests."""
+        self.rest.check()
+        try:
+            with self.busy():
+                yield
+        except GatewayError as error:
+            self.rest.failed(error)
+            raise
+        self.rest.succeeded()
+
+    def named(self, body: bytes) -> bytes:
+        """The request with its model: a body is serialized once, in the gateway, without it."""
+        return self.prefix + body[1:]
+
+    def has(self, path: str) -> None:
+        """Raise GatewayError unless the provider has such an endpoint."""
+        if path not in (CHAT, *self.config["endpoints"]):
+            provider = self.config["provider"]
+            raise GatewayError(
+                Code.INVALID_REQUEST,
+                f"model: its provider, {provider}, has no {path}.",
+                f"model：其服务商 {provider} 没有 {path}。",
+                param="model",
+            )
+
+    async def close(self, seconds: float) -> None:
+        """Let the chats under way finish, for `seconds` at most, then close."""
+        if self.in_flight:
+            self.idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.idle.wait(), seconds)
+        await self.upstream.close()
+        self.local = None
+
+
+async def open_model(config: ModelConfig) -> Model:
+    """Make a model ready. Raises GatewayError: it cannot be loaded."""
+    base_url, api_key, local = config["base_url"], config["api_key"], None
+    if config["engine"] == "llama.cpp":
+        base_url, api_key, local = await asyncio.to_thread(load, config["model_name"])
+    upstream = Upstream(
+        provider=config["provider"],
+        base_url=base_url,
+        api_key=api_key,
+        dialect=Dialect(**config["dialect"]),
+        timeout=config["timeout"],
+        trusted=config["trusted"],
+    )
+    prefix = b'{"model":%b,' % orjson.dumps(config["model_name"])
+    return Model(config, upstream, prefix, Rest(config["probe_seconds"]), local)
+
+
+def has_its_key(config: ModelConfig) -> bool:
+    """Whether it can be opened; a restart of the cluster loses keys."""
+    return config["engine"] == "llama.cpp" or bool(config["api_key"])
