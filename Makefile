@@ -1,6 +1,7 @@
 # make run    start everything and chat          make test       install what the tests need and run them all
 # make lint   style and types                    make footprint  what the processes weigh
 # make streams  what streams cost                make soak       everything at once for ten minutes
+# make scaling  more processes, replicas, nodes
 # make bench    beside Portkey and LiteLLM (BENCH="--help": its options)   make bench-quick   beside the provider only
 # make fuzz     many more generated requests     make fuzz-wire five minutes of coverage-guided fuzzing of the parser
 # make test-wine  the clients for Windows' COM objects, under Wine
@@ -19,7 +20,7 @@ DESTDIR ?=
 PURGE ?=
 export PURGE PYTHON
 
-.PHONY: run doctor test test-wine check lint format footprint streams bench bench-quick soak fuzz fuzz-wire \
+.PHONY: run doctor test test-wine check lint format footprint streams bench bench-quick scaling soak fuzz fuzz-wire \
   install uninstall lock clean
 .DELETE_ON_ERROR:
 
@@ -66,6 +67,10 @@ bench: .venv/test $(if $(findstring --no-peers,$(BENCH)),,.bench/litellm/install
 bench-quick: .venv/test
 	tests/install-packages
 	.venv/bin/python -m bench.compare --no-peers --loads 1,16,64,held,streams --seconds 2 --rounds 1
+
+scaling: .venv/test
+	tests/install-packages
+	.venv/bin/python -m bench.scaling
 
 soak: .venv/test
 	SOAK_SECONDS=600 .venv/bin/python -m pytest -s tests/test_soak.py

@@ -1,0 +1,95 @@
+"""`make scaling`: what more gateway processes, more replicas and a second node give, and where the CPU goes meanwhile.
+
+The second node is another raylet on this machine, so it adds no core; what shows is what crossing to it costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from bench.processes import command, cpu_seconds, family
+from bench.provider import Provider, provider
+from bench.service import Service, answers, clean_environment, gateway, ray_head
+from bench.wrk import Post, load
+from gateway.ray_head import BIN, RayHead, say, stop
+
+CHAT = "scaling"
+NODE_SECONDS = 60
+
+
+class Setup(NamedTuple):
+    """Gateway processes, replicas of the chat, and connections at once."""
+
+    processes: int
+    replicas: int
+    connections: int
+
+
+SETUPS = [
+    *(Setup(1, 1, 64), Setup(2, 1, 64), Setup(3, 1, 64)),
+    *(Setup(2, 2, 64), Setup(2, 4, 64)),
+    *(Setup(1, 1, 512), Setup(2, 1, 512), Setup(2, 4, 512)),
+]
+
+
+def main() -> None:
+    """Print a row for each setup, and for two nodes."""
+    ask = argparse.ArgumentParser(description=__doc__)
+    ask.add_argument("--seconds", type=int, default=5, help="of a run")
+    seconds = ask.parse_args().seconds
+    say(
+        "| nodes | processes | replicas | connections | chats/s | p50 ms | failed | ms of CPU a chat: gateway | actors |"
+    )
+    say("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    with provider() as upstream, ray_head() as head:
+        for setup in SETUPS:
+            with gateway(head, setup.processes) as service:
+                one(service, upstream, setup, seconds, nodes=1)
+        with second_node(head), gateway(head) as service:
+            one(service, upstream, Setup(2, 4, 64), seconds, nodes=2)
+
+
+def one(service: Service, upstream: Provider, setup: Setup, seconds: int, nodes: int) -> None:
+    """Deploy the chat anew, so that its replicas are spread, and load it."""
+    answers(f"{service.base}/openai/undeploy", {"chat_name": CHAT})
+    body = {"api_key": "sk-bench", "chat_name": CHAT, "base_url": upstream.base_url(0), "model_name": "m"}
+    if not answers(f"{service.base}/openai/deploy", {**body, "workers": setup.replicas}):
+        raise SystemExit("The chat could not be deployed.")
+    post = Post(f"{service.base}/openai/chat", {"chat_name": CHAT, "content": "hello, who are you"}, {})
+    load(post, min(setup.connections, 64), 1)
+    actors = [pid for pid in family(service.head) if "ray::ModelActor" in command(pid)]
+    before = cpu_seconds([service.gateway]), cpu_seconds(actors)
+    run = load(post, setup.connections, seconds)
+    mine, theirs = (
+        (now - then) * 1000 / max(run.good, 1)
+        for now, then in zip((cpu_seconds([service.gateway]), cpu_seconds(actors)), before, strict=True)
+    )
+    shown = (nodes, *setup, f"{run.per_second:.0f}", f"{run.p50_ms:.1f}", run.failed, f"{mine:.2f}", f"{theirs:.2f}")
+    say(f"| {' | '.join(map(str, shown))} |")
+
+
+@contextmanager
+def second_node(head: RayHead) -> Iterator[None]:
+    """A further node of the head's cluster; its processes do not count as the head's."""
+    started = [str(BIN / "ray"), "start", f"--address={head.address}", "--block", "--object-store-memory=100000000"]
+    environment = {**clean_environment(), **head.environment, "RAY_worker_niceness": "0"}
+    node = subprocess.Popen(started, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        deadline = time.monotonic() + NODE_SECONDS
+        while not any("raylet" in command(pid) for pid in family(node.pid)):
+            if time.monotonic() > deadline:
+                raise SystemExit("The second node did not start.")
+            time.sleep(0.2)
+        time.sleep(5)  # until the head counts it in
+        yield
+    finally:
+        stop(node)
+
+
+if __name__ == "__main__":
+    main()
