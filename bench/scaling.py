@@ -1,4 +1,4 @@
-"""`make scaling`: what more gateway processes, more replicas and a second node give, and where the CPU goes meanwhile.
+"""`make scaling`: what more gateway processes, more replicas and a second node give, and the CPU that a chat takes.
 
 The second node is another raylet on this machine, so it adds no core; what shows is what crossing to it costs.
 """
@@ -42,40 +42,46 @@ def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument("--seconds", type=int, default=5, help="of a run")
     seconds = ask.parse_args().seconds
-    say(
-        "| nodes | processes | replicas | connections | chats/s | p50 ms | failed | ms of CPU a chat: gateway | actors |"
-    )
-    say("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    heads = "nodes", "processes", "replicas", "connections", "chats/s", "p50 ms", "failed", "gateway ms", "actors ms"
+    say(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
     with provider() as upstream, ray_head() as head:
         for setup in SETUPS:
             with gateway(head, setup.processes) as service:
-                one(service, upstream, setup, seconds, nodes=1)
-        with second_node(head), gateway(head) as service:
-            one(service, upstream, Setup(2, 4, 64), seconds, nodes=2)
+                one(service, upstream, setup, seconds, [head.process.pid])
+        with second_node(head) as node, gateway(head) as service:
+            one(service, upstream, Setup(2, 4, 64), seconds, [head.process.pid, node])
 
 
-def one(service: Service, upstream: Provider, setup: Setup, seconds: int, nodes: int) -> None:
-    """Deploy the chat anew, so that its replicas are spread, and load it."""
+def one(service: Service, upstream: Provider, setup: Setup, seconds: int, nodes: list[int]) -> None:
+    """Deploy the chat anew, so that its replicas are spread over `nodes`, and load it."""
     answers(f"{service.base}/openai/undeploy", {"chat_name": CHAT})
     body = {"api_key": "sk-bench", "chat_name": CHAT, "base_url": upstream.base_url(0), "model_name": "m"}
     if not answers(f"{service.base}/openai/deploy", {**body, "workers": setup.replicas}):
         raise SystemExit("The chat could not be deployed.")
     post = Post(f"{service.base}/openai/chat", {"chat_name": CHAT, "content": "hello, who are you"}, {})
     load(post, min(setup.connections, 64), 1)
-    actors = [pid for pid in family(service.head) if "ray::ModelActor" in command(pid)]
+    actors = [pid for node in nodes for pid in family(node) if "ray::ModelActor" in command(pid)]
     before = cpu_seconds([service.gateway]), cpu_seconds(actors)
     run = load(post, setup.connections, seconds)
     mine, theirs = (
         (now - then) * 1000 / max(run.good, 1)
         for now, then in zip((cpu_seconds([service.gateway]), cpu_seconds(actors)), before, strict=True)
     )
-    shown = (nodes, *setup, f"{run.per_second:.0f}", f"{run.p50_ms:.1f}", run.failed, f"{mine:.2f}", f"{theirs:.2f}")
+    shown = (
+        len(nodes),
+        *setup,
+        f"{run.per_second:.0f}",
+        f"{run.p50_ms:.1f}",
+        run.failed,
+        f"{mine:.2f}",
+        f"{theirs:.2f}",
+    )
     say(f"| {' | '.join(map(str, shown))} |")
 
 
 @contextmanager
-def second_node(head: RayHead) -> Iterator[None]:
-    """A further node of the head's cluster; its processes do not count as the head's."""
+def second_node(head: RayHead) -> Iterator[int]:
+    """A further node of the head's cluster: its first process, whose descendants are not the head's."""
     started = [str(BIN / "ray"), "start", f"--address={head.address}", "--block", "--object-store-memory=100000000"]
     environment = {**clean_environment(), **head.environment, "RAY_worker_niceness": "0"}
     node = subprocess.Popen(started, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
@@ -86,7 +92,7 @@ def second_node(head: RayHead) -> Iterator[None]:
                 raise SystemExit("The second node did not start.")
             time.sleep(0.2)
         time.sleep(5)  # until the head counts it in
-        yield
+        yield node.pid
     finally:
         stop(node)
 
