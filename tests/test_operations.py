@@ -248,7 +248,7 @@ def test_the_example_file_passes_the_contract() -> None:
 
 
 def test_every_file_of_ours_that_is_named_is_there() -> None:
-    named = set(re.findall(r"\b(?:deploy|tests|docs)/[\w./]*\w", DOCUMENT + "".join(READMES.values())))
+    named = set(re.findall(r"\b(?:deploy|tests|docs)/[\w./-]*\w", DOCUMENT + "".join(READMES.values())))
     assert len(named) > 8
     missing = {path for path in named if not (TOP / path).exists()}
     assert missing == set()
