@@ -77,6 +77,7 @@ class Listener:
         self.secret = secrets.token_hex(32)
         self._serve = ask, stream
         self._where: dict[str, str | tuple[str, int]] = {}
+        self._open: list[asyncio.Server] = []  # kept, since uvloop closes one that nobody holds
         self._one_at_a_time = asyncio.Lock()
 
     async def address(self, folder: str) -> Address:
@@ -85,7 +86,8 @@ class Listener:
             if "unix" not in self._where:
                 # No longer than the name of Ray's own there, since the kernel takes 107 bytes.
                 path = str(Path(folder) / secrets.token_hex(6))
-                await asyncio.get_running_loop().create_unix_server(self._connected, path, backlog=4096)
+                loop = asyncio.get_running_loop()
+                self._open.append(await loop.create_unix_server(self._connected, path, backlog=4096))
                 self._where["unix"] = path
         return "unix", self._where["unix"], self.secret
 
@@ -94,6 +96,7 @@ class Listener:
         async with self._one_at_a_time:
             if "tcp" not in self._where:
                 server = await asyncio.get_running_loop().create_server(self._connected, host, 0, backlog=4096)
+                self._open.append(server)
                 self._where["tcp"] = host, server.sockets[0].getsockname()[1]
         return "tcp", self._where["tcp"], self.secret
 

@@ -368,3 +368,12 @@ def test_a_deploy_can_be_undone_for_a_while_only(careful: Server, standin: Stand
     time.sleep(1.1)  # what is tested is that time passes
 
     assert careful.http.post("/openai/undo", json={"chat_name": chat_name}).status_code == 400
+
+
+def test_a_chat_that_is_deployed_again_and_again_goes_on_answering(
+    gateway: httpx.Client, deploy: Deploy, chat_name: str
+) -> None:
+    for _ in range(30):
+        deploy(chat_name=chat_name)
+        for _ in range(3):
+            assert ask(gateway, chat_name).json() == "openai:hi"
