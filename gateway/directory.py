@@ -264,9 +264,11 @@ class Directory:
         await asyncio.shield(self._refilling)
 
     async def _refill(self) -> None:
-        for name in await asyncio.to_thread(ray.util.list_named_actors):
-            if "#" not in name and await class_of(name) == ModelActor.__name__:
-                config = await ask_actor(await get_actor(name), "config")
+        for actor_name in await asyncio.to_thread(ray.util.list_named_actors):
+            # Any replica will do: the first may have ended with the node that this actor was on.
+            name = actor_name.partition("#")[0]
+            if name not in self._configs and await class_of(actor_name) == ModelActor.__name__:
+                config = await ask_actor(await get_actor(actor_name), "config")
                 if config:
                     self._configs[name] = config
                     self._generation = max(self._generation, config["generation"])
