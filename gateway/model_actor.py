@@ -34,7 +34,7 @@ MEMORY = "byzerllm-gateway:memory"
 """The name of the actor that remembers for applications."""
 
 AT_ONCE = 4096
-"""Chats in flight in one replica. Further ones wait in Ray; the gateway's own limit comes first."""
+"""Ray calls at once in one replica: of stock byzerllm's clients, since the gateway's chats come beside Ray."""
 
 ANSWER, REPLY, TEXT, EVENTS, EVENTS_AND_USAGE = "answer", "reply", "text", "events", "events and usage"
 """The forms of an answer: the words and counts of a chat; the provider's reply as it came; a stream of bare text, or of

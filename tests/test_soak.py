@@ -156,7 +156,7 @@ def test_a_soak_leaves_no_request_unaccounted_for_and_nothing_behind(
     until(lambda: standin.open(key) == 0)
     chats = {p.pid for p in lasting} - {p.pid for p in (*gateway, *directory)}
     until(lambda: {p.pid for p in actor_processes(ray_head, "ModelActor")} == chats)
-    # gunicorn keeps a thread for each client that there was at once; the mailboxes' threads end after half a minute.
+    # gunicorn keeps a thread for each client that there was at once.
     until(lambda: all(p.num_threads() <= before + at_once for p, before in zip(gateway, threads, strict=True)))
     # A process keeps a connection to each model actor that it talked to.
     allowed = 2 * len(chats) + 4
