@@ -3,87 +3,18 @@
 from __future__ import annotations
 
 import gc
-import json
-import logging
-import secrets
-import signal
 import socket
 import struct
 import sys
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
-
-from gateway.errors import Code, GatewayError
 from gateway.settings import SettingError, bind_is_safe, load
+from gateway.worker import SLOW_CLIENT_SECONDS, Worker
 
 try:
     settings = load()
 except SettingError as error:
     sys.exit(f"The gateway cannot start: {error}")
-
-SLOW_CLIENT_SECONDS = 30
-"""A client that sends or reads nothing for so long is dropped; else it would hold its thread for ever."""
-
-SETTLE_SECONDS = 15
-"""How long a new process looks for its cluster before it says CLUSTER_DOWN."""
-
-
-def _without_traceback(record: logging.LogRecord) -> bool:
-    """A client that falls silent is a line in the log, and not a fault of ours that gunicorn traces back."""
-    if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
-        record.exc_info, record.msg = None, f"a client fell silent for {SLOW_CLIENT_SECONDS} s"
-        record.levelno, record.levelname = logging.INFO, "INFO"
-    return True
-
-
-logging.getLogger("gunicorn.error").addFilter(_without_traceback)
-
-
-class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """gthread, except for its start, malformed requests and signals."""
-
-    def run(self) -> None:
-        """Take no connection before the cluster is known: in a reload they wait in the backlog, and none fails."""
-        self.wsgi.extensions["llm"].settled(SETTLE_SECONDS)
-        super().run()
-
-    def notify(self) -> None:
-        """Called about once a second: takes signals back that Ray's C++ took when it connected, to end gracefully."""
-        super().notify()
-        signal.signal(signal.SIGTERM, self.handle_exit)
-        signal.signal(signal.SIGABRT, self.handle_abort)
-
-    def is_parent_alive(self) -> bool:
-        """Without its master a worker ends its chats; at once it leaves the port to the next master, and tells clients
-        that keep their connections to close them. gunicorn 27 would hold both for as long as there is work."""
-        if super().is_parent_alive():
-            return True
-        self.alive = False
-        self.set_accept_enabled(False)
-        for listener in self.sockets:
-            listener.close()
-        return False
-
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """A request that gunicorn cannot parse gets the gateway's error shape, not an HTML page."""
-        name = type(exc).__name__
-        too_large = name in ("LimitRequestLine", "LimitRequestHeaders")
-        code = Code.TOO_LARGE if too_large else Code.INVALID_REQUEST
-        self.log.warning("malformed HTTP from %s: %s", addr[0] if addr else "?", name)
-        request_id = secrets.token_hex(8)
-        error = GatewayError(code, f"This is not an HTTP request that can be read ({name}).")
-        body = json.dumps(error.shape(request_id)).encode()
-        head = (
-            f"HTTP/1.1 {error.status} {'Content Too Large' if too_large else 'Bad Request'}\r\n"
-            "Content-Type: application/json; charset=utf-8\r\nConnection: close\r\n"
-            f"X-Request-Id: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        try:
-            client.sendall(head.encode() + body)
-        except OSError:
-            self.log.debug("the client of a malformed request has gone")
-
 
 worker_class = Worker
 bind = settings.bind
@@ -102,6 +33,7 @@ keepalive = 75
 backlog = 2048
 # gunicorn's control socket would be one more door, and is not used.
 control_socket_disable = True
+sendfile = False  # the gateway has no files to send, and gateway/worker.py's replies would not notice
 # byzerllm and Ray must not find the gateway's tokens in their environment's logs; access logs hold no bodies.
 accesslog = None
 errorlog = "-"

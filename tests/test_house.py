@@ -43,7 +43,7 @@ FLOORS = [
     ["gateway.local_model", "gateway.upstream", "gateway.resting"],
     ["gateway.dialects", "gateway.sse", "gateway.proxies"],
     ["gateway.doctor"],
-    ["gateway.machine", "gateway.probes"],
+    ["gateway.machine", "gateway.probes", "gateway.worker"],
     ["gateway.errors"],
     ["gateway.launch"],
     ["gateway.ray_head"],

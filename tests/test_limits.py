@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
@@ -14,6 +16,8 @@ import pytest
 from gateway.ray_head import RayHead
 from tests.conftest import GUNICORN, Deploy, Server
 from tests.standin.client import StandIn
+
+HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def test_64_chats_at_once_are_all_answered_with_their_own_answer(server: Server, deploy: Deploy) -> None:
@@ -97,6 +101,37 @@ def test_chats_beyond_the_limit_are_told_to_wait_and_the_rest_still_answers(
         assert [call.result().status_code for call in taken] == [200, 200]
     assert small.http.post("/openai/chat", json=ask).status_code == 200
     small.stop()
+
+
+def test_clients_that_keep_their_connections_keep_no_one_waiting(
+    start_server: Callable[..., Server], ray_head: RayHead
+) -> None:
+    small = start_server({**ray_head.environment, "GATEWAY_MAX_IN_FLIGHT": "1", "WEB_CONCURRENCY": "1"})  # 33 threads
+    with ExitStack() as kept:
+        clients = [kept.enter_context(socket.create_connection(("127.0.0.1", small.port), 60)) for _ in range(100)]
+        for client in clients:
+            client.sendall(HEALTHZ)
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+
+        small.process.send_signal(signal.SIGTERM)
+        assert small.process.wait(60) == 0, "chats under way would have 120 s, and there are none"
+
+
+def test_a_reply_goes_out_in_one_piece(server: Server) -> None:
+    def first_piece(client: socket.socket) -> bytes:
+        """Looked for without a pause: who sleeps is woken late enough for a second piece to be there, too."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with suppress(BlockingIOError):
+                return client.recv(65536, socket.MSG_DONTWAIT)
+        raise TimeoutError
+
+    with socket.create_connection(("127.0.0.1", server.port), 60) as client:
+        for _ in range(50):
+            client.sendall(HEALTHZ)
+            head, _, body = first_piece(client).partition(b"\r\n\r\n")
+            assert body
+            assert f"Content-Length: {len(body)}\r\n".encode() in head
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,143 @@
+"""gunicorn's thread worker, with fewer hand-overs: a chat costs its thread five system calls, and wakes no other.
+
+gunicorn's own passes each request from its poller to a thread and back, and sends a reply's head and body apart. Each
+system call, and each thread that wakes, is a turn at the GIL, for which every other chat of the process waits, too
+(docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import select
+import signal
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http import wsgi
+from gunicorn.workers.gthread import ThreadWorker
+
+from gateway.errors import Code, GatewayError
+
+SLOW_CLIENT_SECONDS = 30
+"""A client that sends or reads nothing for so long is dropped; else it would hold its thread for ever."""
+
+SETTLE_SECONDS = 15
+"""How long a new process looks for its cluster before it says CLUSTER_DOWN."""
+
+LINGER_SECONDS = 1
+"""How long a thread waits for its client's next request, while there are threads enough, before the poller does."""
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """gthread, except for its start, waiting for the next request, malformed ones, and signals."""
+
+    def run(self) -> None:
+        """Take no connection before the cluster is known: in a reload they wait in the backlog, and none fails."""
+        self.wsgi.extensions["llm"].settled(SETTLE_SECONDS)
+        super().run()
+
+    def handle(self, conn: Any) -> Any:
+        """Answer a request, and those that follow it closely; returns as gunicorn's: whether the client goes on."""
+        goes_on = super().handle(conn)
+        while goes_on is True and self._asks_again(conn):
+            goes_on = super().handle(conn)
+        return goes_on
+
+    def _asks_again(self, conn: Any) -> bool:
+        """Whether the client's next request begins within LINGER_SECONDS, and there is a thread to spare for it."""
+        taken = self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
+        if not self.alive or taken > self.cfg.threads / 2:
+            return False
+        if conn.parser.unreader.buf.getvalue():
+            return True  # it came with the last one
+        poll = select.poll()
+        poll.register(conn.sock, select.POLLIN)
+        return bool(poll.poll(LINGER_SECONDS * 1000))
+
+    def _keepalive_after(self, conn: Any, keepalive: Any) -> bool:
+        """gunicorn's, for a body that was not read to its end: it sets a time limit for the rest, and takes it back."""
+        if keepalive and getattr(conn.parser.mesg.body.reader, "length", None) == 0:
+            return True
+        return bool(super()._keepalive_after(conn, keepalive))
+
+    def notify(self) -> None:
+        """Called about once a second: takes signals back that Ray's C++ took when it connected, to end gracefully."""
+        super().notify()
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        signal.signal(signal.SIGABRT, self.handle_abort)
+
+    def is_parent_alive(self) -> bool:
+        """Without its master a worker ends its chats; at once it leaves the port to the next master, and tells clients
+        that keep their connections to close them. gunicorn 27 would hold both for as long as there is work."""
+        if super().is_parent_alive():
+            return True
+        self.alive = False
+        self.set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
+        return False
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """A request that gunicorn cannot parse gets the gateway's error shape, not an HTML page."""
+        name = type(exc).__name__
+        too_large = name in ("LimitRequestLine", "LimitRequestHeaders")
+        code = Code.TOO_LARGE if too_large else Code.INVALID_REQUEST
+        self.log.warning("malformed HTTP from %s: %s", addr[0] if addr else "?", name)
+        request_id = secrets.token_hex(8)
+        error = GatewayError(code, f"This is not an HTTP request that can be read ({name}).")
+        body = json.dumps(error.shape(request_id)).encode()
+        head = (
+            f"HTTP/1.1 {error.status} {'Content Too Large' if too_large else 'Bad Request'}\r\n"
+            "Content-Type: application/json; charset=utf-8\r\nConnection: close\r\n"
+            f"X-Request-Id: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        try:
+            client.sendall(head.encode() + body)
+        except OSError:
+            self.log.debug("the client of a malformed request has gone")
+
+
+class Response(wsgi.Response):  # type: ignore[misc]
+    """gunicorn's, whose head goes out together with the first piece of its body."""
+
+    headers_sent: bool
+    _head = b""
+
+    def send_headers(self) -> None:
+        """Keep it until there is something to send it with."""
+        if not self.headers_sent:
+            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
+            self._head = util.to_bytestring("".join(lines), "latin-1")
+            self.headers_sent = True
+
+    def close(self) -> None:
+        """Send what is left."""
+        if not self.headers_sent:
+            self.send_headers()
+        if self._head:
+            self.sendall(b"")
+        super().close()
+
+    def sendall(self, piece: bytes) -> None:
+        """What gunicorn's functions for a socket call on this."""
+        head, self._head = self._head, b""
+        self.sock.sendall(head + piece)
+
+    def _emit_body(self, data: bytes) -> None:
+        util.write(self, data, self.chunked)
+
+
+wsgi.Response = Response  # gunicorn has no setting for it
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """A client that falls silent is a line in the log, and not a fault of ours that gunicorn traces back."""
+    if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
+        record.exc_info, record.msg = None, f"a client fell silent for {SLOW_CLIENT_SECONDS} s"
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
+
+
+logging.getLogger("gunicorn.error").addFilter(_without_traceback)
