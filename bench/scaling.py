@@ -1,18 +1,23 @@
 """`make scaling`: what more gateway processes, more replicas and a second node give, and the CPU that a chat takes.
 
-The second node is another raylet on this machine, so it adds no core; what shows is what crossing to it costs.
+The second node is another raylet on this machine, so it adds no core; what shows is what crossing to it costs. Nor can
+two cores fill an actor's, so some rows let each actor have only a tenth of one: what more replicas then give, shows.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from bench.processes import command, cpu_seconds, family
+from bench.compare import allow_open_files
+from bench.processes import GONE, command, cpu_seconds, family
 from bench.provider import Provider, provider
 from bench.service import Service, answers, clean_environment, gateway, ray_head
 from bench.wrk import Post, load
@@ -20,20 +25,24 @@ from gateway.ray_head import BIN, RayHead, say, stop
 
 CHAT = "scaling"
 NODE_SECONDS = 60
+PERIOD_SECONDS = 0.1
+"""In which an actor that may have a share of a core runs once."""
 
 
 class Setup(NamedTuple):
-    """Gateway processes, replicas of the chat, and connections at once."""
+    """Gateway processes, replicas of the chat, connections at once, and how much of a core each replica may have."""
 
     processes: int
     replicas: int
     connections: int
+    share: float = 1.0
 
 
 SETUPS = [
     *(Setup(1, 1, 64), Setup(2, 1, 64), Setup(3, 1, 64)),
     *(Setup(2, 2, 64), Setup(2, 4, 64)),
     *(Setup(1, 1, 512), Setup(2, 1, 512), Setup(2, 4, 512)),
+    *(Setup(2, 1, 256, 0.1), Setup(2, 2, 256, 0.1), Setup(2, 4, 256, 0.1)),
 ]
 
 
@@ -42,7 +51,11 @@ def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument("--seconds", type=int, default=5, help="of a run")
     seconds = ask.parse_args().seconds
-    heads = "nodes", "processes", "replicas", "connections", "chats/s", "p50 ms", "failed", "gateway ms", "actors ms"
+    heads = (
+        *("nodes", "processes", "replicas", "connections", "core for each replica"),
+        *("chats/s", "p50 ms", "failed", "gateway ms", "actors ms"),
+    )
+    allow_open_files()
     say(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
     with provider() as upstream, ray_head() as head:
         for setup in SETUPS:
@@ -62,7 +75,8 @@ def one(service: Service, upstream: Provider, setup: Setup, seconds: int, nodes:
     load(post, min(setup.connections, 64), 1)
     actors = [pid for node in nodes for pid in family(node) if "ray::ModelActor" in command(pid)]
     before = cpu_seconds([service.gateway]), cpu_seconds(actors)
-    run = load(post, setup.connections, seconds)
+    with limited(actors, setup.share):
+        run = load(post, setup.connections, seconds)
     mine, theirs = (
         (now - then) * 1000 / max(run.good, 1)
         for now, then in zip((cpu_seconds([service.gateway]), cpu_seconds(actors)), before, strict=True)
@@ -77,6 +91,36 @@ def one(service: Service, upstream: Provider, setup: Setup, seconds: int, nodes:
         f"{theirs:.2f}",
     )
     say(f"| {' | '.join(map(str, shown))} |")
+
+
+@contextmanager
+def limited(pids: list[int], share: float) -> Iterator[None]:
+    """Let processes run for that share of the time only, one after the other: a part of a core for each."""
+    ended = threading.Event()
+
+    def tell(number: signal.Signals, pid: int) -> None:
+        with suppress(*GONE):
+            os.kill(pid, number)
+
+    def take_turns() -> None:
+        while not ended.is_set():
+            for pid in pids:
+                tell(signal.SIGCONT, pid)
+                ended.wait(PERIOD_SECONDS * share)
+                tell(signal.SIGSTOP, pid)
+            ended.wait(PERIOD_SECONDS * (1 - share * len(pids)))
+        for pid in pids:
+            tell(signal.SIGCONT, pid)
+
+    turns = threading.Thread(target=take_turns)
+    if share < 1:
+        turns.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if share < 1:
+            turns.join()
 
 
 @contextmanager
