@@ -1,8 +1,8 @@
-"""gunicorn's thread worker, with fewer hand-overs: a chat costs its thread five system calls, and wakes no other.
+"""gunicorn's thread worker, with fewer turns at the GIL.
 
-gunicorn's own passes each request from its poller to a thread and back, and sends a reply's head and body apart. Each
-system call, and each thread that wakes, is a turn at the GIL, for which every other chat of the process waits, too
-(docs/performance.md).
+gunicorn's own passes each request from its poller to a thread and back, sets a time limit and takes it back, and sends
+a reply's head and body apart. Each system call, and each thread that wakes, is a turn at the GIL, for which all chats
+of the process wait (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ SETTLE_SECONDS = 15
 """How long a new process looks for its cluster before it says CLUSTER_DOWN."""
 
 LINGER_SECONDS = 1
-"""How long a thread waits for its client's next request, while there are threads enough, before the poller does."""
+"""How long a thread waits for its client's next request itself, before the poller does so for all."""
+
+FEW = 16
+"""Threads that may wait so in each process. More of them fight for the GIL, where the poller wakes one after the other:
+at 256 connections that took a fifth of the requests/s."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -46,9 +50,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         return goes_on
 
     def _asks_again(self, conn: Any) -> bool:
-        """Whether the client's next request begins within LINGER_SECONDS, and there is a thread to spare for it."""
-        taken = self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
-        if not self.alive or taken > self.cfg.threads / 2:
+        """Whether the client's next request begins within LINGER_SECONDS, while there is little else to do."""
+        busy = self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
+        if not self.alive or busy > FEW:
             return False
         if conn.parser.unreader.buf.getvalue():
             return True  # it came with the last one
