@@ -10,7 +10,9 @@
 # make install, make uninstall   on a machine with systemd; PREFIX=/opt/byzer-gateway USER=byzer DESTDIR= PURGE=
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
-PIP = .venv/bin/pip install --require-hashes
+# Only what is pinned, and all of it: resolving anew, pip refuses a `name[extra]` once a newer `name` is out.
+LOCKED = --require-hashes --no-deps
+PIP = .venv/bin/pip install $(LOCKED)
 # A shell's own USER is not meant.
 INSTALL = PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' SERVICE_USER='$(if $(filter command,$(firstword $(origin USER))),$(USER))' deploy/install
 DASHBOARD = $(if $(RAY_DASHBOARD_HOST),.venv/dashboard)
@@ -92,8 +94,7 @@ install uninstall:
 
 .venv/run: requirements.txt requirements-local.txt | .venv/bin/pip
 	@echo "Installing the gateway's requirements (about 800 MB; some minutes the first time)"
-	$(PIP) -r requirements.txt
-	$(PIP) --no-deps -r requirements-local.txt
+	$(PIP) -r requirements.txt -r requirements-local.txt
 	@touch $@
 
 .venv/test: .venv/run requirements-test.txt
@@ -107,7 +108,7 @@ install uninstall:
 # The peers, each in a folder of its own.
 .bench/litellm/installed: bench/peers/requirements.txt
 	$(PYTHON) -m venv .bench/litellm
-	.bench/litellm/bin/pip install -q --require-hashes -r $<
+	.bench/litellm/bin/pip install -q $(LOCKED) -r $<
 	@touch $@
 
 .bench/portkey/installed: bench/peers/package-lock.json
