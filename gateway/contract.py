@@ -273,9 +273,9 @@ def parse(kind: type[R], fields: dict[str, Any]) -> R:
         ) from None
 
 
-def form(*sources: Mapping[str, Any]) -> wire.Form:
-    """How a reply is to be written: of each option the first that `sources` give. One that is wrong is passed over:
-    `parse` refuses it, and that refusal, too, must be written somehow."""
+def form(default: wire.Form, *sources: Mapping[str, Any]) -> wire.Form:
+    """How a reply is to be written: of each option the first that `sources` give, else as `default`. One that is wrong
+    is passed over: `parse` refuses it, and that refusal, too, must be written somehow."""
     chosen: dict[str, Any] = {}
     for source in sources:
         for name in wire.Form._fields:
@@ -286,7 +286,7 @@ def form(*sources: Mapping[str, Any]) -> wire.Form:
                     continue
                 if value is not None:
                     chosen[name] = value
-    return wire.Form(**chosen)
+    return default._replace(**chosen)
 
 
 def invalid(field: str, words: str, words_zh: str) -> GatewayError:

@@ -68,7 +68,8 @@ def asked(kind: type[M]) -> M:
     said = fields()
     if issubclass(kind, ReplyOptions):
         g.options, g.chat = said, said.get("chat_name")
-        contract.parse(ReplyOptions, _options_in_query())
+        if in_query := _options_in_query():
+            contract.parse(ReplyOptions, in_query)
     found = contract.parse(kind, said)
     g.watched.chat = getattr(found, "chat_name", "")
     return found
@@ -77,9 +78,9 @@ def asked(kind: type[M]) -> M:
 def form() -> wire.Form:
     """How the reply is to be written: as the request says, or else as its chat's deploy did, or else its headers."""
     chat = g.get("chat")
-    defaults = llm().reply_options(chat) if isinstance(chat, str) else {}
+    deployed = llm().reply_options(chat) if isinstance(chat, str) else {}
     return contract.form(
-        g.get("options", {}), _options_in_query(), g.get("kept_form", {}), defaults, _options_in_headers()
+        _form_by_headers(), g.get("options", {}), _options_in_query(), g.get("kept_form", {}), deployed
     )
 
 
@@ -88,13 +89,13 @@ def _options_in_query() -> dict[str, Any]:
     return {name: value for name, value in request.args.items() if name in wire.Form._fields} if request.args else {}
 
 
-def _options_in_headers() -> dict[str, Any]:
+def _form_by_headers() -> wire.Form:
     accept, languages = request.headers.get("Accept", ""), request.headers.get("Accept-Language")
     wants_text = "text/plain" in accept and (
         request.accept_mimetypes["text/plain"] > request.accept_mimetypes["application/json"]
     )
     lang = request.accept_languages.best_match(["en", "zh"], "en") if languages else "en"
-    return {"lang": lang, "format": "text" if wants_text else "json"}
+    return wire.Form(format="text" if wants_text else "json", lang=lang)
 
 
 def fields() -> dict[str, Any]:
