@@ -1,4 +1,4 @@
-"""`make scaling`: what more gateway processes, more replicas and a second node give, and the CPU that a chat takes.
+"""`make scaling`: what more gateway processes, more replicas and a second node give, and what a chat takes.
 
 The second node is another raylet on this machine, so it adds no core; what shows is what crossing to it costs. Nor can
 two cores fill an actor's, so some rows let each actor have only a tenth of one: what more replicas then give, shows.
@@ -12,12 +12,13 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from bench.compare import allow_open_files
-from bench.processes import GONE, command, cpu_seconds, family
+from bench.memory import workers
+from bench.processes import GONE, command, cpu_seconds, family, megabytes
 from bench.provider import Provider, provider
 from bench.service import Service, answers, clean_environment, gateway, ray_head
 from bench.wrk import Post, load
@@ -27,6 +28,11 @@ CHAT = "scaling"
 NODE_SECONDS = 60
 PERIOD_SECONDS = 0.1
 """In which an actor that may have a share of a core runs once."""
+
+REST_SECONDS = 30
+RAYS_OWN = ("gcs_server", "raylet")
+HELD_MS = 10_000
+"""What a slow provider takes, so that chats wait."""
 
 
 class Setup(NamedTuple):
@@ -56,13 +62,21 @@ def main() -> None:
         *("chats/s", "p50 ms", "failed", "gateway ms", "actors ms"),
     )
     allow_open_files()
-    say(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
     with provider() as upstream, ray_head() as head:
+        table(heads)
         for setup in SETUPS:
             with gateway(head, setup.processes) as service:
                 one(service, upstream, setup, seconds, [head.process.pid])
         with second_node(head) as node, gateway(head) as service:
             one(service, upstream, Setup(2, 4, 64), seconds, [head.process.pid, node])
+        table(("chats that wait", "a gateway process, MB", "its files", "the actor, MB", "its files"))
+        with gateway(head, 1) as service:
+            for waiting in (0, 250, 500, 1000):
+                held(service, upstream, waiting, head.process.pid)
+        table(("gateway processes at rest", "control store, ms of CPU a second", "raylet, ms of CPU a second"))
+        for processes in (1, 4, 8):
+            with gateway(head, processes):
+                at_rest(head.process.pid, processes)
 
 
 def one(service: Service, upstream: Provider, setup: Setup, seconds: int, nodes: list[int]) -> None:
@@ -91,6 +105,36 @@ def one(service: Service, upstream: Provider, setup: Setup, seconds: int, nodes:
         f"{theirs:.2f}",
     )
     say(f"| {' | '.join(map(str, shown))} |")
+
+
+def held(service: Service, upstream: Provider, waiting: int, head: int) -> None:
+    """What so many chats take that wait for a provider."""
+    service.deploy(CHAT, upstream.base_url(HELD_MS))
+    post = Post(f"{service.base}/openai/chat", {"chat_name": CHAT, "content": "hello, who are you"}, {})
+    asking = threading.Thread(target=load, args=(post, waiting, 2 * HELD_MS // 1000))
+    if waiting:
+        asking.start()
+        time.sleep(HELD_MS * 0.8 / 1000)  # all have been sent on, and none is answered yet
+    [process] = workers(service)
+    [actor] = [pid for pid in family(head) if command(pid).startswith("ray::ModelActor")]
+    said = (f"{megabytes(pid):.0f} | {len(os.listdir(f'/proc/{pid}/fd'))}" for pid in (process, actor))
+    say(f"| {waiting} | {' | '.join(said)} |")
+    if waiting:
+        asking.join()
+
+
+def at_rest(head: int, processes: int) -> None:
+    """What gateway processes ask of Ray that have nothing to do."""
+    time.sleep(5)  # they have settled
+    parts = [[pid for pid in family(head) if command(pid).split("\0")[0].endswith(name)] for name in RAYS_OWN]
+    before = [cpu_seconds(part) for part in parts]
+    time.sleep(REST_SECONDS)
+    taken = (1000 * (cpu_seconds(part) - was) / REST_SECONDS for part, was in zip(parts, before, strict=True))
+    say(f"| {processes} | {' | '.join(f'{ms:.1f}' for ms in taken)} |")
+
+
+def table(heads: Sequence[str]) -> None:
+    say(f"\n| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
 
 
 @contextmanager
