@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from bench.compare import allow_open_files
-from bench.memory import workers
+from bench.memory import chats, workers
 from bench.processes import GONE, command, cpu_seconds, family, megabytes
 from bench.provider import Provider, provider
 from bench.service import Service, answers, clean_environment, gateway, ray_head
@@ -72,7 +72,7 @@ def main() -> None:
         table(("chats that wait", "a gateway process, MB", "its files", "the actor, MB", "its files"))
         with gateway(head, 1) as service:
             for waiting in (0, 250, 500, 1000):
-                held(service, upstream, waiting, head.process.pid)
+                held(service, upstream, waiting)
         table(("gateway processes at rest", "control store, ms of CPU a second", "raylet, ms of CPU a second"))
         for processes in (1, 4, 8):
             with gateway(head, processes):
@@ -85,7 +85,7 @@ def one(service: Service, upstream: Provider, setup: Setup, seconds: int, nodes:
     body = {"api_key": "sk-bench", "chat_name": CHAT, "base_url": upstream.base_url(0), "model_name": "m"}
     if not answers(f"{service.base}/openai/deploy", {**body, "workers": setup.replicas}):
         raise SystemExit("The chat could not be deployed.")
-    post = Post(f"{service.base}/openai/chat", {"chat_name": CHAT, "content": "hello, who are you"}, {})
+    post = question(service)
     load(post, min(setup.connections, 64), 1)
     actors = [pid for node in nodes for pid in family(node) if "ray::ModelActor" in command(pid)]
     before = cpu_seconds([service.gateway]), cpu_seconds(actors)
@@ -107,16 +107,15 @@ def one(service: Service, upstream: Provider, setup: Setup, seconds: int, nodes:
     say(f"| {' | '.join(map(str, shown))} |")
 
 
-def held(service: Service, upstream: Provider, waiting: int, head: int) -> None:
+def held(service: Service, upstream: Provider, waiting: int) -> None:
     """What so many chats take that wait for a provider."""
     service.deploy(CHAT, upstream.base_url(HELD_MS))
-    post = Post(f"{service.base}/openai/chat", {"chat_name": CHAT, "content": "hello, who are you"}, {})
+    post = question(service)
     asking = threading.Thread(target=load, args=(post, waiting, 2 * HELD_MS // 1000))
     if waiting:
         asking.start()
         time.sleep(HELD_MS * 0.8 / 1000)  # all have been sent on, and none is answered yet
-    [process] = workers(service)
-    [actor] = [pid for pid in family(head) if command(pid).startswith("ray::ModelActor")]
+    [process], [actor] = workers(service), chats(service)
     said = (f"{megabytes(pid):.0f} | {len(os.listdir(f'/proc/{pid}/fd'))}" for pid in (process, actor))
     say(f"| {waiting} | {' | '.join(said)} |")
     if waiting:
@@ -131,6 +130,10 @@ def at_rest(head: int, processes: int) -> None:
     time.sleep(REST_SECONDS)
     taken = (1000 * (cpu_seconds(part) - was) / REST_SECONDS for part, was in zip(parts, before, strict=True))
     say(f"| {processes} | {' | '.join(f'{ms:.1f}' for ms in taken)} |")
+
+
+def question(service: Service) -> Post:
+    return Post(f"{service.base}/openai/chat", {"chat_name": CHAT, "content": "hello, who are you"}, {})
 
 
 def table(heads: Sequence[str]) -> None:
