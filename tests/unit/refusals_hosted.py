@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.rows import Row, flat, native, std
+from tests.unit.rows import Row, flat, std
 
 
 def _row(provider: str, status: int, body: Any, code: str, words: str = "") -> Row:
