@@ -65,9 +65,7 @@ USAGES: tuple[Usage, ...] = (
     _usage("openrouter", {**_pair(194, 2), "total_tokens": 196, "cost": 0.00014, "is_byok": False}, 194, 2),
     _usage("anthropic", {"input_tokens": 19, "output_tokens": 0, "cache_read_input_tokens": 0}, 19, 0),
     _usage("llama", {**_pair(1386, 70), "completion_tokens_details": None, "prompt_tokens_details": None}, 1386, 70),
-    _usage(
-        "proxy", {**_pair(500, 200), "prompt_tokens_details": {"cached_tokens": None}}, 500, 200
-    ),  # posthog-python#574
+    _usage("proxy", {**_pair(500, 200), "prompt_tokens_details": {"cached_tokens": None}}, 500, 200),  # posthog
     # A running total in every chunk: the last one counts.
     Usage("siliconflow", ({"usage": _pair(9, 1)}, {"usage": _pair(9, 2)}, {"usage": _pair(9, 31)}), 9, 31),
     Usage("gemini", ({"usage": _pair(9, 0)}, {"usage": _pair(9, 14)}), 9, 14),
