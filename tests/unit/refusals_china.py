@@ -220,6 +220,8 @@ SILICONFLOW = [
     _siliconflow(403, 30001, "Sorry, your account balance is insufficient", "PAY_BILL"),
     _siliconflow(402, 30001, "Sorry, your account balance is insufficient", "PAY_BILL"),
     _siliconflow(200, 30001, "Sorry, your account balance is insufficient", "PAY_BILL"),
+    _siliconflow(403, 30011, "The selected model requires paid balance. Your paid balance is insufficient. Please top up and try again.", "PAY_BILL"),  # FoundationAgents/OpenManus#438
+    _siliconflow(503, 50508, "System is too busy now. Please try again later.", "PROVIDER_BUSY"),  # coze-dev/coze-studio#801
     _siliconflow(400, 20012, "Model does not exist. Please check it carefully.", "NO_SUCH_MODEL"),
     _siliconflow(403, 30003, "Model disabled.", "NO_SUCH_MODEL"),
     _siliconflow(429, 50603, "System is too busy now. Please try again later.", "PROVIDER_BUSY"),
@@ -278,4 +280,60 @@ MODELSCOPE = [
     Row("modelscope", "openai", 429, {"errors": {"message": "Request limit exceeded."}, "request_id": "8f1c"}, "SLOW_DOWN", "limit exceeded"),
 ]
 
-CHINA = [*DEEPSEEK, *MOONSHOT, *VOLCENGINE, *QIANFAN, *TENCENT, *MINIMAX, *SILICONFLOW, *STEPFUN, *SPARK, *MODELSCOPE]
+# Words of relays and small providers, each in a status that says something else.
+WORDS = [
+    Row("relay", "openai", status, {"code": name, "message": message}, code, message)
+    for status, name, message, code in (
+        (403, "1", "账户余额不够，请先充值", "PAY_BILL"),
+        (403, "1", "账号已欠费，服务已暂停", "PAY_BILL"),
+        (400, "1", "您的积分不足，请购买", "PAY_BILL"),
+        (400, "1", "可用额度已耗尽", "PAY_BILL"),
+        (500, "1", "No remaining credits on this account", "PAY_BILL"),
+        (403, "1", "Your balance is negative", "PAY_BILL"),
+        (400, "1", "Account past due: pay the open invoice", "PAY_BILL"),
+        (403, "1", "Your account is not active, please check your billing details on our website.", "PAY_BILL"),
+        (403, "1", "请先充值后再使用", "PAY_BILL"),
+        (400, "1", "Access denied, please make sure your account is in good standing.", "PAY_BILL"),  # infiniflow/ragflow#1552
+        (400, "Arrearage", "Access denied.", "PAY_BILL"),
+        (500, "1", "Payment required", "PAY_BILL"),
+        (400, "1", "Credit limit exceeded", "PAY_BILL"),
+        (400, "1", "内容审核未通过，请修改后重试", "CONTENT_BLOCKED"),
+        (400, "1", "输入涉嫌违规", "CONTENT_BLOCKED"),
+        (400, "DataInspectionFailed", "Refused.", "CONTENT_BLOCKED"),
+        (400, "1", "Input data may contain inappropriate content.", "CONTENT_BLOCKED"),  # web-infra-dev/midscene#1314
+        (500, "1", "The request was rejected because it was considered high risk", "CONTENT_BLOCKED"),
+        (403, "1", "您的输入涉及敏感内容", "CONTENT_BLOCKED"),
+        (400, "1", "Your request was rejected as a result of our safety system.", "CONTENT_BLOCKED"),
+        (400, "1", "The request was blocked by the content filter", "CONTENT_BLOCKED"),
+        (422, "1", "Prompt violates our content policy", "CONTENT_BLOCKED"),
+        (400, "1", "输入内容过长，请缩短", "TOO_LARGE"),
+        (400, "1", "超出模型最大上下文长度", "TOO_LARGE"),
+        (400, "1", "Your prompt is too long. Please shorten it.", "TOO_LARGE"),
+        (500, "1", "This request exceeds the model's context window", "TOO_LARGE"),
+        (400, "1", "Input length 5011 exceeds maximum allowed input length 4096", "TOO_LARGE"),
+        (400, "1", "未找到模型 qwen-0", "NO_SUCH_MODEL"),
+        (403, "1", "模型 glm-0 已下线", "NO_SUCH_MODEL"),
+        (400, "1", "No such model: foo", "NO_SUCH_MODEL"),
+        (400, "1", "Model 'foo' is not available", "NO_SUCH_MODEL"),
+        (400, "1", "The model `foo` has been deprecated", "NO_SUCH_MODEL"),
+        (403, "1", "API Key 无效或已过期", "BAD_KEY"),
+        (400, "1", "API key has been revoked", "BAD_KEY"),
+        (403, "1", "密钥错误", "BAD_KEY"),
+        (403, "1", "No API key provided", "BAD_KEY"),
+        (500, "1", "服务器繁忙，请稍后再试", "PROVIDER_BUSY"),
+        (200, "1", "当前系统繁忙，请排队", "PROVIDER_BUSY"),
+        (500, "1", "Server is busy, retry", "PROVIDER_BUSY"),
+        (500, "1", "The cluster is currently under high load", "PROVIDER_BUSY"),
+        (500, "1", "This model is currently experiencing high demand", "PROVIDER_BUSY"),
+        (403, "1", "You are being rate limited", "SLOW_DOWN"),
+        (429, "1", "You exceeded your current quota, please check your plan and billing details. Please retry in 34.07s.", "SLOW_DOWN"),
+        (429, "1", "You exceeded your current quota, please check your plan and billing details.", "PAY_BILL"),
+        (403, "1", "请求过于频繁,请稍后再试", "SLOW_DOWN"),  # GaiZhenbiao/ChuanhuChatGPT#555
+        (200, "1", "触发限流", "SLOW_DOWN"),
+        (500, "1", "Request was throttled", "SLOW_DOWN"),
+        (403, "1", "API rate limit exceeded", "SLOW_DOWN"),
+        (503, "1", "You have exceeded the rate limit of 10 requests per minute", "SLOW_DOWN"),
+    )
+]
+
+CHINA = [*DEEPSEEK, *MOONSHOT, *VOLCENGINE, *QIANFAN, *TENCENT, *MINIMAX, *SILICONFLOW, *STEPFUN, *SPARK, *MODELSCOPE, *WORDS]

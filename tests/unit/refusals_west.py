@@ -229,7 +229,31 @@ XAI = [
     _xai(500, "Internal error", "Unexpected error", "PROVIDER_DOWN"),
 ]
 
+# Seen less often: each says it in its own words.
 OTHERS = [
+    Row("fireworks", "openai", 412, {"error": {"message": "Account acme is suspended, possibly due to reaching the monthly spending limit or failure to pay past invoices. Please go to https://fireworks.ai/account/billing for more information.", "param": None, "code": "PRECONDITION_FAILED", "type": "error"}, "request_id": "chatcmpl-ebdf"}, "PAY_BILL", "past invoices"),  # FerroxLabs/wayland#545, amd/gaia#3766
+    Row("fireworks", "openai", 412, {"success": False, "error": {"message": "Image provider error: {\"error\":{\"message\":\"Account acme is suspended, possibly due to reaching the monthly spending limit or failure to pay past invoices.\",\"code\":\"PRECONDITION_FAILED\"}}", "code": "UNKNOWN_ERROR"}, "status": 412}, "PAY_BILL", "past invoices"),  # pollinations/pollinations#12136
+    Row("huggingface", "openai", 400, std("The requested model 'moonshotai/Kimi-K2-Instruct' is not supported by any provider you have enabled.", code="model_not_supported"), "NO_SUCH_MODEL", "any provider"),  # cline/cline#5098
+    Row("huggingface", "openai", 402, {"error": "You have exceeded your monthly included credits for Inference Providers. Subscribe to PRO to get 20x more monthly included credits."}, "PAY_BILL", "included credits"),
+    Row("github", "openai", 413, {"error": {"code": "tokens_limit_reached", "message": "Request body too large for gpt-5-mini model. Max size: 4000 tokens.", "details": "Request body too large for gpt-5-mini model. Max size: 4000 tokens."}}, "TOO_LARGE", "4000 tokens"),  # dyad-sh/dyad#1950
+    Row("github", "openai", 429, {"error": {"code": "RateLimitReached", "message": "Rate limit of 50 per 86400s exceeded for UserByModelByDay. Please wait 3000 seconds before retrying.", "details": "Rate limit of 50 per 86400s exceeded."}}, "SLOW_DOWN", "UserByModelByDay"),
+    Row("bedrock", "openai", 400, {"message": "The model returned the following errors: Input is too long for requested model."}, "TOO_LARGE", "Input is too long"),  # dyad-sh/dyad#1950
+    Row("bedrock", "openai", 429, {"message": "Too many tokens, please wait before trying again."}, "SLOW_DOWN", "Too many tokens"),  # anthropics/claude-code#236: a rate, not a length
+    Row("bedrock", "openai", 400, {"message": "The maximum tokens you requested exceeds the model limit of 32768"}, "BAD_UPSTREAM_REQUEST", "model limit of 32768"),  # charmbracelet/crush#946: max_tokens, not the text
+    Row("cohere", "openai", 400, {"message": "too many tokens: total number of tokens (prompt and prediction) cannot exceed 2048 - received 6354. Try using a shorter prompt or a smaller max_tokens value."}, "TOO_LARGE", "6354"),  # cohere-ai/sandbox-topically#4
+    Row("cohere", "openai", 401, {"message": "invalid api token"}, "BAD_KEY", "invalid api token"),
+    Row("anthropic", "openai", 400, native("invalid_request_error", "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC."), "PAY_BILL", "regain access"),  # anthropics/claude-code#38038: the owner's own cap
+    Row("codex", "openai", 429, {"error": {"type": "usage_limit_reached", "message": "The usage limit has been reached", "plan_type": "free", "resets_at": 1775549913, "resets_in_seconds": 602639}}, "SLOW_DOWN", "usage limit"),  # Biliniko/cpa-control-center#5
+    Row("codex", "openai", 429, std("Selected model is at capacity. Please try a different model.", None), "PROVIDER_BUSY", "at capacity"),  # openai/codex#37795
+    Row("opengateway", "openai", 402, {"error": {"message": "Insufficient credits — top up your balance at https://gitlawb.com/opengateway/credits", "type": "insufficient_quota", "code": "insufficient_credits"}}, "PAY_BILL", "top up"),  # Gitlawb/openclaude#1528
+    Row("openrouter", "openai", 200, {"error": {"message": "Insufficient credits. This account never purchased credits. Make sure your key is on the correct account or org, and if so, purchase more at https://openrouter.ai/settings/credits", "code": 402}}, "PAY_BILL", "never purchased"),  # Gitlawb/openclaude#43
+    Row("jina", "openai", 403, {"detail": "Account balance not enough to run this query, please recharge."}, "PAY_BILL", "not enough"),  # jina-ai/node-DeepResearch#21
+    Row("novita", "openai", 403, {"code": 403, "reason": "NOT_ENOUGH_BALANCE", "message": "not enough balance", "metadata": {}}, "PAY_BILL", "not enough balance"),
+    Row("bifrost", "openai", 400, {"error": {"type": "budget_exceeded", "message": "monthly budget exceeded"}}, "PAY_BILL", "budget exceeded"),  # buildsense-ai/XiaoBa-CLI#130
+    Row("litellm", "openai", 401, std("key not allowed to access model. This key can only access models=['gpt-5']. Tried to access gpt-9", "key_model_access_denied", "401"), "NO_SUCH_MODEL", "gpt-9"),
+    Row("oauth", "openai", 401, {"error": "invalid_token", "error_description": "The access token expired"}, "BAD_KEY", "access token expired"),  # RFC 6750, section 3.1
+    Row("router", "openai", 404, {"error": "Endpoint not found"}, "BAD_UPSTREAM_REQUEST", "Endpoint not found"),
+    Row("router", "openai", 404, {"message": "Cannot POST /v1/models/chat/completions: the path does not exist"}, "BAD_UPSTREAM_REQUEST", "Cannot POST"),
     Row("cerebras", "openai", 404, {"message": "Model zai-glm-4.7 does not exist or you do not have access to it.", "type": "not_found_error", "param": "model", "code": "model_not_found"}, "NO_SUCH_MODEL", "zai-glm-4.7"),  # decolua/9router#1106
     Row("nvidia", "openai", 404, {"status": 404, "title": "Not Found", "detail": "Function '23d4f03a-b8a6-4adb-a183-7daa083a09cc': Not found for account 'Qawmu2vUw3rdcREnubcAVqe1c55nUTb1hCogKQx4BCA'"}, "NO_SUCH_MODEL", "Not found for account"),  # Alishahryar1/free-claude-code#1021
     Row("nvidia", "openai", 403, {"status": 403, "title": "Forbidden", "detail": "Authorization failed"}, "BAD_KEY", "Authorization failed"),
