@@ -219,45 +219,4 @@ INSIDE = [
     _row("inside", 200, [{"error": {"code": 500, "message": "boom", "status": "INTERNAL"}}], "PROVIDER_DOWN", "boom"),
 ]
 
-# Ordinary complaints about a request with words that elsewhere mean a bill, a filter or a limit.
-INNOCENT = [
-    _row("innocent", 400, std(message), "BAD_UPSTREAM_REQUEST", message[:16]) for message in (
-        "Unknown parameter: 'quota_tag'.",
-        "Unrecognized request argument supplied: user_quota",
-        "Invalid value for 'balance': expected an integer",
-        "Invalid type for 'messages[3].content': expected one of a string or array of objects, but got an integer instead.",
-        "Unsupported parameter: 'safety_identifier' is not supported with this model.",
-        "Unknown name \"safety_settings\": Cannot find field.",
-        "Unknown parameter: 'content_filter_results'.",
-        "Unknown parameter: 'moderation_level'.",
-        "'context' is a required property",
-        "Unrecognized request argument supplied: context_management",
-        "Invalid parameter: 'rate_limit' must be a boolean",
-        "Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, but got 0 instead.",
-        "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.",
-        "Invalid token '<' at position 0 in JSON",
-        "Invalid schema for function 'get_account_balance': 'type' is not an object",
-        "Invalid schema for function 'pay_bill': context=('properties', 'credits'), missing 'type'",
-        "tools[0].function.name: 'check_quota' is already declared",
-        "The model `gpt-6` does not support image input.",
-        "This model does not support the 'billing' metadata key.",
-        "Invalid model parameters: top_k",
-        "temperature: range should be from 0 to 1",
-        "'stream_options' can only be set when 'stream' is true",
-        "Invalid value: 'pay'. Supported values are: 'system', 'assistant', 'user', 'function', 'tool', and 'developer'.",
-        "Additional properties are not allowed ('budget', 'billing' were unexpected)",
-        "Unsupported value: 'reasoning_effort' does not support 'high' with this model.",
-        "Invalid 'tools[0].function.name': string does not match pattern.",
-        "The parameter max_tokens must be less than the context window of the model",
-        "'overload' is not a valid enum value",
-        "Missing required parameter: 'messages[1].content[0].type'.",
-        "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.",
-        "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
-        "response_format: json_schema is not supported by this model",
-        "参数 balance 不合法",
-        "messages 参数非法，请检查文档",
-        "不支持的参数：quota",
-    )
-]
-
-HOSTED = [*OLLAMA, *VLLM, *LOCAL, *ONE_API, *RELAYS, *PAGES, *BROKEN, *INSIDE, *INNOCENT]
+HOSTED = [*OLLAMA, *VLLM, *LOCAL, *ONE_API, *RELAYS, *PAGES, *BROKEN, *INSIDE]
