@@ -55,6 +55,7 @@ WORDS = [
         (500, "1", "Server is busy, retry", "PROVIDER_BUSY"),
         (500, "1", "The cluster is currently under high load", "PROVIDER_BUSY"),
         (500, "1", "This model is currently experiencing high demand", "PROVIDER_BUSY"),
+        (500, "1", "算力资源不足，请稍后再试", "PROVIDER_BUSY"),  # theirs, not ours
         (403, "1", "You are being rate limited", "SLOW_DOWN"),
         (429, "1", "You exceeded your current quota, please check your plan and billing details. Please retry in 34.07s.", "SLOW_DOWN"),
         (429, "1", "You exceeded your current quota, please check your plan and billing details.", "PAY_BILL"),
@@ -101,6 +102,10 @@ INNOCENT = [
         "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.",
         "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
         "response_format: json_schema is not supported by this model",
+        "temperature cannot exceed 2",
+        "max_tokens must be less than 8192 tokens",
+        "Unknown parameter: 'secret_key'.",
+        "n must be 1: this model does not support more",
         "参数 balance 不合法",
         "messages 参数非法，请检查文档",
         "不支持的参数：quota",
