@@ -148,6 +148,9 @@ WAIT = {Code.SLOW_DOWN, Code.PROVIDER_BUSY, Code.GATEWAY_BUSY, Code.CLUSTER_DOWN
 PERMANENT = {Code.PAY_BILL, Code.BAD_KEY, Code.NO_SUCH_MODEL, Code.BAD_UPSTREAM_REQUEST, Code.NEED_KEY, Code.INTERNAL}
 """The codes of which the openai SDKs must not try again by themselves, whatever the HTTP status."""
 
+LASTING = frozenset({Code.PAY_BILL, Code.BAD_KEY})
+"""The codes that last until somebody acts: a chat rests with them."""
+
 OPENAI_PREFIX = "/v1"
 
 _OPENAI_TYPES = {

@@ -18,7 +18,7 @@ import orjson
 from werkzeug.http import parse_options_header
 from werkzeug.sansio import multipart
 
-from gateway.charsets import CODECS, charset
+from gateway.charsets import CODECS, charset, codec
 from gateway.errors import Code, GatewayError
 
 Fields = dict[str, Any]
@@ -61,7 +61,7 @@ class Reply(NamedTuple):
 def fields(body: bytes, content_type: str = "", fallback: str = "gb18030") -> Fields:
     """The fields of a request. Raises GatewayError: what came is neither a JSON object nor form fields.
 
-    The charset is the declared one; else what a byte order mark says; else UTF-8; else `fallback`.
+    The charset is what the bytes show (see `charsets.codec`), else the declared one, else `fallback`.
     """
     declared, options = parse_options_header(content_type) if content_type else ("", {})
     charsets = charset(options.get("charset", "")), fallback
@@ -130,15 +130,9 @@ def _text(raw: bytes, declared: str | None, fallback: str) -> str:
 
 
 def _codec(raw: bytes, declared: str | None, fallback: str) -> str:
-    """What `raw` is written with. Raises GatewayError: nothing that is known reads it."""
-    # json.detect_encoding reads byte order marks, and knows UTF-16 by its NULs; else it says UTF-8.
-    detected = json.detect_encoding(raw)
-    for codec in (CODECS[declared][0] if declared else detected, detected, CODECS[fallback][0]):
-        try:
-            raw.decode(codec)
-        except UnicodeDecodeError:
-            continue  # what was declared is not true
-        return codec
+    """Return what `raw` is written with. Raises GatewayError: nothing that is known reads it."""
+    if known := codec(raw, declared, fallback):
+        return known
     tried = declared or "utf-8"
     raise _malformed(
         f"The body is in none of the charsets {tried} and {fallback}: declare its own, Content-Type: ...; charset=....",
@@ -182,8 +176,8 @@ def _decoded_pairs(
 ) -> Iterator[tuple[str, str]]:
     """The pairs in the charset that fits them all: a single short word often fits several."""
     pairs = list(pairs)
-    codec = _codec(b"\n".join(part for pair in pairs for part in pair), declared, fallback)
-    return ((name.decode(codec, "replace"), value.decode(codec, "replace")) for name, value in pairs)
+    known = _codec(b"\n".join(part for pair in pairs for part in pair), declared, fallback)
+    return ((name.decode(known, "replace"), value.decode(known, "replace")) for name, value in pairs)
 
 
 # Out.
