@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from functools import cache
 from typing import Any
 
 import orjson
@@ -63,7 +64,7 @@ def _forgiven(words: str) -> list[Any]:
     found: list[Any] = []
     while words and (not found or words.startswith("{")):
         try:
-            value, end = _DECODER.raw_decode(words)
+            value, end = _decoder().raw_decode(words)
         except (ValueError, RecursionError):
             if found:
                 break  # something after the JSON
@@ -80,4 +81,7 @@ def _finite(number: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-_DECODER = json.JSONDecoder(strict=False, parse_constant=lambda _: None, parse_float=_finite)
+@cache
+def _decoder() -> json.JSONDecoder:
+    """Made when it is first needed: it does not pickle, and this module is sent to the cluster."""
+    return json.JSONDecoder(strict=False, parse_constant=lambda _: None, parse_float=_finite)

@@ -239,7 +239,10 @@ class GatewayError(Exception):
 
 
 def clean(text: str, secret: str = "") -> str:
-    """A provider's words, cut short and without anything that looks like a key; `secret` is the key itself."""
+    """Return a provider's words, cut short and without anything that looks like a key; `secret` is the key itself.
+
+    A short key may be part of other words, which are left alone.
+    """
     if secret:
-        text = text.replace(secret, "[key]")
+        text = re.sub(rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])", "[key]", text)
     return _KEY_LIKE.sub("[key]", text)[:PROVIDER_MESSAGE_CHARACTERS]

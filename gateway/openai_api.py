@@ -54,15 +54,14 @@ def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     service.require("chat")
     fields = service.fields()
     asked = contract.parse(kind, fields)
-    name, llm = fields.pop("model"), service.llm()
+    name, llm, client = fields.pop("model"), service.llm(), streaming.client()
     if asked.stream:
         form = EVENTS_AND_USAGE if asked.include_usage() else EVENTS
-        gone = streaming.client_gone()
-        return streaming.events(service.ask(name, lambda n: llm.stream(n, path, fields, form, gone, name)))
-    said = service.ask(name, lambda n: llm.relay(n, path, fields))
-    relayed = said.answer
-    reply = response(wire.relayed({**relayed.reply, "model": name}))
-    sign(reply, said, str(relayed.reply.get("model") or ""), relayed.spent)
+        return streaming.events(service.ask(name, lambda n: llm.stream(n, path, fields, form, client, name)))
+    said = service.ask(name, lambda n: llm.relay(n, path, fields, client, name))
+    content, model, spent = said.answer
+    reply = response(wire.Reply(content, wire.JSON))
+    sign(reply, said, model, spent)
     return reply
 
 

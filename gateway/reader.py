@@ -163,15 +163,17 @@ class StreamReader:
     """Collects bytes until they make pieces, in whichever form they come.
 
     `spoke`: it said something that its client would see. `answered`: that is an answer, not only thoughts.
-    `refusal` ends it. `done`: whatever follows is ignored.
+    `refusal` ends it. `done`: whatever follows is ignored. `thinking`: the last bytes brought thoughts. `label` is the
+    charset that it is labelled with.
     """
 
     def __init__(self, dialect: Dialect, label: str = "", question: bytes = b"", words_only: bool = False) -> None:
         """`words_only`: the client sees nothing but words, so nothing else makes an answer."""
-        self.spoke = self.answered = self.done = False
+        self.label = label
+        self.spoke = self.answered = self.done = self.thinking = False
         self.refusal: Refusal | None = None
         self.usage = Usage()
-        self._dialect, self._label, self._question, self._words_only = dialect, label, question, words_only
+        self._dialect, self._question, self._words_only = dialect, question, words_only
         self._events: EventReader | None = None
         self._document = bytearray()
         self._finishes: dict[str, str] = {}
@@ -185,6 +187,7 @@ class StreamReader:
 
     def feed(self, raw: bytes) -> list[Piece]:
         """Return what `raw` completes. Raises ValueError: more than can be one event, or one document."""
+        self.thinking = False
         if self._events is not None:
             return self._pieces(self._events.feed(raw))
         self._document += raw
@@ -204,9 +207,9 @@ class StreamReader:
             return pieces
         raw = bytes(self._document)
         try:
-            chunks = documents(raw, self._label)
+            chunks = documents(raw, self.label)
         except ValueError:
-            chunks = [document(raw, self._label)]
+            chunks = [document(raw, self.label)]
         return self.end_with(chunks)
 
     def end_with(self, chunks: list[Any]) -> list[Piece]:
@@ -230,9 +233,9 @@ class StreamReader:
 
     def _chunks(self, event: Event) -> list[Any]:
         try:
-            return documents(event.data, self._label)
+            return documents(event.data, self.label)
         except ValueError:
-            return [document(event.data, self._label)]
+            return [document(event.data, self.label)]
 
     def _piece(self, name: str, chunk: Any) -> Piece | None:
         """What a chunk adds; None: nothing, or it ends the stream."""
@@ -287,7 +290,7 @@ class StreamReader:
         if text or (not self._words_only and acts(said)):
             self.spoke = self.answered = True
         elif thinks(said):
-            self._thought = True
+            self._thought = self.thinking = True
             self.spoke = self.spoke or not self._words_only
         else:
             return False
@@ -304,7 +307,7 @@ class StreamReader:
         """Why what came is no answer; None: it is one."""
         if self.answered and self.whole:
             return None
-        odd = self._odd or (document(self._events.stray, self._label) if self._events else "")
+        odd = self._odd or (document(self._events.stray, self.label) if self._events else "")
         if self.answered:
             refusal = judged(self._dialect, 200, odd, self._question)
             return Refusal(Code.PROVIDER_DOWN, refusal.provider_code, refusal.message, *_BROKEN_OFF)
