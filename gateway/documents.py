@@ -76,6 +76,10 @@ def _forgiven(words: str) -> list[Any]:
     return found
 
 
+def _whole(number: str) -> int | float | None:
+    return int(number) if len(number) < 19 else _finite(number)  # as orjson does beyond 64 bits
+
+
 def _finite(number: str) -> float | None:
     value = float(number)
     return value if math.isfinite(value) else None
@@ -84,4 +88,4 @@ def _finite(number: str) -> float | None:
 @cache
 def _decoder() -> json.JSONDecoder:
     """Made when it is first needed: it does not pickle, and this module is sent to the cluster."""
-    return json.JSONDecoder(strict=False, parse_constant=lambda _: None, parse_float=_finite)
+    return json.JSONDecoder(strict=False, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole)
