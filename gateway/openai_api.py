@@ -55,6 +55,8 @@ def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     fields = service.fields()
     asked = contract.parse(kind, fields)
     name, llm = fields.pop("model"), service.llm()
+    if "stream" in fields:  # also written as "false", 0 or null: what we understand is what the provider gets
+        fields["stream"] = bool(asked.stream)
     if asked.stream:
         form = EVENTS_AND_USAGE if asked.include_usage() else EVENTS
         gone = streaming.client_gone()

@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
 from gateway import contract, metrics, wire
-from gateway.errors import MEANINGS, OPENAI_PREFIX, WAIT, Code, GatewayError
+from gateway.errors import MEANINGS, OPENAI_PREFIX, OPENAI_STATUSES, WAIT, Code, GatewayError
 
 Json = dict[str, Any]
 
@@ -108,9 +108,10 @@ _SHAPE: Json = dict.fromkeys(GatewayError(Code.INTERNAL).shape("")["error"], PER
     **{"code": {"enum": list(Code)}, "message": TEXT, "message_zh": TEXT, "request_id": TEXT},
     "provider_status": {"type": ["integer", "null"]},
 }
+_OPENAI_SHAPE = {name: kind for name, kind in _SHAPE.items() if name != "provider_status"}
 ERRORS = {
     "Error": _object(error=_object(**_SHAPE)),
-    "OpenAIError": _object(error=_object(**_SHAPE, type=TEXT, param=PERHAPS)),
+    "OpenAIError": _object(error=_object(**_OPENAI_SHAPE, type=TEXT, param=PERHAPS)),
 }
 
 
@@ -225,7 +226,8 @@ def _operation(rule: Rule, route: Route, method: str) -> Json:
     blueprint, openai = rule.endpoint.partition(".")[0], rule.rule.startswith(OPENAI_PREFIX)
     statuses: dict[str, list[Code]] = {}
     for code in route.codes():
-        statuses.setdefault(str(MEANINGS[code].status), []).append(code)
+        status = OPENAI_STATUSES.get(code) if openai else None
+        statuses.setdefault(str(status or MEANINGS[code].status), []).append(code)
     operation = {
         "operationId": rule.endpoint,
         "tags": [blueprint],

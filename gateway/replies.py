@@ -17,6 +17,9 @@ from gateway.routes import Spent
 
 log = logging.getLogger(__name__)
 
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+"""A request's id is written without digits: clients search errors for HTTP statuses, such as "429", and try again."""
+
 
 def install(app: Flask) -> None:
     """Give every request an id, and every failure of `app` the one shape: ours, Werkzeug's and the unforeseen."""
@@ -56,7 +59,7 @@ def failed(error: GatewayError) -> Response:
     """An error: JSON, or plain words for those who asked for text, or who drop whatever is not a 200."""
     g.code = error.code
     if request.path.startswith(f"{OPENAI_PREFIX}/"):
-        reply = response(wire.relayed(error.openai_shape(g.request_id)), error.status)
+        reply = response(wire.relayed(error.openai_shape(g.request_id)), error.openai_status)
         if error.code in PERMANENT:
             reply.headers["x-should-retry"] = "false"
     else:
@@ -82,7 +85,8 @@ def response(reply: wire.Reply, status: int = 200) -> Response:
 def _name_request() -> None:
     given = request.headers.get("X-Request-Id")
     harmless = given and re.fullmatch(r"[\w.\-]{1,64}", given, re.ASCII)
-    g.request_id = given if harmless else f"{random.getrandbits(64):016x}"  # no secret: no system call is spent on it
+    # No secret: no system call is spent on it.
+    g.request_id = given if harmless else f"{random.getrandbits(64):016x}".translate(_LETTERS)
 
 
 def _sign_reply(reply: Response) -> Response:
