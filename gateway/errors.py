@@ -149,6 +149,8 @@ PERMANENT = {Code.PAY_BILL, Code.BAD_KEY, Code.NO_SUCH_MODEL, Code.BAD_UPSTREAM_
 """The codes of which the openai SDKs must not try again by themselves, whatever the HTTP status."""
 
 OPENAI_PREFIX = "/v1"
+ANTHROPIC_PREFIX = "/v1/messages"
+DASHSCOPE_PREFIX = "/api/v1/services"
 
 OPENAI_STATUSES = {
     Code.PAY_BILL: 402,
@@ -260,6 +262,19 @@ class GatewayError(Exception):
                 error[name] = _STATUS_LIKE.sub("[number]", error[name] or "") or None
         error["message"], error["message_zh"] = _quoted(error)
         return {"error": {**error, "type": _OPENAI_TYPES.get(self.code, "server_error"), "param": self.param or None}}
+
+    def anthropic_shape(self, request_id: str) -> dict[str, Any]:
+        """The body for clients of Anthropic's Messages API."""
+        error = self.openai_shape(request_id)["error"]
+        return {
+            "type": "error",
+            "error": {"type": error["type"], "message": error["message"]},
+            "request_id": request_id,
+        }
+
+    def dashscope_shape(self, request_id: str) -> dict[str, Any]:
+        """The body for clients of DashScope's own API."""
+        return {"code": self.code, "message": self.openai_shape("")["error"]["message"], "request_id": request_id}
 
 
 def _quoted(error: dict[str, Any]) -> tuple[str, str]:

@@ -41,7 +41,7 @@ FLOORS = [
     ["gateway.model_actor", "gateway.memory"],
     ["gateway.model", "gateway.channel"],
     ["gateway.local_model", "gateway.upstream", "gateway.resting"],
-    ["gateway.dialects", "gateway.sse", "gateway.proxies"],
+    ["gateway.dialects", "gateway.sse", "gateway.proxies", "gateway.paths"],
     ["gateway.doctor"],
     ["gateway.machine", "gateway.probes", "gateway.worker"],
     ["gateway.errors"],
