@@ -44,7 +44,7 @@ FLOORS = [
     ["gateway.reader"],
     ["gateway.refusals"],
     ["gateway.documents", "gateway.dialects", "gateway.chunks"],
-    ["gateway.shared_words", "gateway.sse", "gateway.usage", "gateway.encodings", "gateway.proxies"],
+    ["gateway.shared_words", "gateway.sse", "gateway.usage", "gateway.encodings", "gateway.proxies", "gateway.paths"],
     ["gateway.doctor"],
     ["gateway.machine", "gateway.probes", "gateway.worker"],
     ["gateway.errors"],
