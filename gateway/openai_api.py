@@ -52,7 +52,7 @@ def model(name: str) -> Response:
 
 def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     service.require("chat")
-    fields = service.fields()
+    fields = wire.typed(service.fields())
     asked = contract.parse(kind, fields)
     name, llm = fields.pop("model"), service.llm()
     if asked.stream:
