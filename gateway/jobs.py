@@ -38,6 +38,8 @@ Question = dict[str, Any]
 def job(name: str) -> Response:
     """The answer of a job as its chat would have given it, or that it is not there yet."""
     service.require("chat")
+    if service.only_looks():
+        return replies.nothing()
     asked = service.asked(JobRequest)
     return _reply(name, asked.wait)
 

@@ -72,7 +72,7 @@ def _refuse(**_: str) -> Response:
 
 def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     service.require("chat")
-    fields = service.fields()
+    fields = wire.typed(service.fields())
     asked = contract.parse(kind, fields)
     name, llm, client = fields.pop("model"), service.llm(), streaming.client()
     if "stream" in fields:  # also written as "false", 0 or null: what we understand is what the provider gets

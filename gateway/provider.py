@@ -105,6 +105,8 @@ class Provider:
         @app.post("/chat")
         def chat() -> Response:
             service.require("chat")
+            if service.only_looks():
+                return replies.nothing()
             asked = service.asked(ChatRequest)
             if asked.kept:
                 return jobs.ask(asked)

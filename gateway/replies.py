@@ -52,6 +52,15 @@ def answer(text: str) -> Response:
     return response(wire.answer(text, service.form()))
 
 
+def nothing() -> Response:
+    """What HEAD gets. How long an answer would be is not known."""
+    reply = answer("")
+    reply.set_data(b"")
+    reply.automatically_set_content_length = False
+    del reply.content_length
+    return reply
+
+
 def pending(job: str) -> Response:
     """That an answer is not there yet; its job's id fetches it."""
     form = service.form()
@@ -123,6 +132,8 @@ def _render_http(error: HTTPException) -> Response:
             )
         )
     allow = dict(error.get_headers()).get("Allow")
+    if allow and request.method == "OPTIONS":  # whoever may ask what is there: no token, and no chat is touched
+        return Response(headers={"Allow": f"{allow}, OPTIONS"}, content_type="text/plain; charset=utf-8")
     hint, hint_zh = _hint() if error.code == HTTPStatus.NOT_FOUND else ("", "")
     return failed(
         GatewayError(

@@ -51,7 +51,7 @@ FLOORS = [
     ["gateway.launch"],
     ["gateway.ray_head"],
     ["gateway.settings"],
-    ["gateway.charsets"],
+    ["gateway.charsets", "gateway.encodings"],
 ]
 """From the top down: each may import only what stands below it."""
 
