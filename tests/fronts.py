@@ -92,7 +92,8 @@ def v1(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
     if reply.status_code != 200:
         return _failed(reply)
     [choice, *_] = reply.json()["choices"]
-    return Outcome(_text(choice["message"].get("content")), headers=reply.headers, body=reply.text)
+    message = choice.get("message") or {}
+    return Outcome(_text(message.get("content")), headers=reply.headers, body=reply.text)
 
 
 def v1_stream(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
@@ -174,7 +175,7 @@ class RawChat:
         self.raw.script = answer if callable(answer) else lambda request: answer
         self.raw.requests.clear()
         body = {"chat_name": self.name, "api_key": "sk-raw-0123456789", "base_url": self.raw.base_url, "timeout": 5}
-        reply = self.http.post(f"/{provider}/deploy", json={**body, "fallback": "", **more})
+        reply = self.http.post(f"/{provider}/deploy", json={**body, "fallback": [], **more})
         assert reply.status_code == 200, reply.text
 
     def ask(self, front: Front, content: str = "hi", **more: Any) -> Outcome:
