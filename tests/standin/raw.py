@@ -216,14 +216,14 @@ def event(data: Any, name: str = "") -> bytes:
 DONE = event(b"[DONE]")
 
 
-def chunk(content: Any = None, finish: str | None = None, delta: Any = None, **more: Any) -> dict[str, Any]:
+def chunk(content: Any = None, finish: Any = None, delta: Any = None, **more: Any) -> dict[str, Any]:
     """A chunk of an OpenAI-shaped stream, whose delta is `delta`, or else this content."""
     added = delta if delta is not None else {} if content is None else {"content": content}
     choice = {"index": 0, "delta": added, "finish_reason": finish}
     return {"id": "r-7", "object": "chat.completion.chunk", "created": 7, "model": "m-7", "choices": [choice], **more}
 
 
-def completion(content: Any, finish: str | None = "stop", **more: Any) -> dict[str, Any]:
+def completion(content: Any, finish: Any = "stop", **more: Any) -> dict[str, Any]:
     """An OpenAI-shaped whole answer; `message` adds to its message, what is left to the reply."""
     message = {"role": "assistant", "content": content, **more.pop("message", {})}
     choice = {"index": 0, "message": message, "finish_reason": finish}
