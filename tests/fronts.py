@@ -33,8 +33,8 @@ class Outcome:
     words: str
     code: str = ""
     status: int = 200
-    headers: httpx.Headers = field(default_factory=httpx.Headers)
-    error: dict[str, Any] = field(default_factory=dict)
+    headers: httpx.Headers = field(default_factory=httpx.Headers, repr=False)
+    error: dict[str, Any] = field(default_factory=dict, repr=False)
     body: str = ""
 
     @property
@@ -53,33 +53,38 @@ def events(text: str) -> list[Any]:
     return [line if line == "[DONE]" else json.loads(line) for line in lines]
 
 
-def _failed(reply: httpx.Response) -> Outcome:
-    error = reply.json()["error"]
-    return Outcome("", error["code"], reply.status_code, reply.headers, error, reply.text)
+def _failed(reply: httpx.Response, text: str) -> Outcome:
+    error = json.loads(text)["error"]
+    return Outcome("", error["code"], reply.status_code, reply.headers, error, text)
 
 
 def chat(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
     """POST /<provider>/chat, for the whole answer."""
     reply = http.post("/openai/chat", json={"chat_name": name, "content": content, **more})
     if reply.status_code != 200:
-        return _failed(reply)
+        return _failed(reply, reply.text)
     return Outcome(reply.json(), headers=reply.headers, body=reply.text)
 
 
-def chat_stream(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
-    """The same as text, as it comes; one that breaks off is CUT."""
+def _streamed(http: httpx.Client, path: str, body: dict[str, Any]) -> tuple[httpx.Response, str, str]:
+    """A reply, its text as far as it came, and CUT or ""."""
     text, code = b"", ""
-    body = {"chat_name": name, "content": content, "stream": True, **more}
-    with http.stream("POST", "/openai/chat", json=body) as reply:
-        if reply.status_code != 200:
-            reply.read()
-            return _failed(reply)
+    with http.stream("POST", path, json=body) as reply:
         try:
             for received in reply.iter_raw():
                 text += received
         except httpx.RemoteProtocolError:
             code = CUT
-    return Outcome(text.decode(), code, headers=reply.headers, body=text.decode())
+    return reply, text.decode(), code
+
+
+def chat_stream(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
+    """The same as text, as it comes; one that breaks off is CUT."""
+    body = {"chat_name": name, "content": content, "stream": True, **more}
+    reply, text, code = _streamed(http, "/openai/chat", body)
+    if reply.status_code != 200:
+        return _failed(reply, text)
+    return Outcome(text, code, headers=reply.headers, body=text)
 
 
 def _question(name: str, content: str, **more: Any) -> dict[str, Any]:
@@ -90,25 +95,25 @@ def v1(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
     """POST /v1/chat/completions, for the whole answer."""
     reply = http.post("/v1/chat/completions", json=_question(name, content, **more))
     if reply.status_code != 200:
-        return _failed(reply)
-    [choice, *_] = reply.json()["choices"]
+        return _failed(reply, reply.text)
+    choice, *_ = reply.json().get("choices") or [{}]
     message = choice.get("message") or {}
     return Outcome(_text(message.get("content")), headers=reply.headers, body=reply.text)
 
 
 def v1_stream(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
     """The same as server-sent events; without [DONE] or an error it is CUT."""
-    reply = http.post("/v1/chat/completions", json=_question(name, content, stream=True, **more))
+    reply, text, cut = _streamed(http, "/v1/chat/completions", _question(name, content, stream=True, **more))
     if reply.status_code != 200:
-        return _failed(reply)
-    came = events(reply.text)
+        return _failed(reply, text)
+    came = events(text)
     objects = [one for one in came if one != "[DONE]"]
     deltas = [choice.get("delta") or {} for one in objects for choice in one.get("choices") or ()]
     error: dict[str, Any] = next((one["error"] for one in objects if one.get("error")), {})
-    code = error.get("code") or ("" if came[-1:] == ["[DONE]"] else CUT)
-    assert not (error and "[DONE]" in came), reply.text
+    code = error.get("code") or cut or ("" if came[-1:] == ["[DONE]"] else CUT)
+    assert not (error and "[DONE]" in came), text
     words = "".join(_text(delta.get("content")) for delta in deltas)
-    return Outcome(words, code, headers=reply.headers, error=error, body=reply.text)
+    return Outcome(words, code, headers=reply.headers, error=error, body=text)
 
 
 def compare(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
@@ -122,19 +127,19 @@ def compare(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome
 def compare_stream(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
     """The same, a JSON line for each word."""
     body = {"chat_names": [name], "content": content, "timeout": COMPARE_SECONDS, "stream": True, **more}
-    reply = http.post("/all/chat", json=body)
-    rows = [json.loads(line) for line in reply.text.splitlines()]
+    _, text, cut = _streamed(http, "/all/chat", body)
+    rows = [json.loads(line) for line in text.splitlines()]
     error: dict[str, Any] = next((row["error"] for row in rows if "error" in row), {})
     words = "".join(row.get("text", "") for row in rows)
-    code = error.get("code") or ("" if rows[-1].get("done") else CUT)
-    return Outcome(words, code, error=error, body=reply.text)
+    code = error.get("code") or cut or ("" if rows[-1].get("done") else CUT)
+    return Outcome(words, code, error=error, body=text)
 
 
 def _text(content: Any) -> str:
-    """A message's content, which /v1 passes on as it came: a text, or a list of parts."""
+    """The words of a message's content, which /v1 passes on as it came: a text, or a list of parts."""
     if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content if isinstance(part, dict))
-    return content or ""
+        return "".join(_text(part.get("text") if isinstance(part, dict) else part) for part in content)
+    return content if isinstance(content, str) else ""
 
 
 Front = Callable[..., Outcome]

@@ -201,37 +201,6 @@ def test_a_models_words_are_never_a_mark_of_ours(raw_chat: RawChat, front: Front
     assert "987654" not in raw_chat.http.get("/metrics").text
 
 
-USAGE: dict[str, Any] = {
-    "negative": {"prompt_tokens": -1, "completion_tokens": -5, "total_tokens": -6},
-    "texts": {"prompt_tokens": "3", "completion_tokens": "many", "total_tokens": ""},
-    "fractions": {"prompt_tokens": 3.5, "completion_tokens": 2.0, "total_tokens": 5.5},
-    "nulls": {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None},
-    "truths": {"prompt_tokens": True, "completion_tokens": False},
-    "huge": {"prompt_tokens": 10**30, "completion_tokens": 10**18, "total_tokens": 10**30},
-    "nested": {"prompt_tokens": {"n": 3}, "completion_tokens": [2], "total_tokens": {}},
-    "empty": {},
-    "a list": [3, 2, 5],
-    "a text": "5 tokens",
-    "a number": 5,
-    "true": True,
-    "null": None,
-}
-
-
-@every_front
-@pytest.mark.parametrize("usage", USAGE)
-def test_usage_never_costs_an_answer(raw_chat: RawChat, front: Front, usage: str) -> None:
-    last = event(chunk(finish="stop", usage=USAGE[usage]))
-    also = event({**chunk(), "choices": [], "usage": USAGE[usage]})
-    stream = streamed(event(chunk("Ja", usage=USAGE[usage])), last, also, DONE)
-    raw_chat.deploy(by_mode(whole(completion("Ja", usage=USAGE[usage])), stream))
-    options: dict[str, Any] = {"stream_options": {"include_usage": True}} if front is v1_stream else {}
-
-    outcome = raw_chat.ask(front, **options)
-
-    assert (outcome.words, outcome.code) == ("Ja", "")
-
-
 def counted(http: httpx.Client, name: str) -> int:
     """The tokens that the gateway counted for a chat, in and out."""
     lines = [line for line in http.get("/metrics").text.splitlines() if line.startswith("gateway_tokens_total")]
@@ -270,3 +239,35 @@ def test_of_running_totals_the_last_sane_one_is_counted(raw_chat: RawChat, front
     raw_chat.ask(front)
 
     assert counted(raw_chat.http, raw_chat.name) - before == 5
+
+
+USAGE: dict[str, Any] = {
+    "negative": {"prompt_tokens": -1, "completion_tokens": -5, "total_tokens": -6},
+    "texts": {"prompt_tokens": "3", "completion_tokens": "many", "total_tokens": ""},
+    "fractions": {"prompt_tokens": 3.5, "completion_tokens": 2.0, "total_tokens": 5.5},
+    "nulls": {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None},
+    "truths": {"prompt_tokens": True, "completion_tokens": False},
+    "huge": {"prompt_tokens": 10**30, "completion_tokens": 10**18, "total_tokens": 10**30},
+    "nested": {"prompt_tokens": {"n": 3}, "completion_tokens": [2], "total_tokens": {}},
+    "empty": {},
+    "a list": [3, 2, 5],
+    "a text": "5 tokens",
+    "a number": 5,
+    "true": True,
+    "null": None,
+}
+
+
+@every_front
+@pytest.mark.parametrize("usage", USAGE)
+def test_usage_never_costs_an_answer(raw_chat: RawChat, front: Front, usage: str) -> None:
+    last = event(chunk(finish="stop", usage=USAGE[usage]))
+    also = event({**chunk(), "choices": [], "usage": USAGE[usage]})
+    stream = streamed(event(chunk("Ja", usage=USAGE[usage])), last, also, DONE)
+    raw_chat.deploy(by_mode(whole(completion("Ja", usage=USAGE[usage])), stream))
+    options: dict[str, Any] = {"stream_options": {"include_usage": True}} if front is v1_stream else {}
+
+    outcome = raw_chat.ask(front, **options)
+
+    assert (outcome.words, outcome.code) == ("Ja", "")
+    assert counted(raw_chat.http, raw_chat.name) < 10**9, "nobody can use so many"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.fronts import FRONTS, Front, RawChat, assert_refused, chat, good, of, v1, v1_stream
+from tests.fronts import FRONTS, Front, RawChat, assert_refused, chat, of, v1, v1_stream
 from tests.standin.raw import CLOSE, HANG, RESET, Reply, Request, by_mode, chunk, completion, event, streamed, whole
 
 every_front = pytest.mark.parametrize("front", FRONTS, ids=of)
@@ -268,12 +268,3 @@ def test_a_time_that_nobody_can_mean_makes_no_chat_rest_for_ever(raw_chat: RawCh
     resting = next(row["resting"] for row in rows if row["chat_name"] == raw_chat.name)
 
     assert resting is None or resting["until"] - time.time() <= 3600
-
-
-def test_a_deploy_answers_anew_after_a_refusal(raw_chat: RawChat) -> None:
-    raw_chat.deploy(whole(UNPAID[0].body, "400 No"))
-    assert raw_chat.ask(chat).code == "PAY_BILL"
-
-    raw_chat.deploy(good("Ja"))
-
-    assert raw_chat.ask(chat).words == "Ja"
