@@ -6,6 +6,7 @@ CHAOS_SECONDS says how long a provider answers random bytes to 16 callers; CHAOS
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import random
@@ -25,7 +26,20 @@ from gateway.errors import Code
 from gateway.ray_head import RayHead
 from tests.conftest import Server
 from tests.fronts import CUT, FRONTS, STREAMS, Front, Outcome, RawChat, chat_stream
-from tests.standin.raw import CLOSE, DONE, RESET, RawProvider, Reply, Step, chunk, completion, event, streamed, whole
+from tests.standin.raw import (
+    CLOSE,
+    DONE,
+    RESET,
+    RawProvider,
+    Reply,
+    Request,
+    Step,
+    chunk,
+    completion,
+    event,
+    streamed,
+    whole,
+)
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "10"))
 SEED = int(os.environ.get("CHAOS_SEED", "16"))
@@ -189,7 +203,13 @@ def test_random_bytes_for_16_callers(own_gateway: Server, ray_head: RayHead, raw
     dice = random.Random(SEED)  # noqa: S311
     chaos, name = Chaos(dice), f"chaos-{os.getpid()}"
     raw_chat = RawChat(own_gateway.http, name, raw)
-    raw_chat.deploy(lambda request: chaos.reply(), timeout=TIMEOUT)
+    replies = itertools.count()
+
+    def script(request: Request) -> Reply:
+        next(replies)
+        return chaos.reply()
+
+    raw_chat.deploy(script, timeout=TIMEOUT)
     written = {path: path.stat().st_size for path in logs_of_actors(ray_head)}
     outcomes: Counter[str] = Counter()
     faults: list[str] = []
@@ -216,13 +236,12 @@ def test_random_bytes_for_16_callers(own_gateway: Server, ray_head: RayHead, raw
     with ThreadPoolExecutor(CALLERS + 1) as pool:
         running = [pool.submit(calls, number) for number in range(CALLERS)]
         while time.monotonic() < deadline:  # else it would rest most of the time
-            time.sleep(0.2)
-            raw_chat.deploy(raw.script, timeout=TIMEOUT)
+            raw_chat.deploy(script, timeout=TIMEOUT)
         for caller in running:
             caller.result()
     own_gateway.http.post("/openai/undeploy", json={"chat_name": name})
 
-    print(f"\n{len(raw.requests)} replies: {dict(sorted(outcomes.items()))}")
+    print(f"\n{next(replies)} replies: {dict(sorted(outcomes.items()))}")
     assert not faults, "\n".join(faults[:20])
     assert "Traceback" not in own_gateway.log.read_text()
     for path in logs_of_actors(ray_head):

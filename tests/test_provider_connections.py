@@ -118,7 +118,7 @@ def test_a_new_connection_that_dies_in_turn_is_not_asked_again(raw_chat: RawChat
     "headers", [[f"Set-Cookie: c={'x' * 30_000}"], [f"X-{n}: {'y' * 300}" for n in range(100)]], ids=len
 )
 def test_large_headers_cost_nothing(raw_chat: RawChat, front: Front, headers: list[str]) -> None:
-    stream = opening(headers=headers) + piece(event(chunk("Ja", "stop"))) + LAST
+    stream = opening(headers=headers) + piece(event(chunk("Ja", "stop")) + DONE) + LAST
     raw_chat.deploy(by_mode(whole(completion("Ja"), headers=headers), stream))
 
     outcome = raw_chat.ask(front)

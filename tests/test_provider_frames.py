@@ -66,16 +66,20 @@ def test_a_stream_is_read_by_its_lines(raw_chat: RawChat, front: Front, frame: s
     assert (outcome.words, outcome.code) == (WORDS, "")
 
 
+CUTS: dict[str, tuple[bytes, bytes]] = {
+    "within CRLF": (lines("\r\n\r\n"), b"\r"),
+    "between line ends": (lines("\r\n\r\n"), b"\r\n"),
+    "within a character": (lines("\n\n"), "春".encode()[:1]),
+    "within a name": (lines("\n\n"), b"da"),
+    "within a mark": (b"\xef\xbb\xbf" + lines("\n\n"), b"\xef\xbb"),
+}
+
+
 @every_stream
-@pytest.mark.parametrize("cut", ["within CRLF", "within a character", "within a mark", "within a name"])
+@pytest.mark.parametrize("cut", CUTS)
 def test_a_stream_may_be_cut_anywhere(raw_chat: RawChat, front: Front, cut: str) -> None:
-    data = b"\xef\xbb\xbf" + lines("\r\n\r\n")
-    place = {
-        "within CRLF": data.index(b"\r\n\r\n") + 1,
-        "within a character": data.index("春".encode()) + 1,
-        "within a mark": 2,
-        "within a name": data.index(b"data") + 2,
-    }[cut]
+    data, last = CUTS[cut]
+    place = data.index(last) + len(last)
     raw_chat.deploy(slowly(data[:place], data[place:]))
 
     outcome = raw_chat.ask(front)

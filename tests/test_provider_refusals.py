@@ -9,7 +9,20 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.fronts import FRONTS, Front, RawChat, assert_refused, chat, of, v1, v1_stream
-from tests.standin.raw import CLOSE, HANG, RESET, Reply, Request, by_mode, chunk, completion, event, streamed, whole
+from tests.standin.raw import (
+    CLOSE,
+    DONE,
+    HANG,
+    RESET,
+    Reply,
+    Request,
+    by_mode,
+    chunk,
+    completion,
+    event,
+    streamed,
+    whole,
+)
 
 every_front = pytest.mark.parametrize("front", FRONTS, ids=of)
 
@@ -63,7 +76,7 @@ def test_a_status_is_enough(raw_chat: RawChat, spare: str, front: Front, status:
 @every_front
 @pytest.mark.parametrize("status", ["201 Created", "202 Accepted", "203 Transformed", "206 Partial Content"])
 def test_every_2xx_is_success(raw_chat: RawChat, front: Front, status: str) -> None:
-    stream = streamed(event(chunk("Ja", "stop")), status=status)
+    stream = streamed(event(chunk("Ja", "stop")), DONE, status=status)
     raw_chat.deploy(by_mode(whole(completion("Ja"), status), stream))
 
     outcome = raw_chat.ask(front)
