@@ -1,6 +1,6 @@
 """Whatever a provider sends, each caller gets words or an error with a code, in time; never both nothing and success.
 
-CHAOS_SECONDS says how long a provider answers random bytes to 16 callers; CHAOS_SEED repeats a run.
+CHAOS_SECONDS says how long a provider answers random bytes to 16 callers; CHAOS_SEED gives others.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from tests.standin.raw import (
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "10"))
 SEED = int(os.environ.get("CHAOS_SEED", "16"))
 CALLERS = 16
-TIMEOUT = 2
+TIMEOUT = 1
 LIMIT = 2 * TIMEOUT + 5
 """Seconds. A chat's own timeout, once more for a stream that spoke and fell silent, and what a busy machine adds."""
 
@@ -108,7 +108,7 @@ JUNK = (
 
 
 class Chaos:
-    """Makes replies of well- and ill-formed pieces; every choice comes from one generator of random numbers."""
+    """Makes replies of well- and ill-formed pieces; every choice is `dice`'s."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
@@ -125,7 +125,7 @@ class Chaos:
             steps += [data[start:end], dice.choice((0.0, 0.0, 0.01))]
         if dice.random() < 0.02:
             steps.append(TIMEOUT + 1.0)
-        return [*steps, *dice.choice(((), (), (CLOSE,), (RESET,)))]
+        return [*steps, *dice.choice(((), (CLOSE,), (CLOSE,), (RESET,)))]
 
     def _whole(self) -> bytes:
         dice = self._dice
@@ -200,14 +200,12 @@ def logs_of_actors(head: RayHead) -> list[Path]:
 
 
 def test_random_bytes_for_16_callers(own_gateway: Server, ray_head: RayHead, raw: RawProvider) -> None:
-    dice = random.Random(SEED)  # noqa: S311
-    chaos, name = Chaos(dice), f"chaos-{os.getpid()}"
+    name = f"chaos-{os.getpid()}"
     raw_chat = RawChat(own_gateway.http, name, raw)
     replies = itertools.count()
 
     def script(request: Request) -> Reply:
-        next(replies)
-        return chaos.reply()
+        return Chaos(random.Random(f"{SEED} {next(replies)}")).reply()  # noqa: S311
 
     raw_chat.deploy(script, timeout=TIMEOUT)
     written = {path: path.stat().st_size for path in logs_of_actors(ray_head)}
@@ -226,7 +224,7 @@ def test_random_bytes_for_16_callers(own_gateway: Server, ray_head: RayHead, raw
                     outcome = front(http, name, f"question {number} {turn}")
                     why, body = fault(front, outcome), outcome.body
                     outcomes[f"{front.__name__} {outcome.code or 'answered'}"] += 1
-                except (ValueError, LookupError, httpx.HTTPError) as error:  # no reply of ours is so
+                except Exception as error:  # no reply of ours is read with one
                     why, body = repr(error), ""
                 if time.monotonic() - started > LIMIT:
                     why = f"too late: {why}"
