@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fronts import FRONTS, STREAMS, WHOLE, Front, RawChat, chat, chat_stream, compare, of, v1, v1_stream
+from tests.fronts import FRONTS, STREAMS, WHOLE, Front, RawChat, chat, chat_stream, compare, events, of, v1, v1_stream
 from tests.standin.raw import DONE, Script, by_mode, chunk, completion, event, slowly, streamed, whole
 
 every_front = pytest.mark.parametrize("front", FRONTS, ids=of)
@@ -241,6 +241,7 @@ def test_of_running_totals_the_last_sane_one_is_counted(raw_chat: RawChat, front
     assert counted(raw_chat.http, raw_chat.name) - before == 5
 
 
+COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 USAGE: dict[str, Any] = {
     "negative": {"prompt_tokens": -1, "completion_tokens": -5, "total_tokens": -6},
     "texts": {"prompt_tokens": "3", "completion_tokens": "many", "total_tokens": ""},
@@ -271,3 +272,7 @@ def test_usage_never_costs_an_answer(raw_chat: RawChat, front: Front, usage: str
 
     assert (outcome.words, outcome.code) == ("Ja", "")
     assert counted(raw_chat.http, raw_chat.name) < 10**9, "nobody can use so many"
+    if front is v1_stream:
+        counts = events(outcome.body)[-2]["usage"]
+        assert {type(counts[kind]) for kind in COUNTS} == {int}
+        assert min(counts[kind] for kind in COUNTS) >= 0

@@ -1,17 +1,14 @@
-"""Connections to a provider: which die and are asked again, who leaves, what is sent, what a typed client sends."""
+"""Connections to a provider: which die and are asked again, odd servers, what is sent, what typed clients send."""
 
 from __future__ import annotations
 
 import socket
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.conftest import until
 from tests.fronts import (
     CUT,
     FRONTS,
@@ -20,19 +17,16 @@ from tests.fronts import (
     RawChat,
     assert_refused,
     chat,
-    chat_stream,
     compare,
     compare_stream,
     events,
     good,
     of,
-    v1,
     v1_stream,
 )
 from tests.standin.raw import (
     CLOSE,
     DONE,
-    HANG,
     LAST,
     RESET,
     End,
@@ -270,58 +264,6 @@ def test_an_endless_reply_has_an_end(raw_chat: RawChat, front: Front) -> None:
 
     assert outcome.code in ("TIMEOUT", "PROVIDER_DOWN")
     assert time.monotonic() - started < 8
-
-
-def leaving(raw_chat: RawChat, front: Front, content: str = "hi") -> None:
-    """Ask, and hang up after half a second."""
-    with (
-        httpx.Client(base_url=raw_chat.http.base_url, timeout=0.5, trust_env=False) as http,
-        pytest.raises(httpx.ReadTimeout),
-    ):
-        front(http, raw_chat.name, content)
-
-
-@pytest.mark.parametrize("front", [chat, v1, chat_stream, v1_stream], ids=of)
-@pytest.mark.parametrize("begun", [False, True])
-def test_who_leaves_ends_the_providers_request(raw_chat: RawChat, front: Front, begun: bool) -> None:
-    half = opening(content_type="application/json") + piece(b'{"choices": [')
-    raw_chat.deploy((half, HANG) if begun else (HANG,), timeout=20)
-
-    leaving(raw_chat, front)
-
-    [request] = raw_chat.raw.requests
-    assert request.left.wait(2)
-
-
-def test_who_leaves_takes_nobodys_answer_away(raw_chat: RawChat) -> None:
-    raw_chat.deploy(lambda request: (1.5, JSON), timeout=20)
-
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(leaving, raw_chat, chat, "a question of two")
-        until(lambda: bool(raw_chat.raw.requests))
-        second = pool.submit(raw_chat.ask, chat, "a question of two")
-        first.result()
-
-        assert second.result().words == "Ja"
-    assert len(raw_chat.raw.requests) == 1
-
-
-def test_the_last_who_leaves_ends_a_question_of_several(raw_chat: RawChat) -> None:
-    raw_chat.deploy((HANG,), timeout=20)
-
-    with ThreadPoolExecutor(2) as pool:
-        for _ in pool.map(lambda _: leaving(raw_chat, chat, "a question of two"), range(2)):
-            pass
-
-    assert all(request.left.wait(2) for request in raw_chat.raw.requests)
-
-
-def test_who_left_is_no_failure_of_the_provider(raw_chat: RawChat) -> None:
-    raw_chat.deploy(lambda request: (HANG,) if b"patience" in request.body else GOOD(request), timeout=20)
-    for _ in range(5):
-        leaving(raw_chat, v1, "patience")
-
-    assert raw_chat.ask(chat).words == "Ja"
 
 
 def test_a_stream_whose_end_is_odd_keeps_no_one_waiting(raw_chat: RawChat) -> None:

@@ -155,6 +155,27 @@ def test_a_refusal_inside_a_200_counts_as_a_failure_on_every_front(raw_chat: Raw
     assert len(raw_chat.raw.requests) == 5, "it did not rest"
 
 
+OTHERS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    ("embeddings", {"input": "x"}, {"object": "list", "data": [{"index": 0, "embedding": [0.5]}], "model": "m-7"}),
+    ("completions", {"prompt": "x"}, {"choices": [{"index": 0, "text": "Ja", "finish_reason": "stop"}]}),
+)
+
+
+@pytest.mark.parametrize(("path", "question", "answer"), OTHERS, ids=["embeddings", "completions"])
+@pytest.mark.parametrize("said", [*ERRORS[:2], ERRORS[15], NOTHING[2]], ids=lambda said: said.name)
+def test_the_other_endpoints_of_v1_tell_an_answer_from_an_error(
+    raw_chat: RawChat, path: str, question: dict[str, Any], answer: dict[str, Any], said: Said
+) -> None:
+    raw_chat.deploy(lambda request: whole(said.body if b"ill" in request.body else answer), said.provider)
+
+    ill = raw_chat.http.post(f"/v1/{path}", json={"model": raw_chat.name, **question, "user": "ill"})
+    well = raw_chat.http.post(f"/v1/{path}", json={"model": raw_chat.name, **question})
+
+    assert ill.json().get("error", {}).get("code") == said.codes
+    if said.codes == "PROVIDER_DOWN":
+        assert well.json() == {**answer, "model": raw_chat.name}
+
+
 SIBLINGS: tuple[dict[str, Any], ...] = (
     {"code": 0, "message": "Success", "sid": "x"},
     {"code": 200, "msg": "ok", "success": True},

@@ -1,9 +1,9 @@
-"""What a provider refuses with an HTTP status: what its body says, what the status does, and when to come back."""
+"""What a provider refuses with an HTTP status: what its body says, and what the status does."""
 
 from __future__ import annotations
 
+import gzip
 import time
-from email.utils import formatdate
 from typing import Any, NamedTuple
 
 import pytest
@@ -71,6 +71,28 @@ def test_a_status_is_enough(raw_chat: RawChat, spare: str, front: Front, status:
 
     assert_refused(front, outcome, STATUSES[status])
     assert time.monotonic() - started < 2
+
+
+BILL = '{"error": {"code": "1113", "message": "余额不足"}}'.encode()
+MISLABELLED: dict[str, Reply] = {
+    "plain, labelled gzip": whole(BILL, "400 No", headers=["Content-Encoding: gzip"]),
+    "gzip, not labelled": whole(gzip.compress(BILL), "400 No"),
+    "gzip, labelled": whole(gzip.compress(BILL), "400 No", headers=["Content-Encoding: gzip"]),
+    "called gb2312": whole(BILL, "400 No", "application/json; charset=gb2312"),
+    "called a page": whole(BILL, "400 No", "text/html"),
+    "called a stream": whole(b"event: error\ndata: " + BILL + b"\n\n", "400 No", "text/event-stream"),
+    "a byte order mark": whole(b"\xef\xbb\xbf" + BILL, "400 No"),
+    "a stray byte": whole(BILL.replace("余".encode(), b"\xff"), "400 No"),
+    "cut after what matters": (begun("400 No", f"Content-Length: {len(BILL) + 9}") + BILL, 0.02, CLOSE),
+}
+
+
+@pytest.mark.parametrize("front", [chat, v1_stream], ids=of)
+@pytest.mark.parametrize("how", MISLABELLED)
+def test_the_bytes_of_a_refusal_beat_its_label(raw_chat: RawChat, spare: str, front: Front, how: str) -> None:
+    raw_chat.deploy(MISLABELLED[how], "zhipu", fallback=spare)
+
+    assert_refused(front, raw_chat.ask(front), "PAY_BILL")
 
 
 @every_front
@@ -227,57 +249,3 @@ def test_a_caller_whose_words_are_quoted_makes_no_chat_rest(
     assert raw_chat.ask(front, phrase).code
     assert raw_chat.ask(front, "and mine?").words == "Ja"
     assert raw_chat.state() == "answering"
-
-
-def after(*headers: str) -> Reply:
-    return whole(std("Too fast", None, "rate_limit_exceeded"), "429 Too Many Requests", headers=headers)
-
-
-@pytest.mark.parametrize("front", [chat, v1, v1_stream], ids=of)
-@pytest.mark.parametrize(
-    ("headers", "least", "most"),
-    [
-        (["Retry-After: 40"], 40, 40),
-        (["Retry-After: 2.5"], 2, 3),
-        (["retry-after-ms: 40000"], 40, 40),
-        (["retry-after-ms: 1"], 1, 2),
-        (["Retry-After: 99999999"], 3000, 3600),
-        (["retry-after-ms: 1e15"], 1, 3600),
-        (["Retry-After: -5"], 1, 10),
-        (["Retry-After: soon"], 1, 10),
-        (["Retry-After: nan"], 1, 10),
-        (["Retry-After: inf"], 1, 3600),
-        (["Retry-After: "], 1, 10),
-        (["Retry-After: Sun, 06 Nov 1994 08:49:37 GMT"], 1, 10),
-        (["Retry-After: Fri, 31 Dec 9999 23:59:59 GMT"], 1, 3600),
-        (["Retry-After: Fri, 99 Foo 2026 99:99:99 GMT"], 1, 10),
-    ],
-    ids=str,
-)
-def test_when_to_come_back_is_told_within_bounds(
-    raw_chat: RawChat, front: Front, headers: list[str], least: int, most: int
-) -> None:
-    raw_chat.deploy(after(*headers))
-
-    outcome = raw_chat.ask(front)
-
-    assert outcome.code == "SLOW_DOWN"
-    assert least <= outcome.retry_after <= most
-
-
-def test_a_date_to_come_back_at_is_read(raw_chat: RawChat) -> None:
-    raw_chat.deploy(after(f"Retry-After: {formatdate(time.time() + 50, usegmt=True)}"))
-
-    assert 40 <= raw_chat.ask(chat).retry_after <= 50
-    assert 40 <= raw_chat.ask(chat).retry_after <= 50, "it rests, and says so"
-    assert len(raw_chat.raw.requests) == 1
-
-
-def test_a_time_that_nobody_can_mean_makes_no_chat_rest_for_ever(raw_chat: RawChat) -> None:
-    raw_chat.deploy(after("Retry-After: 1e300"))
-    assert raw_chat.ask(chat).code == "SLOW_DOWN"
-
-    rows = raw_chat.http.get("/models").json()["models"]
-    resting = next(row["resting"] for row in rows if row["chat_name"] == raw_chat.name)
-
-    assert resting is None or resting["until"] - time.time() <= 3600

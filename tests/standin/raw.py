@@ -92,28 +92,26 @@ class _Connection(socketserver.StreamRequestHandler):
         """Whether the connection is kept."""
         reply = self.server.script(request)
         for step in (reply,) if isinstance(reply, bytes) else reply:
-            if step is RESET:
-                self._reset()
             if isinstance(step, End):
+                if step is RESET:
+                    self._reset()
                 return False
-            try:
-                left = self._send(step) if isinstance(step, bytes) else self._wait(step)
-            except OSError:
-                left = True
-            if left:
+            if not self._take(step):
                 request.left.set()
                 return False
         return True
 
-    def _send(self, data: bytes) -> bool:
-        self.connection.sendall(data)
-        return False
-
-    def _wait(self, seconds: float) -> bool:
-        """Whether the client hung up meanwhile."""
-        poll = select.poll()
-        poll.register(self.connection, select.POLLIN)
-        return bool(poll.poll(seconds * 1000)) and self.connection.recv(1, socket.MSG_PEEK) == b""
+    def _take(self, step: bytes | float) -> bool:
+        """Send these bytes, or wait so many seconds. False: the client hung up."""
+        try:
+            if isinstance(step, bytes):
+                self.connection.sendall(step)
+                return True
+            poll = select.poll()
+            poll.register(self.connection, select.POLLIN)
+            return not poll.poll(step * 1000) or self.connection.recv(1, socket.MSG_PEEK) != b""
+        except OSError:
+            return False
 
     def _reset(self) -> None:
         # A socket that lingers for no time is ended by a RST; it closes only when nothing reads from it any more.
