@@ -25,7 +25,7 @@ from tests.standin.refusals import Dialect
 
 TOP = Path(__file__).parent.parent
 START_SECONDS = 120
-pytest_plugins = ["tests.browser"]
+pytest_plugins = ["tests.browser", "tests.fronts"]
 
 GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
 
