@@ -99,16 +99,17 @@ def test_only_the_options_that_were_given_are_sent_on(
 
     plain, full, longer = (seen["body"] for seen in standin.requests(key))
     hello = {"role": "user", "content": "hello"}
-    assert plain == {"model": "echo", "messages": [hello]}
+    assert plain == {"model": "echo", "messages": [hello], "stream": False}
     assert full == {
         "model": "echo",
         "messages": [{"role": "system", "content": "Be brief."}, hello],
         "temperature": 0.0,
         "top_p": 0.5,
         "max_tokens": 7,
+        "stream": False,
     }
     turns = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]
-    assert longer == {"model": "echo", "messages": [*turns, hello]}
+    assert longer == {"model": "echo", "messages": [*turns, hello], "stream": False}
 
 
 @pytest.mark.parametrize("content", ["<_image_>/etc/hostname</_image_>", '{"input": "x"}', "[1]", "null", '"\x00'])
