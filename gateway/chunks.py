@@ -29,7 +29,7 @@ def message(choice: Json) -> Json:
     for name in ("message", "delta"):
         if isinstance(part := choice.get(name), dict) and part:
             return part
-    direct = choice.get("text") or choice.get("message") or choice.get("content")
+    direct = choice.pop("text", None) or choice.get("message") or choice.get("content")
     return {"role": "assistant", "content": direct if isinstance(direct, str | list) else None}
 
 
@@ -56,11 +56,14 @@ def acts(said: Json) -> bool:
 
 def shaped(choice: Json) -> str:
     """Give a whole reply's choice OpenAI's shape, and return its words."""
-    if "text" in choice and "message" not in choice:  # a legacy completion
-        return _text(choice["text"])
     choice["message"] = said = message(choice)
     choice.pop("delta", None)
     return words(said)
+
+
+def is_legacy(choice: Json) -> bool:
+    """Return whether a choice is one of a legacy completion: a text, and no message."""
+    return isinstance(choice.get("text"), str) and not choice.get("message") and not choice.get("delta")
 
 
 def _text(content: Any, thoughts: bool = False) -> str:
@@ -106,7 +109,7 @@ def unfolded(body: Json) -> list[Json]:
     for number, choice in enumerate(choices(body)):
         rest = {name: value for name, value in choice.items() if name not in ("message", "delta", "finish_reason")}
         rest["index"] = choice.get("index", number)
-        legacy = "text" in choice and "message" not in choice
+        legacy = is_legacy(choice)
         opening: Json = {} if legacy else {"delta": _with_indexes(message(choice))}
         begun.append({**rest, "finish_reason": None, **opening})
         closing: Json = {"text": ""} if legacy else {"delta": {}}

@@ -183,7 +183,7 @@ class ModelActor:
             model = await self._ready()
             model.has(path)
             upstream, named, config = model.upstream, model.named(body), model.config
-            reader = StreamReader(upstream.dialect, question=named, words_only=form == TEXT)
+            reader = StreamReader(upstream.dialect, question=named, words_only=form == TEXT, legacy=path != CHAT)
             with model.asked():
                 async with contextlib.aclosing(upstream.stream(path, named, reader)) as pieces:
                     async for together in pieces:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from gateway.chunks import Json, acts, choices, folded, is_chunk, message, shaped, thinks, unfolded, words
+from gateway.chunks import Json, acts, choices, folded, is_chunk, is_legacy, message, shaped, thinks, unfolded, words
 from gateway.dialects import BROKEN_OFF, CUT_OFF, FINISH_REASONS, Dialect
 from gateway.documents import PADDING, documents, parsed
 from gateway.errors import Code
@@ -46,15 +46,17 @@ class Piece(NamedTuple):
 # A whole reply.
 
 
-def chat_reply(dialect: Dialect, raw: bytes, label: str = "", question: bytes = b"") -> Reply | Refusal:
+def chat_reply(
+    dialect: Dialect, raw: bytes, label: str = "", question: bytes = b"", legacy: bool = False
+) -> Reply | Refusal:
     """Read the reply to a chat, or to a legacy completion: the body `raw`, which came with success.
 
     `label` is the charset that it was labelled with, `question` the request's body.
     """
-    reader = StreamReader(dialect, label, question)
+    reader = StreamReader(dialect, label, question, legacy=legacy)
     if raw.lstrip(_MARGIN).startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
         try:
-            return _chat(dialect, _streamed(reader, [*reader.feed(raw), *reader.end()]), question)
+            return _chat(dialect, _streamed(reader, [*reader.feed(raw), *reader.end()]), question, legacy)
         except ValueError:
             return Refusal(Code.PROVIDER_DOWN, "", "", *_UNREADABLE)
     try:
@@ -64,8 +66,8 @@ def chat_reply(dialect: Dialect, raw: bytes, label: str = "", question: bytes = 
     if isinstance(first, str):
         first = document(first.encode())
     if isinstance(first, dict) and (more or is_chunk(first)) and all(isinstance(part, dict) for part in more):
-        return _chat(dialect, _streamed(reader, reader.end_with([first, *more])), question)
-    return _chat(dialect, first, question)
+        return _chat(dialect, _streamed(reader, reader.end_with([first, *more])), question, legacy)
+    return _chat(dialect, first, question, legacy)
 
 
 def other_reply(dialect: Dialect, raw: bytes, label: str = "", question: bytes = b"") -> Reply | Refusal:
@@ -84,16 +86,16 @@ def _streamed(reader: StreamReader, pieces: list[Piece]) -> Json | Refusal:
     return reader.refusal or folded(piece.chunk for piece in pieces)
 
 
-def _chat(dialect: Dialect, body: Any, question: bytes) -> Reply | Refusal:
+def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply | Refusal:
     if isinstance(body, Refusal):
         return body
     if not isinstance(body, dict) or complains(body):
         return _no_answer(dialect, body, question)
-    rows = choices(body)
+    rows = body["choices"] = choices(body)
     for choice in rows:
         if refusal := _broken(dialect, choice, question):
             return refusal
-    texts = [shaped(choice) for choice in rows]
+    texts = [choice["text"] if legacy and is_legacy(choice) else shaped(choice) for choice in rows]
     if any(texts) or any(acts(message(choice)) for choice in rows):
         usage = usage_in(body)
         if not isinstance(body.get("usage"), dict | None):
@@ -167,13 +169,21 @@ class StreamReader:
     charset that it is labelled with.
     """
 
-    def __init__(self, dialect: Dialect, label: str = "", question: bytes = b"", words_only: bool = False) -> None:
-        """`words_only`: the client sees nothing but words, so nothing else makes an answer."""
+    def __init__(
+        self,
+        dialect: Dialect,
+        label: str = "",
+        question: bytes = b"",
+        words_only: bool = False,
+        legacy: bool = False,
+    ) -> None:
+        """`words_only`: the client sees nothing but words, so nothing else makes an answer; `legacy`: texts."""
         self.label = label
         self.spoke = self.answered = self.done = self.thinking = False
         self.refusal: Refusal | None = None
         self.usage = Usage()
-        self._dialect, self._question, self._words_only = dialect, question, words_only
+        self._dialect, self._question = dialect, question
+        self._words_only, self._legacy = words_only, legacy
         self._events: EventReader | None = None
         self._document = bytearray()
         self._finishes: dict[str, str] = {}
@@ -254,7 +264,7 @@ class StreamReader:
         return None
 
     def _read(self, chunk: Json) -> Piece | None:
-        rows = choices(chunk)
+        rows = chunk["choices"] = choices(chunk)
         text, speaks = "", False
         for choice in rows:
             if refusal := _broken(self._dialect, choice, self._question):
@@ -275,11 +285,11 @@ class StreamReader:
 
     def _delta(self, choice: Json) -> Json:
         """What a choice adds; it is given OpenAI's shape."""
-        delta = choice.get("delta")
-        if isinstance(delta, dict):
-            return delta
-        if "text" in choice:  # a legacy completion
+        if self._legacy and is_legacy(choice):
             return {"content": choice["text"]}
+        delta = choice.get("delta")
+        if isinstance(delta, dict) and (delta or "text" not in choice):
+            return delta
         # Some end with the whole message once more: it is the answer only if nothing was said before.
         choice["delta"] = delta = {} if self.answered else message(choice)
         choice.pop("message", None)

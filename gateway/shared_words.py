@@ -81,7 +81,7 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
         (
             r"rate (growth )?limit( reached| exceeded| error|$)|exceed\w* .{0,40}rate limit",
             r"rate limit(ing|ed)\b|throttl|too many requests|(retry|again) in \d|resource exhausted",
-            r"in-flight budget|qps over|总请求数限制|流量受限|过于频繁|限流",
+            r"in.flight budget|qps over|总请求数限制|流量受限|过于频繁|限流",
         ),
     ),
     (  # a bill, unless a row above said that it is a wait

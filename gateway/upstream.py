@@ -7,16 +7,19 @@ account, and errors whose status and code survive the way back through Ray.
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
+from aiohttp.client_proto import ResponseHandler
 
 from gateway.dialects import Dialect
 from gateway.encodings import Inflater, TooLarge
@@ -26,6 +29,9 @@ from gateway.refusals import Refusal, refusal, retry_after
 
 EMBEDDINGS = "/embeddings"
 """The one endpoint whose answers are no words."""
+
+COMPLETIONS = "/completions"
+"""The one whose choices hold texts and no messages."""
 
 CONNECT_SECONDS = 5
 """For DNS, TCP and TLS together."""
@@ -82,23 +88,47 @@ class _Resolver(aiohttp.ThreadedResolver):
         raise OSError(f"{host} leads to a link-local or metadata address")
 
 
+class _Protocol(ResponseHandler):
+    """aiohttp's end of a connection, which also knows whether anything of an answer has come."""
+
+    heard = False
+
+    def data_received(self, data: bytes) -> None:
+        if not self.heard:
+            # The head alone first: what is wrong with a body in the same packet would cost the status, too.
+            self.heard = True
+            end = data.find(b"\r\n\r\n") + 4
+            if 4 <= end < len(data):
+                super().data_received(data[:end])
+                data = data[end:]
+        payload = self._payload
+        super().data_received(data)
+        if payload is not None and self.exception() is not None and not payload.is_eof():
+            payload.set_exception(aiohttp.ClientPayloadError())  # aiohttp lets whoever reads it wait for its time limit
+
+
 class _Connector(aiohttp.TCPConnector):
-    """Tells whether the connection that it gave a task had carried a request before."""
+    """Tells of a request that failed whether its connection had been kept and was dead."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._used: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._tasks: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+        self._factory = partial(_Protocol, loop=self._loop)  # aiohttp has no parameter for it
+        self._kept: weakref.WeakKeyDictionary[Any, _Protocol] = weakref.WeakKeyDictionary()
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109  # aiohttp's own signature
+        task = asyncio.current_task()
+        self._kept.pop(task, None)
         connection = await super().connect(req, traces, timeout)
-        self._tasks[asyncio.current_task()] = connection.protocol in self._used
-        self._used.add(connection.protocol)
+        protocol: Any = connection.protocol
+        if protocol.heard:
+            self._kept[task] = protocol
+            protocol.heard = False
         return connection
 
-    def gave_used(self) -> bool:
-        """Return whether this task's last connection was one that was kept. A new one that fails is not given."""
-        return self._tasks.pop(asyncio.current_task(), False)
+    def was_dead(self) -> bool:
+        """Return whether this task's last connection was a kept one that said nothing more."""
+        protocol = self._kept.pop(asyncio.current_task(), None)
+        return protocol is not None and not protocol.heard
 
 
 class Upstream:
@@ -142,8 +172,10 @@ class Upstream:
         limits = aiohttp.ClientTimeout(total=self._timeout, connect=CONNECT_SECONDS)
         async with self._translated(), await self._opened(path, body, limits) as reply:
             raw, fault = await self._read(reply)
-            read = other_reply if path == EMBEDDINGS else chat_reply
-            answer = read(self.dialect, raw, reply.charset or "", body)
+            if path == EMBEDDINGS:
+                answer = other_reply(self.dialect, raw, reply.charset or "", body)
+            else:
+                answer = chat_reply(self.dialect, raw, reply.charset or "", body, legacy=path == COMPLETIONS)
             if isinstance(answer, Reply) and (answer.text or not words_only):
                 return answer
             if fault is not None:
@@ -217,7 +249,7 @@ class Upstream:
         try:
             return await self._session.post(self._base_url + path, **options)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            if not self._connector.gave_used():
+            if not self._connector.was_dead():
                 raise
         return await self._session.post(self._base_url + path, **options)
 
@@ -289,8 +321,10 @@ def _told(error: Exception) -> str:
     """What happened. The text of a connection error names hosts and ports, never the key; that of others may."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection before it answered"
-    if isinstance(error, aiohttp.ClientPayloadError | ConnectionResetError):
+    if isinstance(error, aiohttp.ClientPayloadError):
         return "it broke off in the middle of its answer"
+    if isinstance(error, OSError) and error.errno in (errno.ECONNRESET, errno.EPIPE):
+        return "it reset the connection before its answer was whole"
     if isinstance(error, aiohttp.ClientResponseError):
         return "what it sent is not HTTP that can be read"
     if isinstance(error, TooLarge):
