@@ -4,7 +4,7 @@
 # make scaling  more processes, replicas, nodes
 # make bench    beside Portkey and LiteLLM (BENCH="--help": its options)   make bench-quick   beside the provider only
 # make fuzz     many more generated requests     make fuzz-wire five minutes of coverage-guided fuzzing of the parser
-# make test-wine  the clients for Windows' COM objects, under Wine
+# make test-wine  the clients for Windows' COM objects, under Wine       make test-libreoffice  WEBSERVICE() in Calc
 # make doctor   what is wrong, and what to do    (HOSTS="a.example b.example:8080": hosts to try)
 # make lock     pin the requirements anew
 # make install, make uninstall   on a machine with systemd; PREFIX=/opt/byzer-gateway USER=byzer DESTDIR= PURGE=
@@ -22,8 +22,8 @@ DESTDIR ?=
 PURGE ?=
 export PURGE PYTHON
 
-.PHONY: run doctor test test-wine check lint format footprint streams bench bench-quick scaling soak fuzz fuzz-wire \
-  install uninstall lock clean
+.PHONY: run doctor test test-wine test-libreoffice check lint format footprint streams bench bench-quick scaling soak \
+  fuzz fuzz-wire install uninstall lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/run $(DASHBOARD)
@@ -41,6 +41,11 @@ test: .venv/test
 test-wine: .venv/test
 	tests/install-packages wine wine64 locales
 	WINE=1 .venv/bin/python -m pytest tests/test_wine.py
+
+# Nor is Debian's LibreOffice Calc, which takes 400 MB.
+test-libreoffice: .venv/test
+	tests/install-packages libreoffice-calc
+	LIBREOFFICE=1 .venv/bin/python -m pytest tests/test_libreoffice.py
 
 # A file of tests runs in one process, with a cluster and a gateway of its own.
 check: lint

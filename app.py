@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from gateway import proxies, replies, settings, watch
+from gateway import paths, proxies, replies, settings, watch
 from gateway.ask_all import all_app
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
@@ -26,7 +26,7 @@ def create_app() -> Flask:
     """The whole service. Raises SettingError, naming the variable, for a setting that cannot be used."""
     config = settings.load()
     app = Flask(__name__, static_folder=None)
-    # Else Werkzeug answers by itself, in HTML.
+    # Else Werkzeug answers by itself, in HTML; gateway/paths.py knows what to do with slashes.
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
@@ -36,7 +36,8 @@ def create_app() -> Flask:
     app.extensions["runner"] = Runner(llm)
     replies.install(app)
     watch.install(app, config.log_format)
-    app.wsgi_app = proxies.see_through(app.wsgi_app, config.trusted_proxies)  # type: ignore[assignment,method-assign]
+    forgiving = paths.forgiving(app.wsgi_app)
+    app.wsgi_app = proxies.see_through(forgiving, config.trusted_proxies)  # type: ignore[assignment,method-assign]
     app.register_blueprint(openai_app)
     app.register_blueprint(zhipu_app)
     app.register_blueprint(tongwen_app)

@@ -31,6 +31,8 @@ graceful_timeout = 120
 # Old clients and proxies reuse connections; longer than nginx's 60 s, so that it is never ours that closes first.
 keepalive = 75
 backlog = 2048
+http_parser = "python"  # which gateway/worker.py adds to; the one in C is taken by itself where it is installed
+limit_request_line = 8190  # gunicorn's most: with GATEWAY_ALLOW_GET the question stands in it
 # gunicorn's control socket would be one more door, and is not used.
 control_socket_disable = True
 sendfile = False  # the gateway has no files to send, and gateway/worker.py's replies would not notice

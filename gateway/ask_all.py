@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import partial
+from contextlib import closing
 from typing import Any
 
 from flask import Blueprint, Response, g
 
-from gateway import metrics, service, wire
+from gateway import metrics, service, streaming, wire
 from gateway.cluster import GatewayLLM
 from gateway.contract import AskAllRequest
 from gateway.errors import Code, GatewayError
 from gateway.model import CHAT
-from gateway.model_actor import EVENTS_AND_USAGE
-from gateway.sse import Reader, text
+from gateway.model_actor import TEXT
+from gateway.routes import Client, Spent
 
 all_app = Blueprint("all", __name__, url_prefix="/all")
 
 Said = dict[str, Any]
+Line = tuple[str, Said, bool]
+"""A chat's name, what it says, and whether that is the last of it."""
+
+Put = Callable[[Line], None]
+Gone = Callable[[], bool]
+
+log = logging.getLogger(__name__)
 
 
 @all_app.post("/chat")
@@ -36,33 +44,33 @@ def chat() -> Response:
         return Response(_lines(llm, names, asked, request_id), content_type=wire.LINES)
     # Threads are not waited for beyond the timeout: each ends by its own chat's.
     pool = ThreadPoolExecutor(max(len(names), 1))
-    calls = {name: pool.submit(_answer, llm, name, asked, request_id) for name in names}
+    client = streaming.client()
+    calls = {name: pool.submit(_answer, llm, name, asked, request_id, client) for name in names}
     wait(calls.values(), asked.timeout)
     pool.shutdown(wait=False, cancel_futures=True)
     said = {name: call.result() if call.done() else _late(name, asked, request_id) for name, call in calls.items()}
     return Response(json.dumps(said).encode(), content_type=wire.JSON)
 
 
-def _answer(llm: GatewayLLM, name: str, asked: AskAllRequest, request_id: str) -> Said:
+def _answer(llm: GatewayLLM, name: str, asked: AskAllRequest, request_id: str, client: Client) -> Said:
     started = time.monotonic()
     try:
-        [said] = llm.chat_oai(asked.conversation(), model=name, llm_config=asked.options())
-    except GatewayError as error:
-        return {**error.shape(request_id), "seconds": _since(started)}
-    counts = said.metadata
-    metrics.count_spent(name, counts["spent"])
-    tokens = counts.get("completion_tokens", counts.get("generated_tokens_count"))
-    return {"answer": said.output, "seconds": _since(started), "tokens": tokens}
+        [reply] = llm.chat_oai(asked.conversation(), model=name, llm_config=asked.options(), client=client)
+        spent: Spent = reply.metadata["spent"]
+        metrics.count_spent(name, spent)
+    except Exception as error:
+        return {**_known(error, name).shape(request_id), "seconds": _since(started)}
+    return {"answer": reply.output, "seconds": _since(started), "tokens": spent.tokens_out}
 
 
 def _lines(llm: GatewayLLM, names: tuple[str, ...], asked: AskAllRequest, request_id: str) -> Iterator[bytes]:
     """One JSON line for each piece of an answer, in the order in which the models speak, and one when each is done."""
-    lines: queue.SimpleQueue[tuple[str, Said, bool]] = queue.SimpleQueue()
+    lines: queue.SimpleQueue[Line] = queue.SimpleQueue()
     pool = ThreadPoolExecutor(max(len(names), 1))
     left = set(names)
     deadline = time.monotonic() + asked.timeout
     for name in names:
-        pool.submit(_speak, llm, name, asked, request_id, partial(lines.put), lambda: not left)
+        pool.submit(_speak, llm, name, asked, request_id, lines.put, lambda: not left)
     try:
         while left:
             try:
@@ -79,25 +87,28 @@ def _lines(llm: GatewayLLM, names: tuple[str, ...], asked: AskAllRequest, reques
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _speak(llm: GatewayLLM, name: str, asked: AskAllRequest, request_id: str, put: Any, gone: Any) -> None:
+def _speak(llm: GatewayLLM, name: str, asked: AskAllRequest, request_id: str, put: Put, gone: Gone) -> None:
     started = time.monotonic()
-    body = {"messages": asked.conversation(), **asked.options(), "stream": True}
-    tokens = None
+    options = {**asked.options(), "stream": True, "stream_options": {"include_usage": True}}
     try:
-        stream = llm.stream(name, CHAT, body, EVENTS_AND_USAGE, gone, name)
-        try:
-            reader = Reader()
+        with closing(llm.stream(name, CHAT, {"messages": asked.conversation(), **options}, TEXT)) as stream:
             for piece in stream.pieces():
-                chunks = reader.feed(piece)
-                tokens = next((c["usage"]["completion_tokens"] for c in chunks if c.get("usage")), tokens)
-                if words := text(chunks):
-                    put((name, {"text": words}, False))
+                if gone():
+                    return
+                put((name, {"text": piece.decode()}, False))
             metrics.count_spent(name, stream.spent)
-        finally:
-            stream.close()
-        put((name, {"done": True, "seconds": _since(started), "tokens": tokens}, True))
-    except GatewayError as error:
-        put((name, {**error.shape(request_id), "seconds": _since(started)}, True))
+        end: Said = {"done": True, "seconds": _since(started), "tokens": stream.spent.tokens_out}
+    except Exception as error:
+        end = {**_known(error, name).shape(request_id), "seconds": _since(started)}
+    put((name, end, True))
+
+
+def _known(error: Exception, name: str) -> GatewayError:
+    """The error that whoever waits for this chat is told; a thread must not end without telling."""
+    if isinstance(error, GatewayError):
+        return error
+    log.error("a chat of /all/chat failed: %s", type(error).__name__)  # never its text: it may quote a prompt
+    return GatewayError(Code.INTERNAL, chat_name=name)
 
 
 def _late(name: str, asked: AskAllRequest, request_id: str) -> Said:

@@ -92,8 +92,8 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
                 provider="byzerllm",
             ) from error
 
-    def relay_stock(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
-        """One chat, in OpenAI's shape. Raises GatewayError."""
+    def relay_stock(self, name: str, path: str, fields: dict[str, Any], shown: str) -> Relayed:
+        """Answer one chat, in OpenAI's shape; `shown` is the model's name in it. Raises GatewayError."""
         known = {"messages", "temperature", "top_p", "max_tokens", "stream"}
         if path != CHAT or (other := sorted(fields.keys() - known)):
             what = path if path != CHAT else ", ".join(other)
@@ -112,11 +112,11 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
             "id": f"chatcmpl-{said.metadata.get('request_id', '')}",
             "object": "chat.completion",
             "created": int(time.time()),
-            "model": name,
+            "model": shown,
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion},
         }
-        return Relayed(reply, spent)
+        return Relayed(orjson.dumps(reply), name, spent)
 
     def _query(self, model: str, input_value: list[dict[str, Any]]) -> Any:
         """byzerllm's own way to its models, with a time limit on every wait."""

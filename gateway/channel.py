@@ -9,7 +9,8 @@ A connection carries one request at a time, as in HTTP/1.1: a request is a frame
 waits is woken by the kernel, a slow client slows its provider down through TCP alone, a client that has gone hangs up,
 and the end of an actor's process is the end of its connections.
 
-A frame: four bytes of length, big-endian, whose top bit says that it is the last of its answer; then so many bytes.
+A frame: four bytes of length, big-endian, and one of its kind; then so many bytes. What a provider said travels in
+frames of its own kind, so that nothing it says can be taken for a mark of ours.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ import struct
 import sys
 import traceback
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from enum import IntEnum
 from pathlib import Path
 from typing import cast
 
 import orjson
 
-LAST = 1 << 31
-MAX_BYTES = LAST - 1
+HEADER_BYTES = 5
 RECEIVE_BYTES = 64 * 1024
 WINDOW_BYTES = 256 * 1024
 """How much of one stream may wait for a slow client in the actor; as much again waits in the kernel."""
@@ -41,11 +42,30 @@ WINDOW_BYTES = 256 * 1024
 HANDSHAKE_BYTES = 256
 CONNECT_SECONDS = 5
 
+LOOK_SECONDS = 1
+"""So long a thread waits for an answer alone; then it looks after its client, too, who may have gone."""
+
 Address = tuple[str, str | tuple[str, int], str]
 """"unix" and a path, or "tcp" and a host and port; and the actor's secret."""
 
-Ask = Callable[..., Awaitable[bytes]]
-Stream = Callable[..., AsyncGenerator[bytes, None]]
+Answer = Callable[..., AsyncGenerator[bytes, None]]
+
+
+class Kind(IntEnum):
+    """What a frame is. An answer is one head, pieces, and an end; or, at any time, an error."""
+
+    REQUEST = 0
+    HEAD = 1
+    """JSON: who answers."""
+    PIECE = 2
+    """What a client shall read; may be empty, to tell that somebody works at it."""
+    END = 3
+    """JSON: the tokens in and out. The answer is whole."""
+    ERROR = 4
+    """JSON: why there is no answer, or no more of it; empty: by a fault of ours."""
+
+
+Frame = tuple[Kind, bytes]
 
 
 class ChannelError(Exception):
@@ -63,19 +83,24 @@ def allow_many() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _frame(piece: bytes, last: int = 0) -> bytes:
-    return (len(piece) | last).to_bytes(4, "big") + piece
+class ClientGone(Exception):  # noqa: N818  # no error: nobody waits any more
+    """The client that an answer is for has hung up."""
+
+
+def frame(kind: Kind, content: bytes) -> bytes:
+    """Return a frame as it goes over the wire."""
+    return b"%b%c%b" % (len(content).to_bytes(4, "big"), kind, content)
 
 
 # The actor's end.
 
 
 class Listener:
-    """Lets gateway processes in. `ask(*what, body)` answers in one piece, `stream(*what, body)` in many."""
+    """Lets gateway processes in. `answer(*what, body)` yields frames, the last of them an end or an error."""
 
-    def __init__(self, ask: Ask, stream: Stream) -> None:
+    def __init__(self, answer: Answer) -> None:
         self.secret = secrets.token_hex(32)
-        self._serve = ask, stream
+        self._answer = answer
         self._where: dict[str, str | tuple[str, int]] = {}
         self._open: list[asyncio.Server] = []  # kept, since uvloop closes one that nobody holds
         self._one_at_a_time = asyncio.Lock()
@@ -101,16 +126,16 @@ class Listener:
         return "tcp", self._where["tcp"], self.secret
 
     def _connected(self) -> _Served:
-        return _Served(self.secret, *self._serve)
+        return _Served(self.secret, self._answer)
 
 
 class _Served(asyncio.Protocol):
     """One connection, seen from the actor."""
 
-    def __init__(self, secret: str, ask: Ask, stream: Stream) -> None:
+    def __init__(self, secret: str, answer: Answer) -> None:
         self._secret = secret.encode()
         self._known = False
-        self._ask, self._stream = ask, stream
+        self._frames = answer
         self._task: asyncio.Task[None] | None = None
         self._rest = bytearray()
         self._room = asyncio.Event()
@@ -123,15 +148,17 @@ class _Served(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         rest = self._rest
         rest += data
-        if len(rest) < 4 or len(rest) < (end := 4 + int.from_bytes(rest[:4], "big")):
+        if self._task is not None:
+            return  # the next request, which came while the last one's end was still being tidied up
+        if len(rest) < HEADER_BYTES or len(rest) < (end := HEADER_BYTES + int.from_bytes(rest[:4], "big")):
             if not self._known and len(rest) > HANDSHAKE_BYTES:
                 self._transport.abort()
             return
-        frame = bytes(rest[4:end])
+        content = bytes(rest[HEADER_BYTES:end])
         del rest[:end]
-        if self._known and self._task is None:
-            self._task = asyncio.create_task(self._answer(frame))
-        elif not self._known and hmac.compare_digest(frame, self._secret):
+        if self._known:
+            self._task = asyncio.create_task(self._answer(content))
+        elif hmac.compare_digest(content, self._secret):
             self._known = True
             if rest:
                 self.data_received(b"")
@@ -149,24 +176,21 @@ class _Served(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._room.set()
 
-    async def _answer(self, frame: bytes) -> None:
-        head, _, body = frame.partition(b"\n")
-        streams, *what = orjson.loads(head)
-        said = b""
+    async def _answer(self, request: bytes) -> None:
+        head, _, body = request.partition(b"\n")
         try:
-            if streams:
-                async with aclosing(self._stream(*what, body)) as pieces:
-                    async for piece in pieces:
-                        self._transport.write(_frame(piece))
-                        await self._room.wait()
-            else:
-                said = await self._ask(*what, body)
+            async with aclosing(self._frames(*orjson.loads(head), body)) as frames:
+                async for piece in frames:
+                    self._transport.write(piece)
+                    await self._room.wait()
         except Exception as error:
-            # Our own fault: where it happened, but not its text, which may quote a prompt. The answer is an empty one.
+            # Our own fault: where it happened, but not its text, which may quote a prompt.
             traceback.print_tb(error.__traceback__)
             print(f"{type(error).__name__} in a model actor (text withheld)", file=sys.stderr)
+            self._transport.write(frame(Kind.ERROR, b""))
         self._task = None
-        self._transport.write(_frame(said, LAST))
+        if self._rest:
+            self.data_received(b"")
 
 
 # The gateway's end.
@@ -180,67 +204,77 @@ class Channel:
         kind, where, secret = address
         self._socket = socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET)
         self._rest = bytearray()
+        self._patience = patience
         self.ended = True
         try:
             self._socket.settimeout(CONNECT_SECONDS)
             self._socket.connect(where)
-            # The kernel's own limit: Python's would cost a second system call for each.
+            # The kernel's own limits: Python's would cost a second system call for each.
             self._socket.settimeout(None)
-            limit = struct.pack("ll", int(patience), int(patience % 1 * 1e6))
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(LOOK_SECONDS))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(patience))
             if kind == "tcp":
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._socket.sendall(_frame(secret.encode()))
+            self._socket.sendall(frame(Kind.REQUEST, secret.encode()))
         except OSError as error:
             self._socket.close()
             raise ChannelError(str(error), sent=False) from error
 
-    def send(self, streams: bool, *what: str, body: bytes) -> None:
-        """A request. Raises ChannelError, and TimeoutError."""
-        head = orjson.dumps((streams, *what))
+    def send(self, *what: str, body: bytes) -> None:
+        """Send a request. Raises ChannelError, and TimeoutError."""
         self.ended = False
         try:
-            self._socket.sendall(_frame(b"%b\n%b" % (head, body)))
+            self._socket.sendall(frame(Kind.REQUEST, b"%b\n%b" % (orjson.dumps(what), body)))
         except BlockingIOError:
             raise TimeoutError from None
         except OSError as error:
             raise ChannelError(str(error), sent=True) from error
 
-    def receive(self) -> bytes:
-        """The next piece of the answer; `ended` tells whether it was the last. Raises ChannelError or TimeoutError."""
-        self._read(4)
-        length = int.from_bytes(self._rest[:4], "big")
-        self.ended = bool(length & LAST)
-        end = 4 + (length & MAX_BYTES)
-        self._read(end)
-        piece = bytes(self._rest[4:end])
-        del self._rest[:end]
-        return piece
+    def receive(self, client: socket.socket | None = None) -> Frame:
+        """Return the next frame of the answer; `ended` tells whether it was the last.
 
-    def waiting(self, seconds: float) -> bool:
-        """Whether there is something to receive, now or within `seconds`."""
-        if self._rest:
-            return True
-        poll = select.poll()  # select.select knows no descriptor beyond 1,023
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(seconds * 1000))
+        Raises ChannelError, TimeoutError, or ClientGone: `client`, whom the answer is for, has hung up.
+        """
+        self._read(HEADER_BYTES, client)
+        end = HEADER_BYTES + int.from_bytes(self._rest[:4], "big")
+        self._read(end, client)
+        kind, content = Kind(self._rest[4]), bytes(self._rest[HEADER_BYTES:end])
+        del self._rest[:end]
+        self.ended = kind >= Kind.END
+        return kind, content
 
     def close(self) -> None:
         """Hang up; a request that has not ended is cancelled, at its provider too."""
         self._socket.close()
 
-    def _read(self, size: int) -> None:
+    def _read(self, size: int, client: socket.socket | None) -> None:
         while len(self._rest) < size:
             try:
                 came = self._socket.recv(max(RECEIVE_BYTES, size - len(self._rest)))
             except BlockingIOError:
-                raise TimeoutError from None
+                self._wait(client)
+                continue
             except OSError as error:
                 raise ChannelError(str(error), sent=True) from error
             if not came:
                 raise ChannelError("the connection was closed", sent=True)
             self._rest += came
+
+    def _wait(self, client: socket.socket | None) -> None:
+        """Wait for more, beside the client, after LOOK_SECONDS alone. Raises TimeoutError or ClientGone."""
+        poll = select.poll()  # select.select knows no descriptor beyond 1,023
+        poll.register(self._socket, select.POLLIN)
+        if client is not None and client.fileno() >= 0:
+            poll.register(client, select.POLLRDHUP)
+        ready = poll.poll(max(0.0, self._patience - LOOK_SECONDS) * 1000)
+        if not ready:
+            raise TimeoutError
+        if all(number != self._socket.fileno() for number, _ in ready):
+            raise ClientGone
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
 
 
 class Channels:

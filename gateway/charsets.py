@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import json
+import re
 
 CODECS = {
     "utf-8": ("utf-8", "utf-8"),
@@ -37,4 +39,35 @@ def charset(name: str) -> str | None:
     try:
         return _ALIASES.get(known) or _ALIASES.get(codecs.lookup(known).name)
     except (LookupError, ValueError):
+        return None
+
+
+_BYTEWISE = frozenset({"latin-1", "cp1252", "ascii"})
+"""Codecs of one byte a character: they read any UTF-8, as nonsense."""
+
+_THREE_BYTES = re.compile("[\u0800-\U0010ffff]")
+"""What takes three bytes or more in UTF-8: all that is written in Chinese, Japanese or Korean."""
+
+
+def codec(raw: bytes, declared: str | None = None, fallback: str | None = None) -> str | None:
+    """Return the codec that `raw` is written with, by what its bytes show first; None: no codec that is known reads it.
+
+    `declared` and `fallback` are names of `CODECS`. Byte order marks and UTF-16's NULs are seen as in JSON (RFC 4627).
+    Sound UTF-8 is UTF-8 whatever was declared, since proxies label what they have not looked at. The exception is text
+    that could be both: "目录" in GBK is "Ŀ¼" in UTF-8. Two bytes a character are believed to be what a label says.
+    """
+    detected = json.detect_encoding(raw)
+    labelled = CODECS[declared][0] if declared else None
+    text = _decoded(raw, detected)
+    could_be_both = detected == "utf-8" and labelled not in (None, "utf-8") and labelled not in _BYTEWISE
+    if text is not None and not (could_be_both and not text.isascii() and not _THREE_BYTES.search(text)):
+        return detected
+    others = (labelled, detected, CODECS[fallback][0] if fallback else None)
+    return next((name for name in others if name and _decoded(raw, name) is not None), None)
+
+
+def _decoded(raw: bytes, name: str) -> str | None:
+    try:
+        return raw.decode(name)
+    except UnicodeDecodeError:
         return None

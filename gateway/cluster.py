@@ -15,15 +15,18 @@ import ray
 
 from gateway.actors import replica_name
 from gateway.byzer import STOCK_TIMEOUT_SECONDS, LLMResponse, StockLLM
-from gateway.channel import Address, ChannelError, Channels
+from gateway.channel import Address, Channel, ChannelError, Channels, Kind
 from gateway.connection import READY_SECONDS, Connection
 from gateway.directory import DEPLOY_SECONDS
 from gateway.errors import Code, GatewayError
 from gateway.model import CHAT, ModelConfig
 from gateway.model_actor import ANSWER, DRAIN_SECONDS, NAMESPACE, REPLY
-from gateway.routes import Gone, Relayed, Replica, Route, Stream, patience, spent_of
+from gateway.routes import Client, Relayed, Replica, Route, Spent, Stream, patience
 
 T = TypeVar("T")
+
+Request = tuple[str, str, str, str, bytes]
+"""A form, a path, the model's name to show, the caller whose repeats join, and the request's body."""
 
 ASK_SECONDS = 10
 RESTART_SECONDS = 10
@@ -108,28 +111,37 @@ class GatewayLLM(StockLLM):
         model: str | None = None,
         llm_config: dict[str, Any] | None = None,
         caller: str = "",
+        client: Client = None,
         **others: Any,
     ) -> list[LLMResponse]:
-        """One chat, answered within its timeout; what a `caller` repeats meanwhile, with it. Raises GatewayError."""
+        """Answer one chat within its timeout; what a `caller` repeats meanwhile, with it. Raises GatewayError.
+
+        It is given up when `client` hangs up, unless another caller waits for the same.
+        """
         if model is None:
             raise TypeError("model: which chat?")
         with self._slot():
-            return self._retried(model, lambda: self._chat(model, conversations, llm_config or {}, caller))
+            return self._retried(model, lambda: self._chat(model, conversations, llm_config or {}, caller, client))
 
-    def relay(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
-        """An OpenAI-shaped request, sent on but for its model, and the reply as it came. Raises GatewayError."""
+    def relay(self, name: str, path: str, fields: dict[str, Any], client: Client = None, shown: str = "") -> Relayed:
+        """Send an OpenAI-shaped request on, and return the reply as it came; `shown` is the model's name in it.
+
+        Raises GatewayError.
+        """
         with self._slot():
-            return self._retried(name, lambda: self._relay(name, path, fields))
+            return self._retried(name, lambda: self._relay(name, path, fields, client, shown))
 
-    def stream(self, name: str, path: str, fields: dict[str, Any], form: str, gone: Gone, shown: str = "") -> Stream:
-        """A stream that has begun to speak, in one of model_actor's forms; `shown` is the model's name in its events.
+    def stream(
+        self, name: str, path: str, fields: dict[str, Any], form: str, client: Client = None, shown: str = ""
+    ) -> Stream:
+        """Return a stream that has begun to speak, in one of model_actor's forms; `shown` is the model's name in it.
 
-        Raises GatewayError: it did not begin, or its client had `gone` before.
+        Raises GatewayError: it did not begin, or its `client` hung up before.
         """
         with ExitStack() as held:
             held.enter_context(self._slot())
-            what = form, path, shown, _packed(fields)
-            return self._retried(name, lambda: self._stream(name, what, gone, held))
+            what = form, path, shown, "", _packed(fields)
+            return self._retried(name, lambda: self._stream(name, what, client, held))
 
     def models(self) -> list[dict[str, Any]]:
         """Every chat on the cluster. Raises GatewayError."""
@@ -142,26 +154,29 @@ class GatewayLLM(StockLLM):
     # How a chat is reached.
 
     def _chat(
-        self, name: str, conversation: list[dict[str, Any]], options: dict[str, Any], caller: str
+        self,
+        name: str,
+        conversation: list[dict[str, Any]],
+        options: dict[str, Any],
+        caller: str,
+        client: Client,
     ) -> list[LLMResponse]:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
             return self.chat_stock(name, conversation, options)
-        said = self._asked(route, ANSWER, CHAT, {"messages": conversation, **options}, caller)
-        answer = said["answer"]
-        spent = spent_of(said["provider"], said["seconds"], answer)
-        return [
-            LLMResponse(output=answer["text"], input=conversation[-1]["content"], metadata={**answer, "spent": spent})
-        ]
+        # Some providers stream unless they are told not to.
+        body = _packed({"messages": conversation, **options, "stream": False})
+        content, model, spent = self._whole(route, (ANSWER, CHAT, name, caller, body), client)
+        answer = {"output": content.decode(), "input": conversation[-1]["content"]}
+        return [LLMResponse(**answer, metadata={"model": model, "spent": spent})]
 
-    def _relay(self, name: str, path: str, fields: dict[str, Any]) -> Relayed:
+    def _relay(self, name: str, path: str, fields: dict[str, Any], client: Client, shown: str) -> Relayed:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
-            return self.relay_stock(name, path, fields)
-        said = self._asked(route, REPLY, path, fields)
-        return Relayed(said["reply"], spent_of(said["provider"], said["seconds"], said["reply"].get("usage")))
+            return self.relay_stock(name, path, fields, shown)
+        return self._whole(route, (REPLY, path, shown, "", _packed(fields)), client)
 
-    def _stream(self, name: str, what: tuple[str, str, str, bytes], gone: Gone, held: ExitStack) -> Stream:
+    def _stream(self, name: str, what: Request, client: Client, held: ExitStack) -> Stream:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
             raise GatewayError(
@@ -173,29 +188,30 @@ class GatewayLLM(StockLLM):
             )
         with ExitStack() as begun:
             channel = begun.enter_context(route.channel())
-            channel.send(True, *what[:3], body=what[3])
-            if not route.arrived(channel, gone):
-                raise GatewayError(Code.INVALID_REQUEST, "The client has gone before its stream began.", chat_name=name)
-            head = self._opened(route, channel.receive())
+            head = self._begun(route, channel, what, client)
             held.push(begun.pop_all())
-            return Stream(route, channel, gone, head, held.pop_all())
+            return Stream(route, channel, client, head, held.pop_all())
 
-    def _asked(self, route: Route, form: str, path: str, fields: dict[str, Any], caller: str = "") -> dict[str, Any]:
-        body = _packed(fields)
+    def _whole(self, route: Route, what: Request, client: Client) -> Relayed:
+        """Ask for an answer in one piece. What may be repeated goes where its repeats go."""
+        *_, caller, body = what
         with route.channel(near=zlib.crc32(body) if caller else None) as channel:
-            channel.send(False, form, path, caller, body=body)
-            piece = channel.receive()
-        return self._opened(route, piece)
+            head = self._begun(route, channel, what, client)
+            _, content = channel.receive(client)
+            _, end = channel.receive(client)
+        return Relayed(content, head["model"], Spent(head["provider"], head["seconds"]).with_tokens(end))
 
-    def _opened(self, route: Route, piece: bytes) -> dict[str, Any]:
-        """What an actor says first. Raises GatewayError, the actor's own."""
-        if not piece:
-            raise GatewayError(Code.INTERNAL, "The model actor failed; its log says where.", chat_name=route.name)
-        said: dict[str, Any] = orjson.loads(piece)
+    def _begun(self, route: Route, channel: Channel, what: Request, client: Client) -> dict[str, Any]:
+        """Ask, and return what the actor says first. Raises GatewayError, the actor's own."""
+        channel.send(*what[:-1], body=what[-1])
+        kind, content = Kind.PIECE, b""
+        while kind == Kind.PIECE:  # it thinks
+            kind, content = channel.receive(client)
+        said: dict[str, Any] = orjson.loads(content) if content else {"generation": route.generation}
         if said["generation"] != route.generation:
             self._forget(route.name)  # deployed anew meanwhile: find out how, next time
-        if error := said.get("error"):
-            raise GatewayError(**error)
+        if kind == Kind.ERROR:
+            raise route.failed(content)
         return said
 
     def _find(self, name: str, seconds: float = ASK_SECONDS) -> Route:

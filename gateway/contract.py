@@ -57,6 +57,12 @@ def _no_booleans(value: Any) -> Any:
     return value
 
 
+def _whole(stream: bool | None) -> bool | None:
+    if stream:
+        raise ValueError("must be false: embeddings come whole")
+    return stream
+
+
 def _split(value: Any) -> Any:
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
@@ -205,21 +211,24 @@ class MarkdownRequest(Request):
 class StreamOptions(BaseModel):
     """OpenAI's `stream_options`."""
 
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class OpenAIRequest(BaseModel):
-    """POST /v1/...: what the gateway must know; any other field goes through unread. `model` is a chat name."""
+    """POST /v1/...: what the gateway must know; any other field goes through unread. `model` is a chat name.
+
+    What OpenAI lets be null may be null: typed clients send every field that they know.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True, protected_namespaces=())
 
     model: ChatName
-    stream: bool = False
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
 
     def include_usage(self) -> bool:
         """Whether the stream shall end with a count of tokens."""
-        return self.stream_options is not None and self.stream_options.include_usage
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
 
 
 class CompletionRequest(OpenAIRequest):
@@ -231,14 +240,14 @@ class CompletionRequest(OpenAIRequest):
 class TextCompletionRequest(OpenAIRequest):
     """POST /v1/completions."""
 
-    prompt: str | list[Any]
+    prompt: str | list[Any] | None
 
 
 class EmbeddingsRequest(OpenAIRequest):
     """POST /v1/embeddings."""
 
     input: str | list[Any]
-    stream: Literal[False] = False
+    stream: Annotated[bool | None, AfterValidator(_whole)] = None
 
 
 R = TypeVar("R", bound=BaseModel)

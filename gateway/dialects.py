@@ -1,57 +1,56 @@
 """Each provider's ways to say no, as tables, and the one function that reads them.
 
-Facts: the providers' documentation, their SDKs and their users' reports; the tables name what was seen. Rows are
+Facts: the providers' documentation, their SDKs and their users' reports; the tables name what was seen. Codes are
 per provider because the same word differs: `insufficient_quota` is an unpaid bill at OpenAI and a rate limit
-(tokens per minute) at DashScope.
+(tokens per minute) at DashScope. Words that all providers use for the same thing are in one table.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from gateway.errors import Code
+from gateway.errors import LASTING, Code
+from gateway.shared_words import SHARED_WORDS
 
 BY_STATUS: Mapping[int, Code] = {
     400: Code.BAD_UPSTREAM_REQUEST,
     401: Code.BAD_KEY,
     402: Code.PAY_BILL,
-    403: Code.BAD_KEY,
-    404: Code.NO_SUCH_MODEL,
+    403: Code.PROVIDER_DOWN,  # a firewall, a country, a network: of a key or a bill the words would tell
+    404: Code.BAD_UPSTREAM_REQUEST,  # a wrong base URL: of a model the words would tell
     408: Code.TIMEOUT,
     413: Code.TOO_LARGE,
     422: Code.BAD_UPSTREAM_REQUEST,
     429: Code.SLOW_DOWN,
+    451: Code.CONTENT_BLOCKED,
+    498: Code.PROVIDER_BUSY,  # Groq's flex tier
     503: Code.PROVIDER_BUSY,
     504: Code.TIMEOUT,
     529: Code.PROVIDER_BUSY,
 }
-"""What a refusal means whose own code no table knows."""
+"""What a refusal means whose codes and words no table knows."""
 
 
 class Dialect(NamedTuple):
     """How one provider says no. Plain data: it travels to the model actor inside the chat's configuration.
 
-    `words` are tried first (a pattern found in the message decides, whatever the code); then `codes`, keyed by the
-    error's `code` or else `type`, where a trailing `*` matches any ending. `finish_reasons` are refusals that come
-    as a successful reply.
+    `words` are tried first (a pattern found in what it says decides, whatever the code); then `codes`, keyed by the
+    error's `code` or else `type`, where a trailing `*` matches any ending.
     """
 
     words: Mapping[str, str] = {}
     codes: Mapping[str, str] = {}
-    finish_reasons: Mapping[str, str] = {}
 
 
-class Refusal(NamedTuple):
-    """What a provider's error body says: our code, the provider's own code and its words."""
+_ECHO = re.compile(r"""['"]input['"]: |input_value=""")
+"""After this pydantic, which vLLM and others check requests with, quotes what the caller wrote."""
 
-    code: Code
-    provider_code: str
-    message: str
-
+_SHARED = [("|".join(patterns), code) for code, patterns in SHARED_WORDS]
 
 OPENAI = Dialect(
+    words={r"request too large for": Code.TOO_LARGE},  # one question beyond the tokens per minute, said with 429
     codes={
         "invalid_api_key": Code.BAD_KEY,
         "insufficient_quota": Code.PAY_BILL,
@@ -68,12 +67,13 @@ OPENAI = Dialect(
         "content_policy_violation": Code.CONTENT_BLOCKED,
         "content_filter": Code.CONTENT_BLOCKED,
         "context_length_exceeded": Code.TOO_LARGE,
+        # Whoever has no table of its own is judged by this one.
+        "cluster_*": Code.PROVIDER_BUSY,  # Qianfan: its machines are full, not our share of them
+        "ContentSecurityDetectionError": Code.PROVIDER_DOWN,  # Volcengine: its filter failed
     },
-    finish_reasons={"content_filter": Code.CONTENT_BLOCKED},
 )
 
 ZHIPU = Dialect(
-    words={r"maximum context length": Code.TOO_LARGE},
     codes={
         "401": Code.BAD_KEY,
         "1000": Code.BAD_KEY,
@@ -95,22 +95,13 @@ ZHIPU = Dialect(
         "1211": Code.NO_SUCH_MODEL,
         "1301": Code.CONTENT_BLOCKED,
         "1261": Code.TOO_LARGE,
-        "1210": Code.BAD_UPSTREAM_REQUEST,
-        "1213": Code.BAD_UPSTREAM_REQUEST,
-        "1214": Code.BAD_UPSTREAM_REQUEST,
-        "1215": Code.BAD_UPSTREAM_REQUEST,
-    },
-    finish_reasons={
-        "sensitive": Code.CONTENT_BLOCKED,
-        "network_error": Code.PROVIDER_DOWN,
-        "model_context_window_exceeded": Code.TOO_LARGE,
     },
 )
 
 DASHSCOPE = Dialect(
     words={
         r"free allocated quota exceeded": Code.PAY_BILL,
-        r"range of input length": Code.TOO_LARGE,
+        r"exceeded your current quota": Code.SLOW_DOWN,  # tokens per minute, here
     },
     codes={
         "invalid_api_key": Code.BAD_KEY,
@@ -134,34 +125,74 @@ DASHSCOPE = Dialect(
         "data_inspection_failed": Code.CONTENT_BLOCKED,
         "DataInspectionFailed": Code.CONTENT_BLOCKED,
         "CustomRoleBlocked": Code.CONTENT_BLOCKED,
-        "InvalidParameter": Code.BAD_UPSTREAM_REQUEST,
     },
-    finish_reasons={"content_filter": Code.CONTENT_BLOCKED},
 )
 
 LLAMA_CPP = Dialect(codes={"exceed_context_size_error": Code.TOO_LARGE, "unavailable_error": Code.PROVIDER_BUSY})
 """llama.cpp's own server: its codes are HTTP statuses, so the error's type decides."""
 
+FINISH_REASONS: Mapping[str, Code] = {
+    "content_filter": Code.CONTENT_BLOCKED,
+    "content_filtered": Code.CONTENT_BLOCKED,
+    "sensitive": Code.CONTENT_BLOCKED,
+    "refusal": Code.CONTENT_BLOCKED,
+    "safety": Code.CONTENT_BLOCKED,
+    "image_safety": Code.CONTENT_BLOCKED,
+    "recitation": Code.CONTENT_BLOCKED,
+    "blocklist": Code.CONTENT_BLOCKED,
+    "prohibited_content": Code.CONTENT_BLOCKED,
+    "spii": Code.CONTENT_BLOCKED,
+    "model_armor": Code.CONTENT_BLOCKED,
+    "guardrail_intervened": Code.CONTENT_BLOCKED,
+    "model_context_window_exceeded": Code.TOO_LARGE,
+    "network_error": Code.PROVIDER_DOWN,
+    "error": Code.PROVIDER_DOWN,
+    "abort": Code.PROVIDER_DOWN,
+    "malformed_function_call": Code.PROVIDER_DOWN,
+    "malformed_response": Code.PROVIDER_DOWN,
+    "insufficient_system_resource": Code.PROVIDER_BUSY,
+}
+"""What a `finish_reason` means that is no good end, in small letters."""
 
-def refusal(dialect: Dialect, status: int, body: Any) -> Refusal:
-    """Read a refusal of HTTP `status` whose JSON `body` (None if it was none) is nested or, DashScope's, flat."""
-    error = body.get("error", body) if isinstance(body, dict) else {}
-    if not isinstance(error, dict):
-        error = {"message": error}
-    message = str(error.get("message") or "")
-    # The code may be null where only the type says it (OpenAI's billing errors), or an HTTP status (llama.cpp).
-    names = [str(error[field]) for field in ("code", "type") if error.get(field)]
-    found = _by_words(dialect, message) or next(filter(None, (_by_name(dialect, name) for name in names)), None)
+CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "max_completion_tokens"})
+"""The finish reasons of an answer that took all the tokens it might."""
+
+BROKEN_OFF = frozenset({Code.PROVIDER_DOWN, Code.PROVIDER_BUSY})
+"""What breaks an answer off, however many words it has already; a filter or a limit leaves them as they are."""
+
+
+def meaning(dialect: Dialect, codes: Sequence[str], words: str, status: int, question: str = "") -> Code:
+    """Return the code that says who must act. `codes` are the provider's codes and types, `words` its message.
+
+    What a provider means by its own codes comes first, then what all providers mean by the same words, then the status.
+    Words that the caller's `question` holds are nobody's bill: a provider may have quoted them.
+    """
+    text = _spaced(_ECHO.split(" ".join([*codes, words]))[0])
+    own = _by_words(dialect.words.items(), text, question) or _by_codes(dialect, codes)
     by_status = BY_STATUS.get(status, Code.PROVIDER_DOWN if status >= 500 else Code.BAD_UPSTREAM_REQUEST)
-    return Refusal(found or by_status, names[0] if names else "", message)
+    return own or _by_words(_SHARED, text, question) or by_status
 
 
-def _by_words(dialect: Dialect, message: str) -> Code | None:
-    return next((Code(code) for words, code in dialect.words.items() if re.search(words, message, re.I)), None)
+def _spaced(text: str) -> str:
+    """`AccountOverdueError` and `account_overdue_error` as words."""
+    return re.sub(r"[\s_]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text))
 
 
-def _by_name(dialect: Dialect, name: str) -> Code | None:
-    if exact := dialect.codes.get(name):
-        return Code(exact)
-    starred = (row for row in dialect.codes.items() if row[0].endswith("*"))
-    return next((Code(code) for stem, code in starred if name.startswith(stem[:-1])), None)
+def _by_words(rows: Iterable[tuple[str, str]], text: str, question: str) -> Code | None:
+    quoted = _spaced(question).lower()
+    for pattern, code in rows:
+        for match in re.finditer(pattern, text, re.I):
+            if code not in LASTING or match[0].lower() not in quoted:
+                return Code(code)
+    return None
+
+
+def _by_codes(dialect: Dialect, codes: Iterable[str]) -> Code | None:
+    starred = [(stem[:-1], code) for stem, code in dialect.codes.items() if stem.endswith("*")]
+    for name in codes:
+        if exact := dialect.codes.get(name):
+            return Code(exact)
+        for stem, code in starred:
+            if name.startswith(stem):
+                return Code(code)
+    return None

@@ -148,18 +148,39 @@ WAIT = {Code.SLOW_DOWN, Code.PROVIDER_BUSY, Code.GATEWAY_BUSY, Code.CLUSTER_DOWN
 PERMANENT = {Code.PAY_BILL, Code.BAD_KEY, Code.NO_SUCH_MODEL, Code.BAD_UPSTREAM_REQUEST, Code.NEED_KEY, Code.INTERNAL}
 """The codes of which the openai SDKs must not try again by themselves, whatever the HTTP status."""
 
-OPENAI_PREFIX = "/v1"
+LASTING = frozenset({Code.PAY_BILL, Code.BAD_KEY})
+"""The codes that last until somebody acts: a chat rests with them."""
 
+OPENAI_PREFIX = "/v1"
+ANTHROPIC_PREFIX = "/v1/messages"
+DASHSCOPE_PREFIX = "/api/v1/services"
+
+OPENAI_STATUSES = {
+    Code.PAY_BILL: 402,
+    Code.BAD_KEY: 403,  # 401 would say that the caller's own token is wrong
+    Code.NO_SUCH_MODEL: 404,
+    Code.BAD_UPSTREAM_REQUEST: 400,
+}
+"""What nobody can mend by trying again, and its HTTP status on /v1: clients repeat whatever is a 5xx."""
+
+# The AI SDK takes "insufficient_quota" in an event for a 429. LiteLLM, and so aider, repeats a 402 or a 403, unless it
+# holds "invalid_request_error", which DeepSeek's 402 and OpenAI's refusal of a key do, too.
 _OPENAI_TYPES = {
     Code.INVALID_REQUEST: "invalid_request_error",
     Code.TOO_LARGE: "invalid_request_error",
     Code.CONTENT_BLOCKED: "invalid_request_error",
+    Code.PAY_BILL: "invalid_request_error",
+    Code.BAD_KEY: "invalid_request_error",
+    Code.BAD_UPSTREAM_REQUEST: "invalid_request_error",
     Code.UNAUTHORIZED: "authentication_error",
     Code.FORBIDDEN: "permission_error",
     Code.NOT_DEPLOYED: "not_found_error",
-    Code.PAY_BILL: "insufficient_quota",
+    Code.NO_SUCH_MODEL: "not_found_error",
     Code.SLOW_DOWN: "rate_limit_error",
 }
+
+# opencode searches a whole error for these digits, promptfoo for "429", also within an id, and both then try again.
+_STATUS_LIKE = re.compile(r"[\w-]*(?:429|50[0234]|524)[\w-]*", re.ASCII)
 
 
 class GatewayError(Exception):
@@ -223,20 +244,55 @@ class GatewayError(Exception):
 
     def words(self, lang: str) -> str:
         """The same for those who read no JSON: `ERROR CODE: ` and what to do. `lang` is en or zh."""
-        error = self.shape("")["error"]
-        said = error["provider_message"]
-        if lang == "zh":
-            return f"ERROR {self.code}: {error['message_zh']}" + (f" 服务商返回：{said}" if said else "")
-        return f"ERROR {self.code}: {error['message']}" + (f" The provider says: {said}" if said else "")
+        message, message_zh = _quoted(self.shape("")["error"])
+        return f"ERROR {self.code}: {message_zh if lang == 'zh' else message}"
+
+    @property
+    def openai_status(self) -> int:
+        """The HTTP status on /v1."""
+        return OPENAI_STATUSES.get(self.code, self.status)
 
     def openai_shape(self, request_id: str) -> dict[str, Any]:
-        """The body on /v1: what OpenAI's clients understand, and all of ours beside it."""
-        ours = self.shape(request_id)["error"]
-        return {"error": {**ours, "type": _OPENAI_TYPES.get(self.code, "server_error"), "param": self.param or None}}
+        """The body on /v1: what OpenAI's clients understand, and ours beside it, but for the provider's HTTP status.
+
+        Most SDKs show `message` only, so the provider's words are in it. Where trying again mends nothing, they are
+        without numbers that clients take for an HTTP status.
+        """
+        error = self.shape(request_id)["error"]
+        del error["provider_status"]
+        if self.code in OPENAI_STATUSES:
+            for name in ("provider_code", "provider_message"):
+                error[name] = _STATUS_LIKE.sub("[number]", error[name] or "") or None
+        error["message"], error["message_zh"] = _quoted(error)
+        return {"error": {**error, "type": _OPENAI_TYPES.get(self.code, "server_error"), "param": self.param or None}}
+
+    def anthropic_shape(self, request_id: str) -> dict[str, Any]:
+        """The body for clients of Anthropic's Messages API."""
+        error = self.openai_shape(request_id)["error"]
+        return {
+            "type": "error",
+            "error": {"type": error["type"], "message": error["message"]},
+            "request_id": request_id,
+        }
+
+    def dashscope_shape(self, request_id: str) -> dict[str, Any]:
+        """The body for clients of DashScope's own API."""
+        return {"code": self.code, "message": self.openai_shape("")["error"]["message"], "request_id": request_id}
+
+
+def _quoted(error: dict[str, Any]) -> tuple[str, str]:
+    """An error's messages with what the provider said."""
+    message, message_zh, words = error["message"], error["message_zh"], error["provider_message"]
+    if not words:
+        return message, message_zh
+    return f"{message} The provider says: {words}", f"{message_zh} 服务商返回：{words}"
 
 
 def clean(text: str, secret: str = "") -> str:
-    """A provider's words, cut short and without anything that looks like a key; `secret` is the key itself."""
+    """Return a provider's words, cut short and without anything that looks like a key; `secret` is the key itself.
+
+    A short key may be part of other words, which are left alone.
+    """
     if secret:
-        text = text.replace(secret, "[key]")
+        text = re.sub(rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])", "[key]", text)
     return _KEY_LIKE.sub("[key]", text)[:PROVIDER_MESSAGE_CHARACTERS]

@@ -38,6 +38,8 @@ Question = dict[str, Any]
 def job(name: str) -> Response:
     """The answer of a job as its chat would have given it, or that it is not there yet."""
     service.require("chat")
+    if service.only_looks():
+        return replies.nothing()
     asked = service.asked(JobRequest)
     return _reply(name, asked.wait)
 
@@ -143,8 +145,8 @@ class Runner:
             result = self._asked(owner, question)
             failed = "error" in result
             self._llm.recall("finish", owner, name, orjson.dumps(result), failed)
-        except GatewayError as error:
-            log.warning("an answer could not be kept: %s", error.code)
+        except Exception as error:  # who waits for it asks anew, as after the end of a process
+            log.warning("an answer could not be kept: %s", getattr(error, "code", type(error).__name__))
         finally:
             with self._lock:
                 self._under_way -= 1
@@ -177,6 +179,6 @@ class Runner:
                     return
             try:
                 self._llm.recall("beat", self._name)
-            except GatewayError as error:
-                log.warning("the jobs' memory does not answer: %s", error.code)
+            except Exception as error:  # it must go on, whatever is wrong with the cluster
+                log.warning("the jobs' memory does not answer: %s", getattr(error, "code", type(error).__name__))
             time.sleep(BEAT_SECONDS)

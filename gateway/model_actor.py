@@ -13,16 +13,19 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import ray
 
-from gateway.channel import Address, Listener, allow_many
+from gateway.channel import Address, Kind, Listener, allow_many, frame
 from gateway.errors import Code, GatewayError
-from gateway.model import Model, ModelConfig, has_its_key, open_model
-from gateway.sse import ForOpenAI, ForReading
+from gateway.model import CHAT, Model, ModelConfig, has_its_key, open_model
+from gateway.reader import StreamReader
+from gateway.rendering import ForOpenAI, ForReading
+from gateway.usage import Usage
 
 NAMESPACE = "default"
 """Where byzerllm's clients look for models."""
@@ -37,17 +40,11 @@ AT_ONCE = 4096
 """Ray calls at once in one replica: of stock byzerllm's clients, since the gateway's chats come beside Ray."""
 
 ANSWER, REPLY, TEXT, EVENTS, EVENTS_AND_USAGE = "answer", "reply", "text", "events", "events and usage"
-"""The forms of an answer: the words and counts of a chat; the provider's reply as it came; a stream of bare text, or of
-events as OpenAI's clients read them, without and with a count of tokens at the end."""
+"""The forms of an answer: the words of a chat; the provider's whole reply; a stream of bare text, or of events as
+OpenAI's clients read them, without and with a count of tokens at the end."""
 
-CHECK = b'{"messages":[{"role":"user","content":"Hi"}]}'
+CHECK = b'{"messages":[{"role":"user","content":"Hi"}],"stream":false}'
 """The smallest real question. Without max_tokens: some models refuse it, others think it away and say nothing."""
-
-MID_STREAM = b"\0"
-"""Begins the last piece of a stream that broke off."""
-
-STREAM_END = b"\1"
-"""Begins the last piece of a stream that did not: the provider's `usage`, or null, in JSON."""
 
 ASK_DIRECTORY_SECONDS = 5
 DRAIN_SECONDS = 10
@@ -64,9 +61,9 @@ class ModelActor:
         self._next: Model | None = None
         self._retired = False
         self._recovering = asyncio.Lock()
-        self._listener = Listener(self._answer, self._streamed)
+        self._listener = Listener(self._answered)
         self._closing: set[asyncio.Task[None]] = set()
-        self._joined: dict[tuple[Any, ...], asyncio.Task[bytes]] = {}
+        self._joined: dict[tuple[Any, ...], Joined] = {}
 
     # Called by the directory.
 
@@ -78,7 +75,7 @@ class ModelActor:
         try:
             self._next = await open_model(config)
             if check:
-                await self._next.upstream.chat(self._next.named(CHECK))
+                await self._next.upstream.ask(CHAT, self._next.named(CHECK), words_only=True)
         except GatewayError as error:
             await self.forget_prepared()
             return error.as_dict()
@@ -126,24 +123,43 @@ class ModelActor:
             return await self._listener.address(folder)
         return await self._listener.far_address(ray.util.get_node_ip_address())
 
-    async def _answer(self, form: str, path: str, caller: str, body: bytes) -> bytes:
-        """A request, in OpenAI's shape but for its `model`, to one of the provider's endpoints.
+    async def _answered(
+        self, form: str, path: str, shown: str, caller: str, body: bytes
+    ) -> AsyncGenerator[bytes, None]:
+        """Answer a request, in OpenAI's shape but for its `model`, to one of the provider's endpoints, with frames.
 
-        What the same `caller` asks again while the first is under way is answered with it: old clients repeat a POST
-        by themselves when a connection drops, and it would be paid for twice.
+        `form` is what the client reads, and `shown` the model's name there. What the same `caller` asks again while the
+        first is under way is answered with it: old clients repeat a POST by themselves when a connection drops, and it
+        would be paid for twice.
         """
-        if not caller:
-            return await self._answered(form, path, body)
-        what = (caller, form, path, body)
-        if what not in self._joined:
-            task = self._joined[what] = asyncio.create_task(self._answered(form, path, body))
-            task.add_done_callback(lambda _: self._joined.pop(what))
-        # Who asked first may have gone; the others still wait.
-        return await asyncio.shield(self._joined[what])
+        if form in (ANSWER, REPLY):
+            yield await self._join((caller, form, path, body), self._whole(form, path, shown, body), caller)
+            return
+        async with contextlib.aclosing(self._streamed(form, path, shown, body)) as frames:
+            async for piece in frames:
+                yield piece
 
-    async def _answered(self, form: str, path: str, body: bytes) -> bytes:
-        """JSON: what `form` asks for, or {"error"}; always with {"generation"}, by which a gateway process notices that
-        the chat was deployed anew."""
+    async def _join(self, question: tuple[Any, ...], answer: Coroutine[Any, Any, bytes], caller: str) -> bytes:
+        """Return an answer, or that of the same question under way. It is given up when nobody waits for it."""
+        if not caller:
+            return await answer
+        joined = self._joined.get(question)
+        if joined is None:
+            joined = self._joined[question] = Joined(asyncio.create_task(answer))
+            joined.task.add_done_callback(lambda _: self._joined.pop(question, None))
+        else:
+            answer.close()
+        joined.waiting += 1
+        try:
+            return await asyncio.shield(joined.task)
+        finally:
+            joined.waiting -= 1
+            if not joined.waiting and not joined.task.done():
+                self._joined.pop(question, None)
+                joined.task.cancel()
+
+    async def _whole(self, form: str, path: str, shown: str, body: bytes) -> bytes:
+        """The frames of an answer in one piece. The provider's JSON is parsed here, and nowhere else."""
         model: Model | None = None
         started = time.monotonic()
         try:
@@ -151,40 +167,38 @@ class ModelActor:
             model.has(path)
             upstream, named, config = model.upstream, model.named(body), model.config
             with model.asked():
-                if form == ANSWER:
-                    return _head(config, started, answer=(await upstream.chat(named))._asdict())
-                # It is parsed in the gateway, once; here it only becomes part of a larger JSON.
-                return _head(config, started, reply=orjson.Fragment(await upstream.post(path, named)))
+                reply = await upstream.ask(path, named, words_only=form == ANSWER)
         except GatewayError as error:
             return self._failed(error, model)
+        provider_model = reply.model
+        content = reply.text.encode() if form == ANSWER else orjson.dumps({**reply.body, "model": shown})
+        return _head(config, started, provider_model) + frame(Kind.PIECE, content) + _end(reply.usage)
 
     async def _streamed(self, form: str, path: str, shown: str, body: bytes) -> AsyncGenerator[bytes, None]:
-        """JSON as `_answered`'s, and the stream's pieces; `shown` is the chat's name in its events. An error in
-        mid-stream is the last of them, and begins with NUL."""
+        """The frames of an answer as it comes."""
         model: Model | None = None
-        begun, usage, started = False, None, time.monotonic()
+        begun, started = False, time.monotonic()
         show = ForReading() if form == TEXT else ForOpenAI(shown, form == EVENTS_AND_USAGE)
         try:
             model = await self._ready()
             model.has(path)
             upstream, named, config = model.upstream, model.named(body), model.config
+            reader = StreamReader(upstream.dialect, question=named, words_only=form == TEXT)
             with model.asked():
-                async with contextlib.aclosing(upstream.stream(path, named)) as chunks:
-                    async for together in chunks:
-                        if not begun:
-                            yield _head(config, started, model=str(together[0].get("model") or ""))
+                async with contextlib.aclosing(upstream.stream(path, named, reader)) as pieces:
+                    async for together in pieces:
+                        if together and not begun:
+                            yield _head(config, started, str(together[0].chunk.get("model") or ""))
                             begun = True
-                        usage = next((chunk["usage"] for chunk in together if chunk.get("usage")), usage)
-                        yield show.render(together)
-                yield show.end()
-                yield STREAM_END + orjson.dumps(usage)
+                        yield frame(Kind.PIECE, show.render(together))
+                yield frame(Kind.PIECE, show.end()) + _end(reader.usage)
         except GatewayError as error:
-            said = self._failed(error, model)
-            yield MID_STREAM + said if begun else said
+            yield self._failed(error, model)
 
     def _failed(self, error: GatewayError, model: Model | None) -> bytes:
         error.chat_name = self._chat_name
-        return orjson.dumps({"error": error.as_dict(), "generation": model.config["generation"] if model else 0})
+        generation = model.config["generation"] if model else 0
+        return frame(Kind.ERROR, orjson.dumps({"error": error.as_dict(), "generation": generation}))
 
     # Called by byzerllm's clients: the part of UDFMaster's and UDFWorker's protocol that they use.
 
@@ -225,8 +239,9 @@ class ModelActor:
         body = {"messages": messages, **options, **(request.get("extra_request_params") or {})}
         started = time.monotonic()
         with model.asked():
-            answer = await model.upstream.chat(model.named(orjson.dumps(body)))
-        counts = {"input_tokens_count": answer.prompt_tokens, "generated_tokens_count": answer.completion_tokens}
+            answer = await model.upstream.ask(CHAT, model.named(orjson.dumps(body)), words_only=True)
+        tokens_in, tokens_out = answer.usage
+        counts = {"input_tokens_count": tokens_in or 0, "generated_tokens_count": tokens_out or 0}
         return {
             "predict": answer.text,
             "metadata": {**counts, "time_cost": time.monotonic() - started},
@@ -263,8 +278,19 @@ class ModelActor:
             task.add_done_callback(self._closing.discard)
 
 
-def _head(config: ModelConfig, started: float, **said: Any) -> bytes:
-    seconds = time.monotonic() - started
-    return orjson.dumps(
-        {**said, "provider": config["provider"], "generation": config["generation"], "seconds": seconds}
-    )
+@dataclass(slots=True)
+class Joined:
+    """A question under way that several may wait for."""
+
+    task: asyncio.Task[bytes]
+    waiting: int = 0
+
+
+def _head(config: ModelConfig, started: float, model: str) -> bytes:
+    """Who answers: `model` is what the provider calls it, and `seconds` its part of the time so far."""
+    head = {"provider": config["provider"], "generation": config["generation"], "model": model}
+    return frame(Kind.HEAD, orjson.dumps({**head, "seconds": time.monotonic() - started}))
+
+
+def _end(usage: Usage) -> bytes:
+    return frame(Kind.END, orjson.dumps(list(usage)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
+from flask.blueprints import BlueprintSetupState
 
 from gateway import contract, service, streaming, wire
 from gateway.contract import CompletionRequest, EmbeddingsRequest, OpenAIRequest, TextCompletionRequest
-from gateway.errors import OPENAI_PREFIX, Code, GatewayError
+from gateway.errors import DASHSCOPE_PREFIX, OPENAI_PREFIX, Code, GatewayError
 from gateway.model_actor import EVENTS, EVENTS_AND_USAGE
 from gateway.replies import response, sign
 
@@ -50,19 +51,39 @@ def model(name: str) -> Response:
     return jsonify(_model(rows[0]))
 
 
+def _not_served(setup: BlueprintSetupState) -> None:
+    """Other APIs' paths that clients try: 400, since they show a 404 as "no such model"."""
+    for number, path in enumerate((f"{OPENAI_PREFIX}/responses", *_ANTHROPICS, f"{DASHSCOPE_PREFIX}/<path:any>")):
+        setup.app.add_url_rule(path, f"v1.not_served_{number}", _refuse, methods=["POST"])
+
+
+_ANTHROPICS = f"{OPENAI_PREFIX}/messages", f"{OPENAI_PREFIX}/messages/count_tokens"
+v1_app.record(_not_served)
+
+
+def _refuse(**_: str) -> Response:
+    raise GatewayError(
+        Code.INVALID_REQUEST,
+        f"This gateway does not serve {request.path}. Use its OpenAI-compatible POST /v1/chat/completions, by the base "
+        "URL http://<this gateway>/v1.",
+        f"本网关不提供 {request.path}。请使用与 OpenAI 兼容的 POST /v1/chat/completions，base URL 为 http://<本网关>/v1。",
+    )
+
+
 def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     service.require("chat")
-    fields = service.fields()
+    fields = wire.typed(service.fields())
     asked = contract.parse(kind, fields)
-    name, llm = fields.pop("model"), service.llm()
+    name, llm, client = fields.pop("model"), service.llm(), streaming.client()
+    if "stream" in fields:  # also written as "false", 0 or null: what we understand is what the provider gets
+        fields["stream"] = bool(asked.stream)
     if asked.stream:
         form = EVENTS_AND_USAGE if asked.include_usage() else EVENTS
-        gone = streaming.client_gone()
-        return streaming.events(service.ask(name, lambda n: llm.stream(n, path, fields, form, gone, name)))
-    said = service.ask(name, lambda n: llm.relay(n, path, fields))
-    relayed = said.answer
-    reply = response(wire.relayed({**relayed.reply, "model": name}))
-    sign(reply, said, str(relayed.reply.get("model") or ""), relayed.spent)
+        return streaming.events(service.ask(name, lambda n: llm.stream(n, path, fields, form, client, name)))
+    said = service.ask(name, lambda n: llm.relay(n, path, fields, client, name))
+    content, model, spent = said.answer
+    reply = response(wire.Reply(content, wire.JSON))
+    sign(reply, said, model, spent)
     return reply
 
 

@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
 from gateway import contract, metrics, wire
-from gateway.errors import MEANINGS, OPENAI_PREFIX, WAIT, Code, GatewayError
+from gateway.errors import MEANINGS, OPENAI_PREFIX, OPENAI_STATUSES, WAIT, Code, GatewayError
 
 Json = dict[str, Any]
 
@@ -34,6 +34,7 @@ FIELDS = {
     "chat_names": "Which chats; all of them if it is not given. A list, or one string with commas.",
     "check": "Whether the new model must answer a question first; else all stays as it was.",
     "fallback": "The chats that answer in its place when it cannot. A list, or one string with commas.",
+    "history": "The turns so far. A list, or JSON in a string.",
     "charset": "Of the reply; what it lacks becomes a question mark.",
     "eol": "Line ends of an answer in plain text.",
     "format": "json: a JSON string in ASCII; text: the bare answer.",
@@ -54,6 +55,19 @@ FIELDS = {
     "workers": "Replicas.",
 }
 """What the models that validate do not tell."""
+
+ALSO_TEXTS = frozenset({"fallback", "chat_names", "history", "reply"})
+"""Fields that are lists or objects, and in a form, which has only texts, are written as one."""
+
+TAGS = {
+    "all": "Several chats at once.",
+    "jobs": "Answers that are fetched later.",
+    "v1": "OpenAI's API: the model is the chat's name.",
+    "status": "What runs.",
+    "console": "For the page at /.",
+    "openapi": "For machines.",
+}
+"""By blueprint; the others are providers."""
 
 HEADERS = {
     "X-Request-Id": "The request's own, if it is harmless, or a new one; the gateway's log has it.",
@@ -96,7 +110,7 @@ LOOKED_AT = _object(
     models={"type": "array", "items": CHAT},
     requests={**COUNTS, "description": "By chat and code, since the gateway started."},
 )
-PARTS = _object(parts={"type": "array", "items": {"type": ["string", "array", "null"]}})
+PARTS = _object(parts={"type": "array", "items": {"type": ["string", "array", "null"], "items": {}}})
 STREAMS: Json = {
     PLAIN: {"schema": TEXT},
     metrics.CONTENT_TYPE: {"schema": TEXT},
@@ -108,9 +122,10 @@ _SHAPE: Json = dict.fromkeys(GatewayError(Code.INTERNAL).shape("")["error"], PER
     **{"code": {"enum": list(Code)}, "message": TEXT, "message_zh": TEXT, "request_id": TEXT},
     "provider_status": {"type": ["integer", "null"]},
 }
+_OPENAI_SHAPE = {name: kind for name, kind in _SHAPE.items() if name != "provider_status"}
 ERRORS = {
     "Error": _object(error=_object(**_SHAPE)),
-    "OpenAIError": _object(error=_object(**_SHAPE, type=TEXT, param=PERHAPS)),
+    "OpenAIError": _object(error=_object(**_OPENAI_SHAPE, type=TEXT, param=PERHAPS)),
 }
 
 
@@ -208,13 +223,18 @@ def description() -> Response:
             path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
             methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
             paths.setdefault(path, {}).update({method.lower(): _operation(rule, route, method) for method in methods})
+    # What a GET asks for stands in its parameters.
+    schemas = {name: schema for name, schema in _asked().items() if name != contract.JobRequest.__name__}
     components = {
-        "schemas": {**_asked(), **ERRORS},
+        "schemas": {**schemas, **ERRORS},
         "headers": {name: {"description": words, "schema": TEXT} for name, words in HEADERS.items()},
         "securitySchemes": SECURITY,
     }
     info = {"title": "Byzer-LLM gateway", "version": "1", "description": ABOUT}
-    return jsonify(openapi="3.1.0", info=info, paths=paths, components=components)
+    servers = [{"url": "/", "description": "Where this description came from."}]
+    blueprints = {told["tags"][0]: None for row in paths.values() for told in row.values()}
+    tags = [{"name": name, "description": TAGS.get(name, f"Chats of the provider {name}.")} for name in blueprints]
+    return jsonify(openapi="3.1.0", info=info, servers=servers, tags=tags, paths=paths, components=components)
 
 
 def _of(table: dict[str, Any], endpoint: str) -> Any:
@@ -225,7 +245,8 @@ def _operation(rule: Rule, route: Route, method: str) -> Json:
     blueprint, openai = rule.endpoint.partition(".")[0], rule.rule.startswith(OPENAI_PREFIX)
     statuses: dict[str, list[Code]] = {}
     for code in route.codes():
-        statuses.setdefault(str(MEANINGS[code].status), []).append(code)
+        status = OPENAI_STATUSES.get(code) if openai else None
+        statuses.setdefault(str(status or MEANINGS[code].status), []).append(code)
     operation = {
         "operationId": rule.endpoint,
         "tags": [blueprint],
@@ -318,7 +339,12 @@ def _told(node: Any) -> Any:
     if not isinstance(node, dict):
         return [_told(part) for part in node] if isinstance(node, list) else node
     told = {_LIMITS.get(name, name): _told(part) for name, part in node.items() if name != "title"}
+    if told.get("type") == "array" and "maxLength" in told:  # for the same reason
+        told["maxItems"] = told.pop("maxLength")
     for name, part in told.get("properties", {}).items():
+        if name in ALSO_TEXTS:
+            kinds = part.get("anyOf") or [{key: part.pop(key) for key in ("type", "items", "maxItems") if key in part}]
+            part["anyOf"] = [*kinds, TEXT]
         part |= {"description": FIELDS[name]} if name in FIELDS else {}
     if pattern := _AS_TEXT.get(str(told.get("type"))):
         told |= {"type": [told["type"], "string"], "pattern": pattern}

@@ -105,18 +105,19 @@ class Provider:
         @app.post("/chat")
         def chat() -> Response:
             service.require("chat")
+            if service.only_looks():
+                return replies.nothing()
             asked = service.asked(ChatRequest)
             if asked.kept:
                 return jobs.ask(asked)
             llm, talk, options = service.llm(), sessions.conversation(asked), asked.options()
-            owner, caller = service.owner(), service.caller()
+            owner, caller, client = service.owner(), service.caller(), streaming.client()
             if asked.stream:
                 body = {"messages": talk, **options, "stream": True}
-                gone = streaming.client_gone()
-                stream = service.ask(asked.chat_name, lambda n: llm.stream(n, CHAT, body, TEXT, gone))
+                stream = service.ask(asked.chat_name, lambda n: llm.stream(n, CHAT, body, TEXT, client))
                 return streaming.text(stream, lambda text: sessions.remember(llm, owner, asked, text))
             said = service.ask(
-                asked.chat_name, lambda n: llm.chat_oai(talk, model=n, llm_config=options, caller=caller)
+                asked.chat_name, lambda n: llm.chat_oai(talk, model=n, llm_config=options, caller=caller, client=client)
             )
             [answer] = said.answer
             sessions.remember(llm, owner, asked, answer.output)

@@ -5,17 +5,37 @@ from __future__ import annotations
 import logging
 import random
 import re
+from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from gateway import service, wire
-from gateway.errors import OPENAI_PREFIX, PERMANENT, RETRY_AFTER_SECONDS, WAIT, Code, GatewayError
+from gateway import paths, service, wire
+from gateway.errors import (
+    ANTHROPIC_PREFIX,
+    DASHSCOPE_PREFIX,
+    OPENAI_PREFIX,
+    PERMANENT,
+    RETRY_AFTER_SECONDS,
+    WAIT,
+    Code,
+    GatewayError,
+)
 from gateway.failover import Answered
 from gateway.routes import Spent
 
 log = logging.getLogger(__name__)
+
+_SHAPES = (
+    (ANTHROPIC_PREFIX, GatewayError.anthropic_shape),
+    (f"{OPENAI_PREFIX}/", GatewayError.openai_shape),
+    (f"{DASHSCOPE_PREFIX}/", GatewayError.dashscope_shape),
+)
+"""What the clients of some paths understand; all others get the gateway's own shape."""
+
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+"""A request's id is written without digits: clients search errors for HTTP statuses, such as "429", and try again."""
 
 
 def install(app: Flask) -> None:
@@ -30,6 +50,15 @@ def install(app: Flask) -> None:
 def answer(text: str) -> Response:
     """A chat's answer."""
     return response(wire.answer(text, service.form()))
+
+
+def nothing() -> Response:
+    """What HEAD gets. How long an answer would be is not known."""
+    reply = answer("")
+    reply.set_data(b"")
+    reply.automatically_set_content_length = False
+    del reply.content_length
+    return reply
 
 
 def pending(job: str) -> Response:
@@ -55,8 +84,8 @@ def sign(reply: Response, said: Answered[Any], provider_model: str, spent: Spent
 def failed(error: GatewayError) -> Response:
     """An error: JSON, or plain words for those who asked for text, or who drop whatever is not a 200."""
     g.code = error.code
-    if request.path.startswith(f"{OPENAI_PREFIX}/"):
-        reply = response(wire.relayed(error.openai_shape(g.request_id)), error.status)
+    if shape := next((shape for prefix, shape in _SHAPES if request.path.startswith(prefix)), None):
+        reply = response(wire.relayed(shape(error, g.request_id)), error.openai_status)
         if error.code in PERMANENT:
             reply.headers["x-should-retry"] = "false"
     else:
@@ -82,7 +111,8 @@ def response(reply: wire.Reply, status: int = 200) -> Response:
 def _name_request() -> None:
     given = request.headers.get("X-Request-Id")
     harmless = given and re.fullmatch(r"[\w.\-]{1,64}", given, re.ASCII)
-    g.request_id = given if harmless else f"{random.getrandbits(64):016x}"  # no secret: no system call is spent on it
+    # No secret: no system call is spent on it.
+    g.request_id = given if harmless else f"{random.getrandbits(64):016x}".translate(_LETTERS)
 
 
 def _sign_reply(reply: Response) -> Response:
@@ -102,14 +132,27 @@ def _render_http(error: HTTPException) -> Response:
             )
         )
     allow = dict(error.get_headers()).get("Allow")
+    if allow and request.method == "OPTIONS":  # whoever may ask what is there: no token, and no chat is touched
+        return Response(headers={"Allow": f"{allow}, OPTIONS"}, content_type="text/plain; charset=utf-8")
+    hint, hint_zh = _hint() if error.code == HTTPStatus.NOT_FOUND else ("", "")
     return failed(
         GatewayError(
             Code.INVALID_REQUEST,
-            f"{request.method} {request.path}: {error.name}.",
+            f"{request.method} {request.path}: {error.name}.{hint}",
+            f"{request.method} {request.path}: {error.name}.{hint_zh}",
             status=error.code,
             headers={"Allow": allow} if allow else None,
         )
     )
+
+
+def _hint() -> tuple[str, str]:
+    """Which route is meant, where only slashes are too many: what operates the gateway has no second path."""
+    plain = paths.tidy(request.path)
+    routes = current_app.create_url_adapter(request)
+    if plain == request.path or not routes or not routes.allowed_methods(plain):
+        return "", ""
+    return f" Ask for {plain}.", f" 请使用 {plain}。"
 
 
 def _render_unforeseen(error: Exception) -> Response:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from gateway.errors import Code, GatewayError
+from gateway.errors import LASTING, Code, GatewayError
 
-STICKY = {Code.PAY_BILL, Code.BAD_KEY}
 TIMED = {Code.SLOW_DOWN, Code.PROVIDER_BUSY}
 
 FAILURES = 5
@@ -54,18 +53,18 @@ class Rest:
     def failed(self, error: GatewayError) -> None:
         """The provider refused, or could not be reached."""
         self._failures = self._failures + 1 if error.code == Code.PROVIDER_DOWN else 0
-        if error.code in STICKY:
+        if error.code in LASTING:
             self._rest(error, self._probe_seconds)
         elif error.code in TIMED and error.retry_after:
             self._rest(error, min(error.retry_after, LONGEST_SECONDS))
         elif self._failures >= FAILURES:
             self._rest(error, BREAK_SECONDS)
-        elif self._error is not None and error.code not in STICKY:
+        elif self._error is not None and error.code not in LASTING:
             self._error = None  # a probe was answered, if only by another kind of refusal
 
     def told(self) -> dict[str, Any] | None:
         """For GET /models: the code, and Unix times since when and until when; None: it does not rest."""
-        if self._error is None or (self._error.code not in STICKY and time.time() >= self._until):
+        if self._error is None or (self._error.code not in LASTING and time.time() >= self._until):
             return None  # what rested for a time is over by itself; a bill is not
         return {"code": self._error.code, "since": int(self._since), "until": int(self._until)}
 

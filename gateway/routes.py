@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -12,9 +13,8 @@ from typing import Any, NamedTuple
 import orjson
 import ray
 
-from gateway.channel import Channel, ChannelError, Channels
+from gateway.channel import Channel, ChannelError, Channels, ClientGone, Kind
 from gateway.errors import Code, GatewayError
-from gateway.model_actor import MID_STREAM, STREAM_END
 
 GRACE_SECONDS = 5
 """Beyond a chat's own timeout, which the model actor keeps, before this side gives up on the actor."""
@@ -25,12 +25,8 @@ SHUN_SECONDS = 3
 REPEATS = 8
 """So many more chats than others may one replica have, for the sake of repeats that meet there."""
 
-LOOK_SECONDS = 0.5
-"""How often a stream that is silent looks whether its client is still there."""
-
-
-Gone = Callable[[], bool]
-"""Whether nobody waits for a stream any more."""
+Client = socket.socket | None
+"""The connection of the client that an answer is for, to see whether it has hung up; None: it cannot be seen."""
 
 
 class Spent(NamedTuple):
@@ -42,19 +38,18 @@ class Spent(NamedTuple):
     tokens_in: int | None = None
     tokens_out: int | None = None
 
+    def with_tokens(self, end: bytes) -> Spent:
+        """Return the same with the tokens that an answer's last frame tells."""
+        tokens_in, tokens_out = orjson.loads(end)
+        return self._replace(tokens_in=tokens_in, tokens_out=tokens_out)
+
 
 class Relayed(NamedTuple):
-    """A provider's reply as it came, and what it took."""
+    """An answer in one piece, who gave it by the provider's name for it, and what it took."""
 
-    reply: dict[str, Any]
+    content: bytes
+    model: str
     spent: Spent
-
-
-def spent_of(provider: str, seconds: float, usage: Any) -> Spent:
-    """With the tokens of OpenAI's `usage`, where it is one."""
-    counts = usage if isinstance(usage, dict) else {}
-    known = [counts.get(name) for name in ("prompt_tokens", "completion_tokens")]
-    return Spent(provider, seconds, *(count if isinstance(count, int) else None for count in known))
 
 
 @dataclass(slots=True)
@@ -124,26 +119,25 @@ class Route:
                 yield channel
             except TimeoutError:
                 raise self.timed_out() from None
+            except ClientGone:
+                words = "The client hung up before its answer came.", "客户端在得到回答之前已断开。"
+                raise GatewayError(Code.INVALID_REQUEST, *words, chat_name=self.name) from None
             finally:
                 if channel.ended:
                     replica.channels.give_back(channel)
                 else:
                     channel.close()
 
-    def arrived(self, channel: Channel, gone: Gone) -> bool:
-        """Wait for a stream's next piece; False: its client has `gone`. Raises GatewayError (TIMEOUT)."""
-        deadline = time.monotonic() + patience(self.timeout)
-        while not channel.waiting(LOOK_SECONDS):
-            if gone():
-                return False
-            if time.monotonic() > deadline:
-                raise self.timed_out()
-        return True
-
     def close(self) -> None:
         """Hang up where nothing is under way."""
         for replica in self.replicas:
             replica.channels.close()
+
+    def failed(self, content: bytes) -> GatewayError:
+        """Return the error of a frame of the actor's."""
+        if not content:
+            return GatewayError(Code.INTERNAL, "The model actor failed; its log says where.", chat_name=self.name)
+        return GatewayError(**orjson.loads(content)["error"])
 
     def timed_out(self) -> GatewayError:
         return GatewayError(
@@ -164,30 +158,33 @@ class Stream:
     `spent` is without tokens until it has `ended`, which it has not where its client left before.
     """
 
-    def __init__(self, route: Route, channel: Channel, gone: Gone, head: dict[str, Any], held: ExitStack) -> None:
+    def __init__(self, route: Route, channel: Channel, client: Client, head: dict[str, Any], held: ExitStack) -> None:
         self.model: str = head["model"]
         self.spent = Spent(head["provider"], head["seconds"])
         self.ended = False
         self._route = route
         self._channel = channel
-        self._gone = gone
+        self._client = client
         self._held = held
 
     def pieces(self) -> Iterator[bytes]:
-        """What comes, as it comes, until the end or until the client has gone. Raises GatewayError in mid-stream."""
-        while not self._channel.ended and self._route.arrived(self._channel, self._gone):
+        """Yield what comes, as it comes, until the end or until the client has gone. Raises GatewayError."""
+        while True:
             try:
-                piece = self._channel.receive()
+                kind, content = self._channel.receive(self._client)
+            except ClientGone:
+                return
             except (ChannelError, TimeoutError) as error:
                 detail = "The chat's process in the cluster ended in mid-stream."
                 raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=self._route.name) from error
-            if piece.startswith(MID_STREAM):
-                raise GatewayError(**orjson.loads(piece[len(MID_STREAM) :])["error"])
-            if piece.startswith(STREAM_END):
-                self.spent = spent_of(self.spent.provider, self.spent.seconds, orjson.loads(piece[len(STREAM_END) :]))
-                self.ended = True
-            elif piece:
-                yield piece
+            if kind != Kind.PIECE:
+                break
+            if content:
+                yield content
+        if kind == Kind.ERROR:
+            raise self._route.failed(content)
+        self.spent = self.spent.with_tokens(content)
+        self.ended = True
 
     def close(self) -> None:
         """End it here and at the provider; a stream that has ended already is let go."""

@@ -12,13 +12,20 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from gateway import contract, wire
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
-from gateway.contract import ReplyOptions
+from gateway.contract import DeployRequest, ReplyOptions
+from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError
 from gateway.failover import Answered, first_to_answer
 from gateway.settings import SCOPES, Settings
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+
+NO_FIELDS = frozenset({*wire.Form._fields, "_"})
+"""What may stand in a query beside a body: how the reply is written, and what is added against caches."""
+
+COMPRESSED = (b"\x1f\x8b", b"\x78")
+"""How gzip and nearly all of zlib begin, and neither JSON nor a form's usual fields do."""
 
 
 def llm() -> GatewayLLM:
@@ -37,6 +44,11 @@ def require(scope: str | None = None) -> None:
     """Raise GatewayError unless the caller's token has `scope` (None: any token will do)."""
     doorman: Doorman = current_app.extensions["doorman"]
     doorman.require(scope)
+
+
+def only_looks() -> bool:
+    """Whether the client wants a reply's head only, as LibreOffice does before each GET: nobody is asked for it."""
+    return request.method == "HEAD"
 
 
 def owner() -> str:
@@ -65,6 +77,8 @@ def ask(name: str, how: Callable[[str], T]) -> Answered[T]:
 
 def asked(kind: type[M]) -> M:
     """What the request asks for. Raises GatewayError, naming the field that is wrong."""
+    if kind is DeployRequest:
+        no_key_in_query()
     said = fields()
     if issubclass(kind, ReplyOptions):
         g.options, g.chat = said, said.get("chat_name")
@@ -99,10 +113,9 @@ def _form_by_headers() -> wire.Form:
 
 
 def fields() -> dict[str, Any]:
-    """What the request says. Raises GatewayError."""
-    charset = settings().fallback_charset
+    """What the request says: in its body, or else in its query. Raises GatewayError."""
     if request.method == "GET":
-        return wire.query(request.query_string, charset)
+        return _in_query()
     try:
         body = request.get_data()
     except RequestEntityTooLarge:
@@ -110,8 +123,46 @@ def fields() -> dict[str, Any]:
     except Exception as error:  # the server's own: broken chunks, a client that went away or fell silent
         detail = f"The body could not be read to its end ({type(error).__name__})."
         raise GatewayError(Code.INVALID_REQUEST, detail, "请求体未能完整读取。") from error
+    if request.query_string and not body.strip(wire.PADDING.encode()) and not request.args.keys() <= NO_FIELDS:
+        return _in_query()
     if not body and request.content_length is None and "chunked" not in request.headers.get("Transfer-Encoding", ""):
         words = "There is neither a Content-Length nor chunks, so no body was read; send Content-Length."
         words_zh = "请求没有 Content-Length，也没有分块，因此无法读取请求体；请发送 Content-Length。"
         raise GatewayError(Code.INVALID_REQUEST, words, words_zh)
-    return wire.fields(body, request.content_type or "", charset)
+    return _in_body(body, request.headers.get("Content-Encoding", ""))
+
+
+def _in_query() -> dict[str, Any]:
+    no_key_in_query()
+    return wire.query(request.query_string, settings().fallback_charset)
+
+
+def no_key_in_query() -> None:
+    """Raise GatewayError where a provider's key stands in the URL."""
+    if request.query_string and "api_key" in request.args:
+        words = "must not stand in a URL, since URLs end up in logs; send it in the body, and replace this key"
+        words_zh = "不可写在 URL 中，因为 URL 会被记入日志；请放在请求体中，并更换此密钥"
+        raise contract.invalid("api_key", words, words_zh)
+
+
+def _in_body(body: bytes, encoding: str) -> dict[str, Any]:
+    """The fields of a body that may be compressed. Raises GatewayError."""
+    content_type, charset = request.content_type or "", settings().fallback_charset
+    if not encoding and not body.startswith(COMPRESSED):
+        return wire.fields(body, content_type, charset)
+    inflater = Inflater(settings().max_body_bytes, encoding)
+    try:
+        body = inflater.feed(body, last=True)
+    except TooLarge:
+        raise RequestEntityTooLarge from None
+    shown = f"Content-Encoding: {encoding[:64]}" if encoding else "No Content-Encoding"
+    if not inflater.ended:
+        words = f"{shown}: the compressed body is cut short or damaged."
+        raise GatewayError(Code.INVALID_REQUEST, words, f"{shown}：压缩的请求体不完整或已损坏。")
+    try:
+        return wire.fields(body, content_type, charset)
+    except GatewayError as error:
+        if inflater.plain and encoding.lower() != "identity":
+            error.detail += f" ({shown}: gzip and deflate are unpacked, and the body is neither.)"
+            error.detail_zh += f"（{shown}：只能解压 gzip 与 deflate，而请求体两者都不是。）"
+        raise

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import select
-import socket
 from collections.abc import Callable, Iterator
 
 from flask import Response, g, request
@@ -12,9 +10,9 @@ from flask import Response, g, request
 from gateway import service, wire
 from gateway.errors import GatewayError
 from gateway.failover import Answered
+from gateway.rendering import error_event
 from gateway.replies import sign
-from gateway.routes import Gone, Stream
-from gateway.sse import error_event
+from gateway.routes import Client, Stream
 from gateway.watch import Watched
 
 
@@ -51,10 +49,15 @@ def text(said: Answered[Stream], keep: Callable[[str], None] | None = None) -> R
     return _streamed(said, pieces, wire.text_type(form))
 
 
-def client_gone() -> Gone:
-    """Tells whether the client of the request under way has gone; never, where the server does not show its socket."""
-    client = request.environ.get("gunicorn.socket")
-    return lambda: client is not None and _hung_up(client)
+def client() -> Client:
+    """Return the connection of the request under way; None: the server does not show it, or a half is not the whole.
+
+    Clients of HTTP/1.0 read until the end, and some close their own half as soon as they have asked.
+    """
+    if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        return None
+    connection: Client = request.environ.get("gunicorn.socket")
+    return connection
 
 
 def _spoken(stream: Stream, watched: Watched) -> Iterator[bytes]:
@@ -73,13 +76,3 @@ def _streamed(said: Answered[Stream], pieces: Callable[[Watched], Iterator[bytes
     reply.headers["X-Accel-Buffering"] = "no"
     sign(reply, said, said.answer.model, said.answer.spent)
     return reply
-
-
-def _hung_up(client: socket.socket) -> bool:
-    """Whether the client closed its connection: there is something to read, and it is the end."""
-    poll = select.poll()  # select.select knows no descriptor beyond 1,023
-    try:
-        poll.register(client, select.POLLIN)
-        return bool(poll.poll(0)) and client.recv(1, socket.MSG_PEEK) == b""
-    except OSError:
-        return True

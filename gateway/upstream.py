@@ -6,18 +6,26 @@ account, and errors whose status and code survive the way back through Ray.
 
 from __future__ import annotations
 
+import asyncio
+import time
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 
-from gateway.dialects import Dialect, refusal
+from gateway.dialects import Dialect
+from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError, clean
-from gateway.sse import Chunk, Reader, speaks
+from gateway.reader import REPLY_BYTES, Piece, Reply, StreamReader, chat_reply, other_reply
+from gateway.refusals import Refusal, refusal, retry_after
+
+EMBEDDINGS = "/embeddings"
+"""The one endpoint whose answers are no words."""
 
 CONNECT_SECONDS = 5
 """For DNS, TCP and TLS together."""
@@ -30,17 +38,28 @@ STREAM_SECONDS = 3600
 METADATA = frozenset({"100.100.100.200", "fd00:ec2::254", "168.63.129.16"})
 """Where clouds (Alibaba, AWS, Azure) tell a machine its own secrets; the others do so on link-local addresses."""
 
-REPLY_BYTES = 32 * 1024 * 1024
-"""A reply larger than this is refused: no chat is that long, and memory is bounded."""
+TAIL_SECONDS = 5
+"""How long a stream whose answer is whole may take to end: a count of tokens may follow, or nothing ever."""
 
+REFUSAL_SECONDS = 5
+"""How long a refusal's words are waited for; its status is there already."""
 
-class Answer(NamedTuple):
-    """What a chat gave back; token counts are the provider's own, 0 where it sent none."""
+SILENT_CHUNKS = 10_000
+"""So many chunks that say nothing, before the first that does, are no chat's stream."""
 
-    text: str
-    model: str
-    prompt_tokens: int
-    completion_tokens: int
+STREAM_BYTES = 1 << 40
+"""A stream is bounded by its time, not by its size."""
+
+HEADER_BYTES = 64 * 1024
+"""The longest line of a reply's head: some proxies send long cookies and policies."""
+
+USER_AGENT = "byzer-llm-gateway"
+
+OPTIONAL = "stream_options"
+"""The one field that some providers refuse although clients of OpenAI's always send it: it only asks for a count."""
+
+FAULTS = (aiohttp.ClientError, OSError, ValueError, TypeError)
+"""What may go wrong on the way; TimeoutError is one of OSError's."""
 
 
 def is_guarded(address: str) -> bool:
@@ -63,6 +82,25 @@ class _Resolver(aiohttp.ThreadedResolver):
         raise OSError(f"{host} leads to a link-local or metadata address")
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Tells whether the connection that it gave a task had carried a request before."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._used: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._tasks: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109  # aiohttp's own signature
+        connection = await super().connect(req, traces, timeout)
+        self._tasks[asyncio.current_task()] = connection.protocol in self._used
+        self._used.add(connection.protocol)
+        return connection
+
+    def gave_used(self) -> bool:
+        """Return whether this task's last connection was one that was kept. A new one that fails is not given."""
+        return self._tasks.pop(asyncio.current_task(), False)
+
+
 class Upstream:
     """One account at one provider. Must be created and used inside one event loop; `close` when done.
 
@@ -75,92 +113,138 @@ class Upstream:
         self._provider = provider
         self._base_url = base_url
         self._api_key = api_key
-        self._dialect = dialect
         self._timeout = timeout
+        self._leaves_out = False
+        self.dialect = dialect
+        self._connector = _Connector(limit=0, keepalive_timeout=IDLE_SECONDS, resolver=None if trusted else _Resolver())
         self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"},
-            connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=IDLE_SECONDS, resolver=None if trusted else _Resolver()
-            ),
+            headers={
+                "Authorization": f"Bearer {api_key}",
+                "Content-Type": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+                "User-Agent": USER_AGENT,
+            },
+            connector=self._connector,
+            # What is compressed shows in the bytes, and labels lie.
+            auto_decompress=False,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
             # A proxy variable or ~/.netrc in the cluster's environment must not send the key elsewhere.
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    async def chat(self, body: bytes) -> Answer:
-        """POST a chat completion and read its answer. Raises GatewayError, always with the provider's own words."""
-        return self._answer(orjson.loads(await self.post("/chat/completions", body)))
+    async def ask(self, path: str, body: bytes, words_only: bool = False) -> Reply:
+        """POST and return the whole answer. Raises GatewayError, always with the provider's own words.
 
-    async def post(self, path: str, body: bytes) -> bytes:
-        """POST and return the reply's JSON object as it came, in UTF-8. Raises GatewayError."""
+        `words_only`: an answer without words is none.
+        """
         limits = aiohttp.ClientTimeout(total=self._timeout, connect=CONNECT_SECONDS)
-        async with self._translated(), self._sent(path, body, limits) as reply:
-            raw = await self._read(reply)
-        if not isinstance(_json(raw), dict):
-            raise self._down("The reply is not a JSON object.", 200)
-        return raw
+        async with self._translated(), await self._opened(path, body, limits) as reply:
+            raw, fault = await self._read(reply)
+            read = other_reply if path == EMBEDDINGS else chat_reply
+            answer = read(self.dialect, raw, reply.charset or "", body)
+            if isinstance(answer, Reply) and (answer.text or not words_only):
+                return answer
+            if fault is not None:
+                raise fault
+        if isinstance(answer, Reply):
+            raise self._down("The reply holds no words.", reply.status)
+        raise self._refused(answer, reply)
 
-    async def stream(self, path: str, body: bytes) -> AsyncGenerator[list[Chunk], None]:
-        """POST and yield chunks as they come, those together that are there together.
+    async def stream(self, path: str, body: bytes, reader: StreamReader) -> AsyncGenerator[list[Piece], None]:
+        """POST and yield pieces as they come, those together that are there together; `reader` reads them.
 
-        Nothing is yielded before a chunk that says something, so that an error until then fails the whole request.
-        The chat's timeout holds for each wait; a whole stream may take `STREAM_SECONDS`. Raises GatewayError.
+        Nothing is yielded before a piece that says something, so that an error until then fails the whole request; an
+        empty list tells that the model thinks. The chat's timeout holds for each wait; a whole stream may take
+        `STREAM_SECONDS`. Raises GatewayError.
         """
         limits = aiohttp.ClientTimeout(total=STREAM_SECONDS, connect=CONNECT_SECONDS, sock_read=self._timeout)
-        held: list[Chunk] = []
-        spoke = False
-        async with self._translated(), self._sent(path, body, limits) as reply:
-            reader = Reader()
-            async for piece in reply.content.iter_any():
-                chunks = reader.feed(piece)
-                failed = next((chunk for chunk in chunks if chunk.get("error")), None)
-                held += chunks[: chunks.index(failed)] if failed else chunks
-                spoke = spoke or any(map(speaks, held))
-                if spoke and held:
-                    yield held
-                    held = []
-                if failed:
-                    raise self._refused(200, None, failed, b"")
-                if reader.done:
-                    break
-            if not reader.done:
-                raise self._down("The stream ended before its [DONE].", 200)
-        if held:
-            yield held
+        held: list[Piece] = []
+        fault: Exception | None = None
+        async with self._translated(), await self._opened(path, body, limits) as reply:
+            reader.label = reply.charset or ""
+            inflater = Inflater(STREAM_BYTES, reply.headers.get("Content-Encoding", ""))
+            try:
+                while not (reader.done or reader.refusal) and (raw := await self._next(reply, reader)):
+                    held += reader.feed(inflater.feed(raw))
+                    if len(held) > SILENT_CHUNKS:
+                        raise ValueError("silence without end")
+                    if reader.spoke and held:
+                        yield held
+                        held = []
+                    elif reader.thinking:
+                        held.clear()
+                        yield []
+            except FAULTS as error:
+                fault = error
+            explicit = reader.refusal is not None
+            held += reader.end()
+            if reader.spoke and held:
+                yield held
+            if fault is not None and not explicit and not reader.whole:
+                raise fault
+        if reader.refusal:
+            raise self._refused(reader.refusal, reply)
 
     async def close(self) -> None:
         """Close the connections that are kept."""
         await self._session.close()
 
-    @asynccontextmanager
-    async def _sent(
-        self, path: str, body: bytes, limits: aiohttp.ClientTimeout
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """POST; once more if a kept connection turned out to be closed before any answer began."""
-        options: dict[str, Any] = {"data": body, "allow_redirects": False, "timeout": limits}
-        try:
-            reply = await self._session.post(self._base_url + path, **options)
-        except aiohttp.ServerDisconnectedError:
-            reply = await self._session.post(self._base_url + path, **options)
+    async def _opened(self, path: str, body: bytes, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        """POST and return a reply that is a success. Raises GatewayError for another."""
+        reply = await self._post(path, _without_option(body) if self._leaves_out else body, limits)
+        if 200 <= reply.status < 300:
+            return reply
         async with reply:
             if 300 <= reply.status < 400:
                 raise self._redirected(reply)
-            if reply.status != 200:
-                raw = await self._read(reply)
-                raise self._refused(reply.status, reply.headers.get("Retry-After"), _json(raw), raw)
-            yield reply
+            raw = b""
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REFUSAL_SECONDS):
+                    raw, _ = await self._read(reply)
+        if reply.status in (400, 422) and not self._leaves_out and OPTIONAL.encode() in raw and _has_option(body):
+            self._leaves_out = True
+            return await self._opened(path, body, limits)
+        raise self._refused(refusal(self.dialect, reply.status, raw, reply.charset or "", body), reply)
 
-    async def _read(self, reply: aiohttp.ClientResponse) -> bytes:
+    async def _post(self, path: str, body: bytes, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        """POST; once more if a connection that was kept turned out to be dead before any answer began.
+
+        On a new connection the provider may have got the question, and be paid for it.
+        """
+        options: dict[str, Any] = {"data": body, "allow_redirects": False, "timeout": limits}
+        try:
+            return await self._session.post(self._base_url + path, **options)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if not self._connector.gave_used():
+                raise
+        return await self._session.post(self._base_url + path, **options)
+
+    async def _read(self, reply: aiohttp.ClientResponse) -> tuple[bytes, Exception | None]:
+        """Return a body as far as it came, unpacked, and what it broke off with."""
+        inflater = Inflater(REPLY_BYTES, reply.headers.get("Content-Encoding", ""))
         raw = bytearray()
-        async for piece in reply.content.iter_any():
-            raw += piece
-            if len(raw) > REPLY_BYTES:
-                raise self._down(f"The reply is larger than {REPLY_BYTES} bytes.", reply.status)
-        return _utf8(bytes(raw), reply.charset)
+        try:
+            async for piece in reply.content.iter_any():
+                raw += inflater.feed(piece)
+            raw += inflater.feed(b"", last=True)
+        except FAULTS as error:
+            return bytes(raw), error
+        return bytes(raw), None
+
+    async def _next(self, reply: aiohttp.ClientResponse, reader: StreamReader) -> bytes:
+        """Return what comes next of a stream; b"" is its end."""
+        if not reader.whole:
+            return await reply.content.readany()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TAIL_SECONDS):
+                return await reply.content.readany()
+        return b""
 
     @asynccontextmanager
     async def _translated(self) -> AsyncIterator[None]:
-        """What goes wrong on the way becomes one of our errors."""
+        """Turn what goes wrong on the way into one of our errors."""
         try:
             yield
         except aiohttp.ConnectionTimeoutError as error:
@@ -172,43 +256,19 @@ class Upstream:
                 f"No complete answer from {self._host()} within {limit} s.",
                 f"{self._host()} 在 {limit} 秒内没有给出完整回答。",
             ) from error
-        except aiohttp.ServerDisconnectedError as error:
-            raise self._down(f"{self._host()} closed the connection before it answered.") from error
-        except (aiohttp.ClientError, OSError, ValueError, TypeError) as error:
-            # The text of a connection error names hosts and ports, never the key; of others, only the type is safe.
-            words = str(error) if isinstance(error, aiohttp.ClientConnectionError) else type(error).__name__
-            raise self._down(f"{self._host()}: {clean(words, self._api_key)}.") from error
+        except FAULTS as error:
+            raise self._down(clean(f"{self._host()}: {_told(error)}.", self._api_key)) from error
 
-    def _refused(self, status: int, retry_after: str | None, reply: Any, raw: bytes) -> GatewayError:
-        code, provider_code, message = refusal(self._dialect, status, reply)
-        if status == 200 and code == Code.BAD_UPSTREAM_REQUEST:
-            code = Code.PROVIDER_DOWN  # an error inside a stream, of a kind that no table knows
-        words = message or raw[:2000].decode("utf-8", "replace")
+    def _refused(self, outcome: Refusal, reply: aiohttp.ClientResponse) -> GatewayError:
         return self._error(
-            code,
-            provider_status=status,
-            provider_code=clean(provider_code, self._api_key),
-            provider_message=clean(words, self._api_key),
-            retry_after=_seconds(retry_after),
+            outcome.code,
+            outcome.detail,
+            outcome.detail_zh,
+            provider_status=reply.status,
+            provider_code=clean(outcome.provider_code, self._api_key),
+            provider_message=clean(outcome.message, self._api_key),
+            retry_after=retry_after(reply.headers, time.time()),
         )
-
-    def _answer(self, reply: Any) -> Answer:
-        try:
-            choice = reply["choices"][0]
-            message, finish = choice["message"], choice.get("finish_reason") or ""
-            text = message.get("content")
-            usage = reply.get("usage") or {}
-            counts = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-            model = str(reply.get("model") or "")
-        except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
-            raise self._down("The reply is not a chat completion.", 200) from error
-        if not text and (refused := self._dialect.finish_reasons.get(finish)):
-            raise self._error(Code(refused), provider_status=200, provider_code=finish)
-        if text is None and finish == "length":
-            text = ""  # a thinking model that used up max_tokens before it spoke
-        if not isinstance(text, str):
-            raise self._down("The reply holds no text.", 200)
-        return Answer(text, model, *counts)
 
     def _down(self, detail: str, status: int | None = None) -> GatewayError:
         return self._error(Code.PROVIDER_DOWN, detail, provider_status=status)
@@ -225,26 +285,28 @@ class Upstream:
         return urlsplit(self._base_url).netloc
 
 
-def _json(raw: bytes) -> Any:
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None
+def _told(error: Exception) -> str:
+    """What happened. The text of a connection error names hosts and ports, never the key; that of others may."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection before it answered"
+    if isinstance(error, aiohttp.ClientPayloadError | ConnectionResetError):
+        return "it broke off in the middle of its answer"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "what it sent is not HTTP that can be read"
+    if isinstance(error, TooLarge):
+        return f"the reply is larger than {REPLY_BYTES} bytes"
+    if isinstance(error, aiohttp.ClientConnectionError):
+        return str(error)
+    return "what it sent cannot be read as an answer"
 
 
-def _utf8(raw: bytes, charset: str | None) -> bytes:
-    """JSON is UTF-8 unless a (Chinese) proxy says otherwise. Raises ValueError: undecodable or unknown charset."""
-    if charset is None or charset.lower() in ("utf-8", "utf8", "us-ascii"):
-        return raw
-    try:
-        return raw.decode(charset).encode()
-    except LookupError as error:
-        raise ValueError(charset) from error
+def _has_option(body: bytes) -> bool:
+    return b'"%b"' % OPTIONAL.encode() in body and OPTIONAL in orjson.loads(body)
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After in seconds; its date form (RFC 9110) is rare among providers and counts as absent."""
-    try:
-        return max(0.0, float(retry_after or ""))
-    except ValueError:
-        return None
+def _without_option(body: bytes) -> bytes:
+    if not _has_option(body):
+        return body
+    fields = orjson.loads(body)
+    del fields[OPTIONAL]
+    return orjson.dumps(fields)

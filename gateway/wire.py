@@ -18,10 +18,23 @@ import orjson
 from werkzeug.http import parse_options_header
 from werkzeug.sansio import multipart
 
-from gateway.charsets import CODECS, charset
+from gateway.charsets import CODECS, charset, codec
 from gateway.errors import Code, GatewayError
 
 Fields = dict[str, Any]
+
+
+class Texts(Fields):
+    """The fields of a form or a query, which are all texts."""
+
+
+TEXTS_OF_V1 = frozenset(
+    {
+        *("model", "prompt", "input", "suffix", "stop", "user", "user_id", "request_id", "service_tier"),
+        *("prompt_cache_key", "safety_identifier"),
+    }
+)
+"""Fields of /v1 that are texts, or lists of texts, whatever the text looks like: "42" is no number there."""
 
 JSON = "application/json; charset=utf-8"
 """The charset is declared since old clients otherwise guess Latin-1."""
@@ -61,19 +74,19 @@ class Reply(NamedTuple):
 def fields(body: bytes, content_type: str = "", fallback: str = "gb18030") -> Fields:
     """The fields of a request. Raises GatewayError: what came is neither a JSON object nor form fields.
 
-    The charset is the declared one; else what a byte order mark says; else UTF-8; else `fallback`.
+    The charset is what the bytes show (see `charsets.codec`), else the declared one, else `fallback`.
     """
     declared, options = parse_options_header(content_type) if content_type else ("", {})
     charsets = charset(options.get("charset", "")), fallback
     if declared.lower() == _MULTIPART and body.lstrip().startswith(b"--"):
-        return _once(_decoded_pairs(_parts(body, options.get("boundary", "")), *charsets))
+        return Texts(_once(_decoded_pairs(_parts(body, options.get("boundary", "")), *charsets)))
     if _FORM.match(body):
-        return _once(_decoded_pairs(_pairs(body), *charsets))
+        return Texts(_once(_decoded_pairs(_pairs(body), *charsets)))
     text = _text(body, *charsets).strip(PADDING)
     if text.startswith("{"):
         return _object(text)
     if _FORM.match(text[:128].encode(errors="replace")):  # in UTF-16, or behind a byte order mark
-        return _once(_decoded_pairs(_pairs(text.encode()), "utf-8", "utf-8"))
+        return Texts(_once(_decoded_pairs(_pairs(text.encode()), "utf-8", "utf-8")))
     if not text:
         raise _malformed(
             "The body is empty; send a JSON object or form fields.", "请求体为空；请发送 JSON 对象或表单。"
@@ -86,14 +99,38 @@ def fields(body: bytes, content_type: str = "", fallback: str = "gb18030") -> Fi
 
 def query(raw: bytes, fallback: str = "gb18030") -> Fields:
     """The fields of a URL's query. Raises GatewayError: too many of them, or one that is there twice."""
-    return _once(_decoded_pairs(_pairs(raw), None, fallback))
+    return Texts(_once(_decoded_pairs(_pairs(raw), None, fallback)))
+
+
+def typed(said: Fields) -> Fields:
+    """The fields of /v1 as JSON would have them; an empty one of a form counts as not given."""
+    if not isinstance(said, Texts):
+        return said
+    return {name: _value(name, text) for name, text in said.items() if text}
+
+
+def _value(name: str, text: str) -> Any:
+    text_or_list = name in TEXTS_OF_V1
+    if text_or_list and not text.lstrip().startswith("["):
+        return text
+    try:
+        value = _parsed(text.lower() if text in ("True", "False") else text.strip(PADDING))
+    except (ValueError, RecursionError):
+        return text
+    return value
+
+
+def _parsed(text: str) -> Any:
+    """Raises ValueError and RecursionError, and GatewayError for a name that is there twice."""
+    value = _JSON.decode(text)
+    if "\\u" in text:  # half of a character: no charset can carry it on
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _object(text: str) -> Fields:
     try:
-        said: Fields = _JSON.decode(text)
-        if "\\u" in text:  # half of a character: no charset can carry it on
-            json.dumps(said, ensure_ascii=False).encode()
+        said: Fields = _parsed(text)
     except json.JSONDecodeError as error:
         where, where_zh = f"line {error.lineno}, column {error.colno}", f"第 {error.lineno} 行第 {error.colno} 列"
         raise _malformed(
@@ -130,15 +167,9 @@ def _text(raw: bytes, declared: str | None, fallback: str) -> str:
 
 
 def _codec(raw: bytes, declared: str | None, fallback: str) -> str:
-    """What `raw` is written with. Raises GatewayError: nothing that is known reads it."""
-    # json.detect_encoding reads byte order marks, and knows UTF-16 by its NULs; else it says UTF-8.
-    detected = json.detect_encoding(raw)
-    for codec in (CODECS[declared][0] if declared else detected, detected, CODECS[fallback][0]):
-        try:
-            raw.decode(codec)
-        except UnicodeDecodeError:
-            continue  # what was declared is not true
-        return codec
+    """Return what `raw` is written with. Raises GatewayError: nothing that is known reads it."""
+    if known := codec(raw, declared, fallback):
+        return known
     tried = declared or "utf-8"
     raise _malformed(
         f"The body is in none of the charsets {tried} and {fallback}: declare its own, Content-Type: ...; charset=....",
@@ -182,8 +213,8 @@ def _decoded_pairs(
 ) -> Iterator[tuple[str, str]]:
     """The pairs in the charset that fits them all: a single short word often fits several."""
     pairs = list(pairs)
-    codec = _codec(b"\n".join(part for pair in pairs for part in pair), declared, fallback)
-    return ((name.decode(codec, "replace"), value.decode(codec, "replace")) for name, value in pairs)
+    known = _codec(b"\n".join(part for pair in pairs for part in pair), declared, fallback)
+    return ((name.decode(known, "replace"), value.decode(known, "replace")) for name, value in pairs)
 
 
 # Out.

@@ -1,4 +1,4 @@
-"""gunicorn's thread worker, with fewer turns at the GIL.
+"""gunicorn's thread worker, with fewer turns at the GIL, and a parser that reads what old clients write by hand.
 
 gunicorn's own passes each request from its poller to a thread and back, sets a time limit and takes it back, and sends
 a reply's head and body apart. Each system call, and each thread that wakes, is a turn at the GIL, for which all chats
@@ -7,17 +7,20 @@ of the process wait (docs/performance.md).
 
 from __future__ import annotations
 
-import json
 import logging
+import re
 import secrets
 import select
 import signal
 import sys
 import time
+from http import HTTPStatus
 from typing import Any
 
 from gunicorn import util
-from gunicorn.http import wsgi
+from gunicorn.http import message, wsgi
+from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import ThreadWorker
 
 from gateway.errors import Code, GatewayError
@@ -46,6 +49,12 @@ PYTHONS_OWN_SECONDS = sys.getswitchinterval()
 
 NOTICE_SECONDS = 1
 
+CR = 13
+BARE_LF = "bare LF"
+"""How gunicorn's exceptions name it."""
+
+UNENCODED = re.compile(rb"[#\x80-\xff]")
+
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """gthread, except for its start, waiting for the next request, malformed ones, signals, and the GIL's patience."""
@@ -54,6 +63,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         """Take no connection before the cluster is known: in a reload they wait in the backlog, and none fails."""
+        Request.takes_bare_lf = not self.wsgi.extensions["settings"].trusted_proxies
         self.wsgi.extensions["llm"].settled(SETTLE_SECONDS)
         super().run()
 
@@ -107,23 +117,105 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         return False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """A request that gunicorn cannot parse gets the gateway's error shape, not an HTML page."""
-        name = type(exc).__name__
-        too_large = name in ("LimitRequestLine", "LimitRequestHeaders")
-        code = Code.TOO_LARGE if too_large else Code.INVALID_REQUEST
-        self.log.warning("malformed HTTP from %s: %s", addr[0] if addr else "?", name)
+        """A request that gunicorn cannot parse gets the gateway's error, as its query asks for, and no HTML page."""
+        self.log.warning("malformed HTTP from %s: %s", addr[0] if addr else "?", type(exc).__name__)
         request_id = secrets.token_hex(8)
-        error = GatewayError(code, f"This is not an HTTP request that can be read ({name}).")
-        body = json.dumps(error.shape(request_id)).encode()
+        status, reply = _refusal(exc, request_id)
         head = (
-            f"HTTP/1.1 {error.status} {'Content Too Large' if too_large else 'Bad Request'}\r\n"
-            "Content-Type: application/json; charset=utf-8\r\nConnection: close\r\n"
-            f"X-Request-Id: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+            f"Content-Type: {reply.content_type}\r\nConnection: close\r\n"
+            f"X-Request-Id: {request_id}\r\nContent-Length: {len(reply.body)}\r\n\r\n"
         )
         try:
-            client.sendall(head.encode() + body)
+            client.sendall(head.encode() + reply.body)
         except OSError:
             self.log.debug("the client of a malformed request has gone")
+
+
+def _refusal(exc: BaseException, request_id: str) -> tuple[int, Any]:
+    """The status and the body for a request that could not be parsed."""
+    # Here, since gunicorn's master must not load what a reload shall replace.
+    from gateway import contract, wire
+
+    error = _malformed(exc)
+    line = getattr(exc, "line", b"").partition(b"?")[2]
+    try:
+        options = wire.query(re.sub(rb"\s+HTTP/\S*\s*$", b"", line))
+    except GatewayError:
+        options = {}  # it is malformed, too
+    form = contract.form(wire.Form(), options)
+    if form.format == "text" or form.status:
+        return form.status or error.status, wire.plain(error.words(form.lang), form)
+    return error.status, wire.json_object(error.shape(request_id), form)
+
+
+def _malformed(exc: BaseException) -> GatewayError:
+    """What was wrong with a request's head, as whoever wrote it by hand would want to know."""
+    words, words_zh = f"This is not an HTTP request that can be read ({type(exc).__name__}).", "无法解析该 HTTP 请求。"
+    if isinstance(exc, LimitRequestLine | LimitRequestHeaders):
+        return GatewayError(Code.TOO_LARGE, words + " POST long questions.", words_zh + "长问题请用 POST 发送。")
+    if BARE_LF in str(exc):
+        words, words_zh = "A header line ends with LF alone: end each line with CR LF.", "请求头每行须以 CR LF 结尾。"
+    elif getattr(exc, "line", b"").count(b" ") > 2:
+        words, words_zh = "There is a blank in the URL: write it as %20 or +.", "URL 中有空格：请写成 %20 或 +。"
+    return GatewayError(Code.INVALID_REQUEST, words, words_zh)
+
+
+class Request(message.Request):  # type: ignore[misc]
+    """gunicorn's, that also reads what RFC 9112 lets a server read: a head whose lines end with LF alone; and bytes in
+    a URL that should have been percent-encoded.
+
+    LF alone could mean one thing to a proxy and another here. So it is taken where no proxy is trusted, from a head
+    that has no CR at all and no chunks behind it, and ends the connection: nothing is read as a second request.
+    """
+
+    takes_bare_lf = False
+    line = b""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        try:
+            super().__init__(*arguments, **more)
+        except ParseException as error:
+            error.line = self.line
+            raise
+
+    def read_line(self, unreader: Any, buf: bytearray, limit: int = 0) -> Any:
+        """gunicorn's: the request's first line, and what follows it."""
+        while (end := buf.find(b"\n")) < 0 and len(buf) <= limit:
+            self.read_into(unreader, buf)
+        self.line = bytes(buf[:end])
+        if end > 0 and buf[end - 1] != CR and self.takes_bare_lf:
+            self._end_lines_with_cr_lf(unreader, buf)
+        return super().read_line(unreader, buf, limit)
+
+    def _end_lines_with_cr_lf(self, unreader: Any, buf: bytearray) -> None:
+        while (end := buf.find(b"\n\n")) < 0 and CR not in buf:
+            if len(buf) > self.max_buffer_headers:
+                raise LimitRequestHeaders("max buffer headers")
+            self.read_into(unreader, buf)
+        head = buf[:end]
+        if end < 0 or CR in head or b"\ntransfer-encoding" in head.lower():
+            raise InvalidRequestLine(BARE_LF)
+        buf[: end + 2] = head.replace(b"\n", b"\r\n") + b"\r\n\r\n"
+        self.force_close()
+
+    def parse_request_line(self, line_bytes: bytes) -> None:
+        """gunicorn's, which refuses a target with other characters than those of RFC 3986. A # is one of the text:
+        clients send no fragments."""
+        if not line_bytes.isascii() or b"#" in line_bytes:
+            method, _, rest = line_bytes.partition(b" ")
+            target, _, version = rest.rpartition(b" ")
+            line_bytes = b" ".join((method, UNENCODED.sub(lambda byte: b"%%%02X" % byte[0][0], target), version))
+        super().parse_request_line(line_bytes)
+
+    def parse_headers(self, data: bytes, from_trailer: bool = False) -> Any:
+        """gunicorn's; it would not say what is wrong with a line end inside a head."""
+        if data.count(b"\n") != data.count(b"\r\n"):
+            raise InvalidRequestLine(BARE_LF)
+        return super().parse_headers(data, from_trailer)
+
+
+RequestParser.mesg_class = Request  # gunicorn has no setting for it
 
 
 class Response(wsgi.Response):  # type: ignore[misc]

@@ -39,16 +39,19 @@ FLOORS = [
     ["gateway.directory"],
     ["gateway.stock", "gateway.actors"],
     ["gateway.model_actor", "gateway.memory"],
-    ["gateway.model", "gateway.channel"],
+    ["gateway.model", "gateway.channel", "gateway.rendering"],
     ["gateway.local_model", "gateway.upstream", "gateway.resting"],
-    ["gateway.dialects", "gateway.sse", "gateway.proxies"],
+    ["gateway.reader"],
+    ["gateway.refusals"],
+    ["gateway.documents", "gateway.dialects", "gateway.chunks"],
+    ["gateway.shared_words", "gateway.sse", "gateway.usage", "gateway.encodings", "gateway.proxies", "gateway.paths"],
     ["gateway.doctor"],
     ["gateway.machine", "gateway.probes", "gateway.worker"],
     ["gateway.errors"],
     ["gateway.launch"],
     ["gateway.ray_head"],
     ["gateway.settings"],
-    ["gateway.charsets"],
+    ["gateway.charsets", "gateway.encodings"],
 ]
 """From the top down: each may import only what stands below it."""
 

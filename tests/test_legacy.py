@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
+import subprocess
+import time
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -12,19 +16,33 @@ import httpx
 import pytest
 
 from gateway.ray_head import RayHead
-from tests.conftest import Deploy, Server
+from tests.conftest import Deploy, Server, clean_environment
+from tests.runtimes import needed
 from tests.standin.client import StandIn
 
 NIHAO = "你好，世界"
 
 
 @pytest.fixture(scope="module")
-def lenient(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[httpx.Client]:
-    """A gateway that chats by GET, too, and takes undeclared bytes that are not UTF-8 for Big5."""
-    changed = {"WEB_CONCURRENCY": "1", "GATEWAY_ALLOW_GET": "1", "GATEWAY_FALLBACK_CHARSET": "big5"}
-    server = start_server({**ray_head.environment, **changed})
-    yield server.http
-    server.stop()
+def server(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
+    """A gateway that chats by GET, too."""
+    started = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_ALLOW_GET": "1"})
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def gateway(server: Server) -> httpx.Client:
+    return server.http
+
+
+@pytest.fixture(scope="module")
+def strict(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
+    """A gateway behind a proxy; no chats by GET, and undeclared bytes that are not UTF-8 are Big5."""
+    changed = {"GATEWAY_TRUSTED_PROXIES": "127.0.0.1", "GATEWAY_OPEN": "1", "GATEWAY_FALLBACK_CHARSET": "big5"}
+    started = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", **changed})
+    yield started
+    started.stop()
 
 
 def asked(standin: StandIn, key: str) -> list[str]:
@@ -95,9 +113,9 @@ def test_each_charset_is_read_as_declared_or_as_it_shows_itself(
     assert gateway.post("/openai/chat", content=body, headers=headers).json() == f"openai:{text}"
 
 
-def test_the_fallback_charset_is_the_operators(lenient: httpx.Client, deploy: Deploy) -> None:
+def test_the_fallback_charset_is_the_operators(strict: Server, deploy: Deploy) -> None:
     body = json.dumps({"chat_name": deploy(), "content": "繁體中文"}, ensure_ascii=False).encode("big5")
-    assert lenient.post("/openai/chat", content=body).json() == "openai:繁體中文"
+    assert strict.http.post("/openai/chat", content=body).json() == "openai:繁體中文"
 
 
 def test_raw_line_breaks_and_padding_are_what_they_seem(gateway: httpx.Client, deploy: Deploy) -> None:
@@ -168,18 +186,295 @@ def test_a_body_without_its_length_is_not_taken_for_the_next_request(server: Ser
 
 
 def test_chat_by_get_is_the_operators_choice_and_never_takes_a_key(
-    gateway: httpx.Client, lenient: httpx.Client, deploy: Deploy
+    gateway: httpx.Client, strict: Server, deploy: Deploy
 ) -> None:
     name = deploy()
-    url = f"/openai/chat?chat_name={name}&content=%a4%a4%a4%e5&format=text"
+    url = f"/openai/chat?chat_name={name}&content=%D6%D0%CE%C4&format=text"
 
-    assert lenient.get(url).text == "openai:中文"
-    assert lenient.get(url + "&content=2").status_code == 400
-    assert lenient.get(f"/openai/deploy?chat_name={name}&api_key=sk-x").status_code == 405
-    refused = gateway.get(url)
+    assert gateway.get(url).text == "openai:中文"
+    assert gateway.get(url + "&content=2").status_code == 400
+    assert gateway.get(f"/openai/deploy?chat_name={name}&api_key=sk-x").status_code == 405
+    refused = strict.http.get(url)
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
-    told = lenient.get("/openapi.json").json()["paths"]["/openai/chat"]["get"]
+    told = gateway.get("/openapi.json").json()["paths"]["/openai/chat"]["get"]
     assert {"chat_name", "content", "format"} <= {row["name"] for row in told["parameters"] if row["in"] == "query"}
+
+
+def test_head_asks_nobody(server: Server, deploy: Deploy, standin: StandIn, key: str) -> None:
+    url = f"/openai/chat?chat_name={deploy()}&content=hi&format=text&charset=gbk"
+    reply = server.http.head(url)
+
+    assert (reply.status_code, reply.content) == (200, b"")
+    assert reply.headers["Content-Type"] == "text/plain; charset=gbk"
+    assert standin.requests(key) == []
+    assert raw(server, f"HEAD {url} HTTP/1.0\r\n\r\n".encode()).startswith(b"HTTP/1.0 200 ")
+    assert server.http.head("/jobs/any?wait=20").status_code == 200
+    assert server.http.get(url).text == "openai:hi"
+
+
+def test_options_tells_what_is_allowed_and_needs_no_token(gateway: httpx.Client, guarded: Server) -> None:
+    for client, path, allowed in (
+        (gateway, "/openai/chat", {"GET", "HEAD", "POST", "OPTIONS"}),
+        (guarded.http, "/openai/chat", {"POST", "OPTIONS"}),
+        (guarded.http, "/openai/deploy", {"POST", "OPTIONS"}),
+        (guarded.http, "/v1/chat/completions", {"POST", "OPTIONS"}),
+        (guarded.http, "/v1/models/any", {"GET", "HEAD", "OPTIONS"}),
+        (guarded.http, "/models", {"GET", "HEAD", "OPTIONS"}),
+        (guarded.http, "/", {"GET", "HEAD", "OPTIONS"}),
+    ):
+        # As a browser asks for a page of another site: it is not let in.
+        reply = client.options(path, headers={"Origin": "http://other.example"})
+        assert (reply.status_code, reply.content) == (200, b"")
+        assert set(reply.headers["Allow"].split(", ")) == allowed
+        assert not {name for name in reply.headers if name.startswith("access-control-")}
+    assert gateway.options("/nonsense").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "content=你好+1%2B1".encode(),
+        "content=你好+1%2B1".encode("gb18030"),
+        b"content=%C4%E3%BA%C3+1%2B1",
+        b"content=%e4%bd%a0%e5%a5%bd%201%2b1",
+    ],
+)
+def test_a_query_is_read_like_a_form(server: Server, deploy: Deploy, query: bytes) -> None:
+    url = b"/openai/chat?format=text&chat_name=%b&%b" % (deploy().encode(), query)
+    reply = raw(server, b"GET %b HTTP/1.0\r\n\r\n" % url)
+
+    assert reply.endswith("\r\n\r\nopenai:你好 1+1".encode())
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "gbk"])
+def test_real_curl_puts_chinese_into_a_url(server: Server, deploy: Deploy, charset: str) -> None:
+    url = f"{server.url}/openai/chat?format=text&charset={charset}&chat_name={deploy()}&content={NIHAO}"
+    command = ("curl", "-sS", "--noproxy", "*", url.encode(charset))
+    ended = subprocess.run(command, capture_output=True, timeout=60, check=True)
+
+    assert ended.stdout.decode(charset) == f"openai:{NIHAO}"
+
+
+def test_a_hash_in_a_query_is_no_end_of_the_question(server: Server, deploy: Deploy) -> None:
+    url = f"/openai/chat?chat_name={deploy()}&content=C#,100%&format=text"
+    assert raw(server, f"GET {url} HTTP/1.0\r\n\r\n".encode()).endswith(b"openai:C#,100%")
+
+
+@pytest.mark.parametrize(
+    ("line", "begins"),
+    [
+        (b"GET /openai/chat?format=text&content=two words HTTP/1.0", "ERROR INVALID_REQUEST: There is a blank"),
+        (b"GET /openai/chat?content=two words&format=text&lang=zh HTTP/1.0", "ERROR INVALID_REQUEST: URL 中有空格"),
+        ("GET /openai/chat?format=text&content=你好 HTTP/1.0".encode(), "ERROR INVALID_REQUEST: chat_name: "),
+        ("GET /你好?format=text HTTP/1.0".encode(), "ERROR INVALID_REQUEST: GET /"),
+        (b"GET /openai/chat?format=text&content=" + b"%20" * 8000 + b" HTTP/1.0", "ERROR TOO_LARGE: "),
+        (b"GET /openai/chat?content=two words HTTP/1.0", '{"error": {"code": "INVALID_REQUEST"'),
+        (b"GET /openai/chat?format=text&status=200&lang=zh HTTP/9.9", "ERROR INVALID_REQUEST: "),
+    ],
+)
+def test_an_error_in_the_line_is_written_as_the_query_says(server: Server, line: bytes, begins: str) -> None:
+    head, _, body = raw(server, line + b"\r\n\r\n").partition(b"\r\n\r\n")
+
+    assert body.decode().startswith(begins)
+    kind = b"application/json" if begins.startswith("{") else b"text/plain"
+    assert b"content-type: %b; charset=utf-8" % kind in head.lower()
+    assert (b" 200 " in head.partition(b"\r\n")[0]) == (b"status=200" in line)
+
+
+@pytest.mark.parametrize("length", ["", "Content-Length: 0\r\n", "Content-Length: 3\r\n"])
+def test_a_post_may_have_its_fields_in_the_query(server: Server, deploy: Deploy, length: str) -> None:
+    line = f"POST /openai/chat?chat_name={deploy()}&content=%C4%E3%BA%C3&format=text HTTP/1.0\r\n{length}\r\n"
+    assert raw(server, line.encode() + b"\r\n " * ("3" in length)).endswith("openai:你好".encode())
+
+
+@pytest.mark.parametrize("body", [b"", b'{"chat_name": "any", "model_name": "x"}'])
+def test_a_key_in_a_url_is_refused(gateway: httpx.Client, body: bytes) -> None:
+    reply = gateway.post("/openai/deploy?chat_name=any&api_key=sk-in-a-url", content=body)
+
+    assert reply.status_code == 400
+    assert "URLs end up in logs" in reply.json()["error"]["message"]
+    assert "sk-in-a-url" not in reply.text
+
+
+# Compressed.
+
+
+def bomb(size: int) -> bytes:
+    return gzip.compress(b" " * size)
+
+
+@pytest.mark.parametrize("label", ["gzip", "deflate", "GZIP", "", "identity", "br"])
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, bytes], ids=["gzip", "zlib", "plain"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_may_be_compressed_whatever_its_label(
+    gateway: httpx.Client, deploy: Deploy, label: str, pack: Callable[[bytes], bytes], chunked: bool
+) -> None:
+    body = pack(f'{{"chat_name": "{deploy()}", "content": "{NIHAO}"}}'.encode("gbk"))
+    reply = gateway.post("/openai/chat", content=iter([body]) if chunked else body, headers={"Content-Encoding": label})
+    assert reply.json() == f"openai:{NIHAO}"
+
+
+def test_a_compressed_form_and_a_compressed_v1(gateway: httpx.Client, deploy: Deploy) -> None:
+    name = deploy()
+    form = zlib.compressobj(wbits=-15)
+    body = form.compress(f"chat_name={name}&content=hi".encode()) + form.flush()
+    assert gateway.post("/openai/chat", content=body, headers={"Content-Encoding": "deflate"}).json() == "openai:hi"
+    ask = json.dumps({"model": name, "messages": [{"role": "user", "content": "hi"}]}).encode()
+    reply = gateway.post("/v1/chat/completions", content=gzip.compress(ask), headers={"Content-Encoding": "gzip"})
+    assert reply.json()["choices"][0]["message"]["content"] == "openai:hi"
+
+
+@pytest.mark.parametrize(
+    ("label", "body", "status", "words"),
+    [
+        ("gzip", bomb(200_000_000), 413, "GATEWAY_MAX_BODY_BYTES"),
+        ("gzip", gzip.compress(b'{"chat_name": "a", "content": "hi"}')[:-9], 400, "Content-Encoding: gzip"),
+        ("gzip", b"\x00\x01\x02\x03" * 9, 400, "Content-Encoding: gzip"),
+        ("br", b"\x8b\x11\x80{}\x03", 400, "Content-Encoding: br"),
+        ("zstd", b"\x28\xb5\x2f\xfd", 400, "Content-Encoding: zstd"),
+    ],
+)
+def test_a_bomb_and_what_cannot_be_unpacked_are_refused(
+    gateway: httpx.Client, label: str, body: bytes, status: int, words: str
+) -> None:
+    reply = gateway.post("/openai/chat", content=body, headers={"Content-Encoding": label})
+
+    assert (reply.status_code, words in reply.json()["error"]["message"]) == (status, True), reply.text
+
+
+# A form on /v1.
+
+
+@pytest.mark.parametrize("multipart", [False, True])
+def test_a_form_on_v1_is_as_its_json(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, multipart: bool
+) -> None:
+    name = deploy()
+    meant: dict[str, Any] = {
+        **{"messages": [{"role": "user", "content": NIHAO}], "temperature": 0.5, "stop": ["a"], "user": "42"},
+        **{"tools": [], "logprobs": False, "seed": 7, "response_format": {"type": "text"}, "tool_choice": "auto"},
+    }
+    form = {n: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for n, v in meant.items()}
+    form |= {"model": name, "top_p": "", "store": "True"}
+    sent: dict[str, Any] = {"files": {n: (None, v) for n, v in form.items()}} if multipart else {"data": form}
+    reply = gateway.post("/v1/chat/completions", **sent)
+
+    assert reply.json()["choices"][0]["message"]["content"] == f"openai:{NIHAO}"
+    body = standin.requests(key)[-1]["body"]
+    assert {n: v for n, v in body.items() if n not in ("model", "stream")} == meant | {"store": True}
+    streamed = gateway.post("/v1/chat/completions", data={**form, "stream": "true"})
+    assert streamed.headers["Content-Type"].startswith("text/event-stream")
+    assert streamed.text.rstrip().endswith("data: [DONE]")
+    broken = gateway.post("/v1/chat/completions", data={**form, "messages": '[{"role": '})
+    assert broken.json()["error"]["param"] == "messages"
+
+
+# Line ends.
+
+
+def posted(name: str, end: str = "\n", more: str = "") -> bytes:
+    body = f"chat_name={name}&content=hi"
+    lines = [
+        "POST /openai/chat?format=text HTTP/1.1",
+        "Host: x",
+        f"Content-Length: {len(body)}",
+        *([more] if more else []),
+    ]
+    return (end.join(lines) + end + end + body).encode()
+
+
+def test_lines_that_end_with_lf_alone_are_read_once(server: Server, deploy: Deploy) -> None:
+    request = posted(deploy())
+    reply = raw(server, request + request)
+
+    assert reply.endswith(b"\r\n\r\nopenai:hi")
+    assert reply.count(b"HTTP/1.1 ") == 1, "what follows may be somebody else's"
+    assert b"connection: close" in reply.lower()
+    assert raw(server, b"GET /healthz HTTP/1.0\n\n").startswith(b"HTTP/1.0 200 ")
+
+
+def test_lines_that_come_one_by_one(server: Server, deploy: Deploy) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in posted(deploy()).splitlines(keepends=True):
+            client.sendall(piece)
+            time.sleep(0.02)
+        assert b"".join(iter(lambda: client.recv(65536), b"")).endswith(b"openai:hi")
+
+
+SMUGGLED = {
+    "first line only": b"POST /openai/chat HTTP/1.1\nHost: x\r\nContent-Length: 0\r\n\r\n",
+    "one line": b"POST /openai/chat HTTP/1.1\r\nHost: x\nContent-Length: 0\r\n\r\n",
+    "last lines": b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 0\n\n",
+    "end only": b"POST /openai/chat HTTP/1.1\nHost: x\nContent-Length: 0\n\r\n",
+    "a bare CR": b"POST /openai/chat HTTP/1.1\nHost: x\rContent-Length: 0\nA: b\n\n",
+    "chunks": b"POST /openai/chat HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n0\n\n",
+    "chunks with CR": b"POST /openai/chat HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n0\r\n\r\n",
+    "folded": b"POST /openai/chat HTTP/1.1\nHost: x\n Content-Length: 0\n\n",
+    "two lengths": b"POST /openai/chat HTTP/1.1\nContent-Length: 0\nContent-Length: 3\n\n{}",
+    "a blank before the colon": b"POST /openai/chat HTTP/1.1\nContent-Length : 0\n\n",
+    "a NUL": b"POST /openai/chat HTTP/1.1\nHost: a\0b\n\n",
+    "an empty line first": b"\nPOST /openai/chat HTTP/1.1\nHost: x\n\n",
+}
+
+
+@pytest.mark.parametrize("request_", SMUGGLED.values(), ids=SMUGGLED.keys())
+def test_what_could_smuggle_a_request_is_refused(server: Server, request_: bytes) -> None:
+    reply = raw(server, request_ + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert reply.count(b"HTTP/1.1 ") == 1
+    assert json.loads(reply.partition(b"\r\n\r\n")[2])["error"]["code"] == "INVALID_REQUEST"
+
+
+def test_behind_a_proxy_lf_alone_is_refused(strict: Server) -> None:
+    reply = raw(strict, posted("any"))
+
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert reply.partition(b"\r\n\r\n")[2].startswith(
+        b"ERROR INVALID_REQUEST: A header line ends with LF alone: end each"
+    )
+
+
+@pytest.mark.parametrize("kind", ["first line only", "one line", "last lines", "end only", "a bare CR"])
+def test_mixed_line_ends_are_named(server: Server, kind: str) -> None:
+    assert b"end each line with CR LF" in raw(server, SMUGGLED[kind])
+
+
+def test_lf_inside_chunks_is_refused(server: Server) -> None:
+    head = b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for chunks in (b"2\n{}\r\n0\r\n\r\n", b"2\r\n{}\n0\r\n\r\n", b"2\r\n{}\r\n0\r\nA: b\n\r\n\r\n"):
+        reply = raw(server, head + chunks)
+        assert reply.startswith(b"HTTP/1.1 400 ")
+        assert reply.count(b"HTTP/1.1 ") == 1
+
+
+BASH = """
+exec 3<>/dev/tcp/127.0.0.1/$PORT
+body="chat_name=$CHAT_NAME&content=$QUESTION"
+printf 'POST /openai/chat?format=text HTTP/1.0\\nContent-Length: %d\\n\\n%s' $(LC_ALL=C; echo ${#body}) "$body" >&3
+cat <&3
+"""
+GAWK = """
+BEGIN {
+  service = "/inet/tcp/0/127.0.0.1/" ENVIRON["PORT"]
+  body = "chat_name=" ENVIRON["CHAT_NAME"] "&content=" ENVIRON["QUESTION"]
+  print "POST /openai/chat?format=text HTTP/1.0" |& service
+  print "Content-Length: " length(body) |& service
+  print "" |& service
+  printf "%s", body |& service
+  while ((service |& getline line) > 0) print line
+}
+"""
+
+
+@pytest.mark.parametrize("command", [("bash", "-c", BASH), ("gawk", "-b", GAWK)], ids=["bash", "gawk"])
+def test_a_shell_and_awk_that_write_lf(server: Server, deploy: Deploy, command: tuple[str, ...]) -> None:
+    environment = {**clean_environment(), "PORT": str(server.port), "CHAT_NAME": deploy(), "QUESTION": NIHAO}
+    ended = subprocess.run(
+        [needed(command[0]), *command[1:]], env=environment, capture_output=True, timeout=60, check=True
+    )
+    assert ended.stdout.decode().strip().endswith(f"openai:{NIHAO}")
 
 
 # Out.

@@ -191,6 +191,63 @@ def test_what_the_sdk_sends_arrives_at_the_provider_but_for_its_model(
     assert arrived["body"] == {"model": "gpt-4.1", **sent, **extras}
 
 
+@pytest.mark.parametrize("stream", [None, "false", 0, "0", True, "true", 1, "True"])
+def test_what_we_take_stream_for_is_what_the_provider_gets(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, stream: Any
+) -> None:
+    reply = gateway.post("/v1/chat/completions", json={"model": deploy(), "messages": says("hi"), "stream": stream})
+
+    streams = str(stream).lower() in ("true", "1")
+    assert reply.status_code == 200, reply.text
+    assert reply.headers["Content-Type"].startswith("text/event-stream" if streams else "application/json")
+    [arrived] = standin.requests(key)
+    assert arrived["body"] == {"model": "echo", "messages": says("hi"), "stream": streams}
+    assert isinstance(arrived["body"]["stream"], bool)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_a_typed_client_leaves_null_goes_through(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, stream: bool
+) -> None:
+    nulls = dict.fromkeys(("temperature", "max_tokens", "tools", "stop", "user", "response_format", "stream_options"))
+    sent = {"messages": says("hi"), "stream": stream, **nulls}
+
+    reply = gateway.post("/v1/chat/completions", json={"model": deploy(), **sent})
+
+    assert reply.status_code == 200, reply.text
+    [arrived] = standin.requests(key)
+    assert arrived["body"] == {"model": "echo", **sent}
+
+
+def test_no_usage_is_told_where_include_usage_is_null(gateway: httpx.Client, deploy: Deploy) -> None:
+    sent = {"messages": says("hi"), "stream": True, "stream_options": {"include_usage": None}}
+
+    reply = gateway.post("/v1/chat/completions", json={"model": deploy(model_name="usage-always"), **sent})
+
+    assert reply.status_code == 200, reply.text
+    assert reply.text.endswith("data: [DONE]\n\n")
+    assert '"usage"' not in reply.text
+
+
+@pytest.mark.parametrize("stream", [None, False, "false", 0])
+def test_embeddings_come_whole_however_that_is_said(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, stream: Any
+) -> None:
+    sent = {"input": ["a"], "dimensions": None, "user": None, "encoding_format": None}
+
+    reply = gateway.post("/v1/embeddings", json={"model": deploy(), **sent, "stream": stream})
+
+    assert reply.status_code == 200, reply.text
+    [arrived] = standin.requests(key)
+    assert arrived["body"] == {"model": "echo", **sent, "stream": False}
+
+
+def test_embeddings_cannot_be_streamed(gateway: httpx.Client, deploy: Deploy) -> None:
+    reply = gateway.post("/v1/embeddings", json={"model": deploy(), "input": "a", "stream": True})
+
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "stream")
+
+
 def test_a_structured_answer_is_parsed_into_its_class(
     client: OpenAI, deploy: Deploy, standin: StandIn, key: str
 ) -> None:

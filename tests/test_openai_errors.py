@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,6 +27,7 @@ from openai import (
 from openai.types import Completion
 from openai.types.chat import ChatCompletionChunk
 
+from gateway.errors import GatewayError
 from gateway.ray_head import RayHead
 from tests.conftest import Deploy, Server
 from tests.standin.client import StandIn
@@ -46,13 +49,20 @@ PROVIDERS_ERRORS = [
     ("openai", "hang", InternalServerError, 504, "TIMEOUT"),
 ]
 PERMANENT = [
-    ("openai", "refuse:openai-insufficient_quota", "PAY_BILL"),
-    ("zhipu", "refuse:zhipu-1113", "PAY_BILL"),
-    ("tongwen", "refuse:tongwen-Arrearage", "PAY_BILL"),
-    ("openai", "refuse:openai-invalid_api_key", "BAD_KEY"),
-    ("openai", "refuse:openai-model_not_found", "NO_SUCH_MODEL"),
-    ("zhipu", "refuse:zhipu-1210", "BAD_UPSTREAM_REQUEST"),
+    ("openai", "refuse:openai-insufficient_quota", 402, "PAY_BILL"),
+    ("zhipu", "refuse:zhipu-1113", 402, "PAY_BILL"),
+    ("tongwen", "refuse:tongwen-Arrearage", 402, "PAY_BILL"),
+    ("openai", "refuse:openai-invalid_api_key", 403, "BAD_KEY"),
+    ("openai", "refuse:openai-model_not_found", 404, "NO_SUCH_MODEL"),
+    ("zhipu", "refuse:zhipu-1210", 400, "BAD_UPSTREAM_REQUEST"),
 ]
+TAKEN_FOR_A_REASON_TO_TRY_AGAIN = re.compile(
+    "429|500|502|503|504|524|rate.?limit|too many requests|server.?error|unavailable|overloaded|try.*again"
+    "|insufficient_quota",
+    re.IGNORECASE,
+)
+"""In whatever an error holds: by opencode (packages/opencode/src/session/retry.ts), promptfoo
+(isProviderResponseRateLimited), LiteLLM (exception_mapping_utils.py) and the AI SDK (the last, in an event)."""
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +112,7 @@ def test_the_sdk_raises_its_own_class_for_what_the_provider_refuses(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize(("provider", "behaviour", "code"), PERMANENT)
+@pytest.mark.parametrize(("provider", "behaviour", "status", "code"), PERMANENT)
 def test_what_only_the_operator_can_mend_is_asked_of_the_provider_once(
     client: OpenAI,
     deploy: Deploy,
@@ -111,13 +121,65 @@ def test_what_only_the_operator_can_mend_is_asked_of_the_provider_once(
     stream: bool,
     provider: Dialect,
     behaviour: str,
+    status: int,
     code: str,
 ) -> None:
     with pytest.raises(APIStatusError) as raised:
         client.chat.completions.create(model=deploy(provider, behaviour), messages=says("hi"), stream=stream)
 
-    assert raised.value.code == code
+    assert (raised.value.status_code, raised.value.code) == (status, code)
+    assert raised.value.type in ("invalid_request_error", "not_found_error")
     assert standin.count(key) == 1
+
+
+@pytest.mark.parametrize(("provider", "behaviour", "code"), [(row[0], row[1], row[3]) for row in PERMANENT])
+def test_the_other_front_keeps_its_statuses(
+    gateway: httpx.Client, deploy: Deploy, provider: Dialect, behaviour: str, code: str
+) -> None:
+    reply = gateway.post(f"/{provider}/chat", json={"chat_name": deploy(provider, behaviour), "content": "hi"})
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (402 if code == "PAY_BILL" else 502, code)
+    assert reply.json()["error"]["provider_status"]
+
+
+def test_most_clients_show_the_message_only_so_the_providers_words_are_in_it(impatient: OpenAI, deploy: Deploy) -> None:
+    with pytest.raises(APIStatusError) as raised:
+        impatient.chat.completions.create(model=deploy("zhipu", "refuse:zhipu-1113"), messages=says("hi"))
+
+    error: Any = raised.value.body
+    assert error["provider_message"] == "余额不足或无可用资源包,请充值。"
+    assert error["message"].endswith(f" The provider says: {error['provider_message']}")
+    assert error["message_zh"].endswith(f" 服务商返回：{error['provider_message']}")
+
+
+WORDS = "HTTP 429 from upstream, request id 021750214290502: pay 500.00 at https://example.com/e/429, tel. 42900"
+
+
+@pytest.mark.parametrize("code", ["PAY_BILL", "BAD_KEY", "NO_SUCH_MODEL", "BAD_UPSTREAM_REQUEST"])
+def test_nothing_in_an_error_that_lasts_looks_like_a_reason_to_try_again(code: str) -> None:
+    error = GatewayError(code, provider="zhipu", provider_status=429, provider_code="429", provider_message=WORDS)
+
+    said = json.dumps(error.openai_shape("abcdefghijklmnop"), ensure_ascii=False)
+
+    assert TAKEN_FOR_A_REASON_TO_TRY_AGAIN.findall(said) == []
+    assert "HTTP [number] from upstream" in said
+    assert 400 <= error.openai_status < 408  # a 408, 409 or 429 is tried again
+
+
+def test_an_error_that_passes_holds_what_the_provider_said_as_it_was() -> None:
+    error = GatewayError("SLOW_DOWN", provider_status=429, provider_code="429", provider_message=WORDS)
+
+    said = error.openai_shape("abc")["error"]
+
+    assert (said["provider_code"], said["provider_message"]) == ("429", WORDS)
+    assert "provider_status" not in said
+
+
+def test_no_id_of_a_request_looks_like_a_status(gateway: httpx.Client) -> None:
+    ids = {gateway.get("/healthz").headers["X-Request-Id"] for _ in range(20)}
+
+    assert len(ids) == 20
+    assert all(re.fullmatch("[a-p]{16}", name) for name in ids)
 
 
 def test_what_passes_is_tried_again_by_the_sdk_itself(

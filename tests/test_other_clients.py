@@ -260,7 +260,7 @@ def test_the_npm_package_lists_the_chats(npm: NpmCall, deploy: Deploy) -> None:
     ("behaviour", "kind", "status", "code"),
     [
         ("refuse:openai-insufficient_quota", "APIError", 402, "PAY_BILL"),
-        ("refuse:openai-invalid_api_key", "InternalServerError", 502, "BAD_KEY"),
+        ("refuse:openai-invalid_api_key", "PermissionDeniedError", 403, "BAD_KEY"),
     ],
 )
 def test_the_npm_package_asks_once_what_only_the_operator_can_mend(

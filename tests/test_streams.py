@@ -80,24 +80,24 @@ def test_usage_comes_last_and_only_if_asked_whatever_the_provider_does(
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "status", "code"),
+    ("behaviour", "status", "on_v1", "code"),
     [
-        ("refuse:openai-insufficient_quota", 402, "PAY_BILL"),
-        ("refuse:openai-invalid_api_key", 502, "BAD_KEY"),
-        ("drop", 502, "PROVIDER_DOWN"),
-        ("garbage", 502, "PROVIDER_DOWN"),
-        ("hang", 504, "TIMEOUT"),
+        ("refuse:openai-insufficient_quota", 402, 402, "PAY_BILL"),
+        ("refuse:openai-invalid_api_key", 502, 403, "BAD_KEY"),
+        ("drop", 502, 502, "PROVIDER_DOWN"),
+        ("garbage", 502, 502, "PROVIDER_DOWN"),
+        ("hang", 504, 504, "TIMEOUT"),
     ],
 )
 def test_an_error_before_the_first_token_is_a_proper_status(
-    gateway: httpx.Client, deploy: Deploy, behaviour: str, status: int, code: str
+    gateway: httpx.Client, deploy: Deploy, behaviour: str, status: int, on_v1: int, code: str
 ) -> None:
     name = deploy(model_name=behaviour, timeout=2)
 
     reply = gateway.post("/v1/chat/completions", json=ask(name))
     plain = gateway.post("/openai/chat", json={"chat_name": name, "content": "hi", "stream": True})
 
-    assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (on_v1, code)
     assert (plain.status_code, plain.json()["error"]["code"]) == (status, code)
     assert (reply.headers.get("x-should-retry") == "false") == (code in ("PAY_BILL", "BAD_KEY"))
 

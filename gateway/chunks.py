@@ -1,0 +1,159 @@
+"""OpenAI's shape of an answer: the words in a choice, and a whole reply as a stream's chunks and back. Pure."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+Json = dict[str, Any]
+
+THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
+"""Fields of a message that hold what a model thinks before it speaks."""
+
+USABLE = ("tool_calls", "function_call", "audio", "images")
+"""Fields of a message that make an answer without words."""
+
+REPLACED = ("role", "id", "type", "name")
+"""Texts of a delta that do not go on where the last ended."""
+
+
+def choices(body: Json) -> list[Json]:
+    """Return the choices of a reply or a chunk; [] for whatever is not shaped so."""
+    rows = body.get("choices")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def message(choice: Json) -> Json:
+    """Return what a choice says, wherever it says it: a whole reply may hold a delta, and a chunk a message."""
+    for name in ("message", "delta"):
+        if isinstance(part := choice.get(name), dict) and part:
+            return part
+    direct = choice.get("text") or choice.get("message") or choice.get("content")
+    return {"role": "assistant", "content": direct if isinstance(direct, str | list) else None}
+
+
+def words(said: Json) -> str:
+    """Return a message's words. Content that is a list of parts becomes a text, its thoughts beside it."""
+    content = said.get("content")
+    if not isinstance(content, str | None):
+        thoughts = _text(content, thoughts=True)
+        said["content"] = content = _text(content)
+        if thoughts and not thinks(said):
+            said["reasoning_content"] = thoughts
+    return content or _text(said.get("refusal"))
+
+
+def thinks(said: Json) -> bool:
+    """Return whether a message holds thoughts."""
+    return any(said.get(name) for name in THOUGHTS)
+
+
+def acts(said: Json) -> bool:
+    """Return whether a message is an answer without words, such as the call of a tool."""
+    return any(said.get(name) for name in USABLE)
+
+
+def shaped(choice: Json) -> str:
+    """Give a whole reply's choice OpenAI's shape, and return its words."""
+    if "text" in choice and "message" not in choice:  # a legacy completion
+        return _text(choice["text"])
+    choice["message"] = said = message(choice)
+    choice.pop("delta", None)
+    return words(said)
+
+
+def _text(content: Any, thoughts: bool = False) -> str:
+    """The words, or the thoughts, in a message's content: a text, a part, or a list of parts."""
+    if isinstance(content, str):
+        return "" if thoughts else content
+    if isinstance(content, list):
+        return "".join(_text(part, thoughts) for part in content)
+    if not isinstance(content, dict):
+        return ""
+    if content.get("type") in THOUGHTS or any(name in content for name in THOUGHTS):
+        inner = next((content[name] for name in (*THOUGHTS, "text") if name in content), "")
+        return _text(inner) if thoughts else ""
+    inner = content.get("text")
+    return "" if thoughts else _text(inner.get("value") if isinstance(inner, dict) else inner)
+
+
+# From one mode to the other.
+
+
+def is_chunk(body: Json) -> bool:
+    """Return whether it is a piece of a stream."""
+    return any("delta" in choice for choice in choices(body))
+
+
+def folded(chunks: Iterable[Json]) -> Json:
+    """Return the whole reply that a stream's chunks make."""
+    body: Json = {}
+    rows: dict[Any, Json] = {}
+    for chunk in chunks:
+        body.update({name: value for name, value in chunk.items() if value is not None and name != "choices"})
+        for choice in choices(chunk):
+            _add_choice(rows.setdefault(str(choice.get("index") or 0), {}), choice)
+    if "object" in body:
+        body["object"] = str(body["object"]).removesuffix(".chunk")
+    return {**body, "choices": list(rows.values())}
+
+
+def unfolded(body: Json) -> list[Json]:
+    """Return a whole reply as the chunks of a stream: what it says, and that it has ended."""
+    begun: list[Json] = []
+    ended: list[Json] = []
+    for number, choice in enumerate(choices(body)):
+        rest = {name: value for name, value in choice.items() if name not in ("message", "delta", "finish_reason")}
+        rest["index"] = choice.get("index", number)
+        legacy = "text" in choice and "message" not in choice
+        opening: Json = {} if legacy else {"delta": _with_indexes(message(choice))}
+        begun.append({**rest, "finish_reason": None, **opening})
+        closing: Json = {"text": ""} if legacy else {"delta": {}}
+        ended.append({"index": rest["index"], "finish_reason": choice.get("finish_reason") or "stop", **closing})
+    if not begun:
+        return [body]
+    kind = body.get("object")
+    envelope = {**body, "object": "chat.completion.chunk" if kind == "chat.completion" else kind, "usage": None}
+    return [{**envelope, "choices": begun}, {**envelope, "choices": ended, "usage": body.get("usage")}]
+
+
+def _with_indexes(said: Json) -> Json:
+    """A message whose tool calls are numbered, as a stream's are."""
+    if not isinstance(calls := said.get("tool_calls"), list):
+        return said
+    return {**said, "tool_calls": [{"index": at, **call} for at, call in enumerate(calls) if isinstance(call, dict)]}
+
+
+def _add_choice(whole: Json, choice: Json) -> None:
+    whole.update({name: value for name, value in choice.items() if name not in ("delta", "text") and value is not None})
+    if isinstance(choice.get("delta"), dict):
+        _add(whole.setdefault("message", {"role": "assistant", "content": None}), choice["delta"])
+    elif isinstance(choice.get("text"), str):
+        whole["text"] = whole.get("text", "") + choice["text"]
+
+
+def _add(whole: Json, delta: Json) -> None:
+    """Add a delta to the message so far: texts and lists go on, tool calls by their index."""
+    for name, value in delta.items():
+        before = whole.get(name)
+        if name == "tool_calls" and isinstance(value, list):
+            whole[name] = calls = before if isinstance(before, list) else []
+            _add_calls(calls, value)
+        elif isinstance(value, dict) and isinstance(before, dict):
+            _add(before, value)
+        elif isinstance(value, str | list) and type(before) is type(value) and name not in REPLACED:
+            whole[name] = operator.add(before, value)
+        elif value is not None:
+            whole[name] = value
+
+
+def _add_calls(calls: list[Json], more: list[Any]) -> None:
+    for call in more:
+        if isinstance(call, dict):
+            index = call.get("index", len(calls))
+            known = next((one for one in calls if one["index"] == index), None)
+            if known is None:
+                calls.append({**call, "index": index})
+            else:
+                _add(known, call)

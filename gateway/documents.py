@@ -1,0 +1,91 @@
+"""Bytes to JSON, as forgiving as the world is careless. Pure.
+
+What is sound is parsed by orjson, once. Only what it refuses is looked at again: a byte order mark, half a surrogate, a
+raw control character, NaN, a byte that is no UTF-8, a wrong charset label, or something after the JSON costs that
+character at most, and not the answer that was paid for. What comes out can always be written as UTF-8.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from functools import cache
+from typing import Any
+
+import orjson
+
+from gateway.charsets import CODECS, charset, codec
+
+PADDING = " \t\r\n\0\ufeff"
+
+LOST = "\N{REPLACEMENT CHARACTER}"
+MANY_LOST = 3
+"""So many characters that UTF-8 cannot read, and more than it can, are no cut token: it is another charset."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_OBJECT = re.compile(r'\{\s*"')
+
+
+def parsed(raw: bytes, label: str = "") -> Any:
+    """Return the JSON in `raw`, whose charset is labelled `label`. Raises ValueError: there is none."""
+    return documents(raw, label)[0]
+
+
+def documents(raw: bytes, label: str = "") -> list[Any]:
+    """Return the JSON in `raw`: one document, or several that stand one after the other. Raises ValueError: none."""
+    try:
+        return [orjson.loads(raw)]
+    except orjson.JSONDecodeError:
+        return _forgiven(text(raw, label))
+
+
+def text(raw: bytes, label: str = "") -> str:
+    """Return `raw` as text; what cannot be read becomes U+FFFD."""
+    declared = charset(label)
+    if known := codec(raw, declared):
+        return raw.decode(known)
+    utf8 = raw.decode("utf-8", "replace")
+    if declared not in (None, "utf-8", "us-ascii"):
+        return raw.decode(CODECS[declared][0], "replace")
+    lost = utf8.count(LOST)
+    gained = sum(not character.isascii() for character in utf8) - lost
+    if lost >= MANY_LOST and lost > gained and (other := codec(raw, "gb18030")):
+        return raw.decode(other)  # Chinese proxies that label nothing
+    return utf8
+
+
+def _forgiven(words: str) -> list[Any]:
+    words = words.strip(PADDING)
+    if not words.startswith(("{", "[", '"')):
+        # A warning of PHP's, a prefix against scripts: the object begins later.
+        begin = _OBJECT.search(words)
+        words = words[begin.start() :] if begin else ""
+    found: list[Any] = []
+    while words and (not found or words.startswith("{")):
+        try:
+            value, end = _decoder().raw_decode(words)
+        except (ValueError, RecursionError):
+            if found:
+                break  # something after the JSON
+            raise ValueError("no JSON") from None
+        found.append(orjson.loads(_SURROGATES.sub(LOST, json.dumps(value, ensure_ascii=False))))
+        words = words[end:].lstrip(PADDING)
+    if not found:
+        raise ValueError("no JSON")
+    return found
+
+
+def _whole(number: str) -> int | float | None:
+    return int(number) if len(number) < 19 else _finite(number)  # as orjson does beyond 64 bits
+
+
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
+
+
+@cache
+def _decoder() -> json.JSONDecoder:
+    """Made when it is first needed: it does not pickle, and this module is sent to the cluster."""
+    return json.JSONDecoder(strict=False, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole)

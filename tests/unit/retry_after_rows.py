@@ -1,0 +1,97 @@
+"""How long providers ask to wait, in headers; the date forms are those of RFC 9110, section 5.6.7."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+
+class Wait(NamedTuple):
+    """The headers of a refusal at `NOW`, and the seconds that they ask for: none, where they say nothing of use."""
+
+    headers: Mapping[str, str]
+    seconds: float | None
+
+
+NOW = datetime(2026, 11, 26, 8, 0, 0, tzinfo=UTC).timestamp()
+MOST = 3600
+
+
+def _after(value: str, seconds: float | None) -> Wait:
+    return Wait({"Retry-After": value}, seconds)
+
+
+def _ms(value: str, seconds: float | None, **beside: str) -> Wait:
+    return Wait({"retry-after-ms": value, **{name.replace("_", "-"): text for name, text in beside.items()}}, seconds)
+
+
+WAITS: tuple[Wait, ...] = (
+    Wait({}, None),
+    _after("7", 7),
+    _after("0", 0),
+    _after("007", 7),
+    _after(" 7 ", 7),
+    _after("1.5", 1.5),
+    _after("0.25", 0.25),
+    _after("3600", MOST),
+    _after("3601", MOST),
+    _after("86400", MOST),  # Azure's S0 tier asks for a day
+    _after("99999999999999999999", MOST),
+    Wait({"retry-after": "7"}, 7),
+    Wait({"RETRY-AFTER": "7"}, 7),
+    # The three forms of a date.
+    _after("Thu, 26 Nov 2026 08:00:30 GMT", 30),
+    _after("Thursday, 26-Nov-26 08:00:30 GMT", 30),
+    _after("Thu Nov 26 08:00:30 2026", 30),
+    _after("Thu, 26 Nov 2026 08:59:59 GMT", 3599),
+    _after("Thu, 26 Nov 2026 09:00:01 GMT", MOST),
+    _after("Friday, 27-Nov-26 08:00:00 GMT", MOST),
+    _after("Sat Nov 28 08:00:00 2026", MOST),
+    _after("Sun Dec  6 08:00:00 2026", MOST),  # asctime's day is padded
+    _after("Fri, 31 Dec 9999 23:59:59 GMT", MOST),
+    # A date that is past: now.
+    _after("Thu, 26 Nov 2026 08:00:00 GMT", 0),
+    _after("Thu, 26 Nov 2026 07:59:00 GMT", 0),
+    _after("Sunday, 06-Nov-94 08:49:37 GMT", 0),
+    _after("Sun Nov  6 08:49:37 1994", 0),
+    _after("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+    # Nonsense. A number that is none must not be read as a year: mastra-ai/mastra#23778.
+    _after("", None),
+    _after("-1", None),
+    _after("-5.5", None),
+    _after("nan", None),
+    _after("inf", None),
+    _after("-inf", None),
+    _after("Infinity", None),
+    _after("soon", None),
+    _after("5 seconds", None),
+    _after("1m30s", None),
+    _after("1_0", None),
+    _after("0x10", None),
+    _after("2026", 2026),
+    _after("7, 9", None),
+    _after("Thu, 32 Nov 2026 08:00:30 GMT", None),
+    _after("Thu, 26 Nov 2026 25:00:30 GMT", None),
+    _after("Thu, 26 Foo 2026 08:00:30 GMT", None),
+    _after("26.11.2026", None),
+    # Milliseconds, as Azure and OpenAI send them.
+    _ms("23650", 23.65),
+    _ms("250", 0.25),
+    _ms("0", 0),
+    _ms("1500.5", 1.5005),
+    _ms("99999999", MOST),
+    Wait({"Retry-After-Ms": "250"}, 0.25),
+    # Both: the finer one wins, where it says anything.
+    _ms("23650", 23.65, Retry_After="24"),
+    _ms("500", 0.5, Retry_After="Thu, 26 Nov 2026 08:00:30 GMT"),
+    _ms("250", 0.25, Retry_After="soon"),
+    _ms("soon", 7, Retry_After="7"),
+    _ms("-1", 7, Retry_After="7"),
+    _ms("nan", 7, Retry_After="7"),
+    _ms("inf", 30, Retry_After="Thu, 26 Nov 2026 08:00:30 GMT"),
+    _ms("", 7, Retry_After="7"),
+    _ms("-1", None),
+    _ms("nan", None),
+    _ms("soon", None, Retry_After="later"),
+)
