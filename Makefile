@@ -5,6 +5,7 @@
 # make bench    beside Portkey and LiteLLM (BENCH="--help": its options)   make bench-quick   beside the provider only
 # make fuzz     many more generated requests     make fuzz-wire five minutes of coverage-guided fuzzing of the parser
 # make test-wine  the clients for Windows' COM objects, under Wine
+# make test-clients  large clients of /v1: aider, opencode and promptfoo
 # make doctor   what is wrong, and what to do    (HOSTS="a.example b.example:8080": hosts to try)
 # make lock     pin the requirements anew
 # make install, make uninstall   on a machine with systemd; PREFIX=/opt/byzer-gateway USER=byzer DESTDIR= PURGE=
@@ -22,7 +23,7 @@ DESTDIR ?=
 PURGE ?=
 export PURGE PYTHON
 
-.PHONY: run doctor test test-wine check lint format footprint streams bench bench-quick scaling soak fuzz fuzz-wire \
+.PHONY: run doctor test test-wine test-clients check lint format footprint streams bench bench-quick scaling soak fuzz fuzz-wire \
   install uninstall lock clean
 .DELETE_ON_ERROR:
 
@@ -41,6 +42,11 @@ test: .venv/test
 test-wine: .venv/test
 	tests/install-packages wine wine64 locales
 	WINE=1 .venv/bin/python -m pytest tests/test_wine.py
+
+# Not in `make test`: they take 2 GB.
+test-clients: .venv/test .venv/aider/installed
+	tests/install-packages
+	CLIENTS=1 .venv/bin/python -m pytest tests/test_large_clients.py
 
 # A file of tests runs in one process, with a cluster and a gateway of its own.
 check: lint
@@ -101,6 +107,11 @@ install uninstall:
 	$(PIP) -q -r requirements-test.txt
 	@touch $@
 
+.venv/aider/installed: tests/clients/aider/requirements.txt | .venv/bin/pip
+	$(PYTHON) -m venv .venv/aider
+	.venv/aider/bin/pip install -q $(LOCKED) -r $<
+	@touch $@
+
 .venv/dashboard: .venv/run requirements-dashboard.txt
 	$(PIP) -r requirements-dashboard.txt
 	@touch $@
@@ -126,6 +137,7 @@ lock: | .venv/bin/pip
 	$(LOCK) requirements-dashboard.in -o requirements-dashboard.txt
 	$(LOCK) --no-deps requirements-local.in -o requirements-local.txt
 	$(LOCK) bench/peers/requirements.in -o bench/peers/requirements.txt
+	$(LOCK) tests/clients/aider/requirements.in -o tests/clients/aider/requirements.txt
 	npm --prefix bench/peers install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean:
