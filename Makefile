@@ -4,7 +4,9 @@
 # make scaling  more processes, replicas, nodes
 # make bench    beside Portkey and LiteLLM (BENCH="--help": its options)   make bench-quick   beside the provider only
 # make fuzz     many more generated requests     make fuzz-wire five minutes of coverage-guided fuzzing of the parser
+# make quick    what needs no cluster: style, types, and the pure logic's tests, in seconds
 # make test-wine  the clients for Windows' COM objects, under Wine       make test-libreoffice  WEBSERVICE() in Calc
+# make test-clients  large clients of /v1: aider, opencode and promptfoo
 # make doctor   what is wrong, and what to do    (HOSTS="a.example b.example:8080": hosts to try)
 # make lock     pin the requirements anew
 # make install, make uninstall   on a machine with systemd; PREFIX=/opt/byzer-gateway USER=byzer DESTDIR= PURGE=
@@ -22,8 +24,8 @@ DESTDIR ?=
 PURGE ?=
 export PURGE PYTHON
 
-.PHONY: run doctor test test-wine test-libreoffice check lint format footprint streams bench bench-quick scaling soak \
-  fuzz fuzz-wire install uninstall lock clean
+.PHONY: run doctor test quick test-wine test-libreoffice test-clients check lint format footprint streams bench \
+  bench-quick scaling soak fuzz fuzz-wire install uninstall lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/run $(DASHBOARD)
@@ -47,9 +49,17 @@ test-libreoffice: .venv/test
 	tests/install-packages libreoffice-calc
 	LIBREOFFICE=1 .venv/bin/python -m pytest tests/test_libreoffice.py
 
+# Not in `make test`: they take 2 GB.
+test-clients: .venv/test .venv/aider/installed
+	tests/install-packages
+	CLIENTS=1 .venv/bin/python -m pytest tests/test_large_clients.py
+
 # A file of tests runs in one process, with a cluster and a gateway of its own.
 check: lint
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+quick: lint
+	.venv/bin/python -m pytest tests/unit tests/test_encodings.py tests/test_house.py tests/test_wire.py
 
 lint: .venv/test
 	.venv/bin/ruff check .
@@ -106,6 +116,11 @@ install uninstall:
 	$(PIP) -q -r requirements-test.txt
 	@touch $@
 
+.venv/aider/installed: tests/clients/aider/requirements.txt | .venv/bin/pip
+	$(PYTHON) -m venv .venv/aider
+	.venv/aider/bin/pip install -q $(LOCKED) -r $<
+	@touch $@
+
 .venv/dashboard: .venv/run requirements-dashboard.txt
 	$(PIP) -r requirements-dashboard.txt
 	@touch $@
@@ -131,6 +146,7 @@ lock: | .venv/bin/pip
 	$(LOCK) requirements-dashboard.in -o requirements-dashboard.txt
 	$(LOCK) --no-deps requirements-local.in -o requirements-local.txt
 	$(LOCK) bench/peers/requirements.in -o bench/peers/requirements.txt
+	$(LOCK) tests/clients/aider/requirements.in -o tests/clients/aider/requirements.txt
 	npm --prefix bench/peers install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean:

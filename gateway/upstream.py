@@ -112,7 +112,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = partial(_Protocol, loop=self._loop)  # aiohttp has no parameter for it
+        self._factory: Any = partial(_Protocol, loop=self._loop)  # aiohttp has no parameter for it
         self._kept: weakref.WeakKeyDictionary[Any, _Protocol] = weakref.WeakKeyDictionary()
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109  # aiohttp's own signature

@@ -6,6 +6,7 @@ Tests talk HTTP to `gateway` (an httpx.Client) and script the stand-in; nothing 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import socket
 import subprocess
@@ -97,6 +98,11 @@ class Server:
                 return
             time.sleep(0 if same else 0.2)
         raise AssertionError(f"{path} did not become {status}:\n{self.log.read_text()[-4000:]}")
+
+    def chats(self, name: str) -> int:
+        """How often a chat was asked of /v1, as the log has it; its provider is not asked again while it rests."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return sum(line["chat"] == name and line["path"] == "/v1/chat/completions" for line in lines)
 
     def stop(self) -> None:
         self.http.close()

@@ -31,7 +31,7 @@ def needed(program: str) -> str:
     pytest.skip(absent)
 
 
-def npm_installed(folder: Path) -> Path:
+def npm_installed(folder: Path, *options: str, seconds: int = SECONDS) -> Path:
     """A copy of `folder` with its packages, where `make clean` finds it; installed again only when its lock changed."""
     there = (TOP / ".venv").resolve() / "npm" / folder.name
     lock = (folder / "package-lock.json").read_text()
@@ -41,8 +41,8 @@ def npm_installed(folder: Path) -> Path:
             shutil.copy(path, there)
     stamp = there / "installed"
     if not stamp.exists() or stamp.read_text() != lock:
-        install = (needed("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-        ended = subprocess.run(install, cwd=there, capture_output=True, text=True, timeout=SECONDS, check=False)
+        install = (needed("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", *options)
+        ended = subprocess.run(install, cwd=there, capture_output=True, text=True, timeout=seconds, check=False)
         assert ended.returncode == 0, ended.stderr
         stamp.write_text(lock)
     return there

@@ -54,7 +54,7 @@ def unreadable(status: str) -> dict[str, Reply]:
         "labelled gzip": whole(b"no funds, sorry", status, headers=["Content-Encoding: gzip"]),
         "half of a gzip": whole(b"\x1f\x8b\x08\x00\x00\x00\x00\x00", status, headers=["Content-Encoding: gzip"]),
         "an unknown charset": whole(b'{"x": "\xff"}', status, "application/json; charset=klingon"),
-        "broken chunks": (begun(status, "Transfer-Encoding: chunked") + b"zz\r\n{}\r\n", 0.02, CLOSE),
+        "broken chunks": (begun(status, "Transfer-Encoding: chunked"), 0.05, b"zz\r\n{}\r\n", CLOSE),
         "empty": whole(b"", status, None),
         "a page": whole(b"<html><h1>Sorry</h1></html>", status, "text/html"),
     }
