@@ -1,13 +1,16 @@
-"""What gunicorn does and uWSGI leaves to the application: chunked bodies both ways, a look at the client's socket."""
+"""What gunicorn does and uWSGI leaves to the application: chunked bodies both ways, a look at the client's socket, raw
+bytes in a URL."""
 
 from __future__ import annotations
 
 import io
 import os
 import socket
+import string
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import uwsgi
 
@@ -63,6 +66,8 @@ def application(environ: dict[str, Any], start_response: Any) -> _Reply:
     if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
         environ["wsgi.input"] = io.BufferedReader(_Chunks())
         environ["wsgi.input_terminated"] = True
+    # Raw bytes, as curl puts Chinese into a URL: Werkzeug reads a query as ASCII or UTF-8 only.
+    environ["QUERY_STRING"] = quote(environ["QUERY_STRING"], string.printable, "latin-1")
     # Streams look at it, to notice that their client has gone.
     client = environ["gunicorn.socket"] = socket.socket(fileno=os.dup(uwsgi.connection_fd()))
     reply = _Reply(client)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -390,7 +391,8 @@ def test_a_proxy_before_a_gateway_open_to_everyone_ends_the_start_with_one_clear
 
 @pytest.fixture(scope="module")
 def uwsgi(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[Server]:
-    started = start_server({**ray_head.environment, "WEB_CONCURRENCY": "2"}, command=UWSGI)
+    environment = {**ray_head.environment, "WEB_CONCURRENCY": "2", "GATEWAY_ALLOW_GET": "1"}
+    started = start_server(environment, command=UWSGI)
     yield started
     started.stop()
 
@@ -437,6 +439,41 @@ def test_uwsgi_reads_requests_in_chunks_and_refuses_what_is_too_large(uwsgi: Ser
     assert in_chunks.request.headers["Transfer-Encoding"] == "chunked"
     assert in_chunks.json() == fits.json() == "openai:hi"
     assert (too_large.status_code, too_large.json()["error"]["code"]) == (413, "TOO_LARGE")
+
+
+def sent_by_hand(server: Server, request: bytes) -> bytes:
+    """All that comes back until uWSGI hangs up."""
+    with socket.create_connection(("127.0.0.1", server.port), A_WHILE) as client:
+        client.sendall(request)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "gbk"])
+def test_uwsgi_reads_chinese_in_a_url(uwsgi: Server, deploy: Deploy, charset: str) -> None:
+    url = f"/openai/chat?format=text&chat_name={deploy()}&content=你好+%2B".encode(charset)
+
+    for line in (b"GET %b HTTP/1.0" % url, b"POST %b HTTP/1.0\r\nContent-Length: 0" % url):
+        assert sent_by_hand(uwsgi, line + b"\r\n\r\n").endswith("openai:你好 +".encode())
+
+
+def test_uwsgi_tells_head_and_options_without_asking_anybody(
+    uwsgi: Server, deploy: Deploy, standin: StandIn, key: str
+) -> None:
+    url = f"/openai/chat?chat_name={deploy()}&content=hi"
+
+    for method in ("HEAD", "OPTIONS"):
+        reply = uwsgi.http.request(method, url)
+        assert (reply.status_code, reply.content) == (200, b"")
+    assert set(reply.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
+    assert standin.requests(key) == []
+
+
+def test_uwsgi_unpacks_a_body_and_no_bomb(uwsgi: Server, deploy: Deploy) -> None:
+    packed = gzip.compress(json.dumps(chat(deploy())).encode())
+    for body in (packed, iter([packed])):
+        reply = uwsgi.http.post("/openai/chat", content=body, headers={"Content-Encoding": "gzip"})
+        assert reply.json() == "openai:hi"
+    assert uwsgi.http.post("/openai/chat", content=gzip.compress(bytes(100_000_000))).status_code == 413
 
 
 @pytest.mark.parametrize("name", PROXIES)

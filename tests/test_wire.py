@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -108,6 +108,43 @@ def test_multipart_parts_are_fields(pairs: list[tuple[str, str]]) -> None:
     read = {name: value.encode(errors="replace").decode() for name, value in pairs}
     if pairs:
         assert wire.fields(body, f"multipart/form-data; boundary={boundary.decode()}") == read
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("messages", ' [{"role": "user", "content": "hi"}]\r\n', [{"role": "user", "content": "hi"}]),
+        ("temperature", "0.5", 0.5),
+        ("max_tokens", "16", 16),
+        ("stream", "true", True),
+        ("stream", "False", False),
+        ("logit_bias", '{"50256": -100}', {"50256": -100}),
+        ("seed", "null", None),
+        ("tool_choice", "auto", "auto"),
+        ("tool_choice", '{"type": "function"}', {"type": "function"}),
+        ("stop", '["a", "b"]', ["a", "b"]),
+        ("stop", "1", "1"),
+        ("prompt", '["a"]', ["a"]),
+        ("prompt", "[1] says", "[1] says"),
+        ("prompt", '{"a": 1, "a": 2}', '{"a": 1, "a": 2}'),
+        ("input", "42", "42"),
+        ("user", "42", "42"),
+        ("model", "7", "7"),
+        ("guided_regex", "[0-9]+", "[0-9]+"),
+        ("top_p", "NaN", "NaN"),
+        ("seed", "9" * 5000, "9" * 5000),
+        ("metadata", '{"a": "\\ud800"}', '{"a": "\\ud800"}'),
+    ],
+)
+def test_a_forms_fields_on_v1_are_what_json_would_say(name: str, text: str, value: object) -> None:
+    form = {name: text, "empty": ""}
+    for said in (wire.fields(urlencode(form).encode()), wire.query(urlencode(form).encode())):
+        assert wire.typed(said) == {name: value}
+
+
+def test_json_fields_on_v1_stay_as_they_came() -> None:
+    body = {"model": "7", "prompt": "[1]", "n": "1", "user": ""}
+    assert wire.typed(wire.fields(json.dumps(body).encode())) == body
 
 
 @pytest.mark.parametrize("padded", [b"\xef\xbb\xbf%b", b"%b\0\0\0", b"%b\x1a", b"  \r\n%b   \0", b"%b\r\n\0 \x1a"])
