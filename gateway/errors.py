@@ -14,6 +14,9 @@ from typing import Any
 PROVIDER_MESSAGE_CHARACTERS = 300
 """A provider's own words are cut to this length."""
 
+SECRET_CHARACTERS = 12
+"""No word is so long by chance as to hold a key of this length."""
+
 RETRY_AFTER_SECONDS = 2
 """What Retry-After says where the provider named no time of its own."""
 
@@ -291,8 +294,10 @@ def _quoted(error: dict[str, Any]) -> tuple[str, str]:
 def clean(text: str, secret: str = "") -> str:
     """Return a provider's words, cut short and without anything that looks like a key; `secret` is the key itself.
 
-    A short key may be part of other words, which are left alone.
+    A key that is short enough to be part of other words leaves those alone.
     """
-    if secret:
+    if len(secret) >= SECRET_CHARACTERS:
+        text = text.replace(secret, "[key]")
+    elif secret:
         text = re.sub(rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])", "[key]", text)
     return _KEY_LIKE.sub("[key]", text)[:PROVIDER_MESSAGE_CHARACTERS]

@@ -24,18 +24,19 @@ def usage_in(body: dict[str, Any]) -> Usage:
 
     Moonshot has put them into the last choice, Groq into `x_groq`.
     """
+    counts = body.get("usage")
+    if not counts or not isinstance(counts, dict):
+        counts = _elsewhere(body)
+    tokens_in = _sane(counts.get("prompt_tokens", counts.get("input_tokens")))
+    return Usage(tokens_in, _sane(counts.get("completion_tokens", counts.get("output_tokens"))))
+
+
+def _elsewhere(body: dict[str, Any]) -> dict[str, Any]:
     rows, beside = body.get("choices"), body.get("x_groq")
-    places = (
-        body.get("usage"),
-        *(row.get("usage") for row in (rows if isinstance(rows, list) else ()) if isinstance(row, dict)),
-        beside.get("usage") if isinstance(beside, dict) else None,
-    )
-    counts: dict[str, Any] = next((place for place in places if isinstance(place, dict) and place), {})
-    return Usage(_count(counts, "prompt_tokens", "input_tokens"), _count(counts, "completion_tokens", "output_tokens"))
-
-
-def _count(counts: dict[str, Any], *names: str) -> int | None:
-    return next((count for name in names if (count := _sane(counts.get(name))) is not None), None)
+    for place in (*(rows if isinstance(rows, list) else ()), beside):
+        if isinstance(place, dict) and isinstance(counts := place.get("usage"), dict) and counts:
+            return counts
+    return {}
 
 
 def _sane(count: Any) -> int | None:
