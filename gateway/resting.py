@@ -18,8 +18,6 @@ FAILURES = 5
 """PROVIDER_DOWN so many times in a row opens the breaker."""
 
 BREAK_SECONDS = 10
-LONGEST_SECONDS = 300
-"""A Retry-After beyond this is not believed."""
 
 
 class Rest:
@@ -56,7 +54,7 @@ class Rest:
         if error.code in LASTING:
             self._rest(error, self._probe_seconds)
         elif error.code in TIMED and error.retry_after:
-            self._rest(error, min(error.retry_after, LONGEST_SECONDS))
+            self._rest(error, error.retry_after)
         elif self._failures >= FAILURES:
             self._rest(error, BREAK_SECONDS)
         elif self._error is not None and error.code not in LASTING:
