@@ -142,34 +142,35 @@ class Runner:
 
     def _run(self, owner: str, name: str, question: Question) -> None:
         try:
-            result = self._asked(owner, question)
-            failed = "error" in result
-            self._llm.recall("finish", owner, name, orjson.dumps(result), failed)
-        except Exception as error:  # who waits for it asks anew, as after the end of a process
-            log.warning("an answer could not be kept: %s", getattr(error, "code", type(error).__name__))
+            result = self._answered(owner, question)
+            self._llm.recall("finish", owner, name, orjson.dumps(result), "error" in result)
+        except GatewayError as error:  # who waits for it asks anew, as after the end of a process
+            log.warning("an answer could not be kept: %s", error.code)
         finally:
             with self._lock:
                 self._under_way -= 1
 
-    def _asked(self, owner: str, question: Question) -> dict[str, Any]:
-        asked, llm = ChatRequest.model_validate(question["asked"]), self._llm
-        result = {"form": question["form"], "chat": asked.chat_name}
-        talk, options = question["talk"], asked.options()
+    def _answered(self, owner: str, question: Question) -> dict[str, Any]:
+        """What came of a question; whatever happens, whoever waits for it is told."""
+        known = {"form": question["form"], "chat": question["asked"]["chat_name"]}
         try:
-            said = first_to_answer(
-                asked.chat_name, llm.chain, lambda n: llm.chat_oai(talk, model=n, llm_config=options)
-            )
+            return {**known, **self._asked(owner, question)}
         except GatewayError as error:
-            return {**result, "error": error.as_dict()}
+            return {**known, "error": error.as_dict()}
         except Exception as error:  # never its text: it may quote a prompt
             log.error("a job failed: %s", type(error).__name__)
-            return {**result, "error": GatewayError(Code.INTERNAL).as_dict()}
+            return {**known, "error": GatewayError(Code.INTERNAL).as_dict()}
+
+    def _asked(self, owner: str, question: Question) -> dict[str, Any]:
+        asked, llm = ChatRequest.model_validate(question["asked"]), self._llm
+        talk, options = question["talk"], asked.options()
+        said = first_to_answer(asked.chat_name, llm.chain, lambda n: llm.chat_oai(talk, model=n, llm_config=options))
         [answer] = said.answer
         spent = answer.metadata["spent"]
         metrics.count_spent(said.served_by, spent)
         sessions.remember(llm, owner, asked, answer.output)
         told = {"served_by": said.served_by, "fell_back": said.fell_back, "model": answer.metadata.get("model", "")}
-        return {**result, **told, "text": answer.output, "spent": list(spent)}
+        return {**told, "text": answer.output, "spent": list(spent)}
 
     def _beat(self) -> None:
         while True:
