@@ -40,7 +40,14 @@ def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
 
 
 def run(folder: Path, *command: str) -> str:
-    environment = {**clean_environment(), **ALONE, "HOME": str(folder), "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": ""}
+    environment = {
+        **clean_environment(),
+        **ALONE,
+        "HOME": str(folder),
+        "PWD": str(folder),
+        "XDG_CONFIG_HOME": "",
+        "XDG_DATA_HOME": "",
+    }
     ended = subprocess.run(
         command,
         cwd=folder,
