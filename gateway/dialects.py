@@ -179,10 +179,9 @@ def _spaced(text: str) -> str:
 
 
 def _by_words(rows: Iterable[tuple[str, str]], text: str, question: str) -> Code | None:
-    quoted = _spaced(question).lower()
     for pattern, code in rows:
         for match in re.finditer(pattern, text, re.I):
-            if code not in LASTING or match[0].lower() not in quoted:
+            if code not in LASTING or match[0].lower() not in _spaced(question).lower():
                 return Code(code)
     return None
 

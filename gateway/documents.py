@@ -20,10 +20,13 @@ from gateway.charsets import CODECS, charset, codec
 PADDING = " \t\r\n\0\ufeff"
 
 LOST = "\N{REPLACEMENT CHARACTER}"
+MAX_DOCUMENTS = 10_000
+
 MANY_LOST = 3
 """So many characters that UTF-8 cannot read, and more than it can, are no cut token: it is another charset."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_PADDED = re.compile(rf"[{PADDING}]*")
 _OBJECT = re.compile(r'\{\s*"')
 
 
@@ -56,24 +59,27 @@ def text(raw: bytes, label: str = "") -> str:
 
 
 def _forgiven(words: str) -> list[Any]:
-    words = words.strip(PADDING)
-    if not words.startswith(("{", "[", '"')):
+    begin = _past_padding(words, 0)
+    if not words.startswith(("{", "[", '"'), begin):
         # A warning of PHP's, a prefix against scripts: the object begins later.
-        begin = _OBJECT.search(words)
-        words = words[begin.start() :] if begin else ""
+        later = _OBJECT.search(words)
+        begin = later.start() if later else len(words)
     found: list[Any] = []
-    while words and (not found or words.startswith("{")):
+    while begin < len(words) and len(found) < MAX_DOCUMENTS and (not found or words.startswith("{", begin)):
         try:
-            value, end = _decoder().raw_decode(words)
+            value, end = _decoder().raw_decode(words, begin)
         except (ValueError, RecursionError):
-            if found:
-                break  # something after the JSON
-            raise ValueError("no JSON") from None
+            break  # something after the JSON, or there is none
         found.append(orjson.loads(_SURROGATES.sub(LOST, json.dumps(value, ensure_ascii=False))))
-        words = words[end:].lstrip(PADDING)
+        begin = _past_padding(words, end)
     if not found:
         raise ValueError("no JSON")
     return found
+
+
+def _past_padding(words: str, at: int) -> int:
+    padding = _PADDED.match(words, at)
+    return padding.end() if padding else at
 
 
 def _whole(number: str) -> int | float | None:

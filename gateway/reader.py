@@ -20,6 +20,9 @@ from gateway.usage import Usage, usage_in
 REPLY_BYTES = 32 * 1024 * 1024
 """A reply larger than this is refused: no chat is that long, and memory is bounded."""
 
+PART_BYTES = 64 * 1024
+"""A stream that came whole is read in parts, as it would have come."""
+
 _MARGIN = BOM + PADDING.removesuffix("\ufeff").encode()
 
 
@@ -56,7 +59,9 @@ def chat_reply(
     reader = StreamReader(dialect, label, question, legacy=legacy)
     if raw.lstrip(_MARGIN).startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
         try:
-            return _chat(dialect, _streamed(reader, [*reader.feed(raw), *reader.end()]), question, legacy)
+            parts = (reader.feed(raw[at : at + PART_BYTES]) for at in range(0, len(raw), PART_BYTES))
+            pieces = [piece for part in parts for piece in part]
+            return _chat(dialect, _streamed(reader, pieces + reader.end()), question, legacy)
         except ValueError:
             return Refusal(Code.PROVIDER_DOWN, "", "", *_UNREADABLE)
     try:
@@ -200,9 +205,8 @@ class StreamReader:
         self.thinking = False
         if self._events is not None:
             return self._pieces(self._events.feed(raw))
-        self._document += raw
-        beginning = self._document[:64].lstrip(_MARGIN)
-        if not beginning or beginning.startswith((b"{", b"[", b'"', b"<")):
+        self._document += raw if self._document else raw.lstrip(_MARGIN)
+        if not self._document or self._document.startswith((b"{", b"[", b'"', b"<")):
             if len(self._document) > REPLY_BYTES:
                 raise ValueError("a document without end")
             return []

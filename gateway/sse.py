@@ -31,7 +31,7 @@ class EventReader:
 
     def __init__(self) -> None:
         self.stray = b""
-        self._rest = b""
+        self._rest: list[bytes] = []
         self._first = True
         self._after_cr = False
         self._name = ""
@@ -43,17 +43,21 @@ class EventReader:
         if self._after_cr and piece:
             piece = piece.removeprefix(b"\n")  # the other half of a line end
             self._after_cr = False
-        text = self._rest + piece
+        self._size += len(piece)
+        if self._size > EVENT_BYTES:
+            raise ValueError("an event without end")
+        self._rest.append(piece)
+        if b"\n" not in piece and b"\r" not in piece:
+            return []
+        text = b"".join(self._rest)
         lines = text.splitlines()
         self._after_cr = text.endswith(b"\r")
-        self._rest = lines.pop() if lines and not text.endswith((b"\n", b"\r")) else b""
-        if len(self._rest) + self._size > EVENT_BYTES:
-            raise ValueError("an event without end")
+        self._rest = [] if text.endswith((b"\n", b"\r")) else [lines.pop()]
         return self._events(lines)
 
     def end(self) -> list[Event]:
         """Return what the end of the input completes."""
-        lines, self._rest = [self._rest, b""], b""
+        lines, self._rest = [b"".join(self._rest), b""], []
         return self._events(lines)
 
     def _events(self, lines: list[bytes]) -> list[Event]:
@@ -78,7 +82,6 @@ class EventReader:
         if len(self._data) == 1 and _complete(self._data[0]):
             self._finish(events)
         self._data.append(data)
-        self._size += len(data)
 
     def _finish(self, events: list[Event]) -> None:
         if self._data or self._name == "error":

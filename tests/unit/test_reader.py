@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Iterable
@@ -512,7 +513,7 @@ PARTS = [
 MIXTURES = st.lists(st.one_of(st.sampled_from(PARTS), st.binary(max_size=20)), max_size=8).map(b"".join)
 
 
-@settings(max_examples=2000)
+@settings(max_examples=800)
 @given(
     MIXTURES, st.lists(st.integers(0, 3000), max_size=5), st.booleans(), st.sampled_from(["", "gbk", "latin-1", "x"])
 )
@@ -527,3 +528,27 @@ def test_whatever_comes_there_are_words_or_a_refusal(
     assert isinstance(reply, Refusal) or reply.text or any("tool_calls" in json.dumps(c) for c in reply.body["choices"])
     said.text.encode()
     json.dumps(said.chunks, ensure_ascii=False).encode()
+
+
+HOSTILE = {
+    "documents without end": b"{}" * 2_000_000,
+    "nests": b'{"a":' * 200_000,
+    "lists": b"[" * 500_000,
+    "an event without end": b"data: " + b"x" * 9_000_000,
+    "blank lines": b"\n" * 2_000_000,
+    "comments": b": ping\n\n" * 200_000,
+    "empty events": b"data: {}\n\n" * 50_000,
+    "brackets in lines": b'data: {"a": [\n' + b"data: {},\n" * 100_000,
+}
+
+
+@pytest.mark.parametrize("stream", HOSTILE.values(), ids=HOSTILE)
+def test_what_is_made_to_keep_a_reader_busy_is_refused(stream: bytes) -> None:
+    assert isinstance(whole(stream), Refusal)
+    reader = StreamReader(OPENAI)
+    with contextlib.suppress(ValueError):
+        for at in range(0, len(stream), 1000):
+            reader.feed(stream[at : at + 1000])
+        reader.end()
+        assert reader.refusal
+    assert not reader.answered
