@@ -82,7 +82,6 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
             counts = said[0].metadata
             known = (int(counts.get(name, 0)) for name in ("input_tokens_count", "generated_tokens_count"))
             counts["spent"] = Spent("byzerllm", time.monotonic() - started, *known)
-            return said
         except FAILED_THERE as error:
             raise GatewayError(
                 Code.PROVIDER_DOWN,
@@ -91,6 +90,10 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
                 chat_name=name,
                 provider="byzerllm",
             ) from error
+        if not said[0].output:  # stock byzerllm swallows some errors
+            words = "The stock byzerllm model sent an empty answer.", "byzerllm 原生模型返回了空的回答。"
+            raise GatewayError(Code.PROVIDER_DOWN, *words, chat_name=name, provider="byzerllm")
+        return said
 
     def relay_stock(self, name: str, path: str, fields: dict[str, Any], shown: str) -> Relayed:
         """Answer one chat, in OpenAI's shape; `shown` is the model's name in it. Raises GatewayError."""
