@@ -1,99 +1,30 @@
-"""What a provider's success holds: an answer, whole and in OpenAI's shape, or a refusal. Never neither."""
+"""What is whole is delivered in OpenAI's shape, however oddly it was framed, and in whichever mode it came."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-from collections.abc import Iterable
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects import OPENAI
-from gateway.reader import Reply, StreamReader, chat_reply, other_reply
-from gateway.refusals import Refusal
-from gateway.usage import Usage, usage_in
-from tests.unit.finish_rows import FINISHES, Finish
-from tests.unit.usage_rows import USAGES
-from tests.unit.usage_rows import Usage as UsageRow
-
-Json = dict[str, Any]
-GOOD_ENDS = ("stop", "length", "tool_calls", "end_turn")
-
-
-def completion(content: Any = "The sky is blue.", finish: str | None = "stop", **message: Any) -> Json:
-    said = {"role": "assistant", "content": content, **message}
-    return {
-        "id": "r1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m",
-        "choices": [_choice("message", said, finish)],
-    }
-
-
-def chunk(content: Any = None, finish: str | None = None, **delta: Any) -> Json:
-    said = {**({} if content is None else {"content": content}), **delta}
-    return {
-        "id": "r1",
-        "object": "chat.completion.chunk",
-        "created": 1,
-        "model": "m",
-        "choices": [_choice("delta", said, finish)],
-    }
-
-
-def _choice(name: str, said: Json, finish: str | None) -> Json:
-    return {"index": 0, name: said, "finish_reason": finish}
-
-
-def packed(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False).encode()
-
-
-def event(value: Any, end: bytes = b"\n\n") -> bytes:
-    return b"data: " + packed(value) + end
-
-
-DONE = event(b"[DONE]")
-WORDS = [chunk("The sky "), chunk("is blue."), chunk(finish="stop")]
-STREAM = b"".join(map(event, WORDS))
-
-
-def whole(body: Any, label: str = "") -> Reply | Refusal:
-    return chat_reply(OPENAI, packed(body), label)
-
-
-class Heard:
-    """What a stream made of its bytes, cut into `pieces`."""
-
-    def __init__(self, pieces: Iterable[bytes], words_only: bool = False, label: str = "") -> None:
-        self.reader = StreamReader(OPENAI, label, words_only=words_only)
-        self.chunks: list[Json] = []
-        self.text = ""
-        for piece in pieces:
-            self._take(self.reader.feed(piece))
-        self._take(self.reader.end())
-        self.refusal = self.reader.refusal
-
-    def _take(self, pieces: Iterable[Any]) -> None:
-        for piece in pieces:
-            self.chunks.append(piece.chunk)
-            self.text += piece.text
-
-    @property
-    def code(self) -> str:
-        return self.refusal.code if self.refusal else ""
-
-
-def heard(stream: bytes, words_only: bool = False) -> Heard:
-    return Heard([stream], words_only)
-
-
-# What is whole is delivered, however oddly it is framed.
+from gateway.reader import Reply
+from gateway.usage import Usage
+from tests.unit.shapes import (
+    DONE,
+    STREAM,
+    WORDS,
+    Heard,
+    Json,
+    choice_of,
+    chunk,
+    completion,
+    event,
+    heard,
+    packed,
+    whole,
+)
 
 ODDLY_FRAMED = {
     "as it should be": STREAM + DONE,
@@ -201,7 +132,7 @@ SAYS_BLUE = {
         [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "blue"}]
     ),
     "output_text": completion([{"type": "output_text", "text": "blue", "annotations": []}]),
-    "a delta in a whole reply": {"choices": [_choice("delta", {"content": "blue"}, "stop")]},
+    "a delta in a whole reply": {"choices": [choice_of("delta", {"content": "blue"}, "stop")]},
     "a bare text in a choice": {"choices": [{"index": 0, "text": "blue", "finish_reason": "stop"}]},
     "a message that is a text": {"choices": [{"index": 0, "message": "blue", "finish_reason": "stop"}]},
     "an empty error beside": {**completion("blue"), "error": {"message": "", "code": None}},
@@ -216,7 +147,7 @@ SAYS_BLUE = {
     "a refusal of the model's own": completion(None, refusal="blue"),
     "an odd usage": {**completion("blue"), "usage": "many"},
     "a second choice that speaks": {
-        "choices": [_choice("message", {"content": ""}, "stop"), _choice("message", {"content": "blue"}, "stop")]
+        "choices": [choice_of("message", {"content": ""}, "stop"), choice_of("message", {"content": "blue"}, "stop")]
     },
 }
 
@@ -317,238 +248,3 @@ def test_another_charset_is_read_by_its_label_or_its_bytes(charset: str, label: 
 
     assert isinstance(reply, Reply)
     assert reply.text == text
-
-
-# A success without an answer is none.
-
-FAILS = {
-    "error, an object": (
-        {"error": {"message": "Insufficient Balance", "type": "unknown_error", "code": "x"}},
-        "PAY_BILL",
-    ),
-    "error, a text": ({"error": "model not found"}, "NO_SUCH_MODEL"),
-    "error, true": ({"error": True, "message": "rate limit exceeded"}, "SLOW_DOWN"),
-    "error, a list": ({"error": [{"message": "server overloaded"}]}, "PROVIDER_BUSY"),
-    "error, a text with a code beside": ({"error": "No", "code": "insufficient_quota"}, "PAY_BILL"),
-    "error beside empty choices": ({"choices": [], "error": {"code": 429, "message": "slow"}}, "SLOW_DOWN"),
-    "error beside words": ({**completion("The sk", None), "error": {"code": 502, "message": "broke"}}, "PROVIDER_DOWN"),
-    "error in a choice": (
-        {
-            "choices": [
-                {"error": {"code": 503, "message": "no"}, "message": {"content": "The"}, "finish_reason": "error"}
-            ]
-        },
-        "PROVIDER_BUSY",
-    ),
-    "a flat code and message": ({"code": "Arrearage", "message": "Access denied, please pay"}, "PAY_BILL"),
-    "code, msg, success": ({"code": 401, "msg": "expired", "success": False}, "BAD_KEY"),
-    "success alone": ({"success": "false"}, "PROVIDER_DOWN"),
-    "error_type, error_message": (
-        {"error_type": "AuthenticationError", "error_message": "incorrect api key"},
-        "BAD_KEY",
-    ),
-    "error_code, error_msg": ({"error_code": 17, "error_msg": "请充值"}, "PAY_BILL"),
-    "object error": ({"object": "error", "message": "maximum context length is 10", "code": 40303}, "TOO_LARGE"),
-    "type error": ({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "PROVIDER_BUSY"),
-    "base_resp": (
-        {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
-        "PAY_BILL",
-    ),
-    "header": ({"header": {"code": 10013, "message": "内容违规"}}, "CONTENT_BLOCKED"),
-    "Response.Error": (
-        {"Response": {"Error": {"Code": "ResourceUnavailable.InArrears", "Message": "欠费"}}},
-        "PAY_BILL",
-    ),
-    "detail": ({"detail": "Invalid API key"}, "BAD_KEY"),
-    "a numeric code": ({"code": 504, "message": "late"}, "TIMEOUT"),
-    "JSON in a string": (json.dumps({"error": {"code": 402, "message": "x"}}), "PAY_BILL"),
-    "a list": ([{"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "API key not valid"}}], "BAD_KEY"),
-    "a page": (b"<!DOCTYPE html><html><title>Welcome</title></html>", "PROVIDER_DOWN"),
-    "a text": (b"upstream connect error", "PROVIDER_DOWN"),
-    "nothing": (b"", "PROVIDER_DOWN"),
-    "an empty object": ({}, "PROVIDER_DOWN"),
-    "no choices": ({"choices": []}, "PROVIDER_DOWN"),
-    "choices that are none": ({"choices": 7}, "PROVIDER_DOWN"),
-    "choices of nothing": ({"choices": [None]}, "PROVIDER_DOWN"),
-    "a choice without a message": ({"choices": [{"index": 0}]}, "PROVIDER_DOWN"),
-    "a choice that was filtered": ({"choices": [{"index": 0, "finish_reason": "content_filter"}]}, "CONTENT_BLOCKED"),
-    "no words": (completion(""), "PROVIDER_DOWN"),
-    "null": (completion(None), "PROVIDER_DOWN"),
-    "parts without words": (completion([{"type": "text", "text": ""}]), "PROVIDER_DOWN"),
-    "thoughts only": (completion("", reasoning_content="The sky..."), "PROVIDER_DOWN"),
-    "parts of thoughts only": (completion([{"type": "thinking", "thinking": "hm"}]), "PROVIDER_DOWN"),
-    "cut off before a word": (completion("", "length"), "TOO_LARGE"),
-    "cut off in its thoughts": (completion(None, "max_tokens", reasoning="The"), "TOO_LARGE"),
-    "half a document": (packed(completion())[:-20], "PROVIDER_DOWN"),
-}
-
-
-@pytest.mark.parametrize(("body", "code"), FAILS.values(), ids=FAILS)
-def test_a_success_without_an_answer_is_a_refusal(body: Any, code: str) -> None:
-    reply = whole(body)
-
-    assert isinstance(reply, Refusal), reply
-    assert (reply.code, reply.detail.isascii()) == (code, True)
-
-
-@pytest.mark.parametrize(("body", "code"), FAILS.values(), ids=FAILS)
-@pytest.mark.parametrize("form", ["document", "event", "named event"])
-@pytest.mark.parametrize("words_only", [True, False])
-def test_in_a_stream_it_is_the_same(body: Any, code: str, form: str, words_only: bool) -> None:
-    raw = packed(body)
-    if form != "document":
-        raw = (b"event: error\n" if form == "named event" else b"") + event(raw.replace(b"\n", b" ")) + DONE
-    said = heard(raw, words_only)
-
-    assert said.refusal
-    if form != "named event":  # whose name alone says that it is an error
-        assert said.code == code
-    assert not (said.reader.answered and words_only and not said.text)
-
-
-@pytest.mark.parametrize(
-    ("body", "code"), [row for row in FAILS.values() if isinstance(row[0], dict) and "error" in row[0]]
-)
-def test_after_the_first_word_it_ends_the_stream_with_an_error(body: Any, code: str) -> None:
-    said = heard(event(chunk("The sky ")) + event(body) + event(chunk("is blue.")) + DONE)
-
-    assert said.code == code
-    assert said.text.startswith("The sky ")
-    assert "blue" not in said.text
-
-
-@pytest.mark.parametrize("row", FINISHES, ids=lambda row: f"{row.provider}-{row.reason}")
-def test_each_finish_reason_means_the_same_whole_and_streamed(row: Finish) -> None:
-    reason = None if row.reason is None else str(row.reason)
-    empty, spoken = whole(completion("", reason)), whole(completion("The sky", reason))
-    stream = heard(event(chunk("", reason)) + DONE)
-
-    assert isinstance(empty, Refusal)
-    assert stream.code == empty.code
-    if row.code:
-        assert empty.code == row.code
-    broken = row.code in ("PROVIDER_DOWN", "PROVIDER_BUSY")
-    assert isinstance(spoken, Refusal) == broken
-    assert (heard(event(chunk("The sky")) + event(chunk(finish=reason)) + DONE).code == row.code) == (
-        broken or not row.code
-    )
-
-
-BREAKS_OFF = {
-    "before its finish": event(WORDS[0]) + event(WORDS[1]),
-    "within an event": STREAM[: STREAM.index(b"is blue")],
-    "with nothing": b"",
-    "with a comment": b": OPENROUTER PROCESSING\n\n",
-    "with the end mark only": DONE,
-    "with a role only": event(chunk("", role="assistant")),
-    "with a role and the end mark": event(chunk("", role="assistant")) + DONE,
-    "with usage only": event({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 0}}) + DONE,
-    "with JSON that cannot be read": event(WORDS[0]) + event(b'{"choices": [{"delta"') + event(WORDS[2]) + DONE,
-    "with an error's words": event(WORDS[0]) + b"Internal Server Error\n",
-    "with one choice of two": event(
-        {
-            "choices": [
-                {"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"},
-                {"index": 1, "delta": {"content": "b"}},
-            ]
-        }
-    ),
-}
-
-
-@pytest.mark.parametrize("stream", BREAKS_OFF.values(), ids=BREAKS_OFF)
-def test_a_stream_that_breaks_off_is_never_a_success(stream: bytes) -> None:
-    assert heard(stream).code == "PROVIDER_DOWN"
-    assert heard(stream, words_only=True).code == "PROVIDER_DOWN"
-    assert isinstance(whole(stream), Refusal)
-
-
-def test_thoughts_are_seen_by_those_who_read_chunks_but_are_no_answer() -> None:
-    stream = event(chunk(reasoning_content="hm")) + event(chunk(finish="stop")) + DONE
-    chunks, text = heard(stream), heard(stream, words_only=True)
-
-    assert (chunks.reader.spoke, chunks.code) == (True, "PROVIDER_DOWN")
-    assert (text.reader.spoke, text.code) == (False, "PROVIDER_DOWN")
-
-
-@pytest.mark.parametrize("row", USAGES, ids=lambda row: row.provider)
-def test_of_usage_only_what_can_be_believed_counts(row: UsageRow) -> None:
-    total = Usage()
-    for piece in row.pieces:
-        total = total.most(usage_in(piece))
-    assert total == Usage(row.tokens_in, row.tokens_out)
-
-    said = heard(event(chunk("blue")) + b"".join(map(event, row.pieces)) + event(chunk(finish="stop")) + DONE)
-    assert (said.text, said.code, said.reader.usage) == ("blue", "", total)
-
-
-def test_embeddings_need_data() -> None:
-    body = {"object": "list", "data": [{"index": 0, "embedding": [0.5]}], "usage": {"prompt_tokens": 3}}
-    reply = other_reply(OPENAI, packed(body))
-
-    assert isinstance(reply, Reply)
-    assert (reply.body, reply.usage) == (body, Usage(3, None))
-    nothings: list[Any] = [{"data": []}, {}, {"error": "no"}, b"<html>", []]
-    for nothing in nothings:
-        assert isinstance(other_reply(OPENAI, packed(nothing)), Refusal)
-
-
-PARTS = [
-    *(event(part) for part in WORDS),
-    *(event(body) for body, _ in FAILS.values()),
-    *(packed(body) for body, _ in FAILS.values()),
-    *(
-        DONE,
-        b"\n",
-        b"\r\n",
-        b"data:",
-        b": ping\n",
-        b"event: error\n",
-        b"\xef\xbb\xbf",
-        b"\0",
-        b"{",
-        b'{"choices":[{"delta":{"content":"x"',
-    ),
-]
-MIXTURES = st.lists(st.one_of(st.sampled_from(PARTS), st.binary(max_size=20)), max_size=8).map(b"".join)
-
-
-@settings(max_examples=800)
-@given(
-    MIXTURES, st.lists(st.integers(0, 3000), max_size=5), st.booleans(), st.sampled_from(["", "gbk", "latin-1", "x"])
-)
-def test_whatever_comes_there_are_words_or_a_refusal(
-    stream: bytes, cuts: list[int], words_only: bool, label: str
-) -> None:
-    edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    said = Heard([stream[a:b] for a, b in itertools.pairwise(edges)], words_only, label)
-    reply = chat_reply(OPENAI, stream, label)
-
-    assert said.refusal or said.text or (not words_only and said.reader.answered)
-    assert isinstance(reply, Refusal) or reply.text or any("tool_calls" in json.dumps(c) for c in reply.body["choices"])
-    said.text.encode()
-    json.dumps(said.chunks, ensure_ascii=False).encode()
-
-
-HOSTILE = {
-    "documents without end": b"{}" * 2_000_000,
-    "nests": b'{"a":' * 200_000,
-    "lists": b"[" * 500_000,
-    "an event without end": b"data: " + b"x" * 9_000_000,
-    "blank lines": b"\n" * 2_000_000,
-    "comments": b": ping\n\n" * 200_000,
-    "empty events": b"data: {}\n\n" * 50_000,
-    "brackets in lines": b'data: {"a": [\n' + b"data: {},\n" * 100_000,
-}
-
-
-@pytest.mark.parametrize("stream", HOSTILE.values(), ids=HOSTILE)
-def test_what_is_made_to_keep_a_reader_busy_is_refused(stream: bytes) -> None:
-    assert isinstance(whole(stream), Refusal)
-    reader = StreamReader(OPENAI)
-    with contextlib.suppress(ValueError):
-        for at in range(0, len(stream), 1000):
-            reader.feed(stream[at : at + 1000])
-        reader.end()
-        assert reader.refusal
-    assert not reader.answered
