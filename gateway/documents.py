@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from functools import cache
 from typing import Any
 
 import orjson
@@ -59,6 +58,8 @@ def text(raw: bytes, label: str = "") -> str:
 
 
 def _forgiven(words: str) -> list[Any]:
+    # Made here, since it does not pickle, and this module is sent to the cluster.
+    decoder = json.JSONDecoder(strict=False, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole)
     begin = _past_padding(words, 0)
     if not words.startswith(("{", "[", '"'), begin):
         # A warning of PHP's, a prefix against scripts: the object begins later.
@@ -67,7 +68,7 @@ def _forgiven(words: str) -> list[Any]:
     found: list[Any] = []
     while begin < len(words) and len(found) < MAX_DOCUMENTS and (not found or words.startswith("{", begin)):
         try:
-            value, end = _decoder().raw_decode(words, begin)
+            value, end = decoder.raw_decode(words, begin)
         except (ValueError, RecursionError):
             break  # something after the JSON, or there is none
         found.append(orjson.loads(_SURROGATES.sub(LOST, json.dumps(value, ensure_ascii=False))))
@@ -89,9 +90,3 @@ def _whole(number: str) -> int | float | None:
 def _finite(number: str) -> float | None:
     value = float(number)
     return value if math.isfinite(value) else None
-
-
-@cache
-def _decoder() -> json.JSONDecoder:
-    """Made when it is first needed: it does not pickle, and this module is sent to the cluster."""
-    return json.JSONDecoder(strict=False, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole)

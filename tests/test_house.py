@@ -105,13 +105,27 @@ from gateway.directory import Directory
 from gateway.model_actor import ModelActor
 ray.cloudpickle.register_pickle_by_value(gateway)
 for actor in (ModelActor, Directory):
-    assert b"pyjava" not in ray.cloudpickle.dumps(actor), actor
+    pickled = ray.cloudpickle.dumps(actor)
+    assert b"pyjava" not in pickled, actor
+    Path(FOLDER, actor.__name__).write_bytes(pickled)
+"""
+
+WHAT_OTHER_PROGRAMS_LOAD = """
+import sys
+from pathlib import Path
+import ray.cloudpickle
+for path in Path(FOLDER).iterdir():
+    ray.cloudpickle.loads(path.read_bytes())
+assert "gateway" not in sys.modules
 """
 
 
-def test_a_model_actor_does_not_import_byzerllms_own_dependencies() -> None:
-    # pyjava replaces collections.namedtuple: what is defined after its import would cost 40 MB in every actor.
-    subprocess.run([sys.executable, "-c", WHAT_GOES_TO_THE_CLUSTER], cwd=TOP, check=True, timeout=120)
+def test_actors_go_to_the_cluster_without_byzerllms_dependencies_and_load_where_our_code_is_not(tmp_path: Path) -> None:
+    # pyjava replaces collections.namedtuple: what is defined after its import would cost 40 MB in every actor. And what
+    # pickles by its name alone, such as a cached function, no stock byzerllm program could load.
+    for code, folder in ((WHAT_GOES_TO_THE_CLUSTER, TOP), (WHAT_OTHER_PROGRAMS_LOAD, Path("/"))):
+        lines = f"from pathlib import Path\nFOLDER = {str(tmp_path)!r}\n{code}"
+        subprocess.run([sys.executable, "-c", lines], cwd=folder, check=True, timeout=120)
 
 
 def test_no_module_hides_an_installed_package() -> None:

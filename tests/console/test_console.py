@@ -202,7 +202,10 @@ def test_ready_made_calls_name_this_gateway_and_the_chosen_chat(page: Page, serv
 
 def test_every_language_of_the_examples_is_there_with_how_to_run_it(page: Page, server: Server, deploy: Deploy) -> None:
     chat = deploy()
-    languages = sorted(path.name for path in (TOP / "examples").iterdir() if path.is_dir())
+    # A spreadsheet has its settings in its cells.
+    languages = sorted(
+        path.name for path in (TOP / "examples").iterdir() if path.is_dir() and path.name != "libreoffice"
+    )
     assert "bash" in languages
     page.get_by_role("link", name="Try it from code").click()
 
