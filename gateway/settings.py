@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
+from gateway.addresses import canonical
 from gateway.charsets import CODECS, charset
 
 SCOPES = frozenset({"chat", "admin"})
@@ -61,7 +62,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         max_body_bytes=_number(env, "GATEWAY_MAX_BODY_BYTES", 8 * 1024 * 1024, 1024),
         max_in_flight=_number(env, "GATEWAY_MAX_IN_FLIGHT", 1024, 1),
         processes=_number(env, "WEB_CONCURRENCY", 2, 1),
-        upstream_hosts=frozenset(env.get("GATEWAY_UPSTREAM_HOSTS", "").lower().replace(",", " ").split()),
+        upstream_hosts=frozenset(map(_spelled, env.get("GATEWAY_UPSTREAM_HOSTS", "").replace(",", " ").split())),
         check=_switch(env, "GATEWAY_CHECK"),
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
         probe_seconds=_number(env, "GATEWAY_PROBE_SECONDS", 60, 1),
@@ -98,6 +99,14 @@ def _switch(env: Mapping[str, str], name: str, default: bool = False) -> bool:
     if text not in ("", "0", "1"):
         raise SettingError(f"{name} is {text!r}; it must be 1 or 0.")
     return text == "1" if text else default
+
+
+def _spelled(host: str) -> str:
+    """A host as base URLs are kept; what is none, such as one with a port, as it stands: it lets in nobody."""
+    try:
+        return canonical(host)
+    except ValueError:
+        return host.lower()
 
 
 def _charset(env: Mapping[str, str]) -> str:

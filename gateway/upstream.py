@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ import aiohttp
 import orjson
 from aiohttp.client_proto import ResponseHandler
 
+from gateway.addresses import is_guarded
 from gateway.dialects import Dialect
 from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError, clean
@@ -40,9 +41,6 @@ IDLE_SECONDS = 15
 """How long an unused connection is kept; shorter than the providers' own limits, so few die in our hands."""
 
 STREAM_SECONDS = 3600
-
-METADATA = frozenset({"100.100.100.200", "fd00:ec2::254", "168.63.129.16"})
-"""Where clouds (Alibaba, AWS, Azure) tell a machine its own secrets; the others do so on link-local addresses."""
 
 TAIL_SECONDS = 5
 """How long a stream whose answer is whole may take to end: a count of tokens may follow, or nothing ever."""
@@ -68,24 +66,12 @@ FAULTS = (aiohttp.ClientError, OSError, ValueError, TypeError)
 """What may go wrong on the way; TimeoutError is one of OSError's."""
 
 
-def is_guarded(address: str) -> bool:
-    """Whether an IP address is link-local or a cloud's metadata service; False for a name."""
-    try:
-        ip = ip_address(address.partition("%")[0].strip("[]"))
-    except ValueError:
-        return False
-    mapped = getattr(ip, "ipv4_mapped", None) or ip
-    return bool(mapped.is_link_local) or str(mapped) in METADATA
-
-
-class _Resolver(aiohttp.ThreadedResolver):
-    """Names that lead to guarded addresses lead nowhere, whenever they are looked up."""
-
-    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[aiohttp.abc.ResolveResult]:
-        found = await super().resolve(host, port, family)
-        if safe := [row for row in found if not is_guarded(row["host"])]:
-            return safe
-        raise OSError(f"{host} leads to a link-local or metadata address")
+def _guarded_socket(row: aiohttp.AddrInfoType) -> socket.socket:
+    """Make the socket for a connection, unless that leads to a guarded address, by whatever name it was found."""
+    family, kind, protocol, _, address = row
+    if is_guarded(str(address[0])):
+        raise OSError(errno.EACCES, f"{address[0]} is a link-local or metadata address")
+    return socket.socket(family, kind, protocol)
 
 
 class _Protocol(ResponseHandler):
@@ -146,7 +132,9 @@ class Upstream:
         self._timeout = timeout
         self._leaves_out = False
         self.dialect = dialect
-        self._connector = _Connector(limit=0, keepalive_timeout=IDLE_SECONDS, resolver=None if trusted else _Resolver())
+        self._connector = _Connector(
+            limit=0, keepalive_timeout=IDLE_SECONDS, socket_factory=None if trusted else _guarded_socket
+        )
         self._session = aiohttp.ClientSession(
             headers={
                 "Authorization": f"Bearer {api_key}",

@@ -265,12 +265,15 @@ def test_a_provider_that_is_down_again_and_again_is_left_alone_for_a_while(
 
 
 @pytest.mark.parametrize(
-    "host", ["169.254.169.254", "[fe80::1]", "100.100.100.200", "[::ffff:169.254.169.254]", "[fd00:ec2::254]"]
+    "host",
+    ["169.254.169.254", "[fe80::1]", "①⑥⑨。②⑤④。①⑥⑨。②⑤④", "2852039166", "[64:ff9b::a9fe:a9fe]", "[fd20:ce::254]"],
 )
+@pytest.mark.parametrize("model_type", ["saas/openai", "saas/reasoning_openai"])
 def test_a_key_is_not_sent_to_link_local_or_metadata_addresses(
-    gateway: httpx.Client, chat_name: str, host: str
+    gateway: httpx.Client, chat_name: str, model_type: str, host: str
 ) -> None:
-    new = {"chat_name": chat_name, "api_key": "sk-x", "base_url": f"http://{host}/v1"}
+    url = f"http://{host}/v1"
+    new = {"chat_name": chat_name, "api_key": "sk-x", "base_url": url, "model_type": model_type}
     reply = gateway.post("/openai/deploy", json=new)
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "INVALID_REQUEST")
     assert reply.json()["error"]["message"].startswith("base_url: ")
