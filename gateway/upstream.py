@@ -26,7 +26,7 @@ from gateway.dialects import Dialect
 from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError, clean
 from gateway.reader import REPLY_BYTES, Piece, Reply, StreamReader, chat_reply, other_reply
-from gateway.refusals import Refusal, refusal, retry_after
+from gateway.refusals import Refusal, refusal, retry_after, shown
 
 EMBEDDINGS = "/embeddings"
 """The one endpoint whose answers are no words."""
@@ -280,13 +280,14 @@ class Upstream:
             raise self._down(clean(f"{self._host()}: {_told(error)}.", self._api_key)) from error
 
     def _refused(self, outcome: Refusal, reply: aiohttp.ClientResponse) -> GatewayError:
+        code, words = shown(outcome, reply.status, self._api_key)
         return self._error(
             outcome.code,
             outcome.detail,
             outcome.detail_zh,
             provider_status=reply.status,
-            provider_code=clean(outcome.provider_code, self._api_key),
-            provider_message=clean(outcome.message, self._api_key),
+            provider_code=code,
+            provider_message=words,
             retry_after=retry_after(reply.headers, time.time()),
         )
 
