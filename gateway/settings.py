@@ -13,6 +13,9 @@ from pathlib import Path
 from gateway.addresses import canonical
 from gateway.charsets import CODECS, charset
 
+TOKEN_CHARACTERS = 8
+"""A shorter token is guessed in a day."""
+
 SCOPES = frozenset({"chat", "admin"})
 
 Network = IPv4Network | IPv6Network
@@ -187,6 +190,7 @@ def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
         # An emptied file must not quietly open the gateway to everyone.
         raise SettingError(f"{' and '.join(sources)} names no token; add a line name:token:scopes, or unset it.")
     return tuple(tokens)
+            _refuse_open(path)
 
 
 def _token(variable: str, number: int, line: str) -> Token:
@@ -204,9 +208,24 @@ def _token(variable: str, number: int, line: str) -> Token:
     return Token(name, digest(secret), scopes)
 
 
+def _refuse_open(path: str) -> None:
+    """Raise SettingError for a file that others can read; only root's may be its group's, as an installed one is."""
+    status = os.stat(path)
+    if status.st_mode & (0o006 if status.st_uid == 0 else 0o066):
+        raise SettingError(
+            f"GATEWAY_TOKENS_FILE: others can read {path} (mode {status.st_mode & 0o777:o}): chmod go= {path}, "
+            "and replace its tokens if others use this machine."
+        )
+
+
 if __name__ == "__main__":
     # Before a reload: gunicorn ends where its new settings are wrong.
     try:
         load()
     except SettingError as error:
         sys.exit(str(error))
+    if len(secret) < TOKEN_CHARACTERS:
+        raise SettingError(
+            f"{variable}, line {number}: the token is shorter than {TOKEN_CHARACTERS} characters; make one with "
+            "openssl rand -hex 24."
+        )
