@@ -43,6 +43,8 @@ class Settings:
     max_body_bytes: int
     max_in_flight: int
     processes: int
+    hosts: frozenset[str]
+    cross_site: bool
     upstream_hosts: frozenset[str]
     check: bool
     undo_seconds: int
@@ -59,12 +61,15 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. Raises SettingError."""
     env = os.environ if environment is None else environment
     tokens = _tokens(env)
+    bind = _bind(env, tokens)
     return Settings(
-        bind=_bind(env, tokens),
+        bind=bind,
         tokens=tokens,
         max_body_bytes=_number(env, "GATEWAY_MAX_BODY_BYTES", 8 * 1024 * 1024, 1024),
         max_in_flight=_number(env, "GATEWAY_MAX_IN_FLIGHT", 1024, 1),
         processes=_number(env, "WEB_CONCURRENCY", 2, 1),
+        hosts=_hosts(env) | {"localhost", bind.rpartition(":")[0].lower()},
+        cross_site=_switch(env, "GATEWAY_CROSS_SITE"),
         upstream_hosts=frozenset(map(_spelled, env.get("GATEWAY_UPSTREAM_HOSTS", "").replace(",", " ").split())),
         check=_switch(env, "GATEWAY_CHECK"),
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
@@ -102,6 +107,16 @@ def _switch(env: Mapping[str, str], name: str, default: bool = False) -> bool:
     if text not in ("", "0", "1"):
         raise SettingError(f"{name} is {text!r}; it must be 1 or 0.")
     return text == "1" if text else default
+
+
+def _hosts(env: Mapping[str, str]) -> frozenset[str]:
+    """The names by which the gateway may be called, as browsers send them."""
+    try:
+        return frozenset(canonical(host) for host in env.get("GATEWAY_HOSTS", "").replace(",", " ").split())
+    except ValueError as error:
+        raise SettingError(
+            f"GATEWAY_HOSTS: {error}; it must be names without ports, such as llm.example.com."
+        ) from error
 
 
 def _spelled(host: str) -> str:
@@ -175,6 +190,7 @@ def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
     sources = {"GATEWAY_TOKENS": env["GATEWAY_TOKENS"]} if env.get("GATEWAY_TOKENS", "").strip() else {}
     if path := env.get("GATEWAY_TOKENS_FILE", "").strip():
         try:
+            _refuse_open(path)
             sources["GATEWAY_TOKENS_FILE"] = Path(path).read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise SettingError(f"GATEWAY_TOKENS_FILE: cannot read {path}: {error}.") from error
@@ -190,7 +206,16 @@ def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
         # An emptied file must not quietly open the gateway to everyone.
         raise SettingError(f"{' and '.join(sources)} names no token; add a line name:token:scopes, or unset it.")
     return tuple(tokens)
-            _refuse_open(path)
+
+
+def _refuse_open(path: str) -> None:
+    """Raise SettingError for a file that others can read; only root's may be its group's, as an installed one is."""
+    status = os.stat(path)
+    if status.st_mode & (0o006 if status.st_uid == 0 else 0o066):
+        raise SettingError(
+            f"GATEWAY_TOKENS_FILE: others can read {path} (mode {status.st_mode & 0o777:o}): chmod go= {path}, "
+            "and replace its tokens if others use this machine."
+        )
 
 
 def _token(variable: str, number: int, line: str) -> Token:
@@ -205,17 +230,12 @@ def _token(variable: str, number: int, line: str) -> Token:
         )
     if not secret.isascii():
         raise SettingError(f"{variable}, line {number}: the token must be ASCII; old clients can send nothing else.")
-    return Token(name, digest(secret), scopes)
-
-
-def _refuse_open(path: str) -> None:
-    """Raise SettingError for a file that others can read; only root's may be its group's, as an installed one is."""
-    status = os.stat(path)
-    if status.st_mode & (0o006 if status.st_uid == 0 else 0o066):
+    if len(secret) < TOKEN_CHARACTERS:
         raise SettingError(
-            f"GATEWAY_TOKENS_FILE: others can read {path} (mode {status.st_mode & 0o777:o}): chmod go= {path}, "
-            "and replace its tokens if others use this machine."
+            f"{variable}, line {number}: the token is shorter than {TOKEN_CHARACTERS} characters; make one with "
+            "openssl rand -hex 24."
         )
+    return Token(name, digest(secret), scopes)
 
 
 if __name__ == "__main__":
@@ -224,8 +244,3 @@ if __name__ == "__main__":
         load()
     except SettingError as error:
         sys.exit(str(error))
-    if len(secret) < TOKEN_CHARACTERS:
-        raise SettingError(
-            f"{variable}, line {number}: the token is shorter than {TOKEN_CHARACTERS} characters; make one with "
-            "openssl rand -hex 24."
-        )

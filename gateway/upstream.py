@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import socket
 import time
 import weakref
@@ -59,11 +60,19 @@ HEADER_BYTES = 64 * 1024
 
 USER_AGENT = "byzer-llm-gateway"
 
+HOP = "X-Byzer-Gateway"
+"""The header by which a gateway knows a question that it sent itself."""
+
 OPTIONAL = "stream_options"
 """The one field that some providers refuse although clients of OpenAI's always send it: it only asks for a count."""
 
 FAULTS = (aiohttp.ClientError, OSError, ValueError, TypeError)
 """What may go wrong on the way; TimeoutError is one of OSError's."""
+
+
+def hop(session: str) -> str:
+    """Return HOP's value for the cluster of a Ray session, whose name no provider need see."""
+    return hashlib.sha256(session.encode()).hexdigest()[:16]
 
 
 def _guarded_socket(row: aiohttp.AddrInfoType) -> socket.socket:
@@ -120,11 +129,11 @@ class _Connector(aiohttp.TCPConnector):
 class Upstream:
     """One account at one provider. Must be created and used inside one event loop; `close` when done.
 
-    `trusted`: the operator listed this host, so it may lead anywhere.
+    `trusted`: the operator listed this host, so it may lead anywhere. `hop`: which cluster asks.
     """
 
     def __init__(
-        self, *, provider: str, base_url: str, api_key: str, dialect: Dialect, timeout: float, trusted: bool
+        self, *, provider: str, base_url: str, api_key: str, dialect: Dialect, timeout: float, trusted: bool, hop: str
     ) -> None:
         self._provider = provider
         self._base_url = base_url
@@ -141,6 +150,7 @@ class Upstream:
                 "Content-Type": "application/json",
                 "Accept-Encoding": "gzip, deflate",
                 "User-Agent": USER_AGENT,
+                HOP: hop,
             },
             connector=self._connector,
             # What is compressed shows in the bytes, and labels lie.

@@ -289,6 +289,22 @@ def test_the_operator_can_restrict_the_hosts(careful: Server, standin: StandIn, 
     assert careful.http.post("/openai/deploy", json=allowed).status_code == 200
 
 
+def test_a_base_url_that_leads_back_to_the_gateway_is_noticed(server: Server, deploy: Deploy, chat_name: str) -> None:
+    deploy(chat_name=chat_name, model_name=chat_name, base_url=f"{server.url}/v1")
+
+    error = ask(server.http, chat_name).json()["error"]
+
+    assert error["code"] == "BAD_UPSTREAM_REQUEST"
+    assert "from this gateway itself" in error["provider_message"]
+    assert server.chats(chat_name) == 0
+
+
+def test_another_gateways_question_is_answered(gateway: httpx.Client, deploy: Deploy) -> None:
+    body = {"chat_name": deploy(), "content": "hi"}
+    reply = gateway.post("/openai/chat", json=body, headers={"X-Byzer-Gateway": "0123456789abcdef"})
+    assert reply.json() == "openai:hi"
+
+
 def test_a_redirect_takes_no_key_elsewhere(gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str) -> None:
     elsewhere = f"{standin.url}/zhipu/elsewhere/chat/completions"
     reply = ask(gateway, deploy(model_name=f"redirect:{elsewhere}"))

@@ -167,3 +167,22 @@ def test_a_link_from_another_site_opens_the_console(misled: Browser, server: Ser
 def test_what_is_no_name_stops_the_start(hosts: str) -> None:
     with pytest.raises(SettingError, match="GATEWAY_HOSTS"):
         load({"GATEWAY_HOSTS": hosts})
+
+
+FORWARDED = ("SCRIPT_NAME: /x", "Script-Name: /x", "PATH_INFO: /metrics", "X-Forwarded-Prefix: /x", "X-Script-Name: /x",
+             "X-Original-URL: /metrics", "X-Rewrite-URL: /metrics")  # fmt: skip
+
+
+@pytest.mark.parametrize("header", FORWARDED)
+@pytest.mark.parametrize("path", ["/x/metrics", "/x/healthz", "/x"])
+def test_a_path_is_what_was_asked_for_whatever_a_header_says(server: Server, header: str, path: str) -> None:
+    # A proxy that hides /metrics looks at the path.
+    reply = raw(server, f"GET {path} HTTP/1.0\r\n{header}\r\n\r\n".encode())
+    assert reply.split()[1] == b"404"
+
+
+def test_no_reply_is_taken_for_another_kind_than_its_own(server: Server) -> None:
+    for path, status in (("/", 200), ("/healthz", 200), ("/models", 503), ("/nonsense", 404), ("/openapi.json", 200)):
+        reply = server.http.get(path)
+        assert (reply.status_code, reply.headers["X-Content-Type-Options"]) == (status, "nosniff")
+    assert b"\r\nX-Content-Type-Options: nosniff\r\n" in raw(server, b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n")

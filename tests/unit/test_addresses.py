@@ -102,9 +102,8 @@ def test_a_base_url_is_kept_with_its_host_in_one_form(url: str, form: str) -> No
 def test_no_connection_is_made_to_a_guarded_address(host: str) -> None:
     # Addresses and names alike: 0xa9fea9fe is one that only the resolver knows. No packet leaves.
     async def ask() -> None:
-        upstream = Upstream(
-            provider="openai", base_url=f"http://{host}:9/v1", api_key="sk-x", dialect=OPENAI, timeout=5, trusted=False
-        )
+        account = {"provider": "openai", "base_url": f"http://{host}:9/v1", "api_key": "sk-x", "hop": "x"}
+        upstream = Upstream(**account, dialect=OPENAI, timeout=5, trusted=False)
         try:
             await upstream.ask("/chat/completions", b"{}")
         finally:
