@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from gateway import paths, proxies, replies, settings, watch
+from gateway import paths, proxies, replies, service, settings, watch
 from gateway.ask_all import all_app
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
@@ -31,11 +31,12 @@ def create_app() -> Flask:
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.extensions["settings"] = config
-    app.extensions["doorman"] = Doorman(config.tokens)
+    app.extensions["doorman"] = Doorman(config)
     app.extensions["llm"] = llm = GatewayLLM(config.ray_address, config.max_in_flight)
     app.extensions["runner"] = Runner(llm)
     replies.install(app)
     watch.install(app, config.log_format)
+    app.before_request(service.admit)
     forgiving = paths.forgiving(app.wsgi_app)
     app.wsgi_app = proxies.see_through(forgiving, config.trusted_proxies)  # type: ignore[assignment,method-assign]
     app.register_blueprint(openai_app)

@@ -35,6 +35,11 @@ http_parser = "python"  # which gateway/worker.py adds to; the one in C is taken
 limit_request_line = 8190  # gunicorn's most: with GATEWAY_ALLOW_GET the question stands in it
 # gunicorn's control socket would be one more door, and is not used.
 control_socket_disable = True
+# gunicorn would believe a proxy on loopback, and so whoever calls through it, what a request's path and scheme are:
+# with `SCRIPT_NAME: /x` the path /x/metrics is /metrics. gateway/proxies.py believes addresses, and nothing else is.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 sendfile = False  # the gateway has no files to send, and gateway/worker.py's replies would not notice
 # byzerllm and Ray must not find the gateway's tokens in their environment's logs; access logs hold no bodies.
 accesslog = None

@@ -9,18 +9,37 @@ from urllib.parse import urlsplit
 
 from flask import Request, g, request
 
+from gateway.addresses import is_address, without_port
 from gateway.errors import Code, GatewayError
-from gateway.settings import Token, digest
+from gateway.settings import Settings, Token, digest
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Byzer-LLM gateway", charset="UTF-8"'}
 """Basic, since old COM clients answer no other challenge, and give up without one."""
 
 
 class Doorman:
-    """Checks the token of the request under way. With no token configured, everyone may do everything."""
+    """Checks the token of the request under way. With no token configured, everyone may do everything, except pages of
+    other sites: what a browser says of its page is checked, too."""
 
-    def __init__(self, tokens: tuple[Token, ...]) -> None:
-        self._tokens = tokens
+    def __init__(self, settings: Settings) -> None:
+        self._tokens = settings.tokens
+        self._hosts = settings.hosts
+        self._guarded = {"admin"} if settings.cross_site else {"admin", "chat"}
+
+    def admit(self) -> None:
+        """Raise GatewayError where a browser may have been led here by a name that somebody else gave this address.
+
+        To its page that is no other site (DNS rebinding), so without tokens nothing else would keep it out.
+        """
+        if self._tokens or not (netloc := request.headers.get("Host", "")):  # each browser sends one
+            return
+        host = without_port(netloc).lower().removesuffix(".")
+        if not is_address(host) and host not in self._hosts:
+            raise GatewayError(
+                Code.FORBIDDEN,
+                f"Without tokens the host name {host[:64]!r} is not served: GATEWAY_HOSTS could allow it.",
+                f"未配置令牌时不接受主机名 {host[:64]!r}；可用 GATEWAY_HOSTS 允许。",
+            )
 
     def known(self) -> Token | None:
         """The caller's token; None: none is configured, and everyone may do everything. Raises GatewayError."""
@@ -37,11 +56,12 @@ class Doorman:
     def require(self, scope: str | None = None) -> None:
         """Raise GatewayError unless the caller's token has `scope` (None: any token will do)."""
         token = self.known()
-        if scope == "admin" and _from_another_site(request):
+        if scope in self._guarded and _from_another_site(request):
+            hint, hint_zh = ("; GATEWAY_CROSS_SITE could allow it", "；可用 GATEWAY_CROSS_SITE 允许")
             raise GatewayError(
                 Code.FORBIDDEN,
-                "A page of another site made this browser ask.",
-                "该请求由其他网站的页面通过浏览器发出。",
+                f"A page of another site made this browser ask{hint if scope == 'chat' else ''}.",
+                f"该请求由其他网站的页面通过浏览器发出{hint_zh if scope == 'chat' else ''}。",
             )
         if token and scope and scope not in token.scopes:
             raise GatewayError(

@@ -45,6 +45,11 @@ class GatewayLLM(StockLLM):
         """Connect, and stay connected, in the background."""
         self._connection.start()
 
+    @property
+    def hop(self) -> str:
+        """By what a question is known that a chat of this cluster asked (upstream.HOP); "": there is no cluster yet."""
+        return self._connection.hop
+
     def settled(self, seconds: float) -> None:
         """Wait, for so long at most, until it is known whether there is a cluster."""
         self._connection.settled(seconds)

@@ -25,6 +25,7 @@ from gateway.directory import DEPLOY_SECONDS, Directory
 from gateway.errors import Code, GatewayError
 from gateway.memory import Memory
 from gateway.model_actor import DIRECTORY, MEMORY, NAMESPACE
+from gateway.upstream import hop
 
 T = TypeVar("T")
 
@@ -43,7 +44,10 @@ FAILED_THERE = (ray.exceptions.RayTaskError, ray.exceptions.RaySystemError, ray.
 
 
 class Connection:
-    """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are then void."""
+    """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are then void.
+
+    `hop` is by what its chats' questions are known (upstream.HOP).
+    """
 
     def __init__(self, address: str, on_change: Callable[[], None]) -> None:
         self._address = address
@@ -52,6 +56,7 @@ class Connection:
         self._heard = 0.0
         self._directory: Any = None
         self._memory: Any = None
+        self.hop = ""
         self._why_down = "Connecting to the Ray cluster."
         self._waiting: set[Any] = set()
         self._doubted = threading.Event()
@@ -168,6 +173,7 @@ class Connection:
         directory, self._memory = _actor(Directory, DIRECTORY), None
         ray.get(directory.known.remote(), timeout=DEPLOY_SECONDS)  # it may be starting still
         self._learn(directory)
+        self.hop = hop(ray.get_runtime_context().get_session_name())
         self._directory = directory
         self._on_change()
         self._tried.set()

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from gateway import wire
+from gateway.addresses import canonical
 from gateway.charsets import CODECS, charset
 from gateway.errors import Code, GatewayError
 
@@ -43,12 +44,15 @@ def _base_url(text: str) -> str:
     text = text.strip().rstrip("/").removesuffix("/chat/completions")
     try:
         url = urlsplit(text)
-        sound = url.scheme in ("http", "https") and url.hostname and (url.port or 1) > 0
+        host, port = canonical(url.hostname or ""), url.port
+        sound = url.scheme in ("http", "https") and port != 0
     except ValueError:
         sound = False
     if not sound or url.username is not None or url.query or url.fragment or not text.isprintable() or " " in text:
         raise ValueError("must be a URL such as https://api.openai.com/v1, without user, query or fragment")
-    return text
+    # From here on a host has one spelling: what is checked is what is connected to.
+    netloc = (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
+    return f"{url.scheme}://{netloc}{url.path}"
 
 
 def _no_booleans(value: Any) -> Any:

@@ -133,12 +133,13 @@ def tokens(patient: Patient) -> Iterator[Finding]:
     if count and not patient.env.get("GATEWAY_TOKEN"):
         do = "set it to an admin's token: make run needs it to deploy local_chat, make doctor to look at the chats"
         yield Finding(WARN, "GATEWAY_TOKEN is not set, though tokens are configured", do)
-    for name in ("GATEWAY_TOKENS_FILE", "RAY_AUTH_TOKEN_PATH"):
-        path = patient.env.get(name, "").strip()
-        with suppress(OSError):  # one that cannot be read is told elsewhere
-            if path and (mode := os.stat(path).st_mode & 0o777) & 0o007:
-                do = f"chmod o= {path}, and replace the tokens in it if others use this machine"
-                yield Finding(FAIL, f"{name}: {path} is open to every user of this machine (mode {mode:o})", do)
+    path = patient.env.get("RAY_AUTH_TOKEN_PATH", "").strip()
+    with suppress(OSError):  # one that cannot be read is told elsewhere
+        if path and (mode := os.stat(path).st_mode & 0o777) & 0o007:
+            do = f"chmod o= {path}, and replace the token in it if others use this machine"
+            yield Finding(
+                FAIL, f"RAY_AUTH_TOKEN_PATH: {path} is open to every user of this machine (mode {mode:o})", do
+            )
 
 
 def cluster(patient: Patient) -> Iterator[Finding]:

@@ -65,8 +65,8 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.FORBIDDEN: Meaning(
         403,
-        "This token may not do that. Ask the operator for a token with the scope that is named here.",
-        "该令牌无此权限。请向管理员申请具有所述权限的令牌。",
+        "Only the operator can allow that.",
+        "只有管理员可以允许此操作。",
     ),
     Code.PAY_BILL: Meaning(
         402,

@@ -109,8 +109,8 @@ class Model:
         self.local = None
 
 
-async def open_model(config: ModelConfig) -> Model:
-    """Make a model ready. Raises GatewayError: it cannot be loaded."""
+async def open_model(config: ModelConfig, hop: str) -> Model:
+    """Make a model ready. Raises GatewayError: it cannot be loaded. `hop` tells its provider which cluster asks."""
     base_url, api_key, local = config["base_url"], config["api_key"], None
     if config["engine"] == "llama.cpp":
         base_url, api_key, local = await asyncio.to_thread(load, config["model_name"])
@@ -121,6 +121,7 @@ async def open_model(config: ModelConfig) -> Model:
         dialect=Dialect(**config["dialect"]),
         timeout=config["timeout"],
         trusted=config["trusted"],
+        hop=hop,
     )
     prefix = b'{"model":%b,' % orjson.dumps(config["model_name"])
     return Model(config, upstream, prefix, Rest(config["probe_seconds"]), local)

@@ -25,6 +25,7 @@ from gateway.errors import Code, GatewayError
 from gateway.model import CHAT, Model, ModelConfig, has_its_key, open_model
 from gateway.reader import StreamReader
 from gateway.rendering import ForOpenAI, ForReading
+from gateway.upstream import hop
 from gateway.usage import Usage
 
 NAMESPACE = "default"
@@ -73,7 +74,7 @@ class ModelActor:
         Returns the error as plain data, or None.
         """
         try:
-            self._next = await open_model(config)
+            self._next = await open_model(config, _hop())
             if check:
                 await self._next.upstream.ask(CHAT, self._next.named(CHECK), words_only=True)
         except GatewayError as error:
@@ -269,7 +270,7 @@ class ModelActor:
             except (ValueError, TimeoutError, ray.exceptions.RayError):
                 return
             if config is not None and has_its_key(config):
-                self._model = await open_model(config)
+                self._model = await open_model(config, _hop())
 
     def _close_later(self, model: Model | None) -> None:
         if model is not None:
@@ -284,6 +285,10 @@ class Joined:
 
     task: asyncio.Task[bytes]
     waiting: int = 0
+
+
+def _hop() -> str:
+    return hop(ray.get_runtime_context().get_session_name())
 
 
 def _head(config: ModelConfig, started: float, model: str) -> bytes:

@@ -9,12 +9,12 @@ from flask import Blueprint, Response, jsonify
 from flask.blueprints import BlueprintSetupState
 
 from gateway import contract, jobs, replies, service, sessions, streaming
+from gateway.addresses import is_guarded
 from gateway.byzer import STOCK_MODEL_TYPES
 from gateway.contract import ChatRequest, DeployRequest, FallbackRequest, NamedRequest
 from gateway.dialects import Dialect
 from gateway.model import CHAT, ModelConfig
 from gateway.model_actor import TEXT
-from gateway.upstream import is_guarded
 
 
 @dataclass(frozen=True)

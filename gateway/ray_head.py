@@ -119,8 +119,9 @@ def _guarded(token: Path) -> dict[str, str]:
 
 
 def _head_environment(environment: dict[str, str], token: Path) -> dict[str, str]:
-    # A token in the environment would win over the token file.
-    inherited = {k: v for k, v in environment.items() if k not in ("RAY_AUTH_TOKEN", "RAY_ADDRESS")}
+    # A token of Ray's in the environment would win over the token file; the gateway's are nobody's in the cluster.
+    left_out = ("RAY_AUTH_TOKEN", "RAY_ADDRESS", "GATEWAY_TOKENS", "GATEWAY_TOKEN")
+    inherited = {k: v for k, v in environment.items() if k not in left_out}
     return {
         "RAY_ROTATION_MAX_BYTES": "16777216",  # of each of Ray's log files; it keeps so many of them:
         "RAY_ROTATION_BACKUP_COUNT": "2",

@@ -6,15 +6,17 @@ of them are collected, and gateway/dialects.py decides.
 
 from __future__ import annotations
 
+import base64
 import html
 import re
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from gateway.dialects import Dialect, meaning
 from gateway.documents import parsed, text
-from gateway.errors import Code
+from gateway.errors import Code, clean
 
 Json = dict[str, Any]
 
@@ -47,6 +49,10 @@ DEPTH = 8
 TEXT_CHARACTERS = 2000
 """Of a refusal that is no JSON, so much is read."""
 
+PART_CHARACTERS = 8
+"""So much of a key in a row stands in no words by chance."""
+
+_IDENTIFIER = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 _PAGE = re.compile(r"\s*(<!--.*?-->\s*)?<(!doctype\s+html|html|head|body|center|h1)\b", re.I | re.S)
 _TITLE = re.compile(r"<(?:title|h1)[^>]*>(.*?)</", re.I | re.S)
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
@@ -80,6 +86,38 @@ class Statement(NamedTuple):
 def refusal(dialect: Dialect, status: int, raw: bytes, label: str = "", question: bytes = b"") -> Refusal:
     """Read a refusal of HTTP `status` with the body `raw`, as far as that came; `question` is the request's body."""
     return judged(dialect, status, document(raw, label), question)
+
+
+def shown(outcome: Refusal, status: int, secret: str) -> tuple[str, str]:
+    """Return the code and the words of a refusal that others than the operator may see.
+
+    Who refuses the key `secret` may quote it cut, spaced or encoded, which no mask finds: those words are left out.
+    """
+    code, words = clean(outcome.provider_code, secret), clean(outcome.message, secret)
+    if outcome.code != Code.BAD_KEY and status not in (401, 403):
+        return code, words
+    if not _IDENTIFIER.fullmatch(code) or holds_part_of(secret, outcome.provider_code):
+        code = ""
+    return code, "" if outcome.code == Code.BAD_KEY or holds_part_of(secret, outcome.message) else words
+
+
+def holds_part_of(secret: str, words: str) -> bool:
+    """Return whether `words` hold PART_CHARACTERS of a secret in a row, plain or in hex, base64 or percent-encoding."""
+    raw = secret.encode()
+    # In base64 a text looks different by its place among three bytes; what stands before it is not known.
+    moved = (base64.b64encode(bytes(place) + raw).decode()[4:] for place in (1, 2))
+    said = _bare(unquote(words))
+    forms = map(_bare, (secret, raw.hex(), base64.b64encode(raw).decode().rstrip("="), *moved))
+    return any(form[at : at + PART_CHARACTERS] in said for form in forms for at in _starts(form))
+
+
+def _starts(form: str) -> range:
+    return range(max(1, len(form) - PART_CHARACTERS + 1)) if form else range(0)
+
+
+def _bare(text: str) -> str:
+    """Letters and digits alone, so that what stands between them hides nothing."""
+    return re.sub(r"[\W_]", "", text).lower()
 
 
 def document(raw: bytes, label: str = "") -> Any:

@@ -117,6 +117,7 @@ def _name_request() -> None:
 
 def _sign_reply(reply: Response) -> Response:
     reply.headers["X-Request-Id"] = g.request_id
+    reply.headers["X-Content-Type-Options"] = "nosniff"  # what a model says is no page, whatever it looks like
     reply.headers.setdefault("Cache-Control", "no-store")
     return reply
 

@@ -17,6 +17,7 @@ from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError
 from gateway.failover import Answered, first_to_answer
 from gateway.settings import SCOPES, Settings
+from gateway.upstream import HOP
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -38,6 +39,18 @@ def settings() -> Settings:
     """What the operator set."""
     kept: Settings = current_app.extensions["settings"]
     return kept
+
+
+def admit() -> None:
+    """Raise GatewayError where no route may answer: for a page that was led here, and for our own question."""
+    doorman: Doorman = current_app.extensions["doorman"]
+    doorman.admit()
+    if (sender := request.headers.get(HOP)) and sender == llm().hop:
+        raise GatewayError(
+            Code.INVALID_REQUEST,
+            "This question came from this gateway itself: its chat's base_url leads back here, to no provider.",
+            "该请求由本网关自己发出：此对话的 base_url 指回了本网关，而不是服务商。",
+        )
 
 
 def require(scope: str | None = None) -> None:

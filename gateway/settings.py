@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
+from gateway.addresses import canonical
 from gateway.charsets import CODECS, charset
+
+TOKEN_CHARACTERS = 8
+"""A shorter token is guessed in a day."""
 
 SCOPES = frozenset({"chat", "admin"})
 
@@ -39,6 +43,8 @@ class Settings:
     max_body_bytes: int
     max_in_flight: int
     processes: int
+    hosts: frozenset[str]
+    cross_site: bool
     upstream_hosts: frozenset[str]
     check: bool
     undo_seconds: int
@@ -55,13 +61,16 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. Raises SettingError."""
     env = os.environ if environment is None else environment
     tokens = _tokens(env)
+    bind = _bind(env, tokens)
     return Settings(
-        bind=_bind(env, tokens),
+        bind=bind,
         tokens=tokens,
         max_body_bytes=_number(env, "GATEWAY_MAX_BODY_BYTES", 8 * 1024 * 1024, 1024),
         max_in_flight=_number(env, "GATEWAY_MAX_IN_FLIGHT", 1024, 1),
         processes=_number(env, "WEB_CONCURRENCY", 2, 1),
-        upstream_hosts=frozenset(env.get("GATEWAY_UPSTREAM_HOSTS", "").lower().replace(",", " ").split()),
+        hosts=_hosts(env) | {"localhost", bind.rpartition(":")[0].lower()},
+        cross_site=_switch(env, "GATEWAY_CROSS_SITE"),
+        upstream_hosts=frozenset(map(_spelled, env.get("GATEWAY_UPSTREAM_HOSTS", "").replace(",", " ").split())),
         check=_switch(env, "GATEWAY_CHECK"),
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
         probe_seconds=_number(env, "GATEWAY_PROBE_SECONDS", 60, 1),
@@ -98,6 +107,24 @@ def _switch(env: Mapping[str, str], name: str, default: bool = False) -> bool:
     if text not in ("", "0", "1"):
         raise SettingError(f"{name} is {text!r}; it must be 1 or 0.")
     return text == "1" if text else default
+
+
+def _hosts(env: Mapping[str, str]) -> frozenset[str]:
+    """The names by which the gateway may be called, as browsers send them."""
+    try:
+        return frozenset(canonical(host) for host in env.get("GATEWAY_HOSTS", "").replace(",", " ").split())
+    except ValueError as error:
+        raise SettingError(
+            f"GATEWAY_HOSTS: {error}; it must be names without ports, such as llm.example.com."
+        ) from error
+
+
+def _spelled(host: str) -> str:
+    """A host as base URLs are kept; what is none, such as one with a port, as it stands: it lets in nobody."""
+    try:
+        return canonical(host)
+    except ValueError:
+        return host.lower()
 
 
 def _charset(env: Mapping[str, str]) -> str:
@@ -141,7 +168,7 @@ def _proxies(env: Mapping[str, str], tokens: tuple[Token, ...]) -> tuple[Network
         proxies = tuple(ip_network(one) for one in text.replace(",", " ").split())
     except ValueError as error:
         raise SettingError(
-            f"GATEWAY_TRUSTED_PROXIES: {error}; it must be addresses or networks, such as 127.0.0.1,10.0.0.0/8."
+            f"GATEWAY_TRUSTED_PROXIES: {error}; it must be addresses or networks, such as 127.0.0.1,10.0.0.7."
         ) from error
     # A proxy opens even a gateway on loopback to those who reach the proxy.
     if proxies and not (tokens or env.get("GATEWAY_OPEN", "") == "1"):
@@ -163,6 +190,7 @@ def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
     sources = {"GATEWAY_TOKENS": env["GATEWAY_TOKENS"]} if env.get("GATEWAY_TOKENS", "").strip() else {}
     if path := env.get("GATEWAY_TOKENS_FILE", "").strip():
         try:
+            _refuse_open(path)
             sources["GATEWAY_TOKENS_FILE"] = Path(path).read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise SettingError(f"GATEWAY_TOKENS_FILE: cannot read {path}: {error}.") from error
@@ -180,6 +208,16 @@ def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
+def _refuse_open(path: str) -> None:
+    """Raise SettingError for a file that others can read; only root's may be its group's, as an installed one is."""
+    status = os.stat(path)
+    if status.st_mode & (0o006 if status.st_uid == 0 else 0o066):
+        raise SettingError(
+            f"GATEWAY_TOKENS_FILE: others can read {path} (mode {status.st_mode & 0o777:o}): chmod go= {path}, "
+            "and replace its tokens if others use this machine."
+        )
+
+
 def _token(variable: str, number: int, line: str) -> Token:
     name, _, rest = line.partition(":")
     secret, _, scopes_text = rest.rpartition(":")
@@ -192,6 +230,11 @@ def _token(variable: str, number: int, line: str) -> Token:
         )
     if not secret.isascii():
         raise SettingError(f"{variable}, line {number}: the token must be ASCII; old clients can send nothing else.")
+    if len(secret) < TOKEN_CHARACTERS:
+        raise SettingError(
+            f"{variable}, line {number}: the token is shorter than {TOKEN_CHARACTERS} characters; make one with "
+            "openssl rand -hex 24."
+        )
     return Token(name, digest(secret), scopes)
 
 

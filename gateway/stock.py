@@ -6,10 +6,13 @@ deploys, and two at once would publish one's key under the other's name.
 
 from __future__ import annotations
 
+import errno
+import sys
 from typing import Any, cast
 
 import ray
 
+from gateway.addresses import is_guarded
 from gateway.model import ModelConfig
 from gateway.model_actor import DIRECTORY, NAMESPACE
 
@@ -32,10 +35,27 @@ def _unseal(chat_name: str) -> SealedParams:
     config = cast(ModelConfig | None, ray.get(directory.config.remote(chat_name), timeout=ASK_SECONDS))
     if config is None:
         raise RuntimeError(f"{chat_name} is not deployed any more")
+    if not config["trusted"]:
+        guard_connections()
     params = {"chat_name": chat_name, "saas.api_key": config["api_key"], "saas.model": config["model_name"]}
     if config["base_url"]:
         params["saas.base_url"] = config["base_url"]
     return SealedParams(**params, **{"saas.timeout": config["timeout"]})
+
+
+def guard_connections() -> None:
+    """Let this process connect to no guarded address, whatever a name leads to: providers' own SDKs do not look.
+
+    It holds for Python's sockets, for as long as the process lives, which runs nothing but this model.
+    """
+
+    def look(event: str, arguments: tuple[Any, ...]) -> None:
+        if event != "socket.connect" or not isinstance(arguments[1], tuple):
+            return
+        if is_guarded(str(arguments[1][0])):
+            raise OSError(errno.EACCES, f"{arguments[1][0]} is a link-local or metadata address")
+
+    sys.addaudithook(look)
 
 
 # byzerllm logs whole prompts at level INFO, into Ray's worker logs; the actors that it creates inherit this.

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
+import socket
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,11 +22,12 @@ import aiohttp
 import orjson
 from aiohttp.client_proto import ResponseHandler
 
+from gateway.addresses import is_guarded
 from gateway.dialects import Dialect
 from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError, clean
 from gateway.reader import REPLY_BYTES, Piece, Reply, StreamReader, chat_reply, other_reply
-from gateway.refusals import Refusal, refusal, retry_after
+from gateway.refusals import Refusal, refusal, retry_after, shown
 
 EMBEDDINGS = "/embeddings"
 """The one endpoint whose answers are no words."""
@@ -40,9 +42,6 @@ IDLE_SECONDS = 15
 """How long an unused connection is kept; shorter than the providers' own limits, so few die in our hands."""
 
 STREAM_SECONDS = 3600
-
-METADATA = frozenset({"100.100.100.200", "fd00:ec2::254", "168.63.129.16"})
-"""Where clouds (Alibaba, AWS, Azure) tell a machine its own secrets; the others do so on link-local addresses."""
 
 TAIL_SECONDS = 5
 """How long a stream whose answer is whole may take to end: a count of tokens may follow, or nothing ever."""
@@ -61,6 +60,9 @@ HEADER_BYTES = 64 * 1024
 
 USER_AGENT = "byzer-llm-gateway"
 
+HOP = "X-Byzer-Gateway"
+"""The header by which a gateway knows a question that it sent itself."""
+
 OPTIONAL = "stream_options"
 """The one field that some providers refuse although clients of OpenAI's always send it: it only asks for a count."""
 
@@ -68,24 +70,17 @@ FAULTS = (aiohttp.ClientError, OSError, ValueError, TypeError)
 """What may go wrong on the way; TimeoutError is one of OSError's."""
 
 
-def is_guarded(address: str) -> bool:
-    """Whether an IP address is link-local or a cloud's metadata service; False for a name."""
-    try:
-        ip = ip_address(address.partition("%")[0].strip("[]"))
-    except ValueError:
-        return False
-    mapped = getattr(ip, "ipv4_mapped", None) or ip
-    return bool(mapped.is_link_local) or str(mapped) in METADATA
+def hop(session: str) -> str:
+    """Return HOP's value for the cluster of a Ray session, whose name no provider need see."""
+    return hashlib.sha256(session.encode()).hexdigest()[:16]
 
 
-class _Resolver(aiohttp.ThreadedResolver):
-    """Names that lead to guarded addresses lead nowhere, whenever they are looked up."""
-
-    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[aiohttp.abc.ResolveResult]:
-        found = await super().resolve(host, port, family)
-        if safe := [row for row in found if not is_guarded(row["host"])]:
-            return safe
-        raise OSError(f"{host} leads to a link-local or metadata address")
+def _guarded_socket(row: aiohttp.AddrInfoType) -> socket.socket:
+    """Make the socket for a connection, unless that leads to a guarded address, by whatever name it was found."""
+    family, kind, protocol, _, address = row
+    if is_guarded(str(address[0])):
+        raise OSError(errno.EACCES, f"{address[0]} is a link-local or metadata address")
+    return socket.socket(family, kind, protocol)
 
 
 class _Protocol(ResponseHandler):
@@ -134,11 +129,11 @@ class _Connector(aiohttp.TCPConnector):
 class Upstream:
     """One account at one provider. Must be created and used inside one event loop; `close` when done.
 
-    `trusted`: the operator listed this host, so it may lead anywhere.
+    `trusted`: the operator listed this host, so it may lead anywhere. `hop`: which cluster asks.
     """
 
     def __init__(
-        self, *, provider: str, base_url: str, api_key: str, dialect: Dialect, timeout: float, trusted: bool
+        self, *, provider: str, base_url: str, api_key: str, dialect: Dialect, timeout: float, trusted: bool, hop: str
     ) -> None:
         self._provider = provider
         self._base_url = base_url
@@ -146,13 +141,16 @@ class Upstream:
         self._timeout = timeout
         self._leaves_out = False
         self.dialect = dialect
-        self._connector = _Connector(limit=0, keepalive_timeout=IDLE_SECONDS, resolver=None if trusted else _Resolver())
+        self._connector = _Connector(
+            limit=0, keepalive_timeout=IDLE_SECONDS, socket_factory=None if trusted else _guarded_socket
+        )
         self._session = aiohttp.ClientSession(
             headers={
                 "Authorization": f"Bearer {api_key}",
                 "Content-Type": "application/json",
                 "Accept-Encoding": "gzip, deflate",
                 "User-Agent": USER_AGENT,
+                HOP: hop,
             },
             connector=self._connector,
             # What is compressed shows in the bytes, and labels lie.
@@ -292,13 +290,14 @@ class Upstream:
             raise self._down(clean(f"{self._host()}: {_told(error)}.", self._api_key)) from error
 
     def _refused(self, outcome: Refusal, reply: aiohttp.ClientResponse) -> GatewayError:
+        code, words = shown(outcome, reply.status, self._api_key)
         return self._error(
             outcome.code,
             outcome.detail,
             outcome.detail_zh,
             provider_status=reply.status,
-            provider_code=clean(outcome.provider_code, self._api_key),
-            provider_message=clean(outcome.message, self._api_key),
+            provider_code=code,
+            provider_message=words,
             retry_after=retry_after(reply.headers, time.time()),
         )
 

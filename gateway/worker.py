@@ -123,7 +123,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         status, reply = _refusal(exc, request_id)
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-            f"Content-Type: {reply.content_type}\r\nConnection: close\r\n"
+            f"Content-Type: {reply.content_type}\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n"
             f"X-Request-Id: {request_id}\r\nContent-Length: {len(reply.body)}\r\n\r\n"
         )
         try:

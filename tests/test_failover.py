@@ -265,12 +265,15 @@ def test_a_provider_that_is_down_again_and_again_is_left_alone_for_a_while(
 
 
 @pytest.mark.parametrize(
-    "host", ["169.254.169.254", "[fe80::1]", "100.100.100.200", "[::ffff:169.254.169.254]", "[fd00:ec2::254]"]
+    "host",
+    ["169.254.169.254", "[fe80::1]", "①⑥⑨。②⑤④。①⑥⑨。②⑤④", "2852039166", "[64:ff9b::a9fe:a9fe]", "[fd20:ce::254]"],
 )
+@pytest.mark.parametrize("model_type", ["saas/openai", "saas/reasoning_openai"])
 def test_a_key_is_not_sent_to_link_local_or_metadata_addresses(
-    gateway: httpx.Client, chat_name: str, host: str
+    gateway: httpx.Client, chat_name: str, model_type: str, host: str
 ) -> None:
-    new = {"chat_name": chat_name, "api_key": "sk-x", "base_url": f"http://{host}/v1"}
+    url = f"http://{host}/v1"
+    new = {"chat_name": chat_name, "api_key": "sk-x", "base_url": url, "model_type": model_type}
     reply = gateway.post("/openai/deploy", json=new)
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "INVALID_REQUEST")
     assert reply.json()["error"]["message"].startswith("base_url: ")
@@ -284,6 +287,22 @@ def test_the_operator_can_restrict_the_hosts(careful: Server, standin: StandIn, 
     assert "GATEWAY_UPSTREAM_HOSTS" in refused.json()["error"]["message"]
     allowed = {**new, "base_url": standin.base_url("openai")}
     assert careful.http.post("/openai/deploy", json=allowed).status_code == 200
+
+
+def test_a_base_url_that_leads_back_to_the_gateway_is_noticed(server: Server, deploy: Deploy, chat_name: str) -> None:
+    deploy(chat_name=chat_name, model_name=chat_name, base_url=f"{server.url}/v1")
+
+    error = ask(server.http, chat_name).json()["error"]
+
+    assert error["code"] == "BAD_UPSTREAM_REQUEST"
+    assert "from this gateway itself" in error["provider_message"]
+    assert server.chats(chat_name) == 0
+
+
+def test_another_gateways_question_is_answered(gateway: httpx.Client, deploy: Deploy) -> None:
+    body = {"chat_name": deploy(), "content": "hi"}
+    reply = gateway.post("/openai/chat", json=body, headers={"X-Byzer-Gateway": "0123456789abcdef"})
+    assert reply.json() == "openai:hi"
 
 
 def test_a_redirect_takes_no_key_elsewhere(gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str) -> None:

@@ -51,7 +51,7 @@ FLOORS = [
     ["gateway.launch"],
     ["gateway.ray_head"],
     ["gateway.settings"],
-    ["gateway.charsets", "gateway.encodings"],
+    ["gateway.charsets", "gateway.encodings", "gateway.addresses"],
 ]
 """From the top down: each may import only what stands below it."""
 

@@ -146,7 +146,7 @@ def test_http_1_0_with_a_padded_length_is_answered_in_one_piece(server: Server, 
 
 def test_chunks_and_expect_100_continue_are_understood(server: Server, deploy: Deploy) -> None:
     body = f'{{"chat_name": "{deploy()}", "content": "hi"}}'.encode()
-    begin = b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    begin = b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 
     chunked = raw(server, begin + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
     expecting = raw(server, begin + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
@@ -171,7 +171,9 @@ def test_chunks_and_expect_100_continue_are_understood(server: Server, deploy: D
 def test_what_could_be_meant_in_two_ways_is_a_clear_error(
     server: Server, head: bytes, body: bytes, words: bytes
 ) -> None:
-    reply = raw(server, b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + head + b"\r\n" + body)
+    reply = raw(
+        server, b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + head + b"\r\n" + body
+    )
 
     assert reply.startswith(b"HTTP/1.1 400 ")
     assert json.loads(reply.partition(b"\r\n\r\n")[2])["error"]["code"] == "INVALID_REQUEST"
@@ -179,7 +181,9 @@ def test_what_could_be_meant_in_two_ways_is_a_clear_error(
 
 
 def test_a_body_without_its_length_is_not_taken_for_the_next_request(server: Server) -> None:
-    reply = raw(server, b"POST /openai/chat HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    reply = raw(
+        server, b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    )
 
     assert reply.count(b"HTTP/1.1 ") == 1
     assert b"connection: close" in reply.lower()
@@ -377,7 +381,7 @@ def posted(name: str, end: str = "\n", more: str = "") -> bytes:
     body = f"chat_name={name}&content=hi"
     lines = [
         "POST /openai/chat?format=text HTTP/1.1",
-        "Host: x",
+        "Host: localhost",
         f"Content-Length: {len(body)}",
         *([more] if more else []),
     ]
@@ -404,24 +408,24 @@ def test_lines_that_come_one_by_one(server: Server, deploy: Deploy) -> None:
 
 
 SMUGGLED = {
-    "first line only": b"POST /openai/chat HTTP/1.1\nHost: x\r\nContent-Length: 0\r\n\r\n",
-    "one line": b"POST /openai/chat HTTP/1.1\r\nHost: x\nContent-Length: 0\r\n\r\n",
-    "last lines": b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 0\n\n",
-    "end only": b"POST /openai/chat HTTP/1.1\nHost: x\nContent-Length: 0\n\r\n",
-    "a bare CR": b"POST /openai/chat HTTP/1.1\nHost: x\rContent-Length: 0\nA: b\n\n",
-    "chunks": b"POST /openai/chat HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n0\n\n",
-    "chunks with CR": b"POST /openai/chat HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n0\r\n\r\n",
-    "folded": b"POST /openai/chat HTTP/1.1\nHost: x\n Content-Length: 0\n\n",
+    "first line only": b"POST /openai/chat HTTP/1.1\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    "one line": b"POST /openai/chat HTTP/1.1\r\nHost: localhost\nContent-Length: 0\r\n\r\n",
+    "last lines": b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\n\n",
+    "end only": b"POST /openai/chat HTTP/1.1\nHost: localhost\nContent-Length: 0\n\r\n",
+    "a bare CR": b"POST /openai/chat HTTP/1.1\nHost: localhost\rContent-Length: 0\nA: b\n\n",
+    "chunks": b"POST /openai/chat HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n\n0\n\n",
+    "chunks with CR": b"POST /openai/chat HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n\n0\r\n\r\n",
+    "folded": b"POST /openai/chat HTTP/1.1\nHost: localhost\n Content-Length: 0\n\n",
     "two lengths": b"POST /openai/chat HTTP/1.1\nContent-Length: 0\nContent-Length: 3\n\n{}",
     "a blank before the colon": b"POST /openai/chat HTTP/1.1\nContent-Length : 0\n\n",
     "a NUL": b"POST /openai/chat HTTP/1.1\nHost: a\0b\n\n",
-    "an empty line first": b"\nPOST /openai/chat HTTP/1.1\nHost: x\n\n",
+    "an empty line first": b"\nPOST /openai/chat HTTP/1.1\nHost: localhost\n\n",
 }
 
 
 @pytest.mark.parametrize("request_", SMUGGLED.values(), ids=SMUGGLED.keys())
 def test_what_could_smuggle_a_request_is_refused(server: Server, request_: bytes) -> None:
-    reply = raw(server, request_ + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    reply = raw(server, request_ + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     assert reply.startswith(b"HTTP/1.1 400 ")
     assert reply.count(b"HTTP/1.1 ") == 1
@@ -443,7 +447,7 @@ def test_mixed_line_ends_are_named(server: Server, kind: str) -> None:
 
 
 def test_lf_inside_chunks_is_refused(server: Server) -> None:
-    head = b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     for chunks in (b"2\n{}\r\n0\r\n\r\n", b"2\r\n{}\n0\r\n\r\n", b"2\r\n{}\r\n0\r\nA: b\n\r\n\r\n"):
         reply = raw(server, head + chunks)
         assert reply.startswith(b"HTTP/1.1 400 ")

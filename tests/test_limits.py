@@ -17,7 +17,7 @@ from gateway.ray_head import RayHead
 from tests.conftest import GUNICORN, Deploy, Server
 from tests.standin.client import StandIn
 
-HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def test_64_chats_at_once_are_all_answered_with_their_own_answer(server: Server, deploy: Deploy) -> None:
@@ -139,12 +139,12 @@ def test_a_reply_goes_out_in_one_piece(server: Server) -> None:
     [
         b"nonsense\r\n\r\n",
         b"GET /healthz HTTP/9.9\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n",
-        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
-        b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-        b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: nonsense\r\n\r\n{}",
-        b"POST /openai/chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nBad Header: x\r\n\r\n",
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
+        b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: nonsense\r\n\r\n{}",
+        b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
 def test_what_is_no_http_gets_the_error_shape_too(server: Server, request_line: bytes) -> None:
@@ -163,7 +163,7 @@ def test_what_is_no_http_gets_the_error_shape_too(server: Server, request_line: 
 
 
 def test_a_client_that_falls_silent_is_let_go(server: Server) -> None:
-    begun = b"POST /openai/chat HTTP/1.1\r\nHost: x\r\n"
+    begun = b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\n"
     promised = begun + b"Content-Length: 5000\r\n\r\n{"
 
     def reply_to(sent: bytes) -> bytes:

@@ -24,6 +24,7 @@ def test_a_reload_takes_new_tokens_and_processes_and_loses_no_chat(
 ) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("shop:sk-the-shop:chat\n")
+    tokens.chmod(0o600)
     server = start_server({**ray_head.environment, "GATEWAY_TOKENS_FILE": str(tokens)})
     name = deploy(model_name="slow:0.3")
     new = {"X-Api-Key": "sk-a-newcomer"}
@@ -49,6 +50,7 @@ def test_a_reload_takes_new_tokens_and_processes_and_loses_no_chat(
 def test_wrong_settings_are_named_before_a_reload(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("shop:sk-secret-of-the-shop\n")
+    tokens.chmod(0o600)
     environment = {**clean_environment(), "GATEWAY_TOKENS_FILE": str(tokens)}
     command = [sys.executable, "-m", "gateway.settings"]
     said = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=60, check=False)

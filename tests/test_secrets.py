@@ -16,7 +16,7 @@ import pytest
 
 from gateway.directory import DEPLOY_SECONDS
 from gateway.ray_head import RayHead
-from tests.conftest import Server, until
+from tests.conftest import Server, clean_environment, until
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, REFUSALS
 from tests.test_heal import actor_process
@@ -183,3 +183,15 @@ def test_a_planted_leak_is_found(
             process.kill()
             process.wait()
     assert found, f"a key in a {leak} was not found"
+
+
+def test_the_gateways_tokens_are_in_no_process_of_rays() -> None:
+    token = "dG9rZW4tb2Ytc2hvcA"
+    head = RayHead({**clean_environment(), "GATEWAY_TOKENS": f"shop:{token}:chat,admin", "GATEWAY_TOKEN": token})
+    try:
+        until(head.up)
+        processes = [head.process.pid, *(child.pid for child in psutil.Process(head.process.pid).children(True))]
+        assert len(processes) > 2
+        assert [pid for pid in processes if token.encode() in Path(f"/proc/{pid}/environ").read_bytes()] == []
+    finally:
+        head.stop()

@@ -151,7 +151,7 @@ def test_a_client_that_goes_away_ends_the_providers_request_within_a_second(
     # Silent: a provider that says two words and then nothing, so that nothing is written to the client any more.
     name = deploy(model_name="stream:2:60" if silent else "stream:4000:60")
     body = json.dumps(ask(name)).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(head + body)
         if not silent:
@@ -191,7 +191,7 @@ def test_a_slow_reader_costs_bounded_memory(
     workers = psutil.Process(server.process.pid).children()
     before = sum(p.memory_info().rss for p in [actor, *workers])
     body = json.dumps(ask(name)).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(head + body)
         client.recv(100)

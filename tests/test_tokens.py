@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from gateway.ray_head import RayHead
+from gateway.settings import SettingError, load
 from tests.conftest import TOP, Server, clean_environment, free_port
 from tests.standin.client import StandIn
 
@@ -50,6 +52,7 @@ def guarded_by_file(start_server: StartServer, ray_head: RayHead, tmp_path_facto
     """A gateway whose tokens are in a file, as an operator would keep one."""
     file = tmp_path_factory.mktemp("tokens") / "tokens"
     file.write_text(f"# who may call\n\n  app:{APP}:chat  \r\nboth:{BOTH}:admin, chat")
+    file.chmod(0o600)
     return start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_TOKENS_FILE": str(file)})
 
 
@@ -233,18 +236,48 @@ def test_a_wrong_setting_stops_the_start_and_is_named(variable: str, value: str)
         pytest.param(b"# app:token:chat\n\n", id="comments only"),
         pytest.param(b"\xff\xfe" + f"app:{SECRET}:chat".encode("utf-16-le"), id="not UTF-8"),
         pytest.param(f"app:{SECRET}:chat\nops:{SECRET}:admin\n".encode(), id="one token twice"),
-        pytest.param(f"app:other:chat\nops:{SECRET}:everything\n".encode(), id="unknown scope in line 2"),
+        pytest.param(f"app:another-one:chat\nops:{SECRET}:everything\n".encode(), id="unknown scope in line 2"),
     ],
 )
 def test_a_wrong_token_file_stops_the_start_and_is_named(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "tokens"
     if content is not None:
         file.write_bytes(content)
+        file.chmod(0o600)
     assert "GATEWAY_TOKENS_FILE" in refusal({"GATEWAY_TOKENS_FILE": str(file)})
 
 
+@pytest.mark.parametrize("mode", [0o604, 0o644, 0o664, 0o602])
+def test_a_token_file_that_others_can_read_stops_the_start(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"ops:{SECRET}:admin")
+    file.chmod(mode)
+    line = refusal({"GATEWAY_TOKENS_FILE": str(file)})
+    for part in ("GATEWAY_TOKENS_FILE", f"mode {mode:o}", f"chmod go= {file}"):
+        assert part in line
+
+
+def test_only_roots_own_file_may_be_its_groups(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"ops:{SECRET}:admin")
+    file.chmod(0o640)
+    if os.geteuid() == 0:
+        assert load({"GATEWAY_TOKENS_FILE": str(file)}).tokens
+        os.chown(file, 65534, 65534)
+    with pytest.raises(SettingError, match="mode 640"):
+        load({"GATEWAY_TOKENS_FILE": str(file)})
+
+
+@pytest.mark.parametrize("token", ["x", "1234567", "  a b  "])
+def test_a_token_that_can_be_guessed_stops_the_start_and_is_not_shown(token: str) -> None:
+    line = refusal({"GATEWAY_TOKENS": f"ops:{SECRET}:admin\napp:{token}:chat"})
+    assert "GATEWAY_TOKENS, line 2" in line
+    assert "shorter than 8 characters" in line
+    assert load({"GATEWAY_TOKENS": "app:12345678:chat"}).tokens
+
+
 def test_a_wrong_line_of_tokens_is_named_by_its_number() -> None:
-    assert "GATEWAY_TOKENS, line 2" in refusal({"GATEWAY_TOKENS": f"app:other:chat\nops:{SECRET}:everything"})
+    assert "GATEWAY_TOKENS, line 2" in refusal({"GATEWAY_TOKENS": f"app:another-one:chat\nops:{SECRET}:everything"})
 
 
 def test_without_tokens_it_listens_on_loopback_only_and_says_so(server: Server) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+from urllib.parse import quote
+
 import pytest
 
 from gateway.dialects import DASHSCOPE, OPENAI, ZHIPU, Dialect
+from gateway.errors import Code
 from gateway.reader import Reply, chat_reply
-from gateway.refusals import Refusal, refusal, retry_after
+from gateway.refusals import Refusal, refusal, retry_after, shown
 from tests.unit.refusal_rows import REFUSALS
 from tests.unit.retry_after_rows import NOW, WAITS, Wait
 from tests.unit.rows import Row
@@ -32,3 +36,28 @@ def test_retry_after_is_read_in_all_its_forms_and_bounded(wait: Wait) -> None:
     seconds = retry_after(wait.headers, NOW)
 
     assert seconds == (None if wait.seconds is None else pytest.approx(wait.seconds))
+
+
+KEY = "sk-proj-4fT_9xQz+81/LmWv~c0"
+
+ECHOES = (
+    *(KEY, KEY[:-4], KEY[8:], " ".join(KEY), "-".join(KEY), KEY.upper(), KEY[::1].replace("-", "\u200b")),
+    *(quote(KEY, safe=""), "".join(f"%{byte:02X}" for byte in KEY.encode()), KEY.encode().hex(), KEY.encode().hex(":")),
+    *(base64.b64encode(before + KEY.encode()).decode() for before in (b"", b"B", b"Be", b"Bearer ", b":", b"user:")),
+    *(base64.urlsafe_b64encode(b"Bearer " + KEY.encode()).decode(), KEY[:6] + "..." + KEY[6:]),
+)
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+@pytest.mark.parametrize(("code", "status"), [("BAD_KEY", 401), ("BAD_KEY", 400), ("PAY_BILL", 401), ("PAY_BILL", 403)])
+def test_a_key_that_is_quoted_in_whatever_form_is_not_shown(code: str, status: int, echo: str) -> None:
+    outcome = Refusal(Code(code), echo, f"Refused: {echo}!")
+
+    assert shown(outcome, status, KEY) == ("", "")
+
+
+def test_other_words_of_a_refusal_are_shown() -> None:
+    assert shown(Refusal(Code.BAD_KEY, "invalid_api_key", "Incorrect API key"), 401, KEY) == ("invalid_api_key", "")
+    assert shown(Refusal(Code.PAY_BILL, "1113", "余额不足"), 403, KEY) == ("1113", "余额不足")
+    assert shown(Refusal(Code.SLOW_DOWN, "a code", "60 a minute"), 429, KEY) == ("a code", "60 a minute")
+    assert shown(Refusal(Code.PAY_BILL, "", "Unpaid"), 401, "") == ("", "Unpaid")
