@@ -43,11 +43,15 @@ FAILED_THERE = (ray.exceptions.RayTaskError, ray.exceptions.RaySystemError, ray.
 
 
 class Connection:
-    """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are then void."""
+    """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are then void, and
+    `on_watch` every two seconds, with all chats."""
 
-    def __init__(self, address: str, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, address: str, on_change: Callable[[], None], on_watch: Callable[[list[dict[str, Any]]], None]
+    ) -> None:
         self._address = address
         self._on_change = on_change
+        self._on_watch = on_watch
         self._known: tuple[str, list[dict[str, Any]]] = ("", [])
         self._heard = 0.0
         self._directory: Any = None
@@ -189,6 +193,7 @@ class Connection:
         try:
             _reach(ray.get_runtime_context().gcs_address)  # refused at once, where Ray's own calls would wait
             self._learn(directory)
+            self._on_watch(self._known[1])
         except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
             if time.monotonic() - self._heard < SILENCE_SECONDS:
                 return True

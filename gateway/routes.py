@@ -133,6 +133,16 @@ class Route:
         for replica in self.replicas:
             replica.channels.close()
 
+    def close_idle(self) -> None:
+        """Hang up where nothing was under way for a while."""
+        for replica in self.replicas:
+            replica.channels.close_idle(time.monotonic())
+
+    def end(self) -> None:
+        """Hang up for good; what is under way does so when it ends."""
+        for replica in self.replicas:
+            replica.channels.lost()
+
     def failed(self, content: bytes) -> GatewayError:
         """Return the error of a frame of the actor's."""
         if not content:
