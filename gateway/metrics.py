@@ -96,6 +96,9 @@ tokens = Counter("gateway_tokens", "Tokens, as the providers count them.", ["cha
 fallbacks = Counter(
     "gateway_fallbacks", "Chats that another one answered for.", ["chat", "served_by", "code"], registry=_none
 )
+dropped_lines = Counter(
+    "gateway_log_lines_dropped", "Lines about requests that nobody read in time from standard output.", registry=_none
+)
 
 
 def count_spent(chat: str, spent: Spent) -> None:

@@ -45,7 +45,7 @@ FLOORS = [
     ["gateway.refusals"],
     ["gateway.documents", "gateway.dialects", "gateway.chunks"],
     ["gateway.shared_words", "gateway.sse", "gateway.usage", "gateway.encodings", "gateway.proxies", "gateway.paths"],
-    ["gateway.count_file"],
+    ["gateway.count_file", "gateway.line_writer"],
     ["gateway.doctor"],
     ["gateway.machine", "gateway.probes"],
     ["gateway.errors"],
