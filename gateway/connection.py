@@ -22,7 +22,7 @@ import ray._private.worker
 
 import gateway
 from gateway.directory import DEPLOY_SECONDS, Directory
-from gateway.errors import Code, GatewayError
+from gateway.errors import OUT_OF_FILES, Code, GatewayError
 from gateway.memory import Memory
 from gateway.model_actor import DIRECTORY, MEMORY, NAMESPACE
 
@@ -200,6 +200,8 @@ class Connection:
             self._lost(_explained(error))
             return False
         except (ray.exceptions.RayError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
+                return True  # it was not even asked
             self._lost(_explained(error))
             return False
         return True
