@@ -24,6 +24,7 @@ import select
 import socket
 import struct
 import sys
+import time
 import traceback
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
@@ -41,6 +42,9 @@ WINDOW_BYTES = 256 * 1024
 
 HANDSHAKE_BYTES = 256
 CONNECT_SECONDS = 5
+
+IDLE_SECONDS = 30
+"""So long a connection is free before it is closed: after a flood, its thousand connections are not kept for ever."""
 
 LOOK_SECONDS = 1
 """So long a thread waits for an answer alone; then it looks after its client, too, who may have gone."""
@@ -96,11 +100,15 @@ def frame(kind: Kind, content: bytes) -> bytes:
 
 
 class Listener:
-    """Lets gateway processes in. `answer(*what, body)` yields frames, the last of them an end or an error."""
+    """Lets gateway processes in. `answer(*what, body)` yields frames, the last of them an end or an error.
 
-    def __init__(self, answer: Answer) -> None:
+    `name` is the actor's own, however often it is restarted: what a process that was killed left is replaced.
+    """
+
+    def __init__(self, answer: Answer, name: str) -> None:
         self.secret = secrets.token_hex(32)
         self._answer = answer
+        self._name = name
         self._where: dict[str, str | tuple[str, int]] = {}
         self._open: list[asyncio.Server] = []  # kept, since uvloop closes one that nobody holds
         self._one_at_a_time = asyncio.Lock()
@@ -110,7 +118,7 @@ class Listener:
         async with self._one_at_a_time:
             if "unix" not in self._where:
                 # No longer than the name of Ray's own there, since the kernel takes 107 bytes.
-                path = str(Path(folder) / secrets.token_hex(6))
+                path = str(Path(folder) / self._name)
                 loop = asyncio.get_running_loop()
                 self._open.append(await loop.create_unix_server(self._connected, path, backlog=4096))
                 self._where["unix"] = path
@@ -124,6 +132,15 @@ class Listener:
                 self._open.append(server)
                 self._where["tcp"] = host, server.sockets[0].getsockname()[1]
         return "tcp", self._where["tcp"], self.secret
+
+    def close(self) -> None:
+        """Let nobody else in, and leave no socket file; whoever is in goes on."""
+        for server in self._open:
+            server.close()
+        self._open.clear()
+        if path := self._where.get("unix"):
+            Path(str(path)).unlink(missing_ok=True)
+        self._where.clear()
 
     def _connected(self) -> _Served:
         return _Served(self.secret, self._answer)
@@ -201,7 +218,8 @@ class Channel:
 
     def __init__(self, address: Address, patience: float) -> None:
         """Connect; `patience` is the seconds for any wait. Raises ChannelError: nobody is there."""
-        kind, where, secret = address
+        kind, where, secret = self.address = address
+        self.free_since = 0.0
         self._socket = socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET)
         self._rest = bytearray()
         self._patience = patience
@@ -278,7 +296,8 @@ def _timeval(seconds: float) -> bytes:
 
 
 class Channels:
-    """The connections to one actor that are free, the last used first. `find` asks Ray for the actor's address.
+    """The connections to one actor that are free, the last used first, so that those beyond need stay idle and are
+    closed. `find` asks Ray for the actor's address.
 
     `host` is where it was last: "" is this node; None is not known yet.
     """
@@ -303,13 +322,29 @@ class Channels:
         return Channel(self._address, self._patience)
 
     def give_back(self, channel: Channel) -> None:
-        """It has ended its request, and may be used for another."""
+        """It has ended its request, and may be used for another, unless it leads to a process that was lost."""
+        if channel.address is not self._address:
+            channel.close()
+            return
+        channel.free_since = time.monotonic()
         self._free.append(channel)
 
     def lost(self) -> None:
-        """The actor's process has ended: its next one has another address."""
+        """The actor's process has ended, and its next one has another address; or the chat has been taken away."""
         self._address = None
         self.close()
+
+    def close_idle(self, now: float) -> None:
+        """Hang up where nothing was under way for IDLE_SECONDS before `now`. The longest idle stand first."""
+        while self._free:
+            try:
+                channel = self._free.popleft()
+            except IndexError:
+                return
+            if now - channel.free_since < IDLE_SECONDS:
+                self._free.appendleft(channel)
+                return
+            channel.close()
 
     def close(self) -> None:
         """Hang up where nothing is under way."""

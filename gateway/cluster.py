@@ -37,7 +37,7 @@ class GatewayLLM(StockLLM):
     """A ByzerLLM whose `deploy`, `undeploy` and `chat_oai` have time limits and errors that say who must act."""
 
     def __init__(self, address: str, max_in_flight: int) -> None:
-        super().__init__(Connection(address, on_change=self._forget_all))
+        super().__init__(Connection(address, self._forget_all, self._tidy))
         self._slots = threading.BoundedSemaphore(max_in_flight)
         self._routes: dict[str, Route] = {}
 
@@ -250,12 +250,21 @@ class GatewayLLM(StockLLM):
 
     def _forget(self, name: str) -> None:
         if route := self._routes.pop(name, None):
-            route.close()
+            route.end()
         self.meta_cache.pop(name, None)
 
     def _forget_all(self) -> None:
         for name in list(self._routes):
             self._forget(name)
+
+    def _tidy(self, chats: list[dict[str, Any]]) -> None:
+        """Keep no connection to a chat that is none of `chats` any more, nor one that nobody needs."""
+        generations = {chat["chat_name"]: chat["generation"] for chat in chats}
+        for name, route in list(self._routes.items()):
+            if generations.get(name, 0) == route.generation:  # 0: another program deployed it
+                route.close_idle()
+            else:
+                self._forget(name)
 
     def _tell_directory(self, seconds: float, method: str, *arguments: Any) -> None:
         said = self._connection.tell_directory(seconds, method, *arguments)

@@ -22,7 +22,7 @@ import ray._private.worker
 
 import gateway
 from gateway.directory import DEPLOY_SECONDS, Directory
-from gateway.errors import Code, GatewayError
+from gateway.errors import OUT_OF_FILES, Code, GatewayError
 from gateway.memory import Memory
 from gateway.model_actor import DIRECTORY, MEMORY, NAMESPACE
 from gateway.upstream import hop
@@ -44,14 +44,16 @@ FAILED_THERE = (ray.exceptions.RayTaskError, ray.exceptions.RaySystemError, ray.
 
 
 class Connection:
-    """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are then void.
-
-    `hop` is by what its chats' questions are known (upstream.HOP).
+    """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are then void, and
+    `on_watch` every two seconds, with all chats. `hop` is by what its chats' questions are known (upstream.HOP).
     """
 
-    def __init__(self, address: str, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, address: str, on_change: Callable[[], None], on_watch: Callable[[list[dict[str, Any]]], None]
+    ) -> None:
         self._address = address
         self._on_change = on_change
+        self._on_watch = on_watch
         self._known: tuple[str, list[dict[str, Any]]] = ("", [])
         self._heard = 0.0
         self._directory: Any = None
@@ -195,12 +197,15 @@ class Connection:
         try:
             _reach(ray.get_runtime_context().gcs_address)  # refused at once, where Ray's own calls would wait
             self._learn(directory)
+            self._on_watch(self._known[1])
         except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
             if time.monotonic() - self._heard < SILENCE_SECONDS:
                 return True
             self._lost(_explained(error))
             return False
         except (ray.exceptions.RayError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
+                return True  # it was not even asked
             self._lost(_explained(error))
             return False
         return True

@@ -6,6 +6,7 @@ An error is raised low, where its cause is known, and rendered once (gateway/rep
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -143,6 +144,9 @@ MEANINGS: dict[Code, Meaning] = {
         "网关内部错误。网关日志中有此 request_id 的记录，请反馈给我们。",
     ),
 }
+
+OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+"""What the kernel says when this process, or the machine, has as many files and connections open as it may."""
 
 WAIT = {Code.SLOW_DOWN, Code.PROVIDER_BUSY, Code.GATEWAY_BUSY, Code.CLUSTER_DOWN}
 """The codes whose replies carry Retry-After."""
@@ -301,3 +305,9 @@ def clean(text: str, secret: str = "") -> str:
     elif secret:
         text = re.sub(rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])", "[key]", text)
     return _KEY_LIKE.sub("[key]", text)[:PROVIDER_MESSAGE_CHARACTERS]
+
+
+def out_of_files() -> GatewayError:
+    """Return the error of a request for which no file or connection can be opened."""
+    words = "This gateway process has as many files and connections open as it may (ulimit -n)."
+    return GatewayError(Code.GATEWAY_BUSY, words, "网关进程打开的文件与连接数已达上限（ulimit -n）。")

@@ -9,26 +9,35 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gateway.count_file import CountFile
 from gateway.routes import Spent
 
 
 def _folder() -> Path:
-    """This service's own, in a folder that nobody else may enter. Raises RuntimeError: somebody else made that."""
-    top = Path(tempfile.gettempdir()) / f"byzer-gateway-{os.getuid()}"
-    top.mkdir(mode=0o700, exist_ok=True)
-    found = top.lstat()
+    """This service's own, in a folder that nobody else may enter. Raises RuntimeError: somebody else made that.
+
+    On a full disk there may be none, and nothing is counted.
+    """
+    # Python's tempfile would look for another folder on a full disk, where the other processes count in this one.
+    top = Path(os.environ.get("TMPDIR") or "/tmp") / f"byzer-gateway-{os.getuid()}"  # noqa: S108  # looked at below
+    mine = top / str(os.getppid())
+    try:
+        top.mkdir(mode=0o700, exist_ok=True)
+        found = top.lstat()
+    except OSError:
+        return mine
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise RuntimeError(f"{top} must be a folder of this user's own, with mode 0700; remove it.")
     for former in top.iterdir():
         if not Path("/proc", former.name).exists():
             shutil.rmtree(former, ignore_errors=True)
-    mine = top / str(os.getppid())
-    mine.mkdir(exist_ok=True)
+    with suppress(OSError):
+        mine.mkdir(exist_ok=True)
     return mine
 
 
@@ -39,6 +48,7 @@ from prometheus_client import values
 
 # A process asks for its own number at each count, which costs more than the count. It is loaded after the last fork.
 _pid = os.getpid()
+values.MmapedDict = CountFile  # type: ignore[attr-defined, assignment]
 values.ValueClass = values.MultiProcessValue(lambda: _pid)  # type: ignore[no-untyped-call]
 
 from prometheus_client import (  # it reads the folder's name
@@ -86,6 +96,9 @@ tokens = Counter("gateway_tokens", "Tokens, as the providers count them.", ["cha
 fallbacks = Counter(
     "gateway_fallbacks", "Chats that another one answered for.", ["chat", "served_by", "code"], registry=_none
 )
+dropped_lines = Counter(
+    "gateway_log_lines_dropped", "Lines about requests that nobody read in time from standard output.", registry=_none
+)
 
 
 def count_spent(chat: str, spent: Spent) -> None:
@@ -120,7 +133,8 @@ def page(models: list[dict[str, Any]] | None) -> bytes:
         if not Path("/proc", living.stem.rpartition("_")[2]).exists():
             living.unlink(missing_ok=True)  # its process has ended with requests under way
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    if FOLDER.is_dir():
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     registry.register(_Cluster(models))
     return generate_latest(registry)
 

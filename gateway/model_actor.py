@@ -62,7 +62,8 @@ class ModelActor:
         self._next: Model | None = None
         self._retired = False
         self._recovering = asyncio.Lock()
-        self._listener = Listener(self._answered)
+        # Ray's id of the actor, as much of it as fits: the same in each of its processes.
+        self._listener = Listener(self._answered, ray.get_runtime_context().get_actor_id()[:12])
         self._closing: set[asyncio.Task[None]] = set()
         self._joined: dict[tuple[Any, ...], Joined] = {}
 
@@ -98,6 +99,8 @@ class ModelActor:
         self._retired = True
         if self._model:
             await self._model.close(DRAIN_SECONDS)
+        if self._retired:  # and was not deployed again meanwhile
+            self._listener.close()
 
     async def config(self) -> ModelConfig | None:
         """What this replica runs, key included: the directory is refilled from here."""

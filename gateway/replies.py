@@ -16,11 +16,13 @@ from gateway.errors import (
     ANTHROPIC_PREFIX,
     DASHSCOPE_PREFIX,
     OPENAI_PREFIX,
+    OUT_OF_FILES,
     PERMANENT,
     RETRY_AFTER_SECONDS,
     WAIT,
     Code,
     GatewayError,
+    out_of_files,
 )
 from gateway.failover import Answered
 from gateway.routes import Spent
@@ -157,6 +159,8 @@ def _hint() -> tuple[str, str]:
 
 
 def _render_unforeseen(error: Exception) -> Response:
+    if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
+        return failed(out_of_files())
     # Never the exception's text: it may quote a prompt or a key. The traceback's frames are enough to find it.
     without_text = (type(error), RuntimeError(f"{type(error).__name__} (text withheld)"), error.__traceback__)
     log.error("request %s failed", g.request_id, exc_info=without_text)

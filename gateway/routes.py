@@ -14,7 +14,7 @@ import orjson
 import ray
 
 from gateway.channel import Channel, ChannelError, Channels, ClientGone, Kind
-from gateway.errors import Code, GatewayError
+from gateway.errors import OUT_OF_FILES, Code, GatewayError, out_of_files
 
 GRACE_SECONDS = 5
 """Beyond a chat's own timeout, which the model actor keeps, before this side gives up on the actor."""
@@ -114,7 +114,12 @@ class Route:
     def channel(self, near: int | None = None) -> Iterator[Channel]:
         """A connection to the replica that is picked. Raises ChannelError, what Ray says, or GatewayError (TIMEOUT)."""
         with self.pick(near) as replica:
-            channel = replica.channels.take()
+            try:
+                channel = replica.channels.take()
+            except OSError as error:
+                if error.errno not in OUT_OF_FILES:
+                    raise
+                raise out_of_files() from error
             try:
                 yield channel
             except TimeoutError:
@@ -132,6 +137,16 @@ class Route:
         """Hang up where nothing is under way."""
         for replica in self.replicas:
             replica.channels.close()
+
+    def close_idle(self) -> None:
+        """Hang up where nothing was under way for a while."""
+        for replica in self.replicas:
+            replica.channels.close_idle(time.monotonic())
+
+    def end(self) -> None:
+        """Hang up for good; what is under way does so when it ends."""
+        for replica in self.replicas:
+            replica.channels.lost()
 
     def failed(self, content: bytes) -> GatewayError:
         """Return the error of a frame of the actor's."""

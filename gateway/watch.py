@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from flask import Flask, Response, g, request
 
 from gateway import metrics
 from gateway.errors import Code
+from gateway.line_writer import LineWriter
 from gateway.routes import Spent
 
 OK = "OK"
@@ -68,6 +68,7 @@ def install(app: Flask, log_format: str) -> None:
     """Watch every request of `app`. `log_format` is json or text."""
     # Everything else, warnings above all, goes to standard error.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    writer = LineWriter(STDOUT, metrics.dropped_lines.inc)
     render = _as_json if log_format == "json" else _as_text
 
     def begin() -> None:
@@ -87,8 +88,8 @@ def install(app: Flask, log_format: str) -> None:
         metrics.in_flight.dec()
         if watch:
             _count(watched)
-            # One system call and no lock: logging's own handler had the threads wait for one another.
-            os.write(STDOUT, render(_told(watched, status)) + b"\n")
+            # Logging's own handler had the threads wait for one another, and all of them for whoever reads.
+            writer.write(render(_told(watched, status)) + b"\n")
 
     app.before_request(begin)
     app.after_request(finish_later)

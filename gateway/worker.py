@@ -21,9 +21,9 @@ from gunicorn import util
 from gunicorn.http import message, wsgi
 from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.http.parser import RequestParser
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers import gthread
 
-from gateway.errors import Code, GatewayError
+from gateway.errors import OUT_OF_FILES, Code, GatewayError
 
 SLOW_CLIENT_SECONDS = 30
 """A client that sends or reads nothing for so long is dropped; else it would hold its thread for ever."""
@@ -49,6 +49,9 @@ PYTHONS_OWN_SECONDS = sys.getswitchinterval()
 
 NOTICE_SECONDS = 1
 
+FULL_SECONDS = 0.5
+"""So long no connection is taken where no file can be opened; those that come wait, or another process takes them."""
+
 CR = 13
 BARE_LF = "bare LF"
 """How gunicorn's exceptions name it."""
@@ -56,16 +59,35 @@ BARE_LF = "bare LF"
 UNENCODED = re.compile(rb"[#\x80-\xff]")
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """gthread, except for its start, waiting for the next request, malformed ones, signals, and the GIL's patience."""
 
     _noticed = 0.0
+    _full_until = 0.0
 
     def run(self) -> None:
         """Take no connection before the cluster is known: in a reload they wait in the backlog, and none fails."""
         Request.takes_bare_lf = not self.wsgi.extensions["settings"].trusted_proxies
         self.wsgi.extensions["llm"].settled(SETTLE_SECONDS)
         super().run()
+
+    def accept(self, listener: Any) -> None:
+        """gunicorn's, whose process would end with all its chats where no file can be opened. That is full, and
+        passes."""
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in OUT_OF_FILES:
+                raise
+            now = time.monotonic()
+            if now > self._full_until + FULL_SECONDS * 4:  # else it was said a moment ago
+                self.log.warning("no connection can be taken for a while: %s (ulimit -n)", error.strerror)
+            self._full_until = now + FULL_SECONDS
+            self.set_accept_enabled(False)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """gunicorn's, called at each turn of the poller."""
+        super().set_accept_enabled(enabled and time.monotonic() >= self._full_until)
 
     def handle(self, conn: Any) -> Any:
         """Answer a request, and those that follow it closely; returns as gunicorn's: whether the client goes on."""
@@ -130,6 +152,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             client.sendall(head.encode() + reply.body)
         except OSError:
             self.log.debug("the client of a malformed request has gone")
+
+
+class Connection(gthread.TConn):  # type: ignore[misc]
+    """gunicorn's, which would open a file more to wait for its first byte."""
+
+    data_ready: bool
+
+    def wait_for_data(self, timeout: float) -> bool:
+        """Return whether there is some, within `timeout`."""
+        if not self.data_ready:
+            poll = select.poll()
+            try:
+                poll.register(self.sock, select.POLLIN)
+            except ValueError:
+                return False  # it was closed
+            self.data_ready = bool(poll.poll(timeout * 1000))
+        return self.data_ready
+
+
+gthread.TConn = Connection  # gunicorn has no setting for it
 
 
 def _refusal(exc: BaseException, request_id: str) -> tuple[int, Any]:

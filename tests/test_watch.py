@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ray_head import RayHead
-from tests.conftest import Deploy, Server, until
+from tests.conftest import GUNICORN, Deploy, Server, free_port, until
 from tests.standin.client import StandIn
 from tests.test_heal import actor_process
 
@@ -170,3 +172,35 @@ def test_the_log_holds_only_what_this_service_says(
     of_ray = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [DIWEC] ")
     log = server.log.read_text().splitlines()
     assert [row for row in log if of_ray.match(row) or any(word in row for word in chatter)] == []
+
+
+def test_requests_go_on_while_nobody_reads_the_log_and_their_lines_come_later(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    fifo = tmp_path / "stdout"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDWR)  # a pipe, which holds 64 kB, with a reader who stalls
+    command = "sh", "-c", 'exec >"$0"; exec "$@"', str(fifo), *GUNICORN
+    nowhere = {"RAY_ADDRESS": f"127.0.0.1:{free_port()}", "WEB_CONCURRENCY": "1"}
+    server = start_server(nowhere, ready=False, command=command)
+    server.wait_until("/healthz")
+
+    for _ in range(500):
+        assert server.http.get("/models", timeout=10).status_code == 503
+
+    log = b""
+    os.set_blocking(reader, False)
+
+    def all_lines() -> bool:
+        nonlocal log
+        try:
+            while piece := os.read(reader, 1 << 16):
+                log += piece
+        except BlockingIOError:
+            return log.count(b"\n") >= 500
+        return False
+
+    until(all_lines, 20)
+    assert all(json.loads(row)["path"] == "/models" for row in log.splitlines())
+    server.stop()
+    os.close(reader)

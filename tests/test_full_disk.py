@@ -1,0 +1,44 @@
+"""A full disk under TMPDIR ends no gateway process and no request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from tests.conftest import Server, free_port, until
+from tests.small_disk import fill, small_disk
+from tests.test_watch import value
+
+SAID = "no room to count requests"
+
+
+def workers(server: Server) -> set[int]:
+    return {child.pid for child in psutil.Process(server.process.pid).children()}
+
+
+def test_processes_go_on_when_there_is_no_room_to_count_and_count_when_there_is(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    with small_disk(tmp_path, 1 << 20) as disk:
+        ballast = fill(disk)
+        nowhere = {"TMPDIR": str(disk), "RAY_ADDRESS": f"127.0.0.1:{free_port()}", "WEB_CONCURRENCY": "2"}
+        server = start_server(nowhere, ready=False)
+        server.wait_until("/healthz")
+        began = workers(server)
+        until(lambda: server.log.read_text().count(SAID) == len(began))
+        for number in range(50):
+            assert server.http.get(f"/models/{number}").status_code == 404
+            assert server.http.get("/models").status_code == 503
+        assert server.http.get("/metrics").status_code == 200
+        ballast.unlink()
+
+        def counted() -> bool:
+            server.http.get("/models", headers={"Connection": "close"})
+            return bool(value(server.http, "gateway_requests_total", route="/models", chat="", code="CLUSTER_DOWN"))
+
+        until(counted, 20)
+        assert workers(server) == began
+        assert server.log.read_text().count(SAID) == len(began)
+        server.stop()

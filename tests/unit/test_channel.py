@@ -1,0 +1,277 @@
+"""How a chat crosses the cluster: a real listener in an event loop of its own, and real connections to it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import AsyncGenerator, Awaitable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import pytest
+import uvloop
+
+from gateway.channel import (
+    IDLE_SECONDS,
+    Address,
+    Channel,
+    ChannelError,
+    Channels,
+    ClientGone,
+    Kind,
+    Listener,
+    frame,
+)
+
+T = TypeVar("T")
+PATIENCE = 10.0
+PROMPT = b"a-prompt-nobody-else-should-read"
+MEGABYTE = b"x" * (1 << 20)
+
+
+class Actor:
+    """The actor's end. Its answers are what they are asked to be; `cancelled` counts those that were given up."""
+
+    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self.folder, self._loop = folder, loop
+        self.cancelled = 0
+        self.listener = Listener(self._answer, "an-actor")
+        self._thread = threading.Thread(target=loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, call: Awaitable[T]) -> T:
+        """Await in the actor's own loop."""
+
+        async def awaited() -> T:
+            return await call
+
+        return asyncio.run_coroutine_threadsafe(awaited(), self._loop).result(PATIENCE)
+
+    def address(self) -> Address:
+        return self.run(self.listener.address(str(self.folder)))
+
+    def close(self) -> None:
+        """Close the listener, where it lives."""
+
+        async def close() -> None:
+            self.listener.close()
+
+        self.run(close())
+
+    def connections(self) -> int:
+        """How many are in."""
+        path = str(self.folder / "an-actor")
+        ends = [end for end in psutil.Process().net_connections("unix") if str(end.laddr) == path]
+        return len(ends) - (self.folder / "an-actor").exists()
+
+    def stop(self) -> None:
+        self.close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE)
+
+    async def _answer(self, what: str, *more: Any) -> AsyncGenerator[bytes, None]:
+        *words, body = more
+        if what == "sleep":
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        yield frame(Kind.HEAD, " ".join(words).encode())
+        if what == "fail":
+            raise ValueError(body)
+        yield frame(Kind.PIECE, body) + frame(Kind.END, b"[1,2]")
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def actor(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Actor]:
+    """Ray's loop is uvloop's where that is installed."""
+    loop = uvloop.new_event_loop() if request.param == "uvloop" else asyncio.new_event_loop()
+    actor = Actor(tmp_path, loop)
+    yield actor
+    actor.stop()
+    loop.close()
+
+
+def ask(channel: Channel, *what: str, body: bytes = b"hi") -> list[tuple[Kind, bytes]]:
+    """Every frame of an answer."""
+    channel.send(*what, body=body)
+    frames = []
+    while not channel.ended:
+        frames.append(channel.receive())
+    return frames
+
+
+def until(condition: Any, seconds: float = PATIENCE) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_an_answer_is_its_frames_and_a_connection_carries_many(actor: Actor) -> None:
+    channel = Channel(actor.address(), PATIENCE)
+
+    assert ask(channel, "echo", "a", "b") == [(Kind.HEAD, b"a b"), (Kind.PIECE, b"hi"), (Kind.END, b"[1,2]")]
+    assert ask(channel, "echo", "c", body=MEGABYTE * 5)[1] == (Kind.PIECE, MEGABYTE * 5)
+    assert ask(channel, "echo", "d", body=b"")[1] == (Kind.PIECE, b"")
+    assert actor.connections() == 1
+    channel.close()
+
+
+def test_another_node_comes_in_over_tcp(actor: Actor) -> None:
+    channel = Channel(actor.run(actor.listener.far_address("127.0.0.1")), PATIENCE)
+
+    assert ask(channel, "echo", "far")[0] == (Kind.HEAD, b"far")
+    channel.close()
+
+
+@pytest.mark.parametrize("secret", ["", "0" * 64, "1" * 4096])
+def test_who_does_not_know_the_secret_is_not_answered(actor: Actor, secret: str) -> None:
+    kind, where, _ = actor.address()
+    channel = Channel((kind, where, secret), PATIENCE)
+
+    with pytest.raises(ChannelError):
+        ask(channel, "echo")
+    channel.close()
+    until(lambda: not actor.connections())
+
+
+def test_nobody_there_is_told_before_anything_was_sent(actor: Actor) -> None:
+    with pytest.raises(ChannelError) as told:
+        Channel(("unix", str(actor.folder / "nobody"), "x"), PATIENCE)
+    assert not told.value.sent
+
+
+def test_a_fault_of_ours_is_an_empty_error_frame_and_quotes_nothing(
+    actor: Actor, capfd: pytest.CaptureFixture[str]
+) -> None:
+    channel = Channel(actor.address(), PATIENCE)
+
+    assert ask(channel, "fail", "f", body=PROMPT) == [(Kind.HEAD, b"f"), (Kind.ERROR, b"")]
+    assert ask(channel, "echo", "goes on")[0] == (Kind.HEAD, b"goes on")
+    channel.close()
+    log = capfd.readouterr().err
+    assert "ValueError" in log
+    assert PROMPT.decode() not in log
+
+
+def test_silence_has_a_limit_and_hanging_up_ends_the_work(actor: Actor) -> None:
+    channel = Channel(actor.address(), patience=1.2)
+    channel.send("sleep", body=b"")
+    started = time.monotonic()
+
+    with pytest.raises(TimeoutError):
+        channel.receive()
+
+    assert 1 < time.monotonic() - started < 5
+    assert not channel.ended
+    channel.close()
+    until(lambda: actor.cancelled == 1)
+
+
+def test_a_client_that_hangs_up_is_seen_meanwhile(actor: Actor) -> None:
+    client, far = socket.socketpair()
+    channel = Channel(actor.address(), PATIENCE)
+    channel.send("sleep", body=b"")
+    threading.Timer(0.3, far.close).start()
+    started = time.monotonic()
+
+    with client, pytest.raises(ClientGone):
+        channel.receive(client)
+
+    assert time.monotonic() - started < 5
+    channel.close()
+
+
+def test_a_reader_that_stalls_slows_the_speaker_down_and_loses_nothing(actor: Actor) -> None:
+    channel = Channel(actor.address(), PATIENCE)
+    channel.send("echo", "slow", body=MEGABYTE * 20)
+    time.sleep(0.5)
+
+    assert channel.receive() == (Kind.HEAD, b"slow")
+    assert channel.receive() == (Kind.PIECE, MEGABYTE * 20)
+    assert channel.receive() == (Kind.END, b"[1,2]")
+    channel.close()
+
+
+# What is kept open.
+
+
+def busy(channels: Channels, count: int) -> None:
+    """So many chats at once, each to its end."""
+    taken = [channels.take() for _ in range(count)]
+    for channel in taken:
+        ask(channel, "echo")
+        channels.give_back(channel)
+
+
+def test_connections_that_are_not_needed_are_closed_and_those_in_use_stay(actor: Actor) -> None:
+    channels = Channels(actor.address, PATIENCE)
+    busy(channels, 20)
+    flood = time.monotonic()
+    assert actor.connections() == 20
+
+    channels.close_idle(flood + IDLE_SECONDS / 2)
+    assert actor.connections() == 20
+    channels.close_idle(flood + IDLE_SECONDS + 1)
+    until(lambda: not actor.connections())
+    busy(channels, 1)
+    assert actor.connections() == 1
+    channels.close()
+
+
+def test_the_last_used_is_taken_first_so_that_the_others_grow_idle(actor: Actor) -> None:
+    channels = Channels(actor.address, PATIENCE)
+    busy(channels, 5)
+    flood = time.monotonic()
+    time.sleep(0.05)
+    for _ in range(10):
+        busy(channels, 2)
+
+    channels.close_idle(flood + IDLE_SECONDS + 0.01)
+
+    until(lambda: actor.connections() == 2)
+    channels.close()
+
+
+def test_what_was_under_way_when_its_chat_was_taken_away_is_closed_at_its_end(actor: Actor) -> None:
+    channels = Channels(actor.address, PATIENCE)
+    busy(channels, 3)
+    channel = channels.take()
+    channel.send("echo", body=b"")
+    channels.lost()
+    until(lambda: actor.connections() == 1)
+
+    while not channel.ended:
+        channel.receive()
+    channels.give_back(channel)
+
+    until(lambda: not actor.connections())
+
+
+def test_an_actor_that_retires_leaves_no_file_and_ends_what_is_under_way(actor: Actor) -> None:
+    channel = Channel(actor.address(), PATIENCE)
+    ask(channel, "echo")
+    actor.close()
+
+    assert list(actor.folder.iterdir()) == []
+    assert ask(channel, "echo", "on")[0] == (Kind.HEAD, b"on")
+    channel.close()
+    again = Channel(actor.address(), PATIENCE)  # it was deployed again before it was ended
+    assert ask(again, "echo", "again")[0] == (Kind.HEAD, b"again")
+    again.close()
+
+
+def test_the_file_of_a_process_that_was_killed_is_replaced(actor: Actor) -> None:
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(actor.folder / "an-actor"))
+
+    channel = Channel(actor.address(), PATIENCE)
+
+    assert ask(channel, "echo", "new")[0] == (Kind.HEAD, b"new")
+    assert len(list(actor.folder.iterdir())) == 1
+    channel.close()
