@@ -67,6 +67,10 @@ def _split(value: Any) -> Any:
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
+def _once_each(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
 def _charset(name: str) -> str:
     if known := charset(name):
         return known
@@ -178,9 +182,10 @@ class ChatRequest(Question, ReplyOptions):
 
 
 class AskAllRequest(Question):
-    """POST /all/chat: `chat_names` are all if not given; `timeout` is in seconds, for all of them together."""
+    """POST /all/chat: `chat_names` are all if not given, and each is asked once; `timeout` is in seconds, for all of
+    them together."""
 
-    chat_names: Names = ()
+    chat_names: Annotated[Names, AfterValidator(_once_each)] = ()
     timeout: Annotated[float, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TIMEOUT_SECONDS)] = 120
 
 

@@ -350,6 +350,21 @@ def test_several_chats_speak_line_by_line_as_they_come(gateway: httpx.Client, de
     assert max(i for i, name in enumerate(order) if name == quick) < max(i for i, n in enumerate(order) if n == slow)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_chat_that_is_named_many_times_is_asked_once(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, stream: bool
+) -> None:
+    first, second = deploy(), deploy("zhipu", api_key=f"{key}-2")
+    names = [first, second, *[first] * 62]
+
+    reply = gateway.post("/all/chat", json={"content": "hi", "chat_names": names, "stream": stream})
+
+    assert reply.status_code == 200
+    assert (standin.count(key), standin.count(f"{key}-2")) == (1, 1)
+    if not stream:
+        assert list(reply.json()) == [first, second]
+
+
 def test_a_switch_keeps_the_chain_unless_another_is_given(gateway: httpx.Client, deploy: Deploy) -> None:
     other = deploy("zhipu")
     name = deploy(fallback=other)
