@@ -141,7 +141,7 @@ def _proxies(env: Mapping[str, str], tokens: tuple[Token, ...]) -> tuple[Network
         proxies = tuple(ip_network(one) for one in text.replace(",", " ").split())
     except ValueError as error:
         raise SettingError(
-            f"GATEWAY_TRUSTED_PROXIES: {error}; it must be addresses or networks, such as 127.0.0.1,10.0.0.0/8."
+            f"GATEWAY_TRUSTED_PROXIES: {error}; it must be addresses or networks, such as 127.0.0.1,10.0.0.7."
         ) from error
     # A proxy opens even a gateway on loopback to those who reach the proxy.
     if proxies and not (tokens or env.get("GATEWAY_OPEN", "") == "1"):

@@ -200,3 +200,8 @@ def test_the_units_are_little_exposed(units: list[str], capfd: pytest.CaptureFix
         score = re.search(r"exposure level for .*: ([0-9.]+) ", last)
         assert score, said.stdout + said.stderr
         assert float(score[1]) <= MOST_EXPOSURE, said.stdout
+
+
+def test_no_service_leaves_a_dump_of_its_memory(make: Make, root: Path) -> None:
+    make("install")
+    assert "\nLimitCORE=0\n" in (root / "etc/systemd/system/byzer-.service.d/hardening.conf").read_text()
