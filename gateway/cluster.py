@@ -212,12 +212,12 @@ class GatewayLLM(StockLLM):
         kind, content = Kind.PIECE, b""
         while kind == Kind.PIECE:  # it thinks
             kind, content = channel.receive(client)
-        said: dict[str, Any] = orjson.loads(content) if content else {"generation": route.generation}
-        if said["generation"] != route.generation:
+        head: dict[str, Any] = orjson.loads(content) if content else {"generation": route.generation}
+        if head["generation"] != route.generation:
             self._forget(route.name)  # deployed anew meanwhile: find out how, next time
         if kind == Kind.ERROR:
             raise route.failed(content)
-        return said
+        return head
 
     def _find(self, name: str, seconds: float = ASK_SECONDS) -> Route:
         found = self._connection.ask_directory(seconds, "find", name)

@@ -65,17 +65,17 @@ def _forgiven(words: str) -> list[Any]:
         # A warning of PHP's, a prefix against scripts: the object begins later.
         later = _OBJECT.search(words)
         begin = later.start() if later else len(words)
-    found: list[Any] = []
-    while begin < len(words) and len(found) < MAX_DOCUMENTS and (not found or words.startswith("{", begin)):
+    values: list[Any] = []
+    while begin < len(words) and len(values) < MAX_DOCUMENTS and (not values or words.startswith("{", begin)):
         try:
             value, end = decoder.raw_decode(words, begin)
         except (ValueError, RecursionError):
             break  # something after the JSON, or there is none
-        found.append(orjson.loads(_SURROGATES.sub(LOST, json.dumps(value, ensure_ascii=False))))
+        values.append(orjson.loads(_SURROGATES.sub(LOST, json.dumps(value, ensure_ascii=False))))
         begin = _past_padding(words, end)
-    if not found:
+    if not values:
         raise ValueError("no JSON")
-    return found
+    return values
 
 
 def _past_padding(words: str, at: int) -> int:

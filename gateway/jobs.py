@@ -152,14 +152,14 @@ class Runner:
 
     def _answered(self, owner: str, question: Question) -> dict[str, Any]:
         """What came of a question; whatever happens, whoever waits for it is told."""
-        known = {"form": question["form"], "chat": question["asked"]["chat_name"]}
+        job = {"form": question["form"], "chat": question["asked"]["chat_name"]}
         try:
-            return {**known, **self._asked(owner, question)}
+            return {**job, **self._asked(owner, question)}
         except GatewayError as error:
-            return {**known, "error": error.as_dict()}
+            return {**job, "error": error.as_dict()}
         except Exception as error:  # never its text: it may quote a prompt
             log.error("a job failed: %s", type(error).__name__)
-            return {**known, "error": GatewayError(Code.INTERNAL).as_dict()}
+            return {**job, "error": GatewayError(Code.INTERNAL).as_dict()}
 
     def _asked(self, owner: str, question: Question) -> dict[str, Any]:
         asked, llm = ChatRequest.model_validate(question["asked"]), self._llm
