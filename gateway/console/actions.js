@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { button, dialog, failure, h } from "./dom.js";
-import { model, refresh, store } from "./store.js";
+import { listen, model, refresh, store } from "./store.js";
 import { t } from "./words.js";
 
 /**
@@ -16,7 +16,7 @@ export function actionDialog({ title, what, inputs = [], verb, danger = false, s
   };
   const result = h("div", { class: "result" });
   const submit = h("button", { class: `button ${danger ? "danger" : "primary"}` }, verb);
-  dialog(title, (close) => {
+  const box = dialog(title, (close) => {
     const cancel = button(() => t("cancel"), close);
     const form = h(
       "form",
@@ -48,6 +48,8 @@ export function actionDialog({ title, what, inputs = [], verb, danger = false, s
     say();
     return form;
   });
+  // Another operator may change a chat while this one reads what will happen.
+  box.addEventListener("close", listen(say));
   return say;
 }
 

@@ -13,9 +13,11 @@ let counted = null;
 let timer = 0;
 let asking = null;
 
+/** Call `listener` whenever the gateway was looked at. Returns what ends that. */
 export function listen(listener) {
   listeners.add(listener);
   if (store.ready) listener();
+  return () => listeners.delete(listener);
 }
 
 /** From now on tell nobody but `listener`: the views were made anew. */

@@ -143,11 +143,11 @@ def test_a_chain_is_edited_link_by_link(page: Page, gateway: httpx.Client, deplo
 
 def test_a_chat_is_undeployed_after_it_was_said_what_that_means(page: Page, deploy: Deploy) -> None:
     chat = deploy()
-    leaning = deploy("zhipu", fallback=chat)
 
     button(card(page, chat), "Undeploy…").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.locator(".what")).to_contain_text("gets NOT_DEPLOYED")
+    leaning = deploy("zhipu", fallback=chat)
     expect(dialog.locator(".what")).to_contain_text(f"It no longer stands in for {leaning}.")
     button(dialog, "Cancel").click()
     expect(card(page, chat)).to_be_visible()
