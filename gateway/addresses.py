@@ -7,8 +7,6 @@ import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-import idna
-
 GUARDED = tuple(
     ip_network(network)
     for network in (
@@ -41,6 +39,8 @@ def canonical(host: str) -> str:
     if ":" in host:
         return str(ip_address(host))
     if not host.isascii():
+        import idna  # here, since `make doctor` reads the settings where nothing is installed
+
         host = idna.encode(host, uts46=True).decode()
     host = host.lower().removesuffix(".")
     if not _NAME.fullmatch(host):

@@ -312,7 +312,8 @@ class GatewayLLM(StockLLM):
         if not self._slots.acquire(blocking=False):
             raise GatewayError(Code.GATEWAY_BUSY)
         try:
-            yield
+            with self._connection.connected():
+                yield
         finally:
             self._slots.release()
 

@@ -11,13 +11,15 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 # A process whose cluster is gone for 60 s would be ended by Ray's C++ (`_Exit(1)`); ours waits for it to come back.
 os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(10**9))
 
 import ray
+import ray._private.auto_init_hook
 import ray._private.worker
 
 import gateway
@@ -26,6 +28,9 @@ from gateway.errors import OUT_OF_FILES, Code, GatewayError
 from gateway.memory import Memory
 from gateway.model_actor import DIRECTORY, MEMORY, NAMESPACE
 from gateway.upstream import hop
+
+# A call while the connection is lost would connect by itself, beside ours, or even start a cluster on this machine.
+ray._private.auto_init_hook.enable_auto_connect = False
 
 T = TypeVar("T")
 
@@ -99,10 +104,23 @@ class Connection:
         finally:
             self._waiting.discard(call)
 
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Turn whatever Ray raises where this process has lost its cluster into CLUSTER_DOWN: all handles are void."""
+        try:
+            yield
+        except GatewayError:
+            raise
+        except Exception as error:
+            if ray.is_initialized():
+                raise
+            raise GatewayError(Code.CLUSTER_DOWN, self._why_down) from error
+
     def tell_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
         """What the directory says. Raises GatewayError."""
         try:
-            return self.ask(getattr(self.directory, method).remote(*arguments), seconds)
+            with self.connected():
+                return self.ask(getattr(self.directory, method).remote(*arguments), seconds)
         except ray.exceptions.RayActorError as error:
             self.doubt()
             raise GatewayError(Code.CLUSTER_DOWN, "The directory actor is being restarted.") from error
@@ -116,7 +134,8 @@ class Connection:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                return asked(deadline - time.monotonic())
+                with self.connected():
+                    return asked(deadline - time.monotonic())
             except ray.exceptions.RayActorError as error:
                 self.doubt()
                 if isinstance(error, ray.exceptions.ActorDiedError) or time.monotonic() > deadline:

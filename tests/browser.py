@@ -26,6 +26,8 @@ PATIENCE_MS = 30_000
 MODEL_MS = 300_000
 """For what the local model or a cluster's start takes, on a busy machine."""
 
+expect.set_options(timeout=PATIENCE_MS)
+
 CHAT, OPS, BOTH = "chat-51c07d", "ops-90aa3e", "both-e7731b"
 TOKENS = f"shop:{CHAT}:chat\nops:{OPS}:admin\nboss:{BOTH}:chat,admin\n"
 
