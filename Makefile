@@ -90,7 +90,7 @@ scaling: .venv/test
 	.venv/bin/python -m bench.scaling
 
 soak: .venv/test
-	SOAK_SECONDS=600 .venv/bin/python -m pytest -s tests/test_soak.py
+	SOAK_SECONDS=600 .venv/bin/python -m pytest -s tests/test_soak.py tests/test_storm.py
 
 fuzz: .venv/test
 	FUZZ_EXAMPLES=400 .venv/bin/python -m pytest -s tests/test_openapi.py
