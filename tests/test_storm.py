@@ -1,7 +1,7 @@
 """Kills, floods and a full disk, one after the other, while callers chat: every request ends, and each question is paid
 once, but for those that a process's death explains.
 
-CI storms for a minute, `make soak` for as long as SOAK_SECONDS says. What is paid is counted by the provider itself.
+CI storms for 40 seconds, `make soak` for as long as SOAK_SECONDS says. What is paid is counted by the provider itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.small_disk import fill, small_disk
 from tests.standin.raw import DONE, RawProvider, Reply, Request, chunk, completion, event, slowly, whole
 from tests.test_heal import actor_processes
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "40"))
 NAME = "storm"
 CALM_SECONDS = 3
 """Between two deeds of the storm."""
