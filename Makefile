@@ -24,9 +24,12 @@ DESTDIR ?=
 PURGE ?=
 export PURGE PYTHON
 
-.PHONY: run doctor test quick test-wine test-libreoffice test-clients check lint format footprint streams bench \
+.PHONY: help run doctor test quick test-wine test-libreoffice test-clients check lint format footprint streams bench \
   bench-quick scaling soak fuzz fuzz-wire install uninstall lock clean
 .DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
 
 run: .venv/run $(DASHBOARD)
 	exec .venv/bin/python -m gateway.launch --local-chat

@@ -105,12 +105,12 @@ def ports(patient: Patient) -> Iterator[Finding]:
     if not status:
         do = "it may be starting: try again in a minute; a gateway that stays silent needs a restart, and has a log"
         yield Finding(FAIL, f"port {port}: {who} listens, and answers no HTTP within {HOST_SECONDS} s", do)
-    elif said != {"ok": True}:
+    elif not isinstance(said, dict) or (said.get("ok"), said.keys() - {"ok", "version"}) != (True, set()):
         do = "stop it (ps -fp PID shows what it is), or set GATEWAY_BIND to a free port"
         yield Finding(FAIL, f"port {port}: taken by another program: {who}", do)
     else:
         patient.up, patient.pid = True, min(there.values())
-        yield Finding(OK, f"gateway: listens on {who}")
+        yield Finding(OK, f"gateway: listens on {who}, version {clean(str(said.get('version')))}")
         yield from _adopt(patient)
         status, said = fetch(f"{patient.base}/readyz")
         if status == 200:

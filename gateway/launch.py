@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from gateway import __version__
 from gateway.ray_head import BIN, RayHead, say, stop
 from gateway.settings import SettingError, load
 
@@ -31,6 +32,7 @@ READY_SECONDS = 120
 def main() -> None:
     """Serve until Ctrl-C or SIGTERM; then stop what was started here, and only that."""
     ask = argparse.ArgumentParser(description="Start the Byzer-LLM gateway, and a Ray head if none is configured.")
+    ask.add_argument("--version", action="version", version=f"Byzer-LLM gateway {__version__}")
     ask.add_argument("--local-chat", action="store_true", help="deploy the embedded model as local_chat")
     args = ask.parse_args()
     try:

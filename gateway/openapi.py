@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
-from gateway import contract, metrics, wire
+from gateway import __version__, contract, metrics, wire
 from gateway.errors import MEANINGS, OPENAI_PREFIX, OPENAI_STATUSES, WAIT, Code, GatewayError
 
 Json = dict[str, Any]
@@ -100,6 +100,7 @@ CHAT = _object(
 )
 MODEL = _object(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT)
 DONE, FINE = _object(ret={"const": "ok"}), _object(ok={"const": True})
+LIVES = _object(ok={"const": True}, version=TEXT)
 RELAYED = {**_object(model=TEXT), "description": "As the provider sent it, but for `model`: the chat's name."}
 PLAIN = wire.text_type(wire.Form())
 PROVIDER = _object(name=TEXT, needs_key={"type": "boolean"}, model_name=TEXT, base_url=TEXT)
@@ -174,7 +175,7 @@ ROUTES = {
     "v1.model": Route("One chat.", MODEL, fails=_NAMED),
     "status.models": Route("Every chat and its state.", _object(models={"type": "array", "items": CHAT})),
     "status.metrics_page": Route("Metrics for Prometheus.", {}, streams=metrics.CONTENT_TYPE, fails=()),
-    "status.healthz": Route("This process lives.", FINE, None, fails=()),
+    "status.healthz": Route("This process lives; its version.", LIVES, None, fails=()),
     "status.readyz": Route("The cluster answers.", FINE, None),
     "console.state": Route("What the page at / shows.", LOOKED_AT),
     "console.markdown": Route("Markdown, taken apart.", PARTS, "chat", contract.MarkdownRequest),
@@ -230,7 +231,7 @@ def description() -> Response:
         "headers": {name: {"description": words, "schema": TEXT} for name, words in HEADERS.items()},
         "securitySchemes": SECURITY,
     }
-    info = {"title": "Byzer-LLM gateway", "version": "1", "description": ABOUT}
+    info = {"title": "Byzer-LLM gateway", "version": __version__, "description": ABOUT}
     servers = [{"url": "/", "description": "Where this description came from."}]
     blueprints = {told["tags"][0]: None for row in paths.values() for told in row.values()}
     tags = [{"name": name, "description": TAGS.get(name, f"Chats of the provider {name}.")} for name in blueprints]

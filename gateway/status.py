@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from gateway import metrics, service
+from gateway import __version__, metrics, service
 from gateway.errors import GatewayError
 
 status_app = Blueprint("status", __name__)
@@ -31,7 +31,7 @@ def metrics_page() -> Response:
 @status_app.get("/healthz")
 def healthz() -> Response:
     """This process lives."""
-    return jsonify(ok=True)
+    return jsonify(ok=True, version=__version__)
 
 
 @status_app.get("/readyz")

@@ -6,11 +6,13 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
+from gateway import __version__
 from tests.conftest import TOP
 
 FLOORS = [
@@ -127,6 +129,14 @@ def test_actors_go_to_the_cluster_without_byzerllms_dependencies_and_load_where_
     for code, folder in ((WHAT_GOES_TO_THE_CLUSTER, TOP), (WHAT_OTHER_PROGRAMS_LOAD, Path("/"))):
         lines = f"from pathlib import Path\nFOLDER = {str(tmp_path)!r}\n{code}"
         subprocess.run([sys.executable, "-c", lines], cwd=folder, check=True, timeout=120)
+
+
+def test_one_version_stands_everywhere() -> None:
+    project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
+    changes = re.findall(r"^## (\S+)", (TOP / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert changes[0] in ("Unreleased", __version__)
+    assert __version__ in changes
+    assert project["version"] == __version__
 
 
 def test_no_module_hides_an_installed_package() -> None:
