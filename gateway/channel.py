@@ -22,6 +22,7 @@ import resource
 import secrets
 import select
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -35,7 +36,7 @@ from typing import cast
 
 import orjson
 
-from gateway.tls import SecureSocket, make_certificate, watched
+from gateway.tls import SecureSocket, make_certificate, trusting, watched
 
 HEADER_BYTES = 5
 RECEIVE_BYTES = 64 * 1024
@@ -224,11 +225,15 @@ class _Served(asyncio.Protocol):
 class Channel:
     """One connection, seen from the gateway: `send`, then `receive` until `ended`. For one thread at a time."""
 
-    def __init__(self, address: Address, patience: float) -> None:
-        """Connect; `patience` is the seconds for any wait. Raises ChannelError: nobody is there."""
+    def __init__(self, address: Address, patience: float, trust: ssl.SSLContext | None = None) -> None:
+        """Connect; `patience` is the seconds for any wait, and `trust` the address's, if that was made before.
+
+        Raises ChannelError: nobody is there.
+        """
         kind, where, secret, certificate = self.address = address
         self.free_since = 0.0
-        self._socket = socket.socket(socket.AF_UNIX) if kind == "unix" else SecureSocket(certificate)
+        near = kind == "unix"
+        self._socket = socket.socket(socket.AF_UNIX) if near else SecureSocket(trust or trusting(certificate))
         self._rest = bytearray()
         self._patience = patience
         self.ended = True
@@ -239,7 +244,7 @@ class Channel:
             self._socket.settimeout(None)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(LOOK_SECONDS))
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(patience))
-            if kind == "tls":
+            if not near:
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.sendall(frame(Kind.REQUEST, secret.encode()))
         except OSError as error:
@@ -314,6 +319,7 @@ class Channels:
         self._find = find
         self._patience = patience
         self._address: Address | None = None
+        self._trust: ssl.SSLContext | None = None
         self.host: str | None = None
         self._free: deque[Channel] = deque()
 
@@ -325,9 +331,10 @@ class Channels:
             pass
         if self._address is None:
             self._address = self._find()
-            where = self._address[1]
+            _, where, _, certificate = self._address
             self.host = "" if isinstance(where, str) else where[0]
-        return Channel(self._address, self._patience)
+            self._trust = trusting(certificate) if certificate else None
+        return Channel(self._address, self._patience, self._trust)
 
     def give_back(self, channel: Channel) -> None:
         """It has ended its request, and may be used for another, unless it leads to a process that was lost."""

@@ -48,6 +48,15 @@ def make_certificate() -> tuple[ssl.SSLContext, str]:
     return context, certificate.decode()
 
 
+def trusting(certificate: str) -> ssl.SSLContext:
+    """Return the context of a client that takes one certificate, given as PEM. It takes longer than to connect."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False  # the one certificate that is taken is the name
+    context.load_verify_locations(cadata=certificate)
+    return context
+
+
 def watched(tcp: socket.socket) -> socket.socket:
     """Have the kernel end a socket's connections when the other node is cut off, which else nobody would ever tell."""
     tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -64,13 +73,9 @@ class SecureSocket:
     limit nor read a record by one system call.
     """
 
-    def __init__(self, certificate: str) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.check_hostname = False  # the one certificate that is taken is the name
-        context.load_verify_locations(cadata=certificate)
+    def __init__(self, trust: ssl.SSLContext) -> None:
         self._received, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._received, self._to_send)
+        self._tls = trust.wrap_bio(self._received, self._to_send)
         self._socket = watched(socket.socket(socket.AF_INET))
         self.settimeout, self.setsockopt = self._socket.settimeout, self._socket.setsockopt
         self.fileno, self.close = self._socket.fileno, self._socket.close

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,10 +34,11 @@ def ip(*words: str) -> None:
 
 
 class Dns:
-    """The only name server. `names` says what address a name has, and how many seconds the answer takes."""
+    """The only name server. `names` says what address a name has, and how many seconds that takes."""
 
     def __init__(self, folder: Path) -> None:
         self.names: dict[str, tuple[str, float]] = {}
+        self.asked: Counter[str] = Counter()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 53))
         threading.Thread(target=self._serve, daemon=True).start()
@@ -59,6 +60,7 @@ class Dns:
             place += 1 + size
         kind, asked = question[place + 1 : place + 3], question[12 : place + 5]
         name = ".".join(labels)
+        self.asked[name] += 1
         address, seconds = self.names.get(name, ("", 0.0))
         answers = int(kind == b"\0\1" and address != "")
         head = question[:2] + struct.pack(">HHHHH", 0x8180 if address else 0x8183, 1, answers, 0, 0)
