@@ -21,7 +21,7 @@ SPARE_THREADS = 32
 """Beyond one for each chat: they answer /healthz, /models and GATEWAY_BUSY when all chats are taken."""
 
 ADDRESS_SPACE = 3 * 1024**3
-"""What a gateway process takes of it at most, beside its threads' stacks. Ray reserves most of that and uses none of it."""
+"""What a gateway process takes of it at most, beside its threads' stacks: Ray reserves much that it never uses."""
 
 SCOPES = frozenset({"chat", "admin"})
 
