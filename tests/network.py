@@ -162,8 +162,11 @@ class Cluster:
         return (self._folder / name).read_text()
 
     def _start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+        environment = self._ray
+        if name == "node":  # which has a certificate of its own
+            environment = {key: value.replace(HERE, THERE) for key, value in environment.items()}
         with (self._folder / name).open("ab") as log:
-            return subprocess.Popen(command, cwd=TOP, env=self._ray, stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(command, cwd=TOP, env=environment, stdout=log, stderr=log, start_new_session=True)
 
     def end(self) -> None:
         stop(self.other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Server, free_port, running_head, until
+from tests.conftest import TOP, Server, free_port, running_head, until
 from tests.fronts import good
 from tests.load import ANSWERED, load
 from tests.network import HERE, NEVER, THERE, Cluster, Dns, Sniffer, cluster, ip
@@ -141,17 +142,11 @@ def test_what_crosses_the_cable(
 
 
 def certificates(folder: Path) -> dict[str, str]:
-    """What docs/operations.md has an operator make, and set on each machine."""
-    commands = (Path(__file__).parent.parent / "docs/operations.md").read_text()
-    script = commands.split("<!-- ray-tls -->")[1].split("```sh\n")[1].split("```")[0]
-    subprocess.run(
-        ["sh", "-e", "-c", script.replace("/etc/byzer-gateway", str(folder)).replace("sudo ", "")], check=True
-    )
-    return dict(
-        line.replace("/etc/byzer-gateway", str(folder)).split("=", 1)
-        for line in script.splitlines()
-        if line.startswith("RAY_")
-    )
+    """What docs/operations.md has an operator make and set, done here."""
+    words = (TOP / "docs/operations.md").read_text().replace("/etc/byzer-gateway", str(folder))
+    script, settings, *_ = re.findall(r"```\w+\n(.*?)```", words.partition("<!-- ray-tls -->")[2], re.DOTALL)
+    subprocess.run(["sh", "-e", "-c", script], check=True, timeout=60)
+    return dict(line.split("=", 1) for line in settings.splitlines())
 
 
 # The way to a provider.
