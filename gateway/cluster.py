@@ -249,6 +249,9 @@ class GatewayLLM(StockLLM):
             here: Address = self._connection.ask(actor.address.remote(*self._connection.place()), FIND_SECONDS)
         except ray.exceptions.RayActorError as error:
             raise ChannelError("it has ended, or is being started", sent=False) from error
+        except ray.exceptions.RayTaskError as error:
+            detail = f"The chat's node lets no other one in ({error.cause}). Install requirements.txt there, too."
+            raise GatewayError(Code.CLUSTER_DOWN, detail) from error
         except GatewayError as error:
             if error.code != Code.TIMEOUT:
                 raise

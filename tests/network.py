@@ -6,6 +6,7 @@ Another node is a further namespace at the far end of a cable; names are looked 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -134,10 +135,10 @@ class Sniffer:
 
 
 class Cluster:
-    """A Ray head here, as an installed one is started, and a node of it there."""
+    """A Ray head here, as an installed one is started, and a node of it there; `path` is Python's first one there."""
 
-    def __init__(self, node: Node, **more: str) -> None:
-        self._node = node
+    def __init__(self, node: Node, path: str = "", **more: str) -> None:
+        self._node, self._path = node, path
         self._folder = Path(tempfile.mkdtemp(prefix="n", dir="/tmp"))
         self.token = os.urandom(32).hex()
         (self._folder / "token").touch(0o600)
@@ -145,7 +146,8 @@ class Cluster:
         self.address = f"{HERE}:{free_port()}"
         guarded = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self._folder / "token")}
         self.environment = {"RAY_ADDRESS": self.address, **guarded, **more}
-        ours = {"RAY_TMPDIR": str(self._folder / "ray"), "RAY_worker_niceness": "0"}
+        ours = {"RAY_worker_niceness": "0", "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+        ours["RAY_TMPDIR"] = str(self._folder / "ray")
         self._ray = {**clean_environment(), **self.environment, **ours}
         self.head = self._start("head", sys.executable, "-m", "gateway.ray_head")
         until(lambda: "Ray runtime started" in self.log("head"))
@@ -165,20 +167,22 @@ class Cluster:
         environment = self._ray
         if name == "node":  # which has a certificate of its own
             environment = {key: value.replace(HERE, THERE) for key, value in environment.items()}
+            environment["PYTHONPATH"] = self._path
         with (self._folder / name).open("ab") as log:
             return subprocess.Popen(command, cwd=TOP, env=environment, stdout=log, stderr=log, start_new_session=True)
 
     def end(self) -> None:
         stop(self.other)
         stop(self.head)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @contextmanager
-def cluster(**more: str) -> Iterator[tuple[Node, Cluster]]:
+def cluster(path: str = "", **more: str) -> Iterator[tuple[Node, Cluster]]:
     """Two nodes, for as long as they are wanted."""
     node = Node()
     try:
-        both = Cluster(node, **more)
+        both = Cluster(node, path, **more)
         try:
             yield node, both
         finally:

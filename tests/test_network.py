@@ -141,6 +141,26 @@ def test_what_crosses_the_cable(
     assert seen == (set() if tls else {"key", "Ray's token"})
 
 
+def test_a_node_that_was_not_upgraded_is_named(
+    provider: RawProvider, start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    (tmp_path / "cryptography.py").write_text("raise ImportError(\"No module named 'cryptography'\")")
+    with cluster(str(tmp_path)) as (_, both):
+        server = start_server(both.environment)
+
+        def errors() -> set[str]:
+            deploy(server, "spread", f"http://{HERE}:{provider.server_address[1]}/v1", workers=4)
+            replies = [ask(server, "spread") for _ in range(8)]
+            server.http.post("/openai/undeploy", json={"chat_name": "spread"})
+            return {reply.json()["error"]["message"] for reply in replies if reply.status_code != 200}
+
+        until(lambda: errors() != set())
+        [message] = errors()
+        server.stop()
+    assert "No module named 'cryptography'" in message
+    assert "Install requirements.txt there" in message
+
+
 def certificates(folder: Path) -> dict[str, str]:
     """What docs/operations.md has an operator make and set, done here."""
     words = (TOP / "docs/operations.md").read_text().replace("/etc/byzer-gateway", str(folder))
