@@ -147,6 +147,7 @@ class Cluster:
         guarded = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self._folder / "token")}
         self.environment = {"RAY_ADDRESS": self.address, **guarded, **more}
         ours = {"RAY_worker_niceness": "0", "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+        ours["RAY_raylet_start_wait_time_s"] = "120"  # a machine may be busy
         ours["RAY_TMPDIR"] = str(self._folder / "ray")
         self._ray = {**clean_environment(), **self.environment, **ours}
         self.head = self._start("head", sys.executable, "-m", "gateway.ray_head")

@@ -97,8 +97,7 @@ def test_a_node_that_is_cut_off_loses_no_chat_and_joins_again(
             if seconds > 60:
                 # Ray itself has a node end that it gave up; systemd would start it again.
                 both.other.wait(120)
-                both.join()
-                rejoined(server, both)
+                rejoined(both)
                 deploy(server, "spread", f"http://{HERE}:{provider.server_address[1]}/v1", workers=6)
             since = len(provider.requests)
             until(lambda: callers(provider, since) == {HERE, THERE}, 60)
@@ -113,9 +112,15 @@ def test_a_node_that_is_cut_off_loses_no_chat_and_joins_again(
     assert chats.slowest(ANSWERED) < 20
 
 
-def rejoined(server: Server, both: Cluster) -> None:
-    until(lambda: both.log("node").count("Ray runtime started") == 2)
-    time.sleep(5)
+def rejoined(both: Cluster) -> None:
+    """Start the other node again, as systemd would, until it has joined."""
+
+    def joined() -> bool:
+        if both.other.poll() is not None:
+            both.join()
+        return both.log("node").count("Ray runtime started") == 2
+
+    until(joined, 300)
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["as it comes", "RAY_USE_TLS"])
