@@ -7,6 +7,7 @@
 # make quick    what needs no cluster: style, types, and the pure logic's tests, in seconds
 # make test-wine  the clients for Windows' COM objects, under Wine       make test-libreoffice  WEBSERVICE() in Calc
 # make test-clients  large clients of /v1: aider, opencode and promptfoo
+# make test-network  two machines whose cable is unplugged, slow DNS, a provider that moves (as root)
 # make doctor   what is wrong, and what to do    (HOSTS="a.example b.example:8080": hosts to try)
 # make lock     pin the requirements anew
 # make install, make uninstall   on a machine with systemd; PREFIX=/opt/byzer-gateway USER=byzer DESTDIR= PURGE=
@@ -24,8 +25,8 @@ DESTDIR ?=
 PURGE ?=
 export PURGE PYTHON
 
-.PHONY: help run doctor test quick test-wine test-libreoffice test-clients check lint format footprint streams bench \
-  bench-quick scaling soak fuzz fuzz-wire install uninstall lock clean
+.PHONY: help run doctor test quick test-wine test-libreoffice test-clients test-network check lint format footprint \
+  streams bench bench-quick scaling soak fuzz fuzz-wire install uninstall lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -56,6 +57,10 @@ test-libreoffice: .venv/test
 test-clients: .venv/test .venv/aider/installed
 	tests/install-packages
 	CLIENTS=1 .venv/bin/python -m pytest tests/test_large_clients.py
+
+# Nor do these run there: they take minutes, and a network of their own, which only root may have.
+test-network: .venv/test
+	NETWORK=1 unshare --net --mount .venv/bin/python -m pytest -s tests/test_network.py
 
 # A file of tests runs in one process, with a cluster and a gateway of its own.
 check: lint

@@ -19,11 +19,19 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 LOOK_SECONDS = 2
+WAIT_SECONDS = 0.5
+"""How often it looks whether a gateway is back that could serve nobody: until then its chats say NEED_KEY."""
+
+AT_ONCE = 4
+"""So many deploys together: most of a deploy's time is the start of a process."""
+
 LONGEST_PAUSE_SECONDS = 60
 """A deploy that fails is tried again after 2, 4, 8 ... seconds, and then this often."""
 
@@ -167,9 +175,10 @@ class KeyHolder:
         self._failures: dict[tuple[str, float], Failure] = {}
         self._deployed: dict[str, float] = {}  # which version of the file; the cluster's clock may differ from ours
         self._chainless: set[str] = set()
+        self._pool = ThreadPoolExecutor(AT_ONCE)
 
-    def look(self) -> None:
-        """One round; what goes wrong is said once. Raises ChangedError."""
+    def look(self) -> float:
+        """One round; what goes wrong is said once. Returns the seconds to the next one. Raises ChangedError."""
         try:
             chats, wrong = self._folder.chats()
         except OSError as error:
@@ -183,20 +192,30 @@ class KeyHolder:
         except (UnreachableError, RefusedError) as error:
             self._now(f"Waiting for the gateway: {error}")
             self._failures.clear()  # when it is back, no chat shall wait for an old pause to end
+            return WAIT_SECONDS
+        return LOOK_SECONDS
 
     def _compare(self, chats: list[Chat], there: dict[str, dict[str, Any]]) -> None:
         self._now(f"The gateway answers at {self._gateway.url}.")
         known = set(there)
         # Those that others stand in for come first; those that failed hold nobody up.
-        for chat in sorted(chats, key=lambda chat: (self._failure(chat).pause, bool(chat.fallback))):
-            due = self._is_due(chat, there.get(chat.name))
-            if not (due or chat.name in self._chainless) or self._failure(chat).until > time.monotonic():
-                continue
-            try:
-                self._deploy(chat, known) if due else self._chain(chat)
-                self._failures.pop((chat.name, chat.changed), None)
-            except RefusedError as error:
-                self._put_off(chat, str(error))
+        for _, together in groupby(sorted(chats, key=self._turn), self._turn):
+            for _ in self._pool.map(lambda chat: self._tend(chat, there.get(chat.name), known), together):
+                pass
+
+    def _turn(self, chat: Chat) -> tuple[float, bool]:
+        return self._failure(chat).pause, bool(chat.fallback)
+
+    def _tend(self, chat: Chat, row: dict[str, Any] | None, known: set[str]) -> None:
+        """Deploy a chat or give it its chain, if it is time. Raises UnreachableError."""
+        due = self._is_due(chat, row)
+        if not (due or chat.name in self._chainless) or self._failure(chat).until > time.monotonic():
+            return
+        try:
+            self._deploy(chat, known) if due else self._chain(chat)
+            self._failures.pop((chat.name, chat.changed), None)
+        except RefusedError as error:
+            self._put_off(chat, str(error))
 
     def _is_due(self, chat: Chat, row: dict[str, Any] | None) -> bool:
         if row is None or row["state"] == "need_key":
@@ -249,11 +268,11 @@ def main() -> None:
     holder = KeyHolder(folder, Gateway(_url(environment), _token(environment)))
     while True:
         try:
-            holder.look()
+            seconds = holder.look()
         except ChangedError as changed:
             say(f"{changed} has changed: starting anew to read it.")
             return
-        time.sleep(LOOK_SECONDS)
+        time.sleep(seconds)
 
 
 def say(words: str) -> None:

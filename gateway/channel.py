@@ -2,8 +2,8 @@
 
 Ray places, names, restarts and ends the actors; the chats themselves go beside it, since a Ray call costs 0.5 ms of CPU
 and five threads in each process (docs/performance.md). On one machine it is a Unix socket in Ray's own session folder,
-to another node a TCP port that opens when that node first asks; either lets in only who knows the actor's secret, which
-travels by Ray call.
+to another node TLS (gateway/tls.py) on a TCP port that opens when that node first asks; either lets in only who knows
+the actor's secret, which travels by Ray call.
 
 A connection carries one request at a time, as in HTTP/1.1: a request is a frame, its answer one or more. So whoever
 waits is woken by the kernel, a slow client slows its provider down through TCP alone, a client that has gone hangs up,
@@ -22,6 +22,7 @@ import resource
 import secrets
 import select
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -34,6 +35,8 @@ from pathlib import Path
 from typing import cast
 
 import orjson
+
+from gateway.tls import SecureSocket, make_certificate, trusting, watched
 
 HEADER_BYTES = 5
 RECEIVE_BYTES = 64 * 1024
@@ -49,8 +52,8 @@ IDLE_SECONDS = 30
 LOOK_SECONDS = 1
 """So long a thread waits for an answer alone; then it looks after its client, too, who may have gone."""
 
-Address = tuple[str, str | tuple[str, int], str]
-""""unix" and a path, or "tcp" and a host and port; and the actor's secret."""
+Address = tuple[str, str | tuple[str, int], str, str]
+""""unix" and a path, or "tls" and a host and port; the actor's secret; and its certificate, "" for "unix"."""
 
 Answer = Callable[..., AsyncGenerator[bytes, None]]
 
@@ -109,6 +112,7 @@ class Listener:
         self.secret = secrets.token_hex(32)
         self._answer = answer
         self._name = name
+        self._certificate = ""
         self._where: dict[str, str | tuple[str, int]] = {}
         self._open: list[asyncio.Server] = []  # kept, since uvloop closes one that nobody holds
         self._one_at_a_time = asyncio.Lock()
@@ -122,16 +126,21 @@ class Listener:
                 loop = asyncio.get_running_loop()
                 self._open.append(await loop.create_unix_server(self._connected, path, backlog=4096))
                 self._where["unix"] = path
-        return "unix", self._where["unix"], self.secret
+        return "unix", self._where["unix"], self.secret, ""
 
     async def far_address(self, host: str) -> Address:
         """For a gateway process on another node; `host` is this one's address."""
         async with self._one_at_a_time:
-            if "tcp" not in self._where:
-                server = await asyncio.get_running_loop().create_server(self._connected, host, 0, backlog=4096)
+            if "tls" not in self._where:
+                context, self._certificate = await asyncio.to_thread(make_certificate)
+                loop, limit = asyncio.get_running_loop(), CONNECT_SECONDS
+                port = watched(socket.create_server((host, 0)))  # as are the connections that it takes
+                server = await loop.create_server(
+                    self._connected, sock=port, backlog=4096, ssl=context, ssl_handshake_timeout=limit
+                )
                 self._open.append(server)
-                self._where["tcp"] = host, server.sockets[0].getsockname()[1]
-        return "tcp", self._where["tcp"], self.secret
+                self._where["tls"] = host, port.getsockname()[1]
+        return "tls", self._where["tls"], self.secret, self._certificate
 
     def close(self) -> None:
         """Let nobody else in, and leave no socket file; whoever is in goes on."""
@@ -216,11 +225,15 @@ class _Served(asyncio.Protocol):
 class Channel:
     """One connection, seen from the gateway: `send`, then `receive` until `ended`. For one thread at a time."""
 
-    def __init__(self, address: Address, patience: float) -> None:
-        """Connect; `patience` is the seconds for any wait. Raises ChannelError: nobody is there."""
-        kind, where, secret = self.address = address
+    def __init__(self, address: Address, patience: float, trust: ssl.SSLContext | None = None) -> None:
+        """Connect; `patience` is the seconds for any wait, and `trust` the address's, if that was made before.
+
+        Raises ChannelError: nobody is there.
+        """
+        kind, where, secret, certificate = self.address = address
         self.free_since = 0.0
-        self._socket = socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET)
+        near = kind == "unix"
+        self._socket = socket.socket(socket.AF_UNIX) if near else SecureSocket(trust or trusting(certificate))
         self._rest = bytearray()
         self._patience = patience
         self.ended = True
@@ -231,7 +244,7 @@ class Channel:
             self._socket.settimeout(None)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(LOOK_SECONDS))
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(patience))
-            if kind == "tcp":
+            if not near:
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.sendall(frame(Kind.REQUEST, secret.encode()))
         except OSError as error:
@@ -306,6 +319,7 @@ class Channels:
         self._find = find
         self._patience = patience
         self._address: Address | None = None
+        self._trust: ssl.SSLContext | None = None
         self.host: str | None = None
         self._free: deque[Channel] = deque()
 
@@ -317,9 +331,10 @@ class Channels:
             pass
         if self._address is None:
             self._address = self._find()
-            where = self._address[1]
+            _, where, _, certificate = self._address
             self.host = "" if isinstance(where, str) else where[0]
-        return Channel(self._address, self._patience)
+            self._trust = trusting(certificate) if certificate else None
+        return Channel(self._address, self._patience, self._trust)
 
     def give_back(self, channel: Channel) -> None:
         """It has ended its request, and may be used for another, unless it leads to a process that was lost."""

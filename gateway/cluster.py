@@ -29,6 +29,9 @@ Request = tuple[str, str, str, str, bytes]
 """A form, a path, the model's name to show, the caller whose repeats join, and the request's body."""
 
 ASK_SECONDS = 10
+FIND_SECONDS = 3
+"""How long a model actor may take to say where it lets chats in; on a node that is cut off it never will."""
+
 RESTART_SECONDS = 10
 """How long a chat waits for a model actor that is being restarted."""
 
@@ -243,9 +246,16 @@ class GatewayLLM(StockLLM):
     def _address(self, actor: Any) -> Address:
         """Where a model actor lets this process in. Raises ChannelError, or GatewayError."""
         try:
-            here: Address = self._connection.ask(actor.address.remote(*self._connection.place()), ASK_SECONDS)
+            here: Address = self._connection.ask(actor.address.remote(*self._connection.place()), FIND_SECONDS)
         except ray.exceptions.RayActorError as error:
             raise ChannelError("it has ended, or is being started", sent=False) from error
+        except ray.exceptions.RayTaskError as error:
+            detail = f"The chat's node lets no other one in ({error.cause}). Install requirements.txt there, too."
+            raise GatewayError(Code.CLUSTER_DOWN, detail) from error
+        except GatewayError as error:
+            if error.code != Code.TIMEOUT:
+                raise
+            raise ChannelError("it does not answer: its node may be cut off", sent=False) from error
         return here
 
     def _forget(self, name: str) -> None:

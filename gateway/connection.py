@@ -248,7 +248,9 @@ class Connection:
 
 def _actor(kind: type, name: str) -> Any:
     """The cluster's one actor of this class and name."""
-    options = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
+    options: dict[str, Any] = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
+    # On the head's node, without which there is no cluster: so no other node takes it along when it is lost.
+    options["resources"] = {"node:__internal_head__": 0.001}
     return ray.remote(kind).options(num_cpus=0, max_restarts=-1, **options).remote()
 
 

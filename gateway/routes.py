@@ -56,13 +56,14 @@ class Relayed(NamedTuple):
 class Replica:
     """One of a chat's actors, and how many requests of this process it is answering.
 
-    `shunned_until` (monotonic seconds): its process ended, and may still be restarting. `suspected_until`: another one
-    on its node did, and it may have been the node.
+    `lost`: its process ended or is cut off, and nobody has reached it since. `shunned_until` (monotonic seconds): it
+    may still be restarting. `suspected_until`: another one on its node was lost, and it may have been the node.
     """
 
     actor: Any
     channels: Channels
     in_flight: int = 0
+    lost: bool = False
     shunned_until: float = 0.0
     suspected_until: float = 0.0
 
@@ -95,6 +96,8 @@ class Route:
         slack = 1 if near is None else REPEATS
         replica = min(inside, key=lambda replica: replica.preference(now, slack))
         replica.in_flight += 1
+        if replica.lost:
+            replica.shunned_until = now + SHUN_SECONDS  # this chat finds out whether it is back, and others need not
         try:
             yield replica
         except (ChannelError, ray.exceptions.RayActorError):
@@ -105,6 +108,7 @@ class Route:
 
     def _shun(self, lost: Replica) -> None:
         until = lost.shunned_until = time.monotonic() + SHUN_SECONDS
+        lost.lost = True
         lost.channels.lost()
         for replica in self.replicas:
             if replica.channels.host == lost.channels.host:
@@ -120,6 +124,8 @@ class Route:
                 if error.errno not in OUT_OF_FILES:
                     raise
                 raise out_of_files() from error
+            if replica.lost:
+                replica.lost, replica.shunned_until = False, 0.0
             try:
                 yield channel
             except TimeoutError:

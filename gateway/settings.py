@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,12 @@ from gateway.charsets import CODECS, charset
 
 TOKEN_CHARACTERS = 8
 """A shorter token is guessed in a day."""
+
+SPARE_THREADS = 32
+"""Beyond one for each chat: they answer /healthz, /models and GATEWAY_BUSY when all chats are taken."""
+
+ADDRESS_SPACE = 3 * 1024**3
+"""What a gateway process takes of it at most, beside its threads' stacks: Ray reserves much that it never uses."""
 
 SCOPES = frozenset({"chat", "admin"})
 
@@ -66,7 +73,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         bind=bind,
         tokens=tokens,
         max_body_bytes=_number(env, "GATEWAY_MAX_BODY_BYTES", 8 * 1024 * 1024, 1024),
-        max_in_flight=_number(env, "GATEWAY_MAX_IN_FLIGHT", 1024, 1),
+        max_in_flight=_max_in_flight(env),
         processes=_number(env, "WEB_CONCURRENCY", 2, 1),
         hosts=_hosts(env) | {"localhost", bind.rpartition(":")[0].lower()},
         cross_site=_switch(env, "GATEWAY_CROSS_SITE"),
@@ -100,6 +107,23 @@ def _number(env: Mapping[str, str], name: str, default: int, least: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < least:
         raise SettingError(f"{name} is {text!r}; it must be a whole number, {least} or more.")
     return int(text)
+
+
+def _max_in_flight(env: Mapping[str, str]) -> int:
+    """The chats at once, each in a thread with a stack of its own: what does not fit would end the process later."""
+    chats = _number(env, "GATEWAY_MAX_IN_FLIGHT", 1024, 1)
+    space, stack = resource.getrlimit(resource.RLIMIT_AS)[0], resource.getrlimit(resource.RLIMIT_STACK)[0]
+    if stack == resource.RLIM_INFINITY:
+        stack = 2 * 1024**2  # glibc's own then
+    fitting = (space - ADDRESS_SPACE) // stack - SPARE_THREADS
+    if space != resource.RLIM_INFINITY and fitting < chats:
+        needed = (ADDRESS_SPACE + (chats + SPARE_THREADS) * stack) // 1024
+        fewer = f", or set GATEWAY_MAX_IN_FLIGHT to {fitting} or less" if fitting > 0 else ""
+        raise SettingError(
+            f"ulimit -v is {space // 1024}, which is too little for {chats} chats at once (GATEWAY_MAX_IN_FLIGHT): "
+            f"it must be {needed} or more, best unlimited{fewer}. To limit memory itself, use a cgroup (MemoryMax=)."
+        )
+    return chats
 
 
 def _switch(env: Mapping[str, str], name: str, default: bool = False) -> bool:

@@ -41,6 +41,10 @@ CONNECT_SECONDS = 5
 IDLE_SECONDS = 15
 """How long an unused connection is kept; shorter than the providers' own limits, so few die in our hands."""
 
+LIFE_SECONDS = 60
+"""How old a connection may be that is kept: a provider that has moved to another address is found there, even where the
+old one goes on answering."""
+
 STREAM_SECONDS = 3600
 
 TAIL_SECONDS = 5
@@ -87,6 +91,11 @@ class _Protocol(ResponseHandler):
     """aiohttp's end of a connection, which also knows whether anything of an answer has come."""
 
     heard = False
+    since = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.since = time.monotonic()
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         if not self.heard:
@@ -103,7 +112,11 @@ class _Protocol(ResponseHandler):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Tells of a request that failed whether its connection had been kept and was dead."""
+    """Tells of a request that failed whether its connection had been kept and was dead.
+
+    Finds a provider again that has another address by now: aiohttp alone would keep a connection for as long as it is
+    used, and believe what DNS said for 10 s, whether somebody is there or not.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -119,6 +132,20 @@ class _Connector(aiohttp.TCPConnector):
             self._kept[task] = protocol
             protocol.heard = False
         return connection
+
+    async def _create_direct_connection(self, req: Any, *others: Any, **options: Any) -> Any:
+        remembered = (req.url.raw_host, req.port) in self._cached_hosts
+        try:
+            return await super()._create_direct_connection(req, *others, **options)
+        except BaseException as error:
+            self.clear_dns_cache()
+            if not remembered or not isinstance(error, aiohttp.ClientConnectorError):
+                raise
+        return await super()._create_direct_connection(req, *others, **options)
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        old = time.monotonic() - protocol.since > LIFE_SECONDS
+        super()._release(key, protocol, should_close=should_close or old)
 
     def was_dead(self) -> bool:
         """Return whether this task's last connection was a kept one that said nothing more."""

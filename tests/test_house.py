@@ -42,7 +42,7 @@ FLOORS = [
     ["gateway.stock", "gateway.actors"],
     ["gateway.model_actor", "gateway.memory"],
     ["gateway.model", "gateway.channel", "gateway.rendering"],
-    ["gateway.local_model", "gateway.upstream", "gateway.resting", "gateway.shares"],
+    ["gateway.local_model", "gateway.upstream", "gateway.resting", "gateway.shares", "gateway.tls"],
     ["gateway.reader"],
     ["gateway.refusals"],
     ["gateway.documents", "gateway.dialects", "gateway.chunks"],

@@ -225,6 +225,17 @@ def test_a_deploy_that_fails_is_said_once_and_tried_again(
     assert ask(chat["chat_name"]) == "openai:hi"
 
 
+def test_a_deploy_that_takes_long_holds_nobody_up(holder: KeyHolder, request_for: RequestFor, ask: Ask) -> None:
+    slow, swift = request_for("openai", model_name="hang", check=True, timeout=30), request_for()
+    holder.write("a.json", slow)
+    holder.write("b.json", swift)
+
+    holder.wait_until_it_says(f"{swift['chat_name']}: deployed at zhipu.")
+
+    assert slow["chat_name"] not in holder.said()
+    assert ask(swift["chat_name"]) == "zhipu:hi"
+
+
 def test_chats_may_stand_in_for_each_other(
     holder: KeyHolder, request_for: RequestFor, gateway: httpx.Client, names: Callable[[], str]
 ) -> None:

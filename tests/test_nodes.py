@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from gateway.channel import Kind, frame
 from gateway.ray_head import BIN, RayHead, stop
 from tests.conftest import Server, clean_environment, running_head, until
 from tests.load import ANSWERED, load
@@ -76,7 +78,7 @@ def test_replicas_on_both_nodes_answer_and_stream(
         assert wide.http.post("/openai/chat", json=ask).json() == "openai:hi"
         assert wide.http.post("/openai/chat", json={**ask, "stream": True}).text == "openai:hi"
 
-    # The gateway is on the head's node, so it talks to the other one over TCP, and only to that.
+    # The gateway is on the head's node, so it talks to the other one over TLS, and only to that.
     elsewhere = {process.pid for process in actors_of(nodes[1])}
     listening = {pid for pid in elsewhere if open_ports(pid)}
     assert listening == elsewhere
@@ -98,12 +100,19 @@ def test_a_port_lets_nobody_in_who_does_not_know_the_secret(
     for _ in range(8):
         wide.http.post("/openai/chat", json={"chat_name": spread, "content": "hi"})
     host, port = open_ports(actors_of(nodes[1])[0].pid)[0]
-    request = b'[false,"answer","/chat/completions",""]\n{"messages":[]}'
+    request = b'["answer","/chat/completions","spread",""]\n{"messages":[]}'
     for knock in (b"0" * 64, request, b"x" * 5000):
-        with socket.create_connection((host, port), timeout=20) as stranger:
-            stranger.sendall(len(knock).to_bytes(4, "big") + knock + len(request).to_bytes(4, "big") + request)
-            with suppress(ConnectionResetError):
+        for stranger in (socket.create_connection((host, port), timeout=20), secured(host, port)):
+            with stranger, suppress(ConnectionResetError):
+                stranger.sendall(frame(Kind.REQUEST, knock) + frame(Kind.REQUEST, request))
                 assert stranger.recv(1000) == b""
+
+
+def secured(host: str, port: int) -> ssl.SSLSocket:
+    """A connection under TLS, of somebody who takes any certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(socket.create_connection((host, port), timeout=20))
 
 
 def test_a_node_that_is_killed_under_load_loses_no_chat(

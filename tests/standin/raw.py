@@ -37,13 +37,14 @@ Reply = bytes | Sequence[Step]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: the number of its connection, and its own on that connection, both from 1.
+    """One request: the number of its connection, its own on that connection, both from 1, and who sent it.
 
     `left` is set when the client hangs up before its reply is complete.
     """
 
     connection: int
     number: int
+    address: str
     headers: dict[str, str]
     body: bytes
     left: threading.Event = field(default_factory=threading.Event)
@@ -84,7 +85,7 @@ class _Connection(socketserver.StreamRequestHandler):
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
         body = self.rfile.read(int(headers.get("content-length", 0)))
-        request = Request(connection, number, headers, body)
+        request = Request(connection, number, self.client_address[0], headers, body)
         self.server.requests.append(request)
         return request
 
@@ -125,8 +126,8 @@ class RawProvider(socketserver.ThreadingTCPServer):
 
     request_queue_size = 128
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Connection)
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__((host, port), _Connection)
         self.script: Script = lambda request: (CLOSE,)
         self.requests: list[Request] = []
         self.connections = itertools.count(1)
@@ -135,7 +136,7 @@ class RawProvider(socketserver.ThreadingTCPServer):
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+        return f"http://{self.server_address[0]!s}:{self.server_address[1]}/v1"
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)
@@ -150,6 +151,10 @@ class RawProvider(socketserver.ThreadingTCPServer):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.vanish()
+
+    def vanish(self) -> None:
+        """Listen no more, and hang up; twice is fine."""
         self.shutdown()
         for connection in list(self._open):
             with suppress(OSError):

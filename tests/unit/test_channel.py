@@ -33,10 +33,13 @@ MEGABYTE = b"x" * (1 << 20)
 
 
 class Actor:
-    """The actor's end. Its answers are what they are asked to be; `cancelled` counts those that were given up."""
+    """The actor's end. Its answers are what they are asked to be; `cancelled` counts those that were given up.
 
-    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
-        self.folder, self._loop = folder, loop
+    `far`: who asks is on another node.
+    """
+
+    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, far: bool) -> None:
+        self.folder, self._loop, self._far = folder, loop, far
         self.cancelled = 0
         self.listener = Listener(self._answer, "an-actor")
         self._thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -51,6 +54,8 @@ class Actor:
         return asyncio.run_coroutine_threadsafe(awaited(), self._loop).result(PATIENCE)
 
     def address(self) -> Address:
+        if self._far:
+            return self.run(self.listener.far_address("127.0.0.1"))
         return self.run(self.listener.address(str(self.folder)))
 
     def close(self) -> None:
@@ -63,7 +68,10 @@ class Actor:
 
     def connections(self) -> int:
         """How many are in."""
-        path = str(self.folder / "an-actor")
+        _, where, *_ = self.address()
+        if self._far:
+            return sum(end.laddr == where for end in psutil.Process().net_connections("tcp") if end.raddr)
+        path = str(where)
         ends = [end for end in psutil.Process().net_connections("unix") if str(end.laddr) == path]
         return len(ends) - (self.folder / "an-actor").exists()
 
@@ -86,11 +94,11 @@ class Actor:
         yield frame(Kind.PIECE, body) + frame(Kind.END, b"[1,2]")
 
 
-@pytest.fixture(params=["uvloop", "asyncio"])
+@pytest.fixture(params=["uvloop", "asyncio", "uvloop, far", "asyncio, far"])
 def actor(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Actor]:
     """Ray's loop is uvloop's where that is installed."""
-    loop = uvloop.new_event_loop() if request.param == "uvloop" else asyncio.new_event_loop()
-    actor = Actor(tmp_path, loop)
+    loop = uvloop.new_event_loop() if "uvloop" in request.param else asyncio.new_event_loop()
+    actor = Actor(tmp_path, loop, "far" in request.param)
     yield actor
     actor.stop()
     loop.close()
@@ -122,17 +130,10 @@ def test_an_answer_is_its_frames_and_a_connection_carries_many(actor: Actor) -> 
     channel.close()
 
 
-def test_another_node_comes_in_over_tcp(actor: Actor) -> None:
-    channel = Channel(actor.run(actor.listener.far_address("127.0.0.1")), PATIENCE)
-
-    assert ask(channel, "echo", "far")[0] == (Kind.HEAD, b"far")
-    channel.close()
-
-
 @pytest.mark.parametrize("secret", ["", "0" * 64, "1" * 4096])
 def test_who_does_not_know_the_secret_is_not_answered(actor: Actor, secret: str) -> None:
-    kind, where, _ = actor.address()
-    channel = Channel((kind, where, secret), PATIENCE)
+    kind, where, _, certificate = actor.address()
+    channel = Channel((kind, where, secret, certificate), PATIENCE)
 
     with pytest.raises(ChannelError):
         ask(channel, "echo")
@@ -142,7 +143,7 @@ def test_who_does_not_know_the_secret_is_not_answered(actor: Actor, secret: str)
 
 def test_nobody_there_is_told_before_anything_was_sent(actor: Actor) -> None:
     with pytest.raises(ChannelError) as told:
-        Channel(("unix", str(actor.folder / "nobody"), "x"), PATIENCE)
+        Channel(("unix", str(actor.folder / "nobody"), "x", ""), PATIENCE)
     assert not told.value.sent
 
 

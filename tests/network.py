@@ -1,0 +1,193 @@
+"""A network of the tests' own, which they may break: pytest itself runs in a namespace (`make test-network`).
+
+Another node is a further namespace at the far end of a cable; names are looked up at a server that a test commands.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gateway.ray_head import BIN, stop
+from tests.conftest import TOP, clean_environment, free_port, until
+
+HERE, THERE = "10.77.0.1", "10.77.0.2"
+NEVER = 1e6
+"""So many seconds that whoever asked has left before."""
+
+IPV4 = 0x0800
+SO_RCVBUFFORCE = 33
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, timeout=20)
+
+
+class Dns:
+    """The only name server. `names` says what address a name has, and how many seconds that takes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.names: dict[str, tuple[str, float]] = {}
+        self.asked: Counter[str] = Counter()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 53))
+        threading.Thread(target=self._serve, daemon=True).start()
+        (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+        # In this mount namespace only.
+        subprocess.run(["mount", "--bind", folder / "resolv.conf", "/etc/resolv.conf"], check=True, timeout=20)
+
+    def _serve(self) -> None:
+        while True:
+            question, sender = self._socket.recvfrom(512)
+            seconds, reply = self._reply(question)
+            if seconds < NEVER:
+                threading.Timer(seconds, self._socket.sendto, (reply, sender)).start()
+
+    def _reply(self, question: bytes) -> tuple[float, bytes]:
+        labels, place = [], 12
+        while size := question[place]:
+            labels.append(question[place + 1 : place + 1 + size].decode())
+            place += 1 + size
+        kind, asked = question[place + 1 : place + 3], question[12 : place + 5]
+        name = ".".join(labels)
+        self.asked[name] += 1
+        address, seconds = self.names.get(name, ("", 0.0))
+        answers = int(kind == b"\0\1" and address != "")
+        head = question[:2] + struct.pack(">HHHHH", 0x8180 if address else 0x8183, 1, answers, 0, 0)
+        row = b"\xc0\x0c\0\1\0\1" + struct.pack(">IH", 1, 4) + socket.inet_aton(address) if answers else b""
+        return seconds, head + asked + row
+
+
+class Node:
+    """Another machine: a namespace of its own at the far end of a cable, and the processes that run there."""
+
+    def __init__(self) -> None:
+        self._holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        until(lambda: os.readlink(f"/proc/{self._holder.pid}/ns/net") != os.readlink("/proc/self/ns/net"), 20)
+        ip("link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", str(self._holder.pid))
+        ip("address", "add", f"{HERE}/24", "dev", "cable")
+        ip("link", "set", "cable", "up")
+        self._there("ip", "link", "set", "lo", "up")
+        self._there("ip", "address", "add", f"{THERE}/24", "dev", "cable")
+        self.plug()
+
+    def command(self, *words: str) -> list[str]:
+        """A command that runs there."""
+        return ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net", *words]
+
+    def unplug(self) -> None:
+        """Nothing arrives any more, and nobody is told."""
+        self._there("ip", "link", "set", "cable", "down")
+
+    def plug(self) -> None:
+        self._there("ip", "link", "set", "cable", "up")
+
+    def end(self) -> None:
+        self._holder.kill()  # the cable goes with it
+        self._holder.wait()
+
+    def _there(self, *words: str) -> None:
+        subprocess.run(self.command(*words), check=True, timeout=20)
+
+
+class Sniffer:
+    """Whoever reads all that crosses the cable, but for what is said to and by one port."""
+
+    def __init__(self, but: int) -> None:
+        self._but = but.to_bytes(2, "big")
+        self._flows: defaultdict[bytes, bytearray] = defaultdict(bytearray)
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(IPV4))
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
+        self._socket.bind(("cable", IPV4))
+        self._socket.settimeout(0.2)
+        self._ended = False
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while not self._ended:
+            with suppress(TimeoutError):
+                self._take(self._socket.recv(1 << 17))
+
+    def _take(self, packet: bytes) -> None:
+        tcp = (packet[0] & 15) * 4
+        ports = packet[tcp : tcp + 2], packet[tcp + 2 : tcp + 4]
+        if packet[9] == socket.IPPROTO_TCP and self._but not in ports:
+            self._flows[packet[12:20] + b"".join(ports)] += packet[tcp + (packet[tcp + 12] >> 4) * 4 :]
+
+    def end(self) -> bytes:
+        """Return all that was read."""
+        self._ended = True
+        self._thread.join()
+        self._socket.close()
+        return b"\n".join(self._flows.values())
+
+
+class Cluster:
+    """A Ray head here, as an installed one is started, and a node of it there; `path` is Python's first one there."""
+
+    def __init__(self, node: Node, path: str = "", **more: str) -> None:
+        self._node, self._path = node, path
+        self._folder = Path(tempfile.mkdtemp(prefix="n", dir="/tmp"))
+        self.token = os.urandom(32).hex()
+        (self._folder / "token").touch(0o600)
+        (self._folder / "token").write_text(self.token)
+        self.address = f"{HERE}:{free_port()}"
+        guarded = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self._folder / "token")}
+        self.environment = {"RAY_ADDRESS": self.address, **guarded, **more}
+        ours = {"RAY_worker_niceness": "0", "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+        ours["RAY_raylet_start_wait_time_s"] = "120"  # a machine may be busy
+        ours["RAY_TMPDIR"] = str(self._folder / "ray")
+        self._ray = {**clean_environment(), **self.environment, **ours}
+        self.head = self._start("head", sys.executable, "-m", "gateway.ray_head")
+        until(lambda: "Ray runtime started" in self.log("head"))
+        self.other = self.join()
+
+    def join(self) -> subprocess.Popen[bytes]:
+        """Start the node there, as docs/scaling.md says; again, if Ray has ended it."""
+        command = [str(BIN / "ray"), "start", f"--address={self.address}", f"--node-ip-address={THERE}", "--block"]
+        command += ["--object-store-memory=100000000", "--min-worker-port=0", "--max-worker-port=0"]
+        self.other = self._start("node", *self._node.command(*command))
+        return self.other
+
+    def log(self, name: str) -> str:
+        return (self._folder / name).read_text()
+
+    def _start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+        environment = self._ray
+        if name == "node":  # which has a certificate of its own
+            environment = {key: value.replace(HERE, THERE) for key, value in environment.items()}
+            environment["PYTHONPATH"] = self._path
+        with (self._folder / name).open("ab") as log:
+            return subprocess.Popen(command, cwd=TOP, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+    def end(self) -> None:
+        stop(self.other)
+        stop(self.head)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def cluster(path: str = "", **more: str) -> Iterator[tuple[Node, Cluster]]:
+    """Two nodes, for as long as they are wanted."""
+    node = Node()
+    try:
+        both = Cluster(node, path, **more)
+        try:
+            yield node, both
+        finally:
+            both.end()
+    finally:
+        node.end()
+        time.sleep(0.5)  # the kernel takes the cable away later
