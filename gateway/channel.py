@@ -3,7 +3,8 @@
 Ray places, names, restarts and ends the actors; the chats themselves go beside it, since a Ray call costs 0.5 ms of CPU
 and five threads in each process (docs/performance.md). On one machine it is a Unix socket in Ray's own session folder,
 to another node a TCP port that opens when that node first asks; either lets in only who knows the actor's secret, which
-travels by Ray call.
+travels by Ray call. In a folder that is open to others, somebody else's socket may stand in the actor's place: so the
+gateway asks the kernel who listens before it says anything.
 
 A connection carries one request at a time, as in HTTP/1.1: a request is a frame, its answer one or more. So whoever
 waits is woken by the kernel, a slow client slows its provider down through TCP alone, a client that has gone hangs up,
@@ -18,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import itertools
+import os
 import resource
 import secrets
 import select
@@ -49,8 +51,8 @@ IDLE_SECONDS = 30
 LOOK_SECONDS = 1
 """So long a thread waits for an answer alone; then it looks after its client, too, who may have gone."""
 
-Address = tuple[str, str | tuple[str, int], str]
-""""unix" and a path, or "tcp" and a host and port; and the actor's secret."""
+Address = tuple[str, str | tuple[str, int], str, int]
+""""unix" and a path, or "tcp" and a host and port; the actor's secret; and the user as whom it runs."""
 
 Answer = Callable[..., AsyncGenerator[bytes, None]]
 
@@ -122,7 +124,7 @@ class Listener:
                 loop = asyncio.get_running_loop()
                 self._open.append(await loop.create_unix_server(self._connected, path, backlog=4096))
                 self._where["unix"] = path
-        return "unix", self._where["unix"], self.secret
+        return "unix", self._where["unix"], self.secret, os.geteuid()
 
     async def far_address(self, host: str) -> Address:
         """For a gateway process on another node; `host` is this one's address."""
@@ -131,7 +133,7 @@ class Listener:
                 server = await asyncio.get_running_loop().create_server(self._connected, host, 0, backlog=4096)
                 self._open.append(server)
                 self._where["tcp"] = host, server.sockets[0].getsockname()[1]
-        return "tcp", self._where["tcp"], self.secret
+        return "tcp", self._where["tcp"], self.secret, os.geteuid()
 
     def close(self) -> None:
         """Let nobody else in, and leave no socket file; whoever is in goes on."""
@@ -218,7 +220,7 @@ class Channel:
 
     def __init__(self, address: Address, patience: float) -> None:
         """Connect; `patience` is the seconds for any wait. Raises ChannelError: nobody is there."""
-        kind, where, secret = self.address = address
+        kind, where, secret, user = self.address = address
         self.free_since = 0.0
         self._socket = socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET)
         self._rest = bytearray()
@@ -227,6 +229,8 @@ class Channel:
         try:
             self._socket.settimeout(CONNECT_SECONDS)
             self._socket.connect(where)
+            if kind == "unix" and _user_of(self._socket) != user:
+                raise PermissionError("another user of its machine has taken its socket's place")
             # The kernel's own limits: Python's would cost a second system call for each.
             self._socket.settimeout(None)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(LOOK_SECONDS))
@@ -289,6 +293,12 @@ class Channel:
             raise TimeoutError
         if all(number != self._socket.fileno() for number, _ in ready):
             raise ClientGone
+
+
+def _user_of(connection: socket.socket) -> int:
+    """The user as whom the process at the other end of a Unix socket listens."""
+    process_user_group = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", process_user_group)[1])
 
 
 def _timeval(seconds: float) -> bytes:
