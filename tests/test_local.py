@@ -100,7 +100,7 @@ def test_a_damaged_file_disturbs_nobody(
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(with_number(key, 0))
     before = model_actors(ray_head)
-    ask = {"chat_name": own_chat, "content": "Count to a hundred.", "stream": True, "max_tokens": 400}
+    ask = {"chat_name": own_chat, "content": "Count to a hundred.", "stream": True, "max_tokens": 100}
 
     with gateway.stream("POST", "/local/chat", json=ask) as answer, ThreadPoolExecutor(1) as pool:
         words = answer.iter_text()
