@@ -3,7 +3,8 @@
 Ray places, names, restarts and ends the actors; the chats themselves go beside it, since a Ray call costs 0.5 ms of CPU
 and five threads in each process (docs/performance.md). On one machine it is a Unix socket in Ray's own session folder,
 to another node TLS (gateway/tls.py) on a TCP port that opens when that node first asks; either lets in only who knows
-the actor's secret, which travels by Ray call.
+the actor's secret, which travels by Ray call. In a folder that is open to others, somebody else's socket may stand in
+the actor's place: so the gateway asks the kernel who listens before it says anything.
 
 A connection carries one request at a time, as in HTTP/1.1: a request is a frame, its answer one or more. So whoever
 waits is woken by the kernel, a slow client slows its provider down through TCP alone, a client that has gone hangs up,
@@ -18,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import itertools
+import os
 import resource
 import secrets
 import select
@@ -53,7 +55,8 @@ LOOK_SECONDS = 1
 """So long a thread waits for an answer alone; then it looks after its client, too, who may have gone."""
 
 Address = tuple[str, str | tuple[str, int], str, str]
-""""unix" and a path, or "tls" and a host and port; the actor's secret; and its certificate, "" for "unix"."""
+""""unix" and a path, or "tls" and a host and port; the actor's secret; and what shows that it is the actor who listens:
+its user's number, or its certificate."""
 
 Answer = Callable[..., AsyncGenerator[bytes, None]]
 
@@ -126,7 +129,7 @@ class Listener:
                 loop = asyncio.get_running_loop()
                 self._open.append(await loop.create_unix_server(self._connected, path, backlog=4096))
                 self._where["unix"] = path
-        return "unix", self._where["unix"], self.secret, ""
+        return "unix", self._where["unix"], self.secret, str(os.geteuid())
 
     async def far_address(self, host: str) -> Address:
         """For a gateway process on another node; `host` is this one's address."""
@@ -228,18 +231,20 @@ class Channel:
     def __init__(self, address: Address, patience: float, trust: ssl.SSLContext | None = None) -> None:
         """Connect; `patience` is the seconds for any wait, and `trust` the address's, if that was made before.
 
-        Raises ChannelError: nobody is there.
+        Raises ChannelError: nobody is there, or somebody else.
         """
-        kind, where, secret, certificate = self.address = address
+        kind, where, secret, proof = self.address = address
         self.free_since = 0.0
-        near = kind == "unix"
-        self._socket = socket.socket(socket.AF_UNIX) if near else SecureSocket(trust or trusting(certificate))
+        near = socket.socket(socket.AF_UNIX) if kind == "unix" else None
+        self._socket = near or SecureSocket(trust or trusting(proof))
         self._rest = bytearray()
         self._patience = patience
         self.ended = True
         try:
             self._socket.settimeout(CONNECT_SECONDS)
             self._socket.connect(where)
+            if near and _user_of(near) != proof:
+                raise PermissionError("another user of its machine has taken its socket's place")
             # The kernel's own limits: Python's would cost a second system call for each.
             self._socket.settimeout(None)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(LOOK_SECONDS))
@@ -304,6 +309,12 @@ class Channel:
             raise ClientGone
 
 
+def _user_of(connection: socket.socket) -> str:
+    """The number of the user as whom the process at the other end of a Unix socket listens."""
+    process_user_group = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return str(struct.unpack("3i", process_user_group)[1])
+
+
 def _timeval(seconds: float) -> bytes:
     return struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
 
@@ -331,9 +342,9 @@ class Channels:
             pass
         if self._address is None:
             self._address = self._find()
-            _, where, _, certificate = self._address
+            kind, where, _, proof = self._address
             self.host = "" if isinstance(where, str) else where[0]
-            self._trust = trusting(certificate) if certificate else None
+            self._trust = trusting(proof) if kind == "tls" else None
         return Channel(self._address, self._patience, self._trust)
 
     def give_back(self, channel: Channel) -> None:

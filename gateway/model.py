@@ -25,7 +25,8 @@ class ModelConfig(TypedDict):
 
     `endpoints` are the paths that its provider has beside /chat/completions.
     `engine`: "relay" (a provider's HTTP API), "llama.cpp" (in the cluster) or "byzerllm" (a stock byzerllm model).
-    `trusted`: the operator listed the base URL's host. `fallback` or `reply` (contract.ReplyOptions) None: as it was.
+    `trusted`: the operator listed the base URL's host. `models_folder`: where a local model's file must lie; "":
+    anywhere. `fallback` or `reply` (contract.ReplyOptions) None: as it was.
     `timeout`, `probe_seconds` and `undo_seconds` are in seconds. `generation` grows with every deploy; `since` is Unix
     time.
     """
@@ -42,6 +43,7 @@ class ModelConfig(TypedDict):
     endpoints: list[str]
     dialect: dict[str, dict[str, str]]
     trusted: bool
+    models_folder: str
     fallback: list[str] | None
     reply: dict[str, Any] | None
     probe_seconds: float
@@ -109,11 +111,14 @@ class Model:
         self.local = None
 
 
-async def open_model(config: ModelConfig, hop: str) -> Model:
-    """Make a model ready. Raises GatewayError: it cannot be loaded. `hop` tells its provider which cluster asks."""
+async def open_model(config: ModelConfig, hop: str, untried: bool = False) -> Model:
+    """Make a model ready. Raises GatewayError: it cannot be loaded. `hop` tells its provider which cluster asks.
+
+    `untried`: it has not answered yet, and its file may be damaged.
+    """
     base_url, api_key, local = config["base_url"], config["api_key"], None
     if config["engine"] == "llama.cpp":
-        base_url, api_key, local = await asyncio.to_thread(load, config["model_name"])
+        base_url, api_key, local = await asyncio.to_thread(load, config["model_name"], config["models_folder"], untried)
     upstream = Upstream(
         provider=config["provider"],
         base_url=base_url,

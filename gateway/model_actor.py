@@ -75,7 +75,7 @@ class ModelActor:
         Returns the error as plain data, or None.
         """
         try:
-            self._next = await open_model(config, _hop())
+            self._next = await open_model(config, _hop(), untried=True)
             if check:
                 await self._next.upstream.ask(CHAT, self._next.named(CHECK), words_only=True)
         except GatewayError as error:

@@ -48,7 +48,7 @@ FIELDS = {
     "wait": "Seconds; if the answer is not there by then, its job's id is.",
     "chat_name": "How applications call the chat; it is the same under every provider.",
     "model": "The chat's name.",
-    "model_name": "What the provider calls the model; else its usual one. Local models: the path of any GGUF file.",
+    "model_name": "What the provider calls the model; else its usual one. Local models: the path of a GGUF file.",
     "model_type": "Such as saas/openai; else the provider's own. GET /models shows it; an error lists all.",
     "stream": "Whether the answer is sent as it comes.",
     "timeout": "Seconds that one chat may take.",

@@ -59,6 +59,7 @@ class Provider:
             timeout=asked.timeout,
             endpoints=list(self.endpoints),
             trusted=self._trusted(base_url),
+            models_folder=service.settings().models_folder,
             fallback=None if asked.fallback is None else list(asked.fallback),
             probe_seconds=service.settings().probe_seconds,
             reply=None if asked.reply is None else asked.reply.model_dump(exclude_none=True),

@@ -15,6 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
+from gateway.folders import opening
+
 BIN = Path(sys.executable).parent
 STOP_SECONDS = 30
 OBJECT_STORE_BYTES = 128 * 1024 * 1024
@@ -27,11 +29,22 @@ KEPT_SESSIONS = 3
 """How many runs' logs stay in an installed Ray's folder, the present run's included."""
 
 
+RAY_FOLDER = "ray"
+"""Ray's own folder, within ours, where it would also lie by RAY_TMPDIR alone: Ray opens it to every user of the
+machine, who could then put sockets of theirs in the place of Ray's and of the chats'.
+"""
+
+
 class RayHead:
-    """A Ray head of our own, in a folder, behind a token and at ports that end with it."""
+    """A Ray head of our own, in a folder that only we enter, behind a token and at ports that end with it."""
 
     def __init__(self, environment: dict[str, str], start: bool = True) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="byzer-"))
+        """Raises SystemExit: there is no such folder."""
+        given = environment.get("RAY_TMPDIR", "")
+        self._variable = "RAY_TMPDIR" if given else "TMPDIR"
+        parent = _closed(Path(given), self._variable) if given else None
+        self.folder = Path(tempfile.mkdtemp(prefix="byzer-", dir=parent)).resolve()
+        _refuse_open(self.folder, self._variable)
         token = self.folder / "token"
         token.touch(mode=0o600)
         token.write_text(os.urandom(32).hex())
@@ -42,7 +55,7 @@ class RayHead:
         self._log = self.folder / "head.log"
         self._environment = _head_environment(environment, token)
         dashboard = environment.get("RAY_DASHBOARD_HOST", "")
-        self._command = _head_command(ports, self.folder, dashboard)
+        self._command = _head_command(ports, self.folder / RAY_FOLDER, dashboard)
         self.dashboard = f"http://{dashboard}:{ports[1]}" if dashboard else ""
         if dashboard:
             say(f"Ray's dashboard: {self.dashboard} (token: {token})")
@@ -61,10 +74,13 @@ class RayHead:
             )
 
     def up(self) -> bool:
-        """Whether it runs. Raises SystemExit, with Ray's last words: it has ended."""
+        """Whether it runs. Raises SystemExit: it has ended, with Ray's last words; or others may enter its folder."""
         if self.process.poll() is not None:
             raise SystemExit(f"Ray did not start:\n{self._log.read_text()[-2000:]}")
-        return b"Ray runtime started" in self._log.read_bytes()
+        if b"Ray runtime started" not in self._log.read_bytes():
+            return False
+        _refuse_open(self.folder / RAY_FOLDER, self._variable)
+        return True
 
     def stop(self) -> None:
         """End it and all that it started, and remove its folder."""
@@ -73,9 +89,8 @@ class RayHead:
 
 
 def become(environment: dict[str, str]) -> NoReturn:
-    """Replace this process by a Ray head at RAY_ADDRESS, in the folder RAY_TMPDIR, behind RAY_AUTH_TOKEN_PATH's token.
-
-    Raises SystemExit: one of them is missing or cannot be used.
+    """Replace this process by a Ray head at RAY_ADDRESS, within the folder RAY_TMPDIR, behind RAY_AUTH_TOKEN_PATH's
+    token. Raises SystemExit: one of them is missing or cannot be used.
     """
     host, _, port = environment.get("RAY_ADDRESS", "").strip().rpartition(":")
     if not host or not port.isascii() or not port.isdigit():
@@ -87,10 +102,7 @@ def become(environment: dict[str, str]) -> NoReturn:
         there = False
     if not there:
         raise SystemExit("RAY_AUTH_TOKEN_PATH must be a file with the cluster's token; without one, no Ray is started.")
-    folder = Path(environment.get("RAY_TMPDIR", ""))
-    if not folder.is_absolute():
-        raise SystemExit("RAY_TMPDIR must be the absolute path of a folder for Ray's sockets and logs.")
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = _closed(Path(environment.get("RAY_TMPDIR", "")), "RAY_TMPDIR") / RAY_FOLDER
     _forget_sessions(folder)
     ports = [int(port), DASHBOARD_PORT, *_free_ports(2)]
     command = _head_command(ports, folder, environment.get("RAY_DASHBOARD_HOST", ""))
@@ -111,6 +123,26 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def say(words: str) -> None:
     print(words, flush=True)
+
+
+def _closed(folder: Path, variable: str) -> Path:
+    """Return a folder that only we enter, made if need be. Raises SystemExit: it cannot be made, or others enter it."""
+    if not folder.is_absolute():
+        raise SystemExit(f"{variable} must be the absolute path of a folder for Ray's sockets and logs.")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _refuse_open(folder, variable)
+        return folder.resolve()  # a link on its way may be somebody else's tomorrow
+    except OSError as error:
+        raise SystemExit(f"{variable}: cannot use {folder}: {error.strerror}.") from None
+
+
+def _refuse_open(folder: Path, variable: str) -> None:
+    if how := opening(folder):
+        raise SystemExit(
+            f"{variable}: other users of this machine could get at Ray's sockets and logs: {how}. Set {variable} to a "
+            "folder of your own that nobody else may enter: mkdir -m 700 FOLDER."
+        )
 
 
 def _guarded(token: Path) -> dict[str, str]:

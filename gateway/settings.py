@@ -53,6 +53,7 @@ class Settings:
     hosts: frozenset[str]
     cross_site: bool
     upstream_hosts: frozenset[str]
+    models_folder: str
     check: bool
     undo_seconds: int
     probe_seconds: int
@@ -78,6 +79,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         hosts=_hosts(env) | {"localhost", bind.rpartition(":")[0].lower()},
         cross_site=_switch(env, "GATEWAY_CROSS_SITE"),
         upstream_hosts=frozenset(map(_spelled, env.get("GATEWAY_UPSTREAM_HOSTS", "").replace(",", " ").split())),
+        models_folder=_models_folder(env),
         check=_switch(env, "GATEWAY_CHECK"),
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
         probe_seconds=_number(env, "GATEWAY_PROBE_SECONDS", 60, 1),
@@ -141,6 +143,13 @@ def _hosts(env: Mapping[str, str]) -> frozenset[str]:
         raise SettingError(
             f"GATEWAY_HOSTS: {error}; it must be names without ports, such as llm.example.com."
         ) from error
+
+
+def _models_folder(env: Mapping[str, str]) -> str:
+    folder = env.get("GATEWAY_MODELS", "").strip()
+    if folder and not os.path.isabs(folder):
+        raise SettingError(f"GATEWAY_MODELS is {folder!r}; it must be a folder's absolute path, such as /srv/models.")
+    return folder
 
 
 def _spelled(host: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,8 @@ class Machine:
         install = ["make", "install", f"DESTDIR={self.root}", f"USER={psutil.Process().username()}"]
         subprocess.run(install, cwd=TOP, check=True, timeout=60, stdout=subprocess.DEVNULL)
         (self.root / PREFIX.lstrip("/") / ".venv").symlink_to(sys.prefix)
-        (self.root / "var/lib/byzer-gateway").mkdir(parents=True)  # StateDirectory
+        (self.root / "var/lib").mkdir(parents=True)
+        (self.root / "var/lib/byzer-gateway").mkdir(mode=0o700)  # StateDirectory
         port = free_port()
         self.http = httpx.Client(
             base_url=f"http://127.0.0.1:{port}", headers={"X-Api-Key": CALLER}, timeout=30, trust_env=False
@@ -263,6 +265,13 @@ def test_the_ray_of_the_units_listens_for_no_dashboard(booted: Machine) -> None:
     }
     assert ports
     assert 8265 not in ports
+
+
+def test_ray_opens_its_folder_within_one_that_stays_closed(booted: Machine) -> None:
+    state = booted.root / "var/lib/byzer-gateway"
+    assert [path.name for path in state.iterdir()] == ["ray"]
+    assert (state / "ray/session_latest/sockets/raylet").exists()
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
 
 
 def test_the_key_stands_in_no_file_but_the_operators_and_their_copies(booted: Machine) -> None:

@@ -196,7 +196,7 @@ def own_gateway(ray_head: RayHead, start_server: Callable[..., Server]) -> Itera
 
 def logs_of_actors(head: RayHead) -> list[Path]:
     """The files into which Ray's workers write."""
-    return list((head.folder / "session_latest" / "logs").glob("worker-*"))
+    return list((head.folder / "ray" / "session_latest" / "logs").glob("worker-*"))
 
 
 def test_random_bytes_for_16_callers(own_gateway: Server, ray_head: RayHead, raw: RawProvider) -> None:

@@ -47,14 +47,14 @@ FLOORS = [
     ["gateway.refusals"],
     ["gateway.documents", "gateway.dialects", "gateway.chunks"],
     ["gateway.shared_words", "gateway.sse", "gateway.usage", "gateway.encodings", "gateway.proxies", "gateway.paths"],
-    ["gateway.count_file", "gateway.line_writer"],
+    ["gateway.count_file", "gateway.line_writer", "gateway.model_file"],
     ["gateway.doctor"],
     ["gateway.machine", "gateway.probes"],
     ["gateway.errors"],
     ["gateway.launch"],
     ["gateway.ray_head"],
     ["gateway.settings"],
-    ["gateway.charsets", "gateway.encodings", "gateway.addresses"],
+    ["gateway.charsets", "gateway.encodings", "gateway.addresses", "gateway.folders"],
 ]
 """From the top down: each may import only what stands below it."""
 

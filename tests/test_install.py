@@ -205,3 +205,9 @@ def test_the_units_are_little_exposed(units: list[str], capfd: pytest.CaptureFix
 def test_no_service_leaves_a_dump_of_its_memory(make: Make, root: Path) -> None:
     make("install")
     assert "\nLimitCORE=0\n" in (root / "etc/systemd/system/byzer-.service.d/hardening.conf").read_text()
+
+
+def test_nobody_but_the_services_user_enters_the_folder_of_ray(make: Make, root: Path) -> None:
+    make("install")
+    for name in ("byzer-ray", "byzer-gateway"):  # systemd sets the mode anew for each
+        assert "\nStateDirectoryMode=0700\n" in (root / f"etc/systemd/system/{name}.service").read_text()

@@ -293,11 +293,7 @@ def test_every_setting_has_its_row(name: str) -> None:
         )
     }
     settings = {one or other for one, other in read}
-    settings = {one for one in settings if one.startswith(("GATEWAY_", "RAY_", "WEB_", "LOG_"))} - INTERNAL
+    settings = {one for one in settings if one.startswith(("GATEWAY_", "RAY_", "WEB_", "LOG_"))}
     assert len(settings) > 12
     rows = "\n".join(line.split("|")[1] for line in READMES[name].splitlines() if line.startswith("| `"))
     assert {setting for setting in settings if f"`{setting}`" not in rows} == set()
-
-
-INTERNAL = {"RAY_TMPDIR"}
-"""The unit's own, or Ray's: no operator sets it."""

@@ -166,7 +166,7 @@ def test_a_planted_leak_is_found(
     planted = f"sk-leaked-{leak.replace(' ', '-')}-{time.time_ns()}"
     process: subprocess.Popen[bytes] | None = None
     if leak == "log":
-        (ray_head.folder / "session_latest" / "logs" / "planted.log").write_text(f"key={planted}")
+        (ray_head.folder / "ray" / "session_latest" / "logs" / "planted.log").write_text(f"key={planted}")
     elif leak == "argument":
         process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", planted])
     elif leak == "environment":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 import time
@@ -25,6 +26,7 @@ from gateway.channel import (
     Listener,
     frame,
 )
+from tests.other_user import TAKES_THE_SOCKET, another_user, open_folder
 
 T = TypeVar("T")
 PATIENCE = 10.0
@@ -132,8 +134,8 @@ def test_an_answer_is_its_frames_and_a_connection_carries_many(actor: Actor) -> 
 
 @pytest.mark.parametrize("secret", ["", "0" * 64, "1" * 4096])
 def test_who_does_not_know_the_secret_is_not_answered(actor: Actor, secret: str) -> None:
-    kind, where, _, certificate = actor.address()
-    channel = Channel((kind, where, secret, certificate), PATIENCE)
+    kind, where, _, user = actor.address()
+    channel = Channel((kind, where, secret, user), PATIENCE)
 
     with pytest.raises(ChannelError):
         ask(channel, "echo")
@@ -143,8 +145,25 @@ def test_who_does_not_know_the_secret_is_not_answered(actor: Actor, secret: str)
 
 def test_nobody_there_is_told_before_anything_was_sent(actor: Actor) -> None:
     with pytest.raises(ChannelError) as told:
-        Channel(("unix", str(actor.folder / "nobody"), "x", ""), PATIENCE)
+        Channel(("unix", str(actor.folder / "nobody"), "x", str(os.geteuid())), PATIENCE)
     assert not told.value.sent
+
+
+def test_a_socket_that_another_user_put_in_the_actors_place_is_told_nothing(actor: Actor) -> None:
+    with open_folder() as folder:
+        address = actor.run(actor.listener.address(str(folder)))
+        with another_user(TAKES_THE_SOCKET, address[1]) as thief:
+            assert thief.stdout
+            assert thief.stdout.readline() == "listening\n"
+
+            with pytest.raises(ChannelError, match="another user") as told:
+                Channel(address, PATIENCE)
+
+            assert not told.value.sent
+            assert thief.communicate("stop\n", PATIENCE)[0] == "0\n"
+        channel = Channel(address, PATIENCE)
+        assert ask(channel, "echo", "ours")[0] == (Kind.HEAD, b"ours")
+        channel.close()
 
 
 def test_a_fault_of_ours_is_an_empty_error_frame_and_quotes_nothing(
