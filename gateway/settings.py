@@ -49,6 +49,7 @@ class Settings:
     check: bool
     undo_seconds: int
     probe_seconds: int
+    keep_answers: int
     ray_address: str
     log_format: str
     trusted_proxies: tuple[Network, ...]
@@ -74,6 +75,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         check=_switch(env, "GATEWAY_CHECK"),
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
         probe_seconds=_number(env, "GATEWAY_PROBE_SECONDS", 60, 1),
+        keep_answers=_number(env, "GATEWAY_KEEP_ANSWERS", 3600, 1, 7 * 24 * 3600),
         ray_address=_ray_address(env),
         log_format=_log_format(env),
         trusted_proxies=_proxies(env, tokens),
@@ -93,12 +95,13 @@ def bind_is_safe(host: str, tokens: tuple[Token, ...], env: Mapping[str, str] = 
     return bool(tokens) or _is_loopback(host) or env.get("GATEWAY_OPEN", "") == "1"
 
 
-def _number(env: Mapping[str, str], name: str, default: int, least: int) -> int:
+def _number(env: Mapping[str, str], name: str, default: int, least: int, most: int | None = None) -> int:
     text = env.get(name, "").strip()
     if not text:
         return default
-    if not text.isascii() or not text.isdigit() or int(text) < least:
-        raise SettingError(f"{name} is {text!r}; it must be a whole number, {least} or more.")
+    if not text.isascii() or not text.isdigit() or int(text) < least or (most and int(text) > most):
+        bounds = f"from {least} to {most}" if most else f"{least} or more"
+        raise SettingError(f"{name} is {text!r}; it must be a whole number, {bounds}.")
     return int(text)
 
 
