@@ -42,7 +42,7 @@ FLOORS = [
     ["gateway.stock", "gateway.actors"],
     ["gateway.model_actor", "gateway.memory"],
     ["gateway.job_store"],
-    ["gateway.model", "gateway.channel", "gateway.rendering"],
+    ["gateway.model", "gateway.channel", "gateway.rendering", "gateway.actor_logs"],
     ["gateway.local_model", "gateway.upstream", "gateway.resting", "gateway.shares"],
     ["gateway.reader"],
     ["gateway.refusals"],
@@ -99,7 +99,7 @@ def test_imports_point_down(module: str) -> None:
 def test_in_the_gateway_process_only_the_cluster_and_what_it_sends_there_know_ray() -> None:
     users = {module for module in MODULES if any(re.match(r"ray\b|byzerllm\b", name) for name in imported(module))}
     here = {"gateway.cluster", "gateway.byzer", "gateway.routes", "gateway.connection"}
-    sent_there = {"gateway.directory", "gateway.actors", "gateway.stock", "gateway.model_actor", "gateway.memory"}
+    sent_there = {f"gateway.{name}" for name in ("directory", "actors", "stock", "model_actor", "memory", "actor_logs")}
     assert users == here | sent_there
 
 
