@@ -148,6 +148,8 @@ class Runner:
         deadline = time.monotonic() + self._keep
         # The store first: who learns of a failure may ask anew at once.
         while not self._kept(key, task, result, failed):
+            if task.result is None:
+                log.warning("an answer is held until the store of jobs takes it")
             task.result = result
             self.waits.end(key, result)
             if time.monotonic() > deadline or not threading.main_thread().is_alive():
@@ -168,8 +170,7 @@ class Runner:
                 log.warning("an answer is not kept: %s", begun)
                 return True
             return bool(self._store("finish", key, result, failed))
-        except Exception as error:  # it is tried again, whatever is wrong with the cluster
-            log.warning("an answer could not be kept yet: %s", _name(error))
+        except Exception:  # it is tried again, whatever is wrong with the cluster
             return False
 
     # What the store hears of this process, and tells it.
