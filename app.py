@@ -12,7 +12,7 @@ from gateway.ask_all import all_app
 from gateway.auth import Doorman
 from gateway.cluster import GatewayLLM
 from gateway.console import console_app
-from gateway.jobs import Runner, jobs_app
+from gateway.jobs import jobs_app, make_runner
 from gateway.openai_api import v1_app
 from gateway.openapi import openapi_app
 from gateway.status import status_app
@@ -33,7 +33,7 @@ def create_app() -> Flask:
     app.extensions["settings"] = config
     app.extensions["doorman"] = Doorman(config)
     app.extensions["llm"] = llm = GatewayLLM(config.ray_address, config.max_in_flight)
-    app.extensions["runner"] = Runner(llm)
+    app.extensions["runner"] = make_runner(llm, config)
     replies.install(app)
     watch.install(app, config.log_format)
     app.before_request(service.admit)

@@ -21,7 +21,8 @@ bind = settings.bind
 # Few processes, since each holds a Ray driver (about 200 MB); many threads, since each chat waits in one. Connecting
 # to Ray happens after the fork, so the application must not be loaded before it.
 workers = settings.processes
-threads = settings.max_in_flight + SPARE_THREADS
+# As many chats as waits for jobs; the rest answer /healthz, /models and GATEWAY_BUSY when all of these are taken.
+threads = 2 * settings.max_in_flight + SPARE_THREADS
 worker_connections = threads + 512
 preload_app = False
 # Importing byzerllm takes about 4 s, and longer on a busy machine; a thread that waits for a chat is not a hang.

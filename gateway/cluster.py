@@ -53,6 +53,11 @@ class GatewayLLM(StockLLM):
         """By what a question is known that a chat of this cluster asked (upstream.HOP); "": there is no cluster yet."""
         return self._connection.hop
 
+    @property
+    def driver(self) -> str:
+        """How Ray calls this process; "": it was never connected."""
+        return self._connection.driver
+
     def settled(self, seconds: float) -> None:
         """Wait, for so long at most, until it is known whether there is a cluster."""
         self._connection.settled(seconds)
@@ -108,9 +113,9 @@ class GatewayLLM(StockLLM):
         except GatewayError:
             return {}
 
-    def recall(self, method: str, *arguments: Any, seconds: float = 0.0) -> Any:
-        """What the memory for applications says, which may wait for so long itself. Raises GatewayError."""
-        return self._connection.ask_memory(seconds + ASK_SECONDS, method, *arguments)
+    def recall(self, method: str, *arguments: Any) -> Any:
+        """What the memory for applications says. Raises GatewayError."""
+        return self._connection.ask_memory(ASK_SECONDS, method, *arguments)
 
     def chat_oai(
         self,

@@ -50,7 +50,8 @@ FAILED_THERE = (ray.exceptions.RayTaskError, ray.exceptions.RaySystemError, ray.
 
 class Connection:
     """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are then void, and
-    `on_watch` every two seconds, with all chats. `hop` is by what its chats' questions are known (upstream.HOP).
+    `on_watch` every two seconds, with all chats. `hop` is by what its chats' questions are known (upstream.HOP), and
+    `driver` is how Ray calls this process.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Connection:
         self._directory: Any = None
         self._memory: Any = None
         self.hop = ""
+        self.driver = ""
         self._why_down = "Connecting to the Ray cluster."
         self._waiting: set[Any] = set()
         self._doubted = threading.Event()
@@ -148,7 +150,13 @@ class Connection:
         if self._memory is None:
             self._memory = _actor(Memory, MEMORY)
         memory = self._memory
-        return self.patiently(seconds, lambda left: self.ask(getattr(memory, method).remote(*arguments), left))
+        try:
+            return self.patiently(seconds, lambda left: self.ask(getattr(memory, method).remote(*arguments), left))
+        except GatewayError as error:
+            if error.code != Code.TIMEOUT:
+                raise
+            detail = f"The store of jobs and sessions did not answer within {seconds:.0f} s."
+            raise GatewayError(Code.CLUSTER_DOWN, detail, f"任务与会话存储在 {seconds:.0f} 秒内没有响应。") from error
 
     def place(self) -> tuple[str, str]:
         """This process's node, and the folder where that keeps its sockets."""
@@ -195,6 +203,7 @@ class Connection:
         ray.get(directory.known.remote(), timeout=DEPLOY_SECONDS)  # it may be starting still
         self._learn(directory)
         self.hop = hop(ray.get_runtime_context().get_session_name())
+        self.driver = ray.get_runtime_context().get_job_id()
         self._directory = directory
         self._on_change()
         self._tried.set()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import defaultdict
+import weakref
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -50,7 +50,8 @@ class Directory:
         # Made once: each one is kept for ever by Ray's control store, and by every process that looks up its actors.
         self._model_actor = ray.remote(ModelActor)
         self._born = uuid.uuid4().hex
-        self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Each for as long as somebody has it or waits for it, since names come and go.
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._refilling: asyncio.Task[None] | None = None
         self._starting: set[asyncio.Task[Any]] = set()
 
@@ -58,7 +59,7 @@ class Directory:
         """Put `config` behind its chat name. What was there before answers until the new model is ready."""
         await self._refilled()
         name = config["chat_name"]
-        async with self._one_at_a_time[name]:
+        async with self._turn(name):
             before = self._configs.get(name)
             chain = (before["fallback"] if before else []) if config["fallback"] is None else config["fallback"]
             reply = (before["reply"] if before else {}) if config["reply"] is None else config["reply"]
@@ -76,7 +77,7 @@ class Directory:
                 error.chat_name, error.provider = name, config["provider"]
                 return {"error": error.as_dict()}
             if before and has_its_key(before):
-                self._before[name] = before, time.time() + config["undo_seconds"]
+                self._before[name] = before, time.monotonic() + config["undo_seconds"]
         return {}
 
     async def undo(self, name: str) -> dict[str, Any]:
@@ -91,7 +92,7 @@ class Directory:
     async def set_fallback(self, name: str, fallback: list[str]) -> dict[str, Any]:
         """Change a chat's chain alone."""
         await self._refilled()
-        async with self._one_at_a_time[name]:
+        async with self._turn(name):
             try:
                 if name not in self._configs:
                     raise GatewayError(Code.NOT_DEPLOYED)
@@ -111,7 +112,7 @@ class Directory:
     async def undeploy(self, name: str) -> dict[str, Any]:
         """Take a chat away; chats under way finish first, within `DRAIN_SECONDS`."""
         await self._refilled()
-        async with self._one_at_a_time[name]:
+        async with self._turn(name):
             actor_class = await class_of(name)
             if name not in self._configs and actor_class not in (STOCK_CLASS, ModelActor.__name__):
                 return {"error": GatewayError(Code.NOT_DEPLOYED, chat_name=name).as_dict()}
@@ -123,7 +124,7 @@ class Directory:
     async def find(self, name: str) -> dict[str, Any] | None:
         """How to reach a chat: {"engine", "replicas", "timeout", "generation", "provider"}, or None: there is none."""
         await self._refilled()
-        if name not in self._configs and (deploying := self._one_at_a_time.get(name)):
+        if name not in self._configs and (deploying := self._turns.get(name)):
             async with deploying:
                 pass  # it is there in a moment, perhaps
         if config := self._configs.get(name):
@@ -181,9 +182,13 @@ class Directory:
         theirs = [name for name, actor_class in zip(others, classes, strict=True) if actor_class == STOCK_CLASS]
         return sorted(await asyncio.gather(*ours, *map(_describe_stock, theirs)), key=lambda chat: chat["chat_name"])
 
+    def _turn(self, name: str) -> asyncio.Lock:
+        """What is done to a chat is done one after the other."""
+        return self._turns.setdefault(name, asyncio.Lock())
+
     def _forget_expired(self) -> None:
         """No key is kept for longer than it can be of use; the gateway processes ask every 2 s what is `known`."""
-        now = time.time()
+        now = time.monotonic()
         self._before = {name: kept for name, kept in self._before.items() if kept[1] > now}
 
     def _next_generation(self) -> int:

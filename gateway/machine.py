@@ -74,9 +74,9 @@ def files(pid: int, max_in_flight: int) -> Iterator[Finding]:
     except PermissionError:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = max(soft, min(hard, RAISED_FILES))
-    # A chat takes two, its client's and one to its model. As in gunicorn.conf.py: 32 for the threads that answer the
-    # rest, and 512 for connections that wait or are idle.
-    needed = 2 * max_in_flight + 32 + OWN_FILES
+    # A chat takes two, its client's and one to its model; who waits for a job takes one. As in gunicorn.conf.py: 32 for
+    # the threads that answer the rest, and 512 for connections that wait or are idle.
+    needed = 3 * max_in_flight + 32 + OWN_FILES
     level = OK if limit >= needed + 512 else WARN if limit >= needed else FAIL
     do = f"set ulimit -Hn {needed + 512} (systemd: LimitNOFILE), or lower GATEWAY_MAX_IN_FLIGHT" * (level != OK)
     yield Finding(level, f"open files: a gateway process may have {limit} and wants {needed + 512}", do)

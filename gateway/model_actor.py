@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 import ray
 
+from gateway import actor_logs
 from gateway.channel import Address, Kind, Listener, allow_many, frame
 from gateway.errors import Code, GatewayError
 from gateway.model import CHAT, Model, ModelConfig, has_its_key, open_model
@@ -101,6 +102,7 @@ class ModelActor:
             await self._model.close(DRAIN_SECONDS)
         if self._retired:  # and was not deployed again meanwhile
             self._listener.close()
+            actor_logs.forget()
 
     async def config(self) -> ModelConfig | None:
         """What this replica runs, key included: the directory is refilled from here."""

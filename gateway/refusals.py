@@ -149,12 +149,14 @@ def judged(dialect: Dialect, status: int, body: Any, question: bytes = b"") -> R
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds to wait that a refusal's `headers` name, an hour at most; None: it names none.
 
-    `now` is Unix time. OpenAI and Azure send milliseconds beside Retry-After, which is a number or a date (RFC 9110).
+    OpenAI and Azure send milliseconds beside Retry-After, which is a number or a date (RFC 9110). A date is one of the
+    provider's clock, which its Date shows; `now` is ours, in Unix time, which may be wrong.
     """
     fields = {name.lower(): value.strip() for name, value in headers.items()}
+    ahead = _until(fields.get("date", ""), now) or 0.0
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = fields.get(name, "")
-        seconds = float(value) * unit if _NUMBER.fullmatch(value) else _until(value, now)
+        seconds = float(value) * unit if _NUMBER.fullmatch(value) else _until(value, now + ahead)
         if seconds is not None:
             return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
     return None

@@ -8,6 +8,7 @@ briefly. One of these stands in each model actor, so that all gateway processes 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from gateway.errors import LASTING, Code, GatewayError
@@ -21,10 +22,14 @@ BREAK_SECONDS = 10
 
 
 class Rest:
-    """Whether to ask the provider. `probe_seconds` is how often a sticky refusal is tried again by a real request."""
+    """Whether to ask the provider. `probe_seconds` is how often a sticky refusal is tried again by a real request.
 
-    def __init__(self, probe_seconds: float) -> None:
+    By a `clock` that nobody sets: an hour's jump of the machine's would else end a rest, or make it an hour longer.
+    """
+
+    def __init__(self, probe_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._probe_seconds = probe_seconds
+        self._clock = clock
         self._error: GatewayError | None = None
         self._since = 0.0
         self._until = 0.0
@@ -34,7 +39,7 @@ class Rest:
         """Raise the GatewayError that the chat rests with; else the provider may be asked, by this request at least."""
         if self._error is None:
             return
-        now = time.time()
+        now = self._clock()
         if now >= self._until:
             # This request is the probe; those beside it go on resting until its result is known.
             self._until = now + self._probe_seconds
@@ -62,12 +67,12 @@ class Rest:
 
     def told(self) -> dict[str, Any] | None:
         """For GET /models: the code, and Unix times since when and until when; None: it does not rest."""
-        if self._error is None or (self._error.code not in LASTING and time.time() >= self._until):
+        left = self._until - self._clock()
+        if self._error is None or (self._error.code not in LASTING and left <= 0):
             return None  # what rested for a time is over by itself; a bill is not
-        return {"code": self._error.code, "since": int(self._since), "until": int(self._until)}
+        return {"code": self._error.code, "since": int(self._since), "until": round(time.time() + left)}
 
     def _rest(self, error: GatewayError, seconds: float) -> None:
-        now = time.time()
         if self._error is None or self._error.code != error.code:
-            self._since = now
-        self._error, self._until = error, now + seconds
+            self._since = time.time()
+        self._error, self._until = error, self._clock() + seconds

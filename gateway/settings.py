@@ -18,7 +18,7 @@ TOKEN_CHARACTERS = 8
 """A shorter token is guessed in a day."""
 
 SPARE_THREADS = 32
-"""Beyond one for each chat: they answer /healthz, /models and GATEWAY_BUSY when all chats are taken."""
+"""Beyond one for each chat and each wait for a job: they answer /healthz, /models and GATEWAY_BUSY when all are taken."""
 
 ADDRESS_SPACE = 3 * 1024**3
 """What a gateway process takes of it at most, beside its threads' stacks: Ray reserves much that it never uses."""
@@ -57,6 +57,7 @@ class Settings:
     check: bool
     undo_seconds: int
     probe_seconds: int
+    keep_answers: int
     ray_address: str
     log_format: str
     trusted_proxies: tuple[Network, ...]
@@ -83,6 +84,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         check=_switch(env, "GATEWAY_CHECK"),
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
         probe_seconds=_number(env, "GATEWAY_PROBE_SECONDS", 60, 1),
+        keep_answers=_number(env, "GATEWAY_KEEP_ANSWERS", 3600, 1, 7 * 24 * 3600),
         ray_address=_ray_address(env),
         log_format=_log_format(env),
         trusted_proxies=_proxies(env, tokens),
@@ -102,24 +104,26 @@ def bind_is_safe(host: str, tokens: tuple[Token, ...], env: Mapping[str, str] = 
     return bool(tokens) or _is_loopback(host) or env.get("GATEWAY_OPEN", "") == "1"
 
 
-def _number(env: Mapping[str, str], name: str, default: int, least: int) -> int:
+def _number(env: Mapping[str, str], name: str, default: int, least: int, most: int | None = None) -> int:
     text = env.get(name, "").strip()
     if not text:
         return default
-    if not text.isascii() or not text.isdigit() or int(text) < least:
-        raise SettingError(f"{name} is {text!r}; it must be a whole number, {least} or more.")
+    if not text.isascii() or not text.isdigit() or int(text) < least or (most and int(text) > most):
+        bounds = f"from {least} to {most}" if most else f"{least} or more"
+        raise SettingError(f"{name} is {text!r}; it must be a whole number, {bounds}.")
     return int(text)
 
 
 def _max_in_flight(env: Mapping[str, str]) -> int:
-    """The chats at once, each in a thread with a stack of its own: what does not fit would end the process later."""
+    """The chats at once, and as many waits for jobs, each in a thread with a stack of its own: what does not fit would
+    end the process later."""
     chats = _number(env, "GATEWAY_MAX_IN_FLIGHT", 1024, 1)
     space, stack = resource.getrlimit(resource.RLIMIT_AS)[0], resource.getrlimit(resource.RLIMIT_STACK)[0]
     if stack == resource.RLIM_INFINITY:
         stack = 2 * 1024**2  # glibc's own then
-    fitting = (space - ADDRESS_SPACE) // stack - SPARE_THREADS
+    fitting = ((space - ADDRESS_SPACE) // stack - SPARE_THREADS) // 2
     if space != resource.RLIM_INFINITY and fitting < chats:
-        needed = (ADDRESS_SPACE + (chats + SPARE_THREADS) * stack) // 1024
+        needed = (ADDRESS_SPACE + (2 * chats + SPARE_THREADS) * stack) // 1024
         fewer = f", or set GATEWAY_MAX_IN_FLIGHT to {fitting} or less" if fitting > 0 else ""
         raise SettingError(
             f"ulimit -v is {space // 1024}, which is too little for {chats} chats at once (GATEWAY_MAX_IN_FLIGHT): "

@@ -58,5 +58,5 @@ def test_too_little_is_told_at_the_start_in_one_line_and_what_fits_holds_all_its
 
 def test_far_too_little_names_the_least() -> None:
     words = refusal(1_000_000, chats=10)
-    assert "it must be 3489792 or more" in words
+    assert "it must be 3571712 or more" in words
     assert "or less" not in words

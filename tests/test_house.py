@@ -27,6 +27,8 @@ FLOORS = [
         "gateway.console",
     ],
     ["gateway.jobs"],
+    ["gateway.job_runner"],
+    ["gateway.waits"],
     ["gateway.streaming", "gateway.sessions"],
     ["gateway.replies"],
     ["gateway.service"],
@@ -41,7 +43,8 @@ FLOORS = [
     ["gateway.directory"],
     ["gateway.stock", "gateway.actors"],
     ["gateway.model_actor", "gateway.memory"],
-    ["gateway.model", "gateway.channel", "gateway.rendering"],
+    ["gateway.job_store"],
+    ["gateway.model", "gateway.channel", "gateway.rendering", "gateway.actor_logs"],
     ["gateway.local_model", "gateway.upstream", "gateway.resting", "gateway.shares", "gateway.tls"],
     ["gateway.reader"],
     ["gateway.refusals"],
@@ -98,16 +101,17 @@ def test_imports_point_down(module: str) -> None:
 def test_in_the_gateway_process_only_the_cluster_and_what_it_sends_there_know_ray() -> None:
     users = {module for module in MODULES if any(re.match(r"ray\b|byzerllm\b", name) for name in imported(module))}
     here = {"gateway.cluster", "gateway.byzer", "gateway.routes", "gateway.connection"}
-    sent_there = {"gateway.directory", "gateway.actors", "gateway.stock", "gateway.model_actor"}
+    sent_there = {f"gateway.{name}" for name in ("directory", "actors", "stock", "model_actor", "memory", "actor_logs")}
     assert users == here | sent_there
 
 
 WHAT_GOES_TO_THE_CLUSTER = """
 import gateway, ray, gateway.cluster
 from gateway.directory import Directory
+from gateway.memory import Memory
 from gateway.model_actor import ModelActor
 ray.cloudpickle.register_pickle_by_value(gateway)
-for actor in (ModelActor, Directory):
+for actor in (ModelActor, Directory, Memory):
     pickled = ray.cloudpickle.dumps(actor)
     assert b"pyjava" not in pickled, actor
     Path(FOLDER, actor.__name__).write_bytes(pickled)

@@ -106,7 +106,7 @@ def test_chats_beyond_the_limit_are_told_to_wait_and_the_rest_still_answers(
 def test_clients_that_keep_their_connections_keep_no_one_waiting(
     start_server: Callable[..., Server], ray_head: RayHead
 ) -> None:
-    small = start_server({**ray_head.environment, "GATEWAY_MAX_IN_FLIGHT": "1", "WEB_CONCURRENCY": "1"})  # 33 threads
+    small = start_server({**ray_head.environment, "GATEWAY_MAX_IN_FLIGHT": "1", "WEB_CONCURRENCY": "1"})  # 34 threads
     with ExitStack() as kept:
         clients = [kept.enter_context(socket.create_connection(("127.0.0.1", small.port), 60)) for _ in range(100)]
         for client in clients:

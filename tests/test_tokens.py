@@ -204,6 +204,8 @@ def test_no_token_is_in_the_log(guarded_by_file: Server) -> None:
         ("GATEWAY_MAX_BODY_BYTES", "1023"),
         ("GATEWAY_MAX_IN_FLIGHT", "0"),
         ("GATEWAY_MAX_IN_FLIGHT", "-1"),
+        ("GATEWAY_KEEP_ANSWERS", "0"),
+        ("GATEWAY_KEEP_ANSWERS", "604801"),
         ("GATEWAY_MAX_IN_FLIGHT", "١٢"),
         ("WEB_CONCURRENCY", "0"),
         ("GATEWAY_BIND", "8099"),

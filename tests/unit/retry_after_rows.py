@@ -28,6 +28,11 @@ def _ms(value: str, seconds: float | None, **beside: str) -> Wait:
 
 WAITS: tuple[Wait, ...] = (
     Wait({}, None),
+    # Whose clock is an hour ahead of ours, or behind.
+    Wait({"Date": "Thu, 26 Nov 2026 09:00:00 GMT", "Retry-After": "Thu, 26 Nov 2026 09:00:30 GMT"}, 30),
+    Wait({"Date": "Thu, 26 Nov 2026 07:00:00 GMT", "Retry-After": "Thu, 26 Nov 2026 07:00:30 GMT"}, 30),
+    Wait({"Date": "yesterday", "Retry-After": "Thu, 26 Nov 2026 08:00:30 GMT"}, 30),
+    Wait({"Date": "Thu, 26 Nov 2026 09:00:00 GMT", "Retry-After": "7"}, 7),
     _after("7", 7),
     _after("0", 0),
     _after("007", 7),

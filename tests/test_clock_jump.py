@@ -1,0 +1,104 @@
+"""The machine's clock jumps an hour, on and back, under a gateway, its Ray and its chats: nobody notices.
+
+The clock is moved for these processes alone, by tests/clock/jump.c.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.ray_head import RayHead
+from tests.conftest import TOP, Server, clean_environment, until
+from tests.standin.client import StandIn
+from tests.test_jobs import ask
+
+HOUR = 3600
+
+pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+
+
+@dataclass
+class Clock:
+    """The time of day of some processes."""
+
+    file: Path
+    environment: dict[str, str]
+
+    def jump(self, seconds: int) -> None:
+        with self.file.open("r+b") as file:
+            file.write(struct.pack("q", seconds))
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory: pytest.TempPathFactory) -> Clock:
+    folder = tmp_path_factory.mktemp("clock")
+    library, file = folder / "jump.so", folder / "jump"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, TOP / "tests/clock/jump.c", "-ldl"], check=True)
+    file.write_bytes(struct.pack("q", 0))
+    return Clock(file, {"LD_PRELOAD": str(library), "JUMP_FILE": str(file)})
+
+
+@pytest.fixture(scope="module")
+def jumpy(clock: Clock, start_server: Callable[..., Server]) -> Iterator[Server]:
+    """A gateway and a Ray whose clock can jump."""
+    head = RayHead({**clean_environment(), **clock.environment})
+    try:
+        until(head.up)
+        server = start_server({**clock.environment, **head.environment, "GATEWAY_UNDO_SECONDS": "600"})
+        yield server
+        server.stop()
+    finally:
+        head.stop()
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_an_hours_jump_changes_nothing(jumpy: Server, clock: Clock, standin: StandIn, key: str, hours: int) -> None:
+    http, name = jumpy.http, f"jump-{hours}"
+
+    def deploy(chat_name: str, model_name: str, **more: object) -> None:
+        body = {"api_key": key, "base_url": standin.base_url("openai"), "chat_name": chat_name, **more}
+        assert http.post("/openai/deploy", json={**body, "model_name": model_name}).json() == {"ret": "ok"}
+
+    def state(chat: str) -> tuple[str, float]:
+        row = next(row for row in http.get("/models").json()["models"] if row["chat_name"] == chat)
+        return row["state"], (row["resting"] or {}).get("until", 0.0)
+
+    clock.jump(0)
+    deploy(name, "echo")
+    deploy(f"{name}-unpaid", "refuse:openai-insufficient_quota")
+    assert ask(http, f"{name}-unpaid").status_code == 402
+    refusals = standin.count(key)
+    answered = ask(http, name, request_id=f"{name}.before").json()
+    assert ask(http, name, session=name).status_code == 200
+    deploy(f"{name}-slow", "slow:6")
+    job = ask(http, f"{name}-slow", job=True).headers["Location"]
+
+    clock.jump(hours * HOUR)
+    today = httpx.get(jumpy.url + "/healthz", trust_env=False).headers["Date"]
+    assert abs(parsedate_to_datetime(today).timestamp() - time.time() - hours * HOUR) < 60, "the clock did not jump"
+
+    assert http.get(job, params={"wait": 60}).json() == "openai:hi"
+    assert http.get(f"/jobs/{name}.before").json() == answered
+    assert ask(http, name).json() == "openai:hi"
+    with http.stream("POST", "/openai/chat", json={"chat_name": name, "content": "hi", "stream": True}) as reply:
+        assert reply.read() == b"openai:hi"
+    # Rests still, until a minute after it was refused; not one question more than those above.
+    assert ask(http, f"{name}-unpaid").status_code == 402
+    resting, until_when = state(f"{name}-unpaid")
+    assert resting == "resting"
+    assert 0 < until_when - time.time() - hours * HOUR <= 60
+    assert standin.count(key) == refusals + 5
+    deploy(name, "say:other")
+    assert ask(http, name).json() == "other"
+    assert http.post("/openai/undo", json={"chat_name": name}).json() == {"ret": "ok"}
+    assert ask(http, name).json() == "openai:hi"

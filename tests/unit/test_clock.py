@@ -1,0 +1,53 @@
+"""What lasts for a time does so although the machine's clock jumps an hour; only what people read has its time."""
+
+from __future__ import annotations
+
+import ast
+import time
+
+import pytest
+
+from gateway.errors import Code, GatewayError
+from gateway.resting import Rest
+from tests.conftest import TOP
+from tests.unit.stores import Clock
+
+TOLD_TO_PEOPLE = {
+    "gateway/resting.py": 2,  # since when a chat rests, and until when
+    "gateway/directory.py": 1,  # since when a chat is deployed
+    "gateway/watch.py": 1,  # when a request was answered
+    "gateway/byzer.py": 1,  # `created` on /v1
+    "gateway/upstream.py": 1,  # beside the provider's Date
+    "gateway/probes.py": 1,  # the doctor compares clocks
+}
+"""How often each file asks for the time of day; no file does that decides by it."""
+
+
+def asked_time_of_day(path: str) -> int:
+    nodes = ast.walk(ast.parse((TOP / path).read_text()))
+    names = [ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)]
+    return sum(name in ("time.time", "datetime.now", "datetime.utcnow", "time.time_ns") for name in names)
+
+
+def test_nothing_is_timed_by_a_clock_that_may_be_set() -> None:
+    files = [*(TOP / "gateway").glob("*.py"), *TOP.glob("*.py"), TOP / "deploy" / "keyholder.py"]
+    counts = {str(path.relative_to(TOP)): asked_time_of_day(str(path.relative_to(TOP))) for path in files}
+    assert {path: count for path, count in counts.items() if count} == TOLD_TO_PEOPLE
+
+
+@pytest.mark.parametrize(("code", "retry_after", "seconds"), [("SLOW_DOWN", 30.0, 30), ("PAY_BILL", None, 60)])
+def test_a_chat_rests_for_its_time(code: str, retry_after: float | None, seconds: int) -> None:
+    clock = Clock()
+    rest = Rest(60, clock)
+    rest.failed(GatewayError(code, retry_after=retry_after))
+    clock.now += seconds - 1
+    with pytest.raises(GatewayError) as caught:
+        rest.check()
+    assert caught.value.retry_after == (1 if retry_after else None)
+    told = rest.told()
+    assert told
+    assert abs(told["until"] - time.time() - 1) < 60
+    assert abs(told["since"] - time.time()) < 60
+    clock.now += 1
+    assert (rest.told() is None) == (code == Code.SLOW_DOWN)
+    rest.check()  # this one may ask
