@@ -30,6 +30,7 @@ FLOORS = [
     ["gateway.service"],
     ["gateway.watch"],
     ["gateway.metrics", "gateway.worker"],
+    ["gateway.http_messages"],
     ["gateway.contract", "gateway.auth", "gateway.failover"],
     ["gateway.wire"],
     ["gateway.cluster"],
@@ -45,7 +46,7 @@ FLOORS = [
     ["gateway.refusals"],
     ["gateway.documents", "gateway.dialects", "gateway.chunks"],
     ["gateway.shared_words", "gateway.sse", "gateway.usage", "gateway.encodings", "gateway.proxies", "gateway.paths"],
-    ["gateway.count_file", "gateway.line_writer"],
+    ["gateway.count_file", "gateway.line_writer", "gateway.client_connections"],
     ["gateway.doctor"],
     ["gateway.machine", "gateway.probes"],
     ["gateway.errors"],
@@ -58,7 +59,7 @@ FLOORS = [
 
 UPWARD = {
     "app": {"gateway.launch"},  # python app.py
-    "gateway.worker": {"gateway.contract", "gateway.wire"},  # inside a function, after gunicorn's fork
+    "gateway.http_messages": {"gateway.contract", "gateway.wire"},  # inside a function, after gunicorn's fork
 }
 
 FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}
