@@ -32,7 +32,7 @@ FLOORS = [
     ["gateway.metrics", "gateway.worker"],
     ["gateway.http_messages"],
     ["gateway.contract", "gateway.auth", "gateway.failover"],
-    ["gateway.wire"],
+    ["gateway.wire", "gateway.brake"],
     ["gateway.cluster"],
     ["gateway.byzer"],
     ["gateway.routes"],
