@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
 from gateway.ray_head import RayHead
-from tests.conftest import GUNICORN, Deploy, Server
+from gateway.worker import MOST_OF_ONE
+from tests.conftest import GUNICORN, TOP, Deploy, Server, clean_environment
 from tests.slow import BEGUN, flood
 
 PATIENCE = 10
@@ -169,3 +173,21 @@ def test_a_head_that_never_ends_is_refused(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), 60) as client:
         client.sendall(BEGUN + b"y: z\r\nX-" * 10000)
         assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_one_address_has_a_share_of_the_connections_that_wait(tmp_path: Path) -> None:
+    # In a network of its own, since loopback has no limit.
+    settings = {"GATEWAY_BIND": "192.0.2.1:8099", "GATEWAY_TOKENS": "app:a-token-of-mine:chat", "WEB_CONCURRENCY": "1"}
+    settings["RAY_ADDRESS"] = "127.0.0.1:9"
+    with (tmp_path / "log").open("w") as log:
+        ended = subprocess.run(
+            ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-m", "tests.one_address"],
+            env={**clean_environment(), **settings},
+            cwd=TOP,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert ended.stdout == f"{MOST_OF_ONE}\n", (tmp_path / "log").read_text()
