@@ -8,8 +8,9 @@ import struct
 import sys
 from typing import Any
 
+from gateway.client_connections import SLOW_CLIENT_SECONDS
 from gateway.settings import SPARE_THREADS, SettingError, bind_is_safe, load
-from gateway.worker import SLOW_CLIENT_SECONDS, Worker
+from gateway.worker import Worker
 
 try:
     settings = load()

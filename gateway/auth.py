@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from flask import Request, g, request
 
 from gateway.addresses import is_address, without_port
+from gateway.brake import Brake
 from gateway.errors import Code, GatewayError
 from gateway.settings import Settings, Token, digest
 
@@ -23,6 +24,7 @@ class Doorman:
 
     def __init__(self, settings: Settings) -> None:
         self._tokens = settings.tokens
+        self._brake = Brake()
         self._hosts = settings.hosts
         self._guarded = {"admin"} if settings.cross_site else {"admin", "chat"}
 
@@ -46,8 +48,11 @@ class Doorman:
         if not self._tokens:
             return None
         presented = _presented(request)
+        sent = digest(presented)
         # Every token is compared, so that the time taken tells nothing of which one came close.
-        found = [token for token in self._tokens if hmac.compare_digest(token.digest, digest(presented))]
+        found = [token for token in self._tokens if hmac.compare_digest(token.digest, sent)]
+        if presented:  # who sends none asks how
+            self._brake.admit(request.remote_addr or "", sent, bool(found))
         if not found:
             raise GatewayError(Code.UNAUTHORIZED, headers=CHALLENGE)
         g.token, g.owner = found[0].name, found[0].digest.hex()

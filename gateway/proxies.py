@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 from gateway.settings import Network
@@ -27,6 +27,21 @@ def see_through(app: App, proxies: tuple[Network, ...]) -> App:
         return app(environ, start_response)
 
     return told if proxies else app
+
+
+def origin(address: str) -> str:
+    """Return what stands for whoever calls from an address: for IPv6 the /64 in which a client may take any.
+
+    "": it is no address.
+    """
+    peer = _address(address)
+    return str(ip_network((peer, 64), strict=False)) if isinstance(peer, IPv6Address) else str(peer or "")
+
+
+def speaks_for_many(address: str, proxies: tuple[Network, ...]) -> bool:
+    """Return whether a peer's connections may be those of any number of clients: it is a proxy, or on this machine."""
+    peer = _address(address)
+    return peer is None or peer.is_loopback or any(peer in network for network in proxies)
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -34,8 +34,9 @@ FLOORS = [
     ["gateway.service"],
     ["gateway.watch"],
     ["gateway.metrics", "gateway.worker"],
+    ["gateway.http_messages"],
     ["gateway.contract", "gateway.auth", "gateway.failover"],
-    ["gateway.wire"],
+    ["gateway.wire", "gateway.brake"],
     ["gateway.cluster"],
     ["gateway.byzer"],
     ["gateway.routes"],
@@ -50,7 +51,7 @@ FLOORS = [
     ["gateway.refusals"],
     ["gateway.documents", "gateway.dialects", "gateway.chunks"],
     ["gateway.shared_words", "gateway.sse", "gateway.usage", "gateway.encodings", "gateway.proxies", "gateway.paths"],
-    ["gateway.count_file", "gateway.line_writer", "gateway.model_file"],
+    ["gateway.count_file", "gateway.line_writer", "gateway.model_file", "gateway.client_connections"],
     ["gateway.doctor"],
     ["gateway.machine", "gateway.probes"],
     ["gateway.errors"],
@@ -63,7 +64,7 @@ FLOORS = [
 
 UPWARD = {
     "app": {"gateway.launch"},  # python app.py
-    "gateway.worker": {"gateway.contract", "gateway.wire"},  # inside a function, after gunicorn's fork
+    "gateway.http_messages": {"gateway.contract", "gateway.wire"},  # inside a function, after gunicorn's fork
 }
 
 FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}
