@@ -18,7 +18,7 @@ TOKEN_CHARACTERS = 8
 """A shorter token is guessed in a day."""
 
 SPARE_THREADS = 32
-"""Beyond one for each chat and each wait for a job: they answer /healthz, /models, and GATEWAY_BUSY when those are taken."""
+"""Beyond one for each chat and each wait for a job: they answer /healthz, /models and GATEWAY_BUSY."""
 
 ADDRESS_SPACE = 3 * 1024**3
 """What a gateway process takes of it at most, beside its threads' stacks: Ray reserves much that it never uses."""
