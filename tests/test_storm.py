@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import psutil
@@ -55,17 +56,26 @@ class Question:
     outcome: str = ""
 
 
+class Deed(NamedTuple):
+    """What the storm did, and from when until when: on a busy machine it takes a while to find whom to kill."""
+
+    name: str
+    began: float
+    ended: float
+
+
 @dataclass
 class Diary:
     """What was asked, what the provider was asked, and what the storm did when."""
 
     questions: list[Question] = field(default_factory=list)
     paid: Counter[str] = field(default_factory=Counter)
-    deeds: list[tuple[float, str]] = field(default_factory=list)
+    deeds: list[Deed] = field(default_factory=list)
 
     def explained(self, question: Question, after: float) -> list[str]:
         """What the storm did while the question was under way, or so many seconds before."""
-        return [deed for when, deed in self.deeds if question.began - after <= when <= question.ended]
+        began = question.began - after
+        return [deed.name for deed in self.deeds if deed.began <= question.ended and deed.ended >= began]
 
 
 class Storm:
@@ -91,8 +101,9 @@ class Storm:
             if time.monotonic() > deadline:
                 return
             time.sleep(CALM_SECONDS)
-            self._diary.deeds.append((time.monotonic(), deed.__name__))
+            began = time.monotonic()
             deed()
+            self._diary.deeds.append(Deed(deed.__name__, began, time.monotonic()))
 
     def kill_a_model_actor(self) -> None:
         self._kill_actor("ModelActor")
