@@ -147,19 +147,22 @@ class Cluster:
         guarded = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self._folder / "token")}
         self.environment = {"RAY_ADDRESS": self.address, **guarded, **more}
         ours = {"RAY_worker_niceness": "0", "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
-        ours["RAY_raylet_start_wait_time_s"] = "120"  # a machine may be busy
         ours["RAY_TMPDIR"] = str(self._folder / "ray")
         self._ray = {**clean_environment(), **self.environment, **ours}
         self.head = self._start("head", sys.executable, "-m", "gateway.ray_head")
-        until(lambda: "Ray runtime started" in self.log("head"))
-        self.other = self.join()
+        until(lambda: "Ray runtime started" in self.log("head"), 300)
+        self.join()
 
-    def join(self) -> subprocess.Popen[bytes]:
-        """Start the node there, as docs/scaling.md says; again, if Ray has ended it."""
+    def keep(self) -> None:
+        """Start the node there again if it has ended, as systemd would. On a busy machine Ray gives up some starts."""
+        if self.other.poll() is not None:
+            self.join()
+
+    def join(self) -> None:
+        """Start the node there, as docs/operations.md says."""
         command = [str(BIN / "ray"), "start", f"--address={self.address}", f"--node-ip-address={THERE}", "--block"]
         command += ["--object-store-memory=100000000", "--min-worker-port=0", "--max-worker-port=0"]
         self.other = self._start("node", *self._node.command(*command))
-        return self.other
 
     def log(self, name: str) -> str:
         return (self._folder / name).read_text()
