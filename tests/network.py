@@ -112,13 +112,14 @@ class Sniffer:
         self._socket.bind(("cable", IPV4))
         self._socket.settimeout(0.2)
         self._ended = False
-        self._thread = threading.Thread(target=self._listen)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     def _listen(self) -> None:
-        while not self._ended:
-            with suppress(TimeoutError):
-                self._take(self._socket.recv(1 << 17))
+        with suppress(OSError):  # the cable is taken away
+            while not self._ended:
+                with suppress(TimeoutError):
+                    self._take(self._socket.recv(1 << 17))
 
     def _take(self, packet: bytes) -> None:
         tcp = (packet[0] & 15) * 4
