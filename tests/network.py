@@ -150,9 +150,17 @@ class Cluster:
         ours = {"RAY_worker_niceness": "0", "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
         ours["RAY_TMPDIR"] = str(self._folder / "ray")
         self._ray = {**clean_environment(), **self.environment, **ours}
-        self.head = self._start("head", sys.executable, "-m", "gateway.ray_head")
-        until(lambda: "Ray runtime started" in self.log("head"), 300)
+        self._lead()
+        until(self._leads, 300)
         self.join()
+
+    def _lead(self) -> None:
+        self.head = self._start("head", sys.executable, "-m", "gateway.ray_head")
+
+    def _leads(self) -> bool:
+        if self.head.poll() is not None:
+            self._lead()
+        return "Ray runtime started" in self.log("head")
 
     def keep(self) -> None:
         """Start the node there again if it has ended, as systemd would. On a busy machine Ray gives up some starts."""
