@@ -112,13 +112,14 @@ class Sniffer:
         self._socket.bind(("cable", IPV4))
         self._socket.settimeout(0.2)
         self._ended = False
-        self._thread = threading.Thread(target=self._listen)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     def _listen(self) -> None:
-        while not self._ended:
-            with suppress(TimeoutError):
-                self._take(self._socket.recv(1 << 17))
+        with suppress(OSError):  # the cable is taken away
+            while not self._ended:
+                with suppress(TimeoutError):
+                    self._take(self._socket.recv(1 << 17))
 
     def _take(self, packet: bytes) -> None:
         tcp = (packet[0] & 15) * 4
@@ -147,19 +148,30 @@ class Cluster:
         guarded = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self._folder / "token")}
         self.environment = {"RAY_ADDRESS": self.address, **guarded, **more}
         ours = {"RAY_worker_niceness": "0", "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
-        ours["RAY_raylet_start_wait_time_s"] = "120"  # a machine may be busy
         ours["RAY_TMPDIR"] = str(self._folder / "ray")
         self._ray = {**clean_environment(), **self.environment, **ours}
-        self.head = self._start("head", sys.executable, "-m", "gateway.ray_head")
-        until(lambda: "Ray runtime started" in self.log("head"))
-        self.other = self.join()
+        self._lead()
+        until(self._leads, 300)
+        self.join()
 
-    def join(self) -> subprocess.Popen[bytes]:
-        """Start the node there, as docs/scaling.md says; again, if Ray has ended it."""
+    def _lead(self) -> None:
+        self.head = self._start("head", sys.executable, "-m", "gateway.ray_head")
+
+    def _leads(self) -> bool:
+        if self.head.poll() is not None:
+            self._lead()
+        return "Ray runtime started" in self.log("head")
+
+    def keep(self) -> None:
+        """Start the node there again if it has ended, as systemd would. On a busy machine Ray gives up some starts."""
+        if self.other.poll() is not None:
+            self.join()
+
+    def join(self) -> None:
+        """Start the node there, as docs/operations.md says."""
         command = [str(BIN / "ray"), "start", f"--address={self.address}", f"--node-ip-address={THERE}", "--block"]
         command += ["--object-store-memory=100000000", "--min-worker-port=0", "--max-worker-port=0"]
         self.other = self._start("node", *self._node.command(*command))
-        return self.other
 
     def log(self, name: str) -> str:
         return (self._folder / name).read_text()

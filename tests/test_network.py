@@ -63,6 +63,7 @@ def spread(server: Server, name: str, provider: RawProvider, both: Cluster) -> N
     base_url = f"http://{HERE}:{provider.server_address[1]}/v1"
 
     def on_both() -> bool:
+        both.keep()
         deploy(server, name, base_url, workers=4)
         for _ in range(16):
             ask(server, name)
@@ -71,7 +72,12 @@ def spread(server: Server, name: str, provider: RawProvider, both: Cluster) -> N
         server.http.post("/openai/undeploy", json={"chat_name": name})  # the other node is not there yet
         return False
 
-    until(on_both)
+    until(on_both, 300)
+
+
+def joined_again(both: Cluster) -> bool:
+    both.keep()
+    return both.log("node").count("Ray runtime started") == 2
 
 
 def callers(provider: RawProvider, since: int = 0) -> set[str]:
@@ -97,7 +103,7 @@ def test_a_node_that_is_cut_off_loses_no_chat_and_joins_again(
             if seconds > 60:
                 # Ray itself has a node end that it gave up; systemd would start it again.
                 both.other.wait(120)
-                rejoined(both)
+                until(lambda: joined_again(both), 300)
                 deploy(server, "spread", f"http://{HERE}:{provider.server_address[1]}/v1", workers=6)
             since = len(provider.requests)
             until(lambda: callers(provider, since) == {HERE, THERE}, 60)
@@ -110,17 +116,6 @@ def test_a_node_that_is_cut_off_loses_no_chat_and_joins_again(
     assert set(chats.failed()) == set(), chats.failed()
     assert chats.outcomes(cut)[ANSWERED] > 100
     assert chats.slowest(ANSWERED) < 20
-
-
-def rejoined(both: Cluster) -> None:
-    """Start the other node again, as systemd would, until it has joined."""
-
-    def joined() -> bool:
-        if both.other.poll() is not None:
-            both.join()
-        return both.log("node").count("Ray runtime started") == 2
-
-    until(joined, 300)
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["as it comes", "RAY_USE_TLS"])
@@ -154,12 +149,13 @@ def test_a_node_that_was_not_upgraded_is_named(
         server = start_server(both.environment)
 
         def errors() -> set[str]:
+            both.keep()
             deploy(server, "spread", f"http://{HERE}:{provider.server_address[1]}/v1", workers=4)
             replies = [ask(server, "spread") for _ in range(8)]
             server.http.post("/openai/undeploy", json={"chat_name": "spread"})
             return {reply.json()["error"]["message"] for reply in replies if reply.status_code != 200}
 
-        until(lambda: errors() != set())
+        until(lambda: errors() != set(), 300)
         [message] = errors()
         server.stop()
     assert "No module named 'cryptography'" in message
