@@ -69,6 +69,7 @@ class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's source of what a client sent. The head is put into its buffer by `add`, before anybody reads it."""
 
     buf: Any
+    _patience: Patience | None = None
 
     def __init__(self, client: socket.socket) -> None:
         super().__init__(client)
@@ -84,8 +85,9 @@ class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn has no types
         """Keep what came of a head. It is whole with an empty line, however that ends; or when it is too long, or its
         line ends are mixed, which the parser refuses without reading on."""
         self.buf.write(piece)
-        end, self._last = self._last + piece, (self._last + piece)[-LAST_BYTES:]
+        end = self._last + piece
         self.whole = b"\n\r\n" in end or b"\n\n" in end or self.size() > HEAD_BYTES
+        self._last = end[-LAST_BYTES:]
 
     def size(self) -> int:
         """Return how much waits to be read."""
@@ -93,12 +95,13 @@ class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn has no types
 
     def begin_body(self) -> None:
         """The head was parsed: from here on, whoever reads waits for the client."""
-        self._in_head, self._patience = False, Patience()
+        self._in_head, self._patience = False, None
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """gunicorn's: what comes next. Raises BlockingIOError: it comes too slowly."""
         if self._in_head:
             raise LimitRequestHeaders("max buffer headers")
+        self._patience = self._patience or Patience()
         since = time.monotonic()
         piece: bytes = super().chunk(size_hint)
         self._patience.spend(since, len(piece))
@@ -147,10 +150,12 @@ class Connection(gthread.TConn):  # type: ignore[misc]
         poll.register(self.sock, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
-    def begin_again(self) -> None:
-        """Expect another request."""
+    def look_again(self, seconds: float) -> Head:
+        """The same for the request that follows one which was answered. Without time for it, no system call is spent
+        on what will seldom have come already."""
         self.answered = True
         self.parser.unreader.begin_head()
+        return self.look(seconds) if seconds or self.parser.unreader.size() else Head.NOTHING
 
     def leave(self) -> bool:
         """Tell the client that no more will come; return whether it has gone, too."""

@@ -9,7 +9,6 @@ import logging
 import re
 import socket
 import time
-from contextlib import suppress
 from typing import Any
 
 from gunicorn import util
@@ -139,11 +138,18 @@ class Response(wsgi.Response):  # type: ignore[misc]
     def sendall(self, piece: bytes) -> None:
         """What gunicorn's functions for a socket call on this."""
         head, self._head = self._head, b""
-        rest = memoryview(head + piece)
-        with suppress(BlockingIOError):
-            rest = rest[self.sock.send(rest, socket.MSG_DONTWAIT) :]
-        while rest:  # the client has not read what it got before
-            self._patience = self._patience or Patience()
+        whole = head + piece
+        try:
+            count = self.sock.send(whole, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            count = 0
+        if count < len(whole):
+            self._send_slowly(memoryview(whole)[count:])
+
+    def _send_slowly(self, rest: memoryview) -> None:
+        """The client has not read what it got before."""
+        self._patience = self._patience or Patience()
+        while rest:
             since = time.monotonic()
             count = self.sock.send(rest)
             rest = rest[count:]

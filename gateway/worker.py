@@ -35,6 +35,9 @@ FEW = 16
 """Threads that may wait so in each process. More of them fight for the GIL, where the poller wakes one after the other:
 at 256 connections that took a fifth of the requests/s."""
 
+AT_ONCE_SECONDS = 0.05
+"""So long a thread waits for the first bytes of a new connection in any case: they nearly always come by then."""
+
 MANY = 64
 """Threads of a process at work, or waiting for a provider, from which on they wait for the GIL more patiently."""
 
@@ -116,12 +119,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
     def handle(self, conn: Any) -> Head:
         """Answer a request whose head is whole, and those that follow it closely; return how it goes on. (gunicorn's
         returns whether the client goes on.)"""
-        head = conn.look(self._linger())
+        head = conn.look(self._linger() or AT_ONCE_SECONDS)
         while head is Head.WHOLE:
             if super().handle(conn) is not True:
                 return Head.GONE
-            conn.begin_again()
-            head = conn.look(self._linger())
+            head = conn.look_again(self._linger())
         return head  # type: ignore[no-any-return]
 
     def _linger(self) -> float:

@@ -24,6 +24,7 @@ import pytest
 
 from gateway.ray_head import RayHead, stop
 from tests.conftest import START_SECONDS, TOP, Deploy, Server, clean_environment, free_port
+from tests.slow import flood
 from tests.standin.client import StandIn
 from tests.test_launch import MAKE_RUN, refusal
 from tests.test_streams import ask, events, words
@@ -332,6 +333,15 @@ def test_broken_tls_is_refused(proxy: Proxy, version: ssl.TLSVersion) -> None:
     old.minimum_version = old.maximum_version = version
     with socket.create_connection(("127.0.0.1", proxy.tls_port), A_WHILE) as plain, pytest.raises(ssl.SSLError):
         old.wrap_socket(plain, server_hostname="localhost")
+
+
+def test_slow_heads_keep_nobody_out_and_are_let_go(proxy: Proxy, deploy: Deploy) -> None:
+    name = deploy()
+    with flood(proxy.plain_port, 300, seconds=5) as clients:
+        assert proxy.http.post("/openai/chat", json=chat(name)).json() == "openai:hi"
+        time.sleep(40)
+        assert clients.closed >= 300
+        assert proxy.http.post("/openai/chat", json=chat(name)).json() == "openai:hi"
 
 
 @pytest.mark.parametrize("name", PROXIES)
