@@ -19,9 +19,6 @@ from gateway.shares import Key
 from tests.conftest import until
 from tests.unit.stores import Clock
 
-# How the threads of a process that ends do so here.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-
 KEY: Key = ("app", "order-42")
 OTHER_KEY: Key = ("app", "order-43")
 MOST = 100
@@ -89,11 +86,10 @@ class Process:
 
     def _call(self, method: str, *arguments: Any) -> Any:
         self._goes_on.wait(PATIENCE)
-        if self.ended:
-            raise SystemExit
-        said = self._cluster.call(method, *arguments)
-        if self.ended:
-            raise SystemExit
+        if not self.ended:
+            said = self._cluster.call(method, *arguments)
+        if self.ended:  # its threads go on here, and reach nobody
+            raise GatewayError(Code.CLUSTER_DOWN)
         return said
 
     def stall(self) -> None:
