@@ -141,9 +141,9 @@ class Cluster:
     def __init__(self, node: Node, path: str = "", **more: str) -> None:
         self._node, self._path = node, path
         self._folder = Path(tempfile.mkdtemp(prefix="n", dir="/tmp"))
-        self.token = os.urandom(32).hex()
+        token = os.urandom(32).hex()
         (self._folder / "token").touch(0o600)
-        (self._folder / "token").write_text(self.token)
+        (self._folder / "token").write_text(token)
         self.address = f"{HERE}:{free_port()}"
         guarded = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self._folder / "token")}
         self.environment = {"RAY_ADDRESS": self.address, **guarded, **more}
@@ -153,6 +153,7 @@ class Cluster:
         self._lead()
         until(self._leads, 300)
         self.join()
+        until(self.joined, 300)
 
     def _lead(self) -> None:
         self.head = self._start("head", sys.executable, "-m", "gateway.ray_head")
@@ -162,10 +163,14 @@ class Cluster:
             self._lead()
         return "Ray runtime started" in self.log("head")
 
-    def keep(self) -> None:
-        """Start the node there again if it has ended, as systemd would. On a busy machine Ray gives up some starts."""
+    def joined(self, times: int = 1) -> bool:
+        """Whether the node there has joined so often. If it has ended it is started again, as systemd would.
+
+        On a busy machine Ray gives up some starts.
+        """
         if self.other.poll() is not None:
             self.join()
+        return self.log("node").count("Ray runtime started") == times
 
     def join(self) -> None:
         """Start the node there, as docs/operations.md says."""
