@@ -41,11 +41,11 @@ def job(name: str) -> Response:
     if service.only_looks():
         return replies.nothing()
     asked = service.asked(JobRequest)
-    return _reply(name, asked.wait)
+    return reply(name, asked.wait)
 
 
-def ask(asked: ChatRequest) -> Response:
-    """Ask for an answer that is kept, and give it if it is there in time. Raises GatewayError."""
+def begin(asked: ChatRequest) -> tuple[str, float | None]:
+    """Ask for an answer that is kept; returns its job's name, and how long its client waits. Raises GatewayError."""
     if asked.stream:
         raise contract.invalid(
             "stream", "goes with none of job, wait and request_id", "不能与 job、wait 或 request_id 同用"
@@ -53,7 +53,8 @@ def ask(asked: ChatRequest) -> Response:
     name, owner = asked.request_id or secrets.token_urlsafe(16), service.owner()
     unlike = {"job", "wait", "request_id", *wire.Form._fields}
     digest = hashlib.sha256(asked.model_dump_json(exclude=unlike).encode()).hexdigest()
-    question: Question = {"asked": asked.model_dump(mode="json"), "talk": sessions.conversation(asked)}
+    body = sessions.packed(asked).decode()
+    question: Question = {"asked": asked.without_texts().model_dump(mode="json"), "body": body}
     question["form"] = service.form()._asdict()
     began = runner().begin(owner, name, digest, question)
     if began == "other":
@@ -64,8 +65,7 @@ def ask(asked: ChatRequest) -> Response:
         raise contract.invalid("request_id", words, words_zh)
     if began == "full":
         raise GatewayError(Code.GATEWAY_BUSY, "Too many answers are kept for their jobs.", "保存的任务结果过多。")
-    patience = 0.0 if asked.job else asked.wait
-    return _reply(name, patience)
+    return name, 0.0 if asked.job else asked.wait
 
 
 def runner() -> Runner:
@@ -74,7 +74,7 @@ def runner() -> Runner:
     return shared
 
 
-def _reply(name: str, seconds: float | None) -> Response:
+def reply(name: str, seconds: float | None) -> Response:
     """The answer, within `seconds`, or that it is pending; None: it is waited for as long as it takes."""
     deadline = None if seconds is None else time.monotonic() + seconds
     while True:
@@ -162,9 +162,9 @@ class Runner:
             return {**job, "error": GatewayError(Code.INTERNAL).as_dict()}
 
     def _asked(self, owner: str, question: Question) -> dict[str, Any]:
-        asked, llm = ChatRequest.model_validate(question["asked"]), self._llm
-        talk, options = question["talk"], asked.options()
-        said = first_to_answer(asked.chat_name, llm.chain, lambda n: llm.chat_oai(talk, model=n, llm_config=options))
+        asked, llm = ChatRequest.model_construct(**question["asked"]), self._llm
+        body = question.pop("body").encode()
+        said = first_to_answer(asked.chat_name, llm.chain, lambda n: llm.chat_oai(body, model=n))
         [answer] = said.answer
         spent = answer.metadata["spent"]
         metrics.count_spent(said.served_by, spent)

@@ -56,6 +56,9 @@ CR = 13
 BARE_LF = "bare LF"
 """How gunicorn's exceptions name it."""
 
+PIECE_BYTES = 64 * 1024
+"""What is longer is sent apart from a reply's head."""
+
 UNENCODED = re.compile(rb"[#\x80-\xff]")
 
 
@@ -284,7 +287,11 @@ class Response(wsgi.Response):  # type: ignore[misc]
     def sendall(self, piece: bytes) -> None:
         """What gunicorn's functions for a socket call on this."""
         head, self._head = self._head, b""
-        self.sock.sendall(head + piece)
+        if len(piece) > PIECE_BYTES:  # a copy of it would stay for as long as its client takes
+            self.sock.sendall(head)
+            self.sock.sendall(piece)
+        else:
+            self.sock.sendall(head + piece)
 
     def _emit_body(self, data: bytes) -> None:
         util.write(self, data, self.chunked)
