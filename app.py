@@ -10,9 +10,11 @@ from flask import Flask
 from gateway import paths, proxies, replies, service, settings, watch
 from gateway.ask_all import all_app
 from gateway.auth import Doorman
+from gateway.byte_budget import ByteBudget, give_back_large_blocks
 from gateway.cluster import GatewayLLM
 from gateway.console import console_app
 from gateway.jobs import jobs_app, make_runner
+from gateway.large_body import AT_ONCE
 from gateway.openai_api import v1_app
 from gateway.openapi import openapi_app
 from gateway.status import status_app
@@ -25,6 +27,7 @@ from llm_zhipu import zhipu_app
 def create_app() -> Flask:
     """The whole service. Raises SettingError, naming the variable, for a setting that cannot be used."""
     config = settings.load()
+    give_back_large_blocks()
     app = Flask(__name__, static_folder=None)
     # Else Werkzeug answers by itself, in HTML; gateway/paths.py knows what to do with slashes.
     app.url_map.merge_slashes = False
@@ -34,9 +37,11 @@ def create_app() -> Flask:
     app.extensions["doorman"] = Doorman(config)
     app.extensions["llm"] = llm = GatewayLLM(config.ray_address, config.max_in_flight)
     app.extensions["runner"] = make_runner(llm, config)
+    app.extensions["questions"] = ByteBudget(AT_ONCE * config.max_body_bytes)
     replies.install(app)
     watch.install(app, config.log_format)
     app.before_request(service.admit)
+    app.teardown_request(service.unpacked)
     forgiving = paths.forgiving(app.wsgi_app)
     app.wsgi_app = proxies.see_through(forgiving, config.trusted_proxies)  # type: ignore[assignment,method-assign]
     app.register_blueprint(openai_app)

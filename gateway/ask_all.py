@@ -8,7 +8,7 @@ import queue
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 from flask import Blueprint, Response, g
@@ -30,6 +30,12 @@ Line = tuple[str, Said, bool]
 Put = Callable[[Line], None]
 Gone = Callable[[], bool]
 
+MAX_LINES = 32
+"""So many wait for a slow client; then its models wait, too. A fast model's line may have 200 kB."""
+
+LOOK_SECONDS = 1
+"""How often a model that waits for its client looks whether that is still there."""
+
 log = logging.getLogger(__name__)
 
 
@@ -37,25 +43,33 @@ log = logging.getLogger(__name__)
 def chat() -> Response:
     """Every chat at once. Each answers, or fails, for itself: none falls back, since they are compared."""
     service.require("chat")
-    asked = service.asked(AskAllRequest)
+    asked, body = _question()
     llm, request_id = service.llm(), g.request_id
     names = asked.chat_names or tuple(row["chat_name"] for row in llm.models())
+    service.hold(len(body) * len(names))  # here it is once, but once more for each in the cluster
     if asked.stream:
-        return Response(_lines(llm, names, asked, request_id), content_type=wire.LINES)
+        return Response(_lines(llm, names, asked, body, request_id), content_type=wire.LINES)
     # Threads are not waited for beyond the timeout: each ends by its own chat's.
     pool = ThreadPoolExecutor(max(len(names), 1))
     client = streaming.client()
-    calls = {name: pool.submit(_answer, llm, name, asked, request_id, client) for name in names}
+    calls = {name: pool.submit(_answer, llm, name, body, request_id, client) for name in names}
     wait(calls.values(), asked.timeout)
     pool.shutdown(wait=False, cancel_futures=True)
     said = {name: call.result() if call.done() else _late(name, asked, request_id) for name, call in calls.items()}
     return Response(json.dumps(said).encode(), content_type=wire.JSON)
 
 
-def _answer(llm: GatewayLLM, name: str, asked: AskAllRequest, request_id: str, client: Client) -> Said:
+def _question() -> tuple[AskAllRequest, bytes]:
+    """What is asked, and the same as all providers read it."""
+    asked = service.asked(AskAllRequest)
+    stream = {"stream": True, "stream_options": {"include_usage": True}} if asked.stream else {"stream": False}
+    return asked.without_texts(), service.packed({"messages": asked.conversation(), **asked.options(), **stream})
+
+
+def _answer(llm: GatewayLLM, name: str, body: bytes, request_id: str, client: Client) -> Said:
     started = time.monotonic()
     try:
-        [reply] = llm.chat_oai(asked.conversation(), model=name, llm_config=asked.options(), client=client)
+        [reply] = llm.chat_oai(body, model=name, client=client)
         spent: Spent = reply.metadata["spent"]
         metrics.count_spent(name, spent)
     except Exception as error:
@@ -63,14 +77,23 @@ def _answer(llm: GatewayLLM, name: str, asked: AskAllRequest, request_id: str, c
     return {"answer": reply.output, "seconds": _since(started), "tokens": spent.tokens_out}
 
 
-def _lines(llm: GatewayLLM, names: tuple[str, ...], asked: AskAllRequest, request_id: str) -> Iterator[bytes]:
+def _lines(
+    llm: GatewayLLM, names: tuple[str, ...], asked: AskAllRequest, body: bytes, request_id: str
+) -> Iterator[bytes]:
     """One JSON line for each piece of an answer, in the order in which the models speak, and one when each is done."""
-    lines: queue.SimpleQueue[Line] = queue.SimpleQueue()
+    lines: queue.Queue[Line] = queue.Queue(MAX_LINES)
     pool = ThreadPoolExecutor(max(len(names), 1))
     left = set(names)
     deadline = time.monotonic() + asked.timeout
+
+    def put(line: Line) -> None:
+        """Wait for a client that reads slowly; who has gone is waited for no more."""
+        while left:
+            with suppress(queue.Full):
+                return lines.put(line, timeout=LOOK_SECONDS)
+
     for name in names:
-        pool.submit(_speak, llm, name, asked, request_id, lines.put, lambda: not left)
+        pool.submit(_speak, llm, name, body, request_id, put, lambda: not left)
     try:
         while left:
             try:
@@ -87,11 +110,10 @@ def _lines(llm: GatewayLLM, names: tuple[str, ...], asked: AskAllRequest, reques
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _speak(llm: GatewayLLM, name: str, asked: AskAllRequest, request_id: str, put: Put, gone: Gone) -> None:
+def _speak(llm: GatewayLLM, name: str, body: bytes, request_id: str, put: Put, gone: Gone) -> None:
     started = time.monotonic()
-    options = {**asked.options(), "stream": True, "stream_options": {"include_usage": True}}
     try:
-        with closing(llm.stream(name, CHAT, {"messages": asked.conversation(), **options}, TEXT)) as stream:
+        with closing(llm.stream(name, CHAT, body, TEXT)) as stream:
             for piece in stream.pieces():
                 if gone():
                     return

@@ -38,10 +38,14 @@ from typing import cast
 
 import orjson
 
+from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full
 from gateway.tls import SecureSocket, make_certificate, trusting, watched
 
 HEADER_BYTES = 5
 RECEIVE_BYTES = 64 * 1024
+MOST_RECEIVED = 1024 * 1024
+"""So much of a long frame is read by one system call, which first takes as much memory."""
+
 WINDOW_BYTES = 256 * 1024
 """How much of one stream may wait for a slow client in the actor; as much again waits in the kernel."""
 
@@ -108,12 +112,17 @@ def frame(kind: Kind, content: bytes) -> bytes:
 class Listener:
     """Lets gateway processes in. `answer(*what, body)` yields frames, the last of them an end or an error.
 
-    `name` is the actor's own, however often it is restarted: what a process that was killed left is replaced.
+    `name` is the actor's own, however often it is restarted: what a process that was killed left is replaced. A large
+    request for which `budget` has no room is not kept, and answered with the frames of `refusal`.
     """
 
-    def __init__(self, answer: Answer, name: str) -> None:
+    def __init__(
+        self, answer: Answer, name: str, budget: ByteBudget | None = None, refusal: Callable[[], bytes] = bytes
+    ) -> None:
         self.secret = secrets.token_hex(32)
         self._answer = answer
+        self._budget = budget or ByteBudget(sys.maxsize)
+        self._refusal = refusal
         self._name = name
         self._certificate = ""
         self._where: dict[str, str | tuple[str, int]] = {}
@@ -155,16 +164,19 @@ class Listener:
         self._where.clear()
 
     def _connected(self) -> _Served:
-        return _Served(self.secret, self._answer)
+        return _Served(self.secret, self._answer, Charge(self._budget), self._refusal)
 
 
 class _Served(asyncio.Protocol):
     """One connection, seen from the actor."""
 
-    def __init__(self, secret: str, answer: Answer) -> None:
+    def __init__(self, secret: str, answer: Answer, charge: Charge, refusal: Callable[[], bytes]) -> None:
         self._secret = secret.encode()
         self._known = False
         self._frames = answer
+        self._charge = charge
+        self._refusal = refusal
+        self._unwanted = 0  # what is still to come of a request that is not kept
         self._task: asyncio.Task[None] | None = None
         self._rest = bytearray()
         self._room = asyncio.Event()
@@ -179,25 +191,52 @@ class _Served(asyncio.Protocol):
         rest += data
         if self._task is not None:
             return  # the next request, which came while the last one's end was still being tidied up
-        if len(rest) < HEADER_BYTES or len(rest) < (end := HEADER_BYTES + int.from_bytes(rest[:4], "big")):
-            if not self._known and len(rest) > HANDSHAKE_BYTES:
-                self._transport.abort()
+        if (self._unwanted and not self._past_unwanted()) or len(rest) < HEADER_BYTES:
             return
-        content = bytes(rest[HEADER_BYTES:end])
-        del rest[:end]
+        end = HEADER_BYTES + int.from_bytes(rest[:4], "big")
+        if not self._known and end > HANDSHAKE_BYTES:
+            self._transport.abort()
+        elif not self._has_room(end):
+            self._unwanted = end
+            self.data_received(b"")
+        elif len(rest) >= end:
+            with memoryview(rest) as view:
+                content = bytes(view[HEADER_BYTES:end])
+            del rest[:end]
+            self._received(content)
+
+    def _received(self, content: bytes) -> None:
         if self._known:
             self._task = asyncio.create_task(self._answer(content))
         elif hmac.compare_digest(content, self._secret):
             self._known = True
-            if rest:
+            if self._rest:
                 self.data_received(b"")
         else:
             self._transport.abort()
+
+    def _has_room(self, size: int) -> bool:
+        try:
+            self._charge.hold(size)
+        except Full:
+            return False
+        return True
+
+    def _past_unwanted(self) -> bool:
+        """Drop what came of a request that is not kept; at its end refuse it."""
+        size = min(self._unwanted, len(self._rest))
+        del self._rest[:size]
+        self._unwanted -= size
+        if not self._unwanted:
+            self._transport.write(self._refusal())
+        return not self._unwanted
 
     def connection_lost(self, error: Exception | None) -> None:
         self._room.set()
         if self._task:
             self._task.cancel()
+        else:
+            self._charge.release()
 
     def pause_writing(self) -> None:
         self._room.clear()
@@ -206,20 +245,33 @@ class _Served(asyncio.Protocol):
         self._room.set()
 
     async def _answer(self, request: bytes) -> None:
-        head, _, body = request.partition(b"\n")
         try:
-            async with aclosing(self._frames(*orjson.loads(head), body)) as frames:
-                async for piece in frames:
-                    self._transport.write(piece)
-                    await self._room.wait()
+            head, _, body = request.partition(b"\n")
+            size, frames = len(request), self._frames(*orjson.loads(head), body)
+            del request, body  # for as long as it takes, whoever answers has the only copy
+            await self._write(frames, size)
         except Exception as error:
             # Our own fault: where it happened, but not its text, which may quote a prompt.
             traceback.print_tb(error.__traceback__)
             print(f"{type(error).__name__} in a model actor (text withheld)", file=sys.stderr)
             self._transport.write(frame(Kind.ERROR, b""))
+        finally:
+            self._charge.release()
         self._task = None
         if self._rest:
             self.data_received(b"")
+
+    async def _write(self, frames: AsyncGenerator[bytes, None], size: int) -> None:
+        """Write the frames of an answer to a question of `size` bytes; large ones count until they have gone."""
+        async with aclosing(frames):
+            async for piece in frames:
+                self._transport.write(piece)
+                if len(piece) > SMALL_BYTES:
+                    self._charge.hold(size + len(piece), paid=True)
+                    await self._room.wait()
+                    self._charge.hold(size)
+                else:
+                    await self._room.wait()
 
 
 # The gateway's end.
@@ -228,10 +280,17 @@ class _Served(asyncio.Protocol):
 class Channel:
     """One connection, seen from the gateway: `send`, then `receive` until `ended`. For one thread at a time."""
 
-    def __init__(self, address: Address, patience: float, trust: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        patience: float,
+        trust: ssl.SSLContext | None = None,
+        budget: ByteBudget | None = None,
+    ) -> None:
         """Connect; `patience` is the seconds for any wait, and `trust` the address's, if that was made before.
 
-        Raises ChannelError: nobody is there, or somebody else.
+        A large frame counts in `budget` until the next one, or the request's end. Raises ChannelError: nobody is there,
+        or somebody else.
         """
         kind, where, secret, proof = self.address = address
         self.free_since = 0.0
@@ -239,6 +298,7 @@ class Channel:
         self._socket = near or SecureSocket(trust or trusting(proof))
         self._rest = bytearray()
         self._patience = patience
+        self._charge = Charge(budget or ByteBudget(sys.maxsize))
         self.ended = True
         try:
             self._socket.settimeout(CONNECT_SECONDS)
@@ -259,8 +319,14 @@ class Channel:
     def send(self, *what: str, body: bytes) -> None:
         """Send a request. Raises ChannelError, and TimeoutError."""
         self.ended = False
+        head = orjson.dumps(what) + b"\n"
+        start = b"%b%c%b" % ((len(head) + len(body)).to_bytes(4, "big"), Kind.REQUEST, head)
         try:
-            self._socket.sendall(frame(Kind.REQUEST, b"%b\n%b" % (orjson.dumps(what), body)))
+            if len(body) > SMALL_BYTES:  # without a copy of it
+                self._socket.sendall(start)
+                self._socket.sendall(body)
+            else:
+                self._socket.sendall(start + body)
         except BlockingIOError:
             raise TimeoutError from None
         except OSError as error:
@@ -269,24 +335,32 @@ class Channel:
     def receive(self, client: socket.socket | None = None) -> Frame:
         """Return the next frame of the answer; `ended` tells whether it was the last.
 
-        Raises ChannelError, TimeoutError, or ClientGone: `client`, whom the answer is for, has hung up.
+        Raises ChannelError, TimeoutError, Full, or ClientGone: `client`, whom the answer is for, has hung up.
         """
         self._read(HEADER_BYTES, client)
         end = HEADER_BYTES + int.from_bytes(self._rest[:4], "big")
+        self._charge.hold(end)
         self._read(end, client)
-        kind, content = Kind(self._rest[4]), bytes(self._rest[HEADER_BYTES:end])
+        with memoryview(self._rest) as view:
+            kind, content = Kind(view[4]), bytes(view[HEADER_BYTES:end])
         del self._rest[:end]
         self.ended = kind >= Kind.END
         return kind, content
 
     def close(self) -> None:
         """Hang up; a request that has not ended is cancelled, at its provider too."""
+        self._charge.release()
         self._socket.close()
+
+    def rest(self) -> None:
+        """Stay connected, for another request later."""
+        self._charge.release()
+        self.free_since = time.monotonic()
 
     def _read(self, size: int, client: socket.socket | None) -> None:
         while len(self._rest) < size:
             try:
-                came = self._socket.recv(max(RECEIVE_BYTES, size - len(self._rest)))
+                came = self._socket.recv(min(max(RECEIVE_BYTES, size - len(self._rest)), MOST_RECEIVED))
             except BlockingIOError:
                 self._wait(client)
                 continue
@@ -323,12 +397,13 @@ class Channels:
     """The connections to one actor that are free, the last used first, so that those beyond need stay idle and are
     closed. `find` asks Ray for the actor's address.
 
-    `host` is where it was last: "" is this node; None is not known yet.
+    `host` is where it was last: "" is this node; None is not known yet. Large frames count in `budget`.
     """
 
-    def __init__(self, find: Callable[[], Address], patience: float) -> None:
+    def __init__(self, find: Callable[[], Address], patience: float, budget: ByteBudget | None = None) -> None:
         self._find = find
         self._patience = patience
+        self._budget = budget
         self._address: Address | None = None
         self._trust: ssl.SSLContext | None = None
         self.host: str | None = None
@@ -345,14 +420,14 @@ class Channels:
             kind, where, _, proof = self._address
             self.host = "" if isinstance(where, str) else where[0]
             self._trust = trusting(proof) if kind == "tls" else None
-        return Channel(self._address, self._patience, self._trust)
+        return Channel(self._address, self._patience, self._trust, self._budget)
 
     def give_back(self, channel: Channel) -> None:
         """It has ended its request, and may be used for another, unless it leads to a process that was lost."""
         if channel.address is not self._address:
             channel.close()
             return
-        channel.free_since = time.monotonic()
+        channel.rest()
         self._free.append(channel)
 
     def lost(self) -> None:

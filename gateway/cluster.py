@@ -14,6 +14,7 @@ import orjson
 import ray
 
 from gateway.actors import replica_name
+from gateway.byte_budget import ByteBudget
 from gateway.byzer import STOCK_TIMEOUT_SECONDS, LLMResponse, StockLLM
 from gateway.channel import Address, Channel, ChannelError, Channels, Kind
 from gateway.connection import READY_SECONDS, Connection
@@ -21,12 +22,16 @@ from gateway.directory import DEPLOY_SECONDS
 from gateway.errors import Code, GatewayError
 from gateway.model import CHAT, ModelConfig
 from gateway.model_actor import ANSWER, DRAIN_SECONDS, NAMESPACE, REPLY
+from gateway.reader import REPLY_BYTES
 from gateway.routes import Client, Relayed, Replica, Route, Spent, Stream, patience
 
 T = TypeVar("T")
 
 Request = tuple[str, str, str, str, bytes]
 """A form, a path, the model's name to show, the caller whose repeats join, and the request's body."""
+
+ANSWER_BYTES = 4 * REPLY_BYTES
+"""Of large answers at once; the questions have a budget of their own, so that they cost no answer that was paid for."""
 
 ASK_SECONDS = 10
 FIND_SECONDS = 3
@@ -41,6 +46,7 @@ class GatewayLLM(StockLLM):
 
     def __init__(self, address: str, max_in_flight: int) -> None:
         super().__init__(Connection(address, self._forget_all, self._tidy))
+        self.answers = ByteBudget(ANSWER_BYTES)
         self._slots = threading.BoundedSemaphore(max_in_flight)
         self._routes: dict[str, Route] = {}
 
@@ -119,7 +125,7 @@ class GatewayLLM(StockLLM):
 
     def chat_oai(
         self,
-        conversations: list[dict[str, Any]],
+        conversations: list[dict[str, Any]] | bytes,
         *args: Any,
         model: str | None = None,
         llm_config: dict[str, Any] | None = None,
@@ -129,31 +135,36 @@ class GatewayLLM(StockLLM):
     ) -> list[LLMResponse]:
         """Answer one chat within its timeout; what a `caller` repeats meanwhile, with it. Raises GatewayError.
 
-        It is given up when `client` hangs up, unless another caller waits for the same.
+        It is given up when `client` hangs up, unless another caller waits for the same. Bytes are a whole request that
+        is `packed` already, options and all: so it is there once, however many chats are asked.
         """
         if model is None:
             raise TypeError("model: which chat?")
+        if isinstance(conversations, bytes):
+            body, question = conversations, ""
+        else:
+            # Some providers stream unless they are told not to.
+            body = packed({"messages": conversations, **(llm_config or {}), "stream": False})
+            question = conversations[-1]["content"]
         with self._slot():
-            return self._retried(model, lambda: self._chat(model, conversations, llm_config or {}, caller, client))
+            return self._retried(model, lambda: self._chat(model, body, question, caller, client))
 
-    def relay(self, name: str, path: str, fields: dict[str, Any], client: Client = None, shown: str = "") -> Relayed:
+    def relay(self, name: str, path: str, body: bytes, client: Client = None, shown: str = "") -> Relayed:
         """Send an OpenAI-shaped request on, and return the reply as it came; `shown` is the model's name in it.
 
         Raises GatewayError.
         """
         with self._slot():
-            return self._retried(name, lambda: self._relay(name, path, fields, client, shown))
+            return self._retried(name, lambda: self._relay(name, path, body, client, shown))
 
-    def stream(
-        self, name: str, path: str, fields: dict[str, Any], form: str, client: Client = None, shown: str = ""
-    ) -> Stream:
+    def stream(self, name: str, path: str, body: bytes, form: str, client: Client = None, shown: str = "") -> Stream:
         """Return a stream that has begun to speak, in one of model_actor's forms; `shown` is the model's name in it.
 
         Raises GatewayError: it did not begin, or its `client` hung up before.
         """
         with ExitStack() as held:
             held.enter_context(self._slot())
-            what = form, path, shown, "", _packed(fields)
+            what = form, path, shown, "", body
             return self._retried(name, lambda: self._stream(name, what, client, held))
 
     def models(self) -> list[dict[str, Any]]:
@@ -166,28 +177,20 @@ class GatewayLLM(StockLLM):
 
     # How a chat is reached.
 
-    def _chat(
-        self,
-        name: str,
-        conversation: list[dict[str, Any]],
-        options: dict[str, Any],
-        caller: str,
-        client: Client,
-    ) -> list[LLMResponse]:
+    def _chat(self, name: str, body: bytes, question: str, caller: str, client: Client) -> list[LLMResponse]:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
-            return self.chat_stock(name, conversation, options)
-        # Some providers stream unless they are told not to.
-        body = _packed({"messages": conversation, **options, "stream": False})
+            options = orjson.loads(body)
+            del options["stream"]
+            return self.chat_stock(name, options.pop("messages"), options)
         content, model, spent = self._whole(route, (ANSWER, CHAT, name, caller, body), client)
-        answer = {"output": content.decode(), "input": conversation[-1]["content"]}
-        return [LLMResponse(**answer, metadata={"model": model, "spent": spent})]
+        return [LLMResponse(output=content.decode(), input=question, metadata={"model": model, "spent": spent})]
 
-    def _relay(self, name: str, path: str, fields: dict[str, Any], client: Client, shown: str) -> Relayed:
+    def _relay(self, name: str, path: str, body: bytes, client: Client, shown: str) -> Relayed:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
-            return self.relay_stock(name, path, fields, shown)
-        return self._whole(route, (REPLY, path, shown, "", _packed(fields)), client)
+            return self.relay_stock(name, path, orjson.loads(body), shown)
+        return self._whole(route, (REPLY, path, shown, "", body), client)
 
     def _stream(self, name: str, what: Request, client: Client, held: ExitStack) -> Stream:
         route = self._routes.get(name) or self._find(name)
@@ -238,7 +241,8 @@ class GatewayLLM(StockLLM):
         except ValueError:
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name) from None
         timeout = found["timeout"] or STOCK_TIMEOUT_SECONDS
-        replicas = [Replica(actor, Channels(partial(self._address, actor), patience(timeout))) for actor in actors]
+        limits = patience(timeout), self.answers
+        replicas = [Replica(actor, Channels(partial(self._address, actor), *limits)) for actor in actors]
         known = found["generation"], found["engine"], timeout, tuple(found["fallback"]), found["reply"] or {}
         route = Route(name, *known, replicas)
         self._routes[name] = route
@@ -334,7 +338,8 @@ class GatewayLLM(StockLLM):
             self._slots.release()
 
 
-def _packed(fields: dict[str, Any]) -> bytes:
+def packed(fields: dict[str, Any]) -> bytes:
+    """Return a request as its provider reads it, but for the model. Raises GatewayError."""
     try:
         return orjson.dumps(fields)
     except TypeError as error:  # it reads deeper nesting than it writes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -159,6 +159,10 @@ class Question(Request):
         turns = [{"role": turn.role, "content": turn.content} for turn in self.history]
         return [*first, *turns, {"role": "user", "content": self.content}]
 
+    def without_texts(self) -> Self:
+        """The same without what was asked, which is packed by now, and may be large."""
+        return self.model_copy(update={"content": "", "system": None, "history": ()})
+
     def options(self) -> dict[str, float | int]:
         """The sampling options that were given, and no other."""
         given = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
@@ -178,6 +182,10 @@ class ChatRequest(Question, ReplyOptions):
     request_id: Mark | None = None
     session: Mark | None = None
     reset: bool = False
+
+    def without_texts(self) -> Self:
+        """The same without what was asked, which is packed by now; but for a session, which remembers it."""
+        return super().without_texts() if self.session is None else self
 
     @property
     def kept(self) -> bool:

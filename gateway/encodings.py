@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 """What can be unpacked, by the names that Content-Encoding has for it."""
+
+PART_BYTES = 4096
+"""So much of compressed input is unpacked at once, into a thousand times as much at most."""
 
 MAX_MEMBERS = 256
 """Gzip files may stand one after the other, as bgzip writes them. Each costs a copy of all that follows it, so that
@@ -66,6 +70,13 @@ class Inflater:
             raise TooLarge("more bytes than may come out")
         self._room -= len(output)
         return output
+
+    def parts(self, piece: bytes) -> Iterator[bytes]:
+        """Yield what `piece` adds, a few megabytes at once at most. Raises TooLarge."""
+        while piece:
+            size = len(piece) if self._plain else PART_BYTES
+            yield self.feed(piece[:size])
+            piece = piece[size:]
 
     def _unpack(self, piece: bytes) -> bytes:
         output = b""

@@ -311,3 +311,10 @@ def out_of_files() -> GatewayError:
     """Return the error of a request for which no file or connection can be opened."""
     words = "This gateway process has as many files and connections open as it may (ulimit -n)."
     return GatewayError(Code.GATEWAY_BUSY, words, "网关进程打开的文件与连接数已达上限（ulimit -n）。")
+
+
+def too_many_bytes(chat_name: str = "", provider: str = "") -> GatewayError:
+    """Return the error of a question or an answer for which a process has no room beside those that it holds."""
+    words = "This process holds as many bytes of large questions and answers as it may; small ones go on."
+    words_zh = "本进程中大型问题与回答的字节数已达上限；较小的请求仍会处理。"
+    return GatewayError(Code.GATEWAY_BUSY, words, words_zh, chat_name=chat_name, provider=provider)

@@ -23,6 +23,9 @@ CR = 13
 BARE_LF = "bare LF"
 """How gunicorn's exceptions name it."""
 
+LARGE_BYTES = 64 * 1024
+"""What is longer is sent apart from its reply's head."""
+
 UNENCODED = re.compile(rb"[#\x80-\xff]")
 
 
@@ -138,13 +141,19 @@ class Response(wsgi.Response):  # type: ignore[misc]
     def sendall(self, piece: bytes) -> None:
         """What gunicorn's functions for a socket call on this."""
         head, self._head = self._head, b""
-        whole = head + piece
+        if len(piece) > LARGE_BYTES:  # a copy of it would stay for as long as its client takes
+            self._send(head)
+            self._send(piece)
+        else:
+            self._send(head + piece)
+
+    def _send(self, data: bytes) -> None:
         try:
-            count = self.sock.send(whole, socket.MSG_DONTWAIT)
+            count = self.sock.send(data, socket.MSG_DONTWAIT)
         except BlockingIOError:
             count = 0
-        if count < len(whole):
-            self._send_slowly(memoryview(whole)[count:])
+        if count < len(data):
+            self._send_slowly(memoryview(data)[count:])
 
     def _send_slowly(self, rest: memoryview) -> None:
         """The client has not read what it got before."""

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from flask import Blueprint, Response, current_app, g
@@ -46,21 +46,35 @@ def job(name: str) -> Response:
         return _reply(name, asked.wait)
 
 
-def ask(asked: ChatRequest) -> Response:
-    """Ask for an answer that is kept, and give it if it is there in time. Raises GatewayError."""
+class Job(NamedTuple):
+    """What is asked under `name`, packed, and for how many seconds its client waits (None: as long as it takes)."""
+
+    name: str
+    digest: str
+    question: bytes
+    wait: float | None
+
+
+def packed(asked: ChatRequest) -> Job:
+    """A question whose answer is kept. Raises GatewayError."""
     if asked.stream:
         raise contract.invalid(
             "stream", "goes with none of job, wait and request_id", "不能与 job、wait 或 request_id 同用"
         )
-    name, owner = asked.request_id or secrets.token_urlsafe(16), service.owner()
+    name = asked.request_id or secrets.token_urlsafe(16)
     unlike = {"job", "wait", "request_id", *wire.Form._fields}
     digest = hashlib.sha256(asked.model_dump_json(exclude=unlike).encode()).hexdigest()
-    question: Question = {"asked": asked.model_dump(mode="json"), "talk": sessions.conversation(asked)}
+    body = sessions.packed(asked).decode()
+    question: Question = {"asked": asked.without_texts().model_dump(mode="json"), "body": body}
     question["form"] = service.form()._asdict()
-    patience = 0.0 if asked.job else asked.wait
-    with _place(patience):  # who may not wait has not asked
-        _begin(name, owner, digest, question)
-        return _reply(name, patience)
+    return Job(name, digest, orjson.dumps(question), 0.0 if asked.job else asked.wait)
+
+
+def ask(job: Job) -> Response:
+    """Ask, and give the answer if it is there in time. Raises GatewayError."""
+    with _place(job.wait):  # who may not wait has not asked
+        _begin(job)
+        return _reply(job.name, job.wait)
 
 
 def make_runner(llm: GatewayLLM, config: Settings) -> Runner:
@@ -83,8 +97,8 @@ def _place(seconds: float | None) -> Any:
     return nullcontext() if seconds == 0 else _runner().waits.place()
 
 
-def _begin(name: str, owner: str, digest: str, question: Question) -> None:
-    begun = _runner().begin((owner, name), digest, orjson.dumps(question))
+def _begin(job: Job) -> None:
+    begun = _runner().begin((service.owner(), job.name), job.digest, job.question)
     if begun == "other":
         words, words_zh = (
             "was used for another question; give each its own",
@@ -129,9 +143,8 @@ def _answered(llm: GatewayLLM, owner: str, question: Question, lost: int) -> dic
 
 
 def _asked(llm: GatewayLLM, owner: str, question: Question) -> dict[str, Any]:
-    asked, talk = ChatRequest.model_validate(question["asked"]), question["talk"]
-    options = asked.options()
-    said = first_to_answer(asked.chat_name, llm.chain, lambda n: llm.chat_oai(talk, model=n, llm_config=options))
+    asked, body = ChatRequest.model_construct(**question["asked"]), question.pop("body").encode()
+    said = first_to_answer(asked.chat_name, llm.chain, lambda n: llm.chat_oai(body, model=n))
     [answer] = said.answer
     spent = answer.metadata["spent"]
     metrics.count_spent(said.served_by, spent)

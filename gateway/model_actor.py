@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,9 @@ import orjson
 import ray
 
 from gateway import actor_logs
+from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full, give_back_large_blocks
 from gateway.channel import Address, Kind, Listener, allow_many, frame
-from gateway.errors import Code, GatewayError
+from gateway.errors import Code, GatewayError, too_many_bytes
 from gateway.model import CHAT, Model, ModelConfig, has_its_key, open_model
 from gateway.reader import StreamReader
 from gateway.rendering import ForOpenAI, ForReading
@@ -48,6 +50,9 @@ OpenAI's clients read them, without and with a count of tokens at the end."""
 CHECK = b'{"messages":[{"role":"user","content":"Hi"}],"stream":false}'
 """The smallest real question. Without max_tokens: some models refuse it, others think it away and say nothing."""
 
+QUESTION_BYTES = 256 * 1024 * 1024
+"""Of large questions at once in one replica: what two gateway processes hold with the usual GATEWAY_MAX_BODY_BYTES."""
+
 ASK_DIRECTORY_SECONDS = 5
 DRAIN_SECONDS = 10
 """How long a retiring replica waits for chats under way."""
@@ -58,13 +63,16 @@ class ModelActor:
 
     def __init__(self, chat_name: str) -> None:
         allow_many()
+        give_back_large_blocks()
         self._chat_name = chat_name
         self._model: Model | None = None
         self._next: Model | None = None
         self._retired = False
         self._recovering = asyncio.Lock()
+        self._questions = ByteBudget(QUESTION_BYTES)
         # Ray's id of the actor, as much of it as fits: the same in each of its processes.
-        self._listener = Listener(self._answered, ray.get_runtime_context().get_actor_id()[:12])
+        name = ray.get_runtime_context().get_actor_id()[:12]
+        self._listener = Listener(self._answered, name, self._questions, self._no_room)
         self._closing: set[asyncio.Task[None]] = set()
         self._joined: dict[tuple[Any, ...], Joined] = {}
 
@@ -129,25 +137,31 @@ class ModelActor:
             return await self._listener.address(folder)
         return await self._listener.far_address(ray.util.get_node_ip_address())
 
-    async def _answered(
-        self, form: str, path: str, shown: str, caller: str, body: bytes
-    ) -> AsyncGenerator[bytes, None]:
+    def _answered(self, form: str, path: str, shown: str, caller: str, body: bytes) -> AsyncGenerator[bytes, None]:
         """Answer a request, in OpenAI's shape but for its `model`, to one of the provider's endpoints, with frames.
 
         `form` is what the client reads, and `shown` the model's name there. What the same `caller` asks again while the
         first is under way is answered with it: old clients repeat a POST by themselves when a connection drops, and it
         would be paid for twice.
         """
-        if form in (ANSWER, REPLY):
-            yield await self._join((caller, form, path, body), self._whole(form, path, shown, body), caller)
-            return
-        async with contextlib.aclosing(self._streamed(form, path, shown, body)) as frames:
-            async for piece in frames:
-                yield piece
+        if form not in (ANSWER, REPLY):
+            return self._streamed(form, path, shown, body)
+        # A large one is known by its digest, so that it is kept once.
+        mark = body if len(body) <= SMALL_BYTES else hashlib.blake2b(body).digest()
+        question = (caller, form, path, mark) if caller else ()
+        return self._in_one_piece(question, self._whole(form, path, shown, body))
 
-    async def _join(self, question: tuple[Any, ...], answer: Coroutine[Any, Any, bytes], caller: str) -> bytes:
+    async def _in_one_piece(
+        self, question: tuple[Any, ...], answer: Coroutine[Any, Any, bytes]
+    ) -> AsyncGenerator[bytes, None]:
+        yield await self._join(question, answer)
+
+    def _no_room(self) -> bytes:
+        return self._failed(too_many_bytes(), self._model)
+
+    async def _join(self, question: tuple[Any, ...], answer: Coroutine[Any, Any, bytes]) -> bytes:
         """Return an answer, or that of the same question under way. It is given up when nobody waits for it."""
-        if not caller:
+        if not question:
             return await answer
         joined = self._joined.get(question)
         if joined is None:
@@ -171,9 +185,9 @@ class ModelActor:
         try:
             model = await self._ready()
             model.has(path)
-            upstream, named, config = model.upstream, model.named(body), model.config
+            upstream, body, config = model.upstream, model.named(body), model.config
             with model.asked():
-                reply = await upstream.ask(path, named, words_only=form == ANSWER)
+                reply = await upstream.ask(path, body, words_only=form == ANSWER)
         except GatewayError as error:
             return self._failed(error, model)
         provider_model = reply.model
@@ -188,10 +202,10 @@ class ModelActor:
         try:
             model = await self._ready()
             model.has(path)
-            upstream, named, config = model.upstream, model.named(body), model.config
-            reader = StreamReader(upstream.dialect, question=named, words_only=form == TEXT, legacy=path != CHAT)
+            upstream, body, config = model.upstream, model.named(body), model.config
+            reader = StreamReader(upstream.dialect, question=body, words_only=form == TEXT, legacy=path != CHAT)
             with model.asked():
-                async with contextlib.aclosing(upstream.stream(path, named, reader)) as pieces:
+                async with contextlib.aclosing(upstream.stream(path, body, reader)) as pieces:
                     async for together in pieces:
                         if together and not begun:
                             yield _head(config, started, str(together[0].chunk.get("model") or ""))
@@ -223,12 +237,22 @@ class ModelActor:
     async def async_apply(self, requests: list[str]) -> dict[str, list[str]]:
         """Byzer's chat: JSON requests in, one JSON list of predictions out. Errors are raised as text."""
         try:
-            model = await self._ready()
-            said = [await self._predict(model, json.loads(request)) for request in requests]
+            with self._room_for(requests):
+                model = await self._ready()
+                said = [await self._predict(model, json.loads(request)) for request in requests]
         except GatewayError as error:
             # Plain RuntimeError: the caller's process need not have our classes.
             raise RuntimeError(json.dumps(error.shape("")["error"], ensure_ascii=False)) from None
         return {"value": [json.dumps(said, ensure_ascii=False)]}
+
+    @contextlib.contextmanager
+    def _room_for(self, requests: list[str]) -> Iterator[None]:
+        with Charge(self._questions) as charge:
+            try:
+                charge.hold(sum(map(len, requests)))
+            except Full:
+                raise too_many_bytes(self._chat_name) from None
+            yield
 
     async def _predict(self, model: Model, request: dict[str, Any]) -> dict[str, Any]:
         instruction = request.get("instruction", "")

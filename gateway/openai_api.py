@@ -10,7 +10,7 @@ from flask.blueprints import BlueprintSetupState
 from gateway import contract, service, streaming, wire
 from gateway.contract import CompletionRequest, EmbeddingsRequest, OpenAIRequest, TextCompletionRequest
 from gateway.errors import DASHSCOPE_PREFIX, OPENAI_PREFIX, Code, GatewayError
-from gateway.model_actor import EVENTS, EVENTS_AND_USAGE
+from gateway.model_actor import EVENTS, EVENTS_AND_USAGE, REPLY
 from gateway.replies import response, sign
 
 v1_app = Blueprint("v1", __name__, url_prefix=OPENAI_PREFIX)
@@ -72,19 +72,28 @@ def _refuse(**_: str) -> Response:
 
 def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     service.require("chat")
-    fields = wire.typed(service.fields())
-    asked = contract.parse(kind, fields)
-    name, llm, client = fields.pop("model"), service.llm(), streaming.client()
-    if "stream" in fields:  # also written as "false", 0 or null: what we understand is what the provider gets
-        fields["stream"] = bool(asked.stream)
-    if asked.stream:
-        form = EVENTS_AND_USAGE if asked.include_usage() else EVENTS
-        return streaming.events(service.ask(name, lambda n: llm.stream(n, path, fields, form, client, name)))
-    said = service.ask(name, lambda n: llm.relay(n, path, fields, client, name))
+    name, form, body = _question(kind)
+    llm, client = service.llm(), streaming.client()
+    if form != REPLY:
+        stream = service.ask(name, lambda n: llm.stream(n, path, body, form, client, name))
+        service.let_go()
+        return streaming.events(stream)
+    said = service.ask(name, lambda n: llm.relay(n, path, body, client, name))
     content, model, spent = said.answer
     reply = response(wire.Reply(content, wire.JSON))
     sign(reply, said, model, spent)
     return reply
+
+
+def _question(kind: type[OpenAIRequest]) -> tuple[str, str, bytes]:
+    """The chat that is asked, the form of the answer, and the question as its provider reads it."""
+    fields = wire.typed(service.fields())
+    asked = contract.parse(kind, fields)
+    name = fields.pop("model")
+    if "stream" in fields:  # also written as "false", 0 or null: what we understand is what the provider gets
+        fields["stream"] = bool(asked.stream)
+    form = REPLY if not asked.stream else EVENTS_AND_USAGE if asked.include_usage() else EVENTS
+    return name, form, service.packed(fields)
 
 
 def _model(row: dict[str, Any]) -> dict[str, Any]:

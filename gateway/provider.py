@@ -110,16 +110,19 @@ class Provider:
                 return replies.nothing()
             asked = service.asked(ChatRequest)
             if asked.kept:
-                return jobs.ask(asked)
-            llm, talk, options = service.llm(), sessions.conversation(asked), asked.options()
+                job = jobs.packed(asked)
+                del asked  # it may be large, and the answer may take minutes
+                return jobs.ask(job)
+            body = sessions.packed(asked)
+            asked, llm = asked.without_texts(), service.llm()
             owner, caller, client = service.owner(), service.caller(), streaming.client()
             if asked.stream:
-                body = {"messages": talk, **options, "stream": True}
                 stream = service.ask(asked.chat_name, lambda n: llm.stream(n, CHAT, body, TEXT, client))
+                if asked.session is None:
+                    service.let_go()
+                    return streaming.text(stream)
                 return streaming.text(stream, lambda text: sessions.remember(llm, owner, asked, text))
-            said = service.ask(
-                asked.chat_name, lambda n: llm.chat_oai(talk, model=n, llm_config=options, caller=caller, client=client)
-            )
+            said = service.ask(asked.chat_name, lambda n: llm.chat_oai(body, model=n, caller=caller, client=client))
             [answer] = said.answer
             sessions.remember(llm, owner, asked, answer.output)
             reply = replies.answer(answer.output)

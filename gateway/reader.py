@@ -200,6 +200,11 @@ class StreamReader:
         """Whether the answer is whole, should the stream end now."""
         return self.done or bool(self._finishes and all(self._finishes.values()))
 
+    @property
+    def unfinished(self) -> int:
+        """How many bytes are held of what may still become an event, or a document."""
+        return len(self._document) if self._events is None else self._events.unfinished
+
     def feed(self, raw: bytes) -> list[Piece]:
         """Return what `raw` completes. Raises ValueError: more than can be one event, or one document."""
         self.thinking = False
@@ -211,7 +216,8 @@ class StreamReader:
                 raise ValueError("a document without end")
             return []
         self._events = EventReader()
-        return self._pieces(self._events.feed(bytes(self._document)))
+        begun, self._document = bytes(self._document), bytearray()
+        return self._pieces(self._events.feed(begun))
 
     def end(self) -> list[Piece]:
         """Return what the end of the input completes; then `refusal` says whether there is an answer."""

@@ -12,6 +12,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from gateway import paths, service, wire
+from gateway.byte_budget import SMALL_BYTES, Charge
 from gateway.errors import (
     ANTHROPIC_PREFIX,
     DASHSCOPE_PREFIX,
@@ -106,8 +107,13 @@ def failed(error: GatewayError) -> Response:
 
 
 def response(reply: wire.Reply, status: int = 200) -> Response:
-    """A reply of one piece, so with its Content-Length."""
-    return Response(reply.body, status, content_type=reply.content_type)
+    """A reply of one piece, so with its Content-Length. A large one counts until its client has it: it was paid for."""
+    whole = Response(reply.body, status, content_type=reply.content_type)
+    if len(reply.body) > SMALL_BYTES:
+        charge = Charge(service.llm().answers)
+        charge.hold(len(reply.body), paid=True)
+        whole.call_on_close(charge.release)
+    return whole
 
 
 def _name_request() -> None:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import orjson
 import ray
 
+from gateway.byte_budget import Full
 from gateway.channel import Channel, ChannelError, Channels, ClientGone, Kind
-from gateway.errors import OUT_OF_FILES, Code, GatewayError, out_of_files
+from gateway.errors import OUT_OF_FILES, Code, GatewayError, out_of_files, too_many_bytes
 
 GRACE_SECONDS = 5
 """Beyond a chat's own timeout, which the model actor keeps, before this side gives up on the actor."""
@@ -130,6 +131,8 @@ class Route:
                 yield channel
             except TimeoutError:
                 raise self.timed_out() from None
+            except Full:
+                raise too_many_bytes(self.name) from None
             except ClientGone:
                 words = "The client hung up before its answer came.", "客户端在得到回答之前已断开。"
                 raise GatewayError(Code.INVALID_REQUEST, *words, chat_name=self.name) from None
@@ -195,6 +198,8 @@ class Stream:
                 kind, content = self._channel.receive(self._client)
             except ClientGone:
                 return
+            except Full:
+                raise too_many_bytes(self._route.name) from None
             except (ChannelError, TimeoutError) as error:
                 detail = "The chat's process in the cluster ended in mid-stream."
                 raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=self._route.name) from error

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import current_app, g, request
+from flask import Response, after_this_request, current_app, g, request
 from pydantic import BaseModel
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from gateway import contract, wire
+from gateway import cluster, contract, wire
 from gateway.auth import Doorman
+from gateway.byte_budget import SMALL_BYTES
 from gateway.cluster import GatewayLLM
-from gateway.contract import DeployRequest, ReplyOptions
+from gateway.contract import DeployRequest, Question, ReplyOptions
 from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError
 from gateway.failover import Answered, first_to_answer
+from gateway.large_body import LargeBody
 from gateway.settings import SCOPES, Settings
 from gateway.upstream import HOP
 
@@ -94,12 +96,42 @@ def asked(kind: type[M]) -> M:
         no_key_in_query()
     said = fields()
     if issubclass(kind, ReplyOptions):
-        g.options, g.chat = said, said.get("chat_name")
+        # Not all of it: a question may be large, and goes on in another form.
+        g.options, g.chat = {name: said[name] for name in wire.Form._fields if name in said}, said.get("chat_name")
         if in_query := _options_in_query():
             contract.parse(ReplyOptions, in_query)
     found = contract.parse(kind, said)
     g.watched.chat = getattr(found, "chat_name", "")
+    if not issubclass(kind, Question):
+        unpacked()
     return found
+
+
+def packed(fields: dict[str, Any]) -> bytes:
+    """A question as its provider reads it, and as it is held from here on. Raises GatewayError."""
+    body = cluster.packed(fields)
+    unpacked()
+    if len(body) > SMALL_BYTES:
+        _large().hold(len(body))  # a small question, too, where its session is large
+    return body
+
+
+def unpacked(*_: Any) -> None:
+    """Let the next large body be unpacked: of this one there is little more than its texts."""
+    if large := g.get("large"):
+        large.unpacked()
+
+
+def let_go() -> None:
+    """Hold nothing of a large question any more: its answer has begun, which may take an hour."""
+    if large := g.get("large"):
+        large.release()
+
+
+def hold(size: int) -> None:
+    """Hold so many bytes for a large question from now on. Raises GatewayError (GATEWAY_BUSY)."""
+    if large := g.get("large"):
+        large.hold(size)
 
 
 def form() -> wire.Form:
@@ -130,8 +162,8 @@ def fields() -> dict[str, Any]:
     if request.method == "GET":
         return _in_query()
     try:
-        body = request.get_data()
-    except RequestEntityTooLarge:
+        body = _body()
+    except (RequestEntityTooLarge, GatewayError):
         raise
     except Exception as error:  # the server's own: broken chunks, a client that went away or fell silent
         detail = f"The body could not be read to its end ({type(error).__name__})."
@@ -143,6 +175,31 @@ def fields() -> dict[str, Any]:
         words_zh = "请求没有 Content-Length，也没有分块，因此无法读取请求体；请发送 Content-Length。"
         raise GatewayError(Code.INVALID_REQUEST, words, words_zh)
     return _in_body(body, request.headers.get("Content-Encoding", ""))
+
+
+def _body() -> bytes:
+    length = request.content_length
+    if length is not None and length <= SMALL_BYTES:
+        return request.get_data(cache=False)
+    large = _large()
+    body = large.read(request.stream, length)
+    if len(body) > SMALL_BYTES:
+        large.unpack()
+    return body
+
+
+def _large() -> LargeBody:
+    """What the request under way holds for its large body, until its reply has gone."""
+    if large := g.get("large"):
+        return large  # type: ignore[no-any-return]
+    large = g.large = LargeBody(current_app.extensions["questions"])
+
+    @after_this_request
+    def release_later(reply: Response) -> Response:
+        reply.call_on_close(large.release)
+        return reply
+
+    return large
 
 
 def _in_query() -> dict[str, Any]:
@@ -164,10 +221,13 @@ def _in_body(body: bytes, encoding: str) -> dict[str, Any]:
     if not encoding and not body.startswith(COMPRESSED):
         return wire.fields(body, content_type, charset)
     inflater = Inflater(settings().max_body_bytes, encoding)
+    large = _large()
+    large.unpack()
     try:
         body = inflater.feed(body, last=True)
     except TooLarge:
         raise RequestEntityTooLarge from None
+    large.hold(len(body))
     shown = f"Content-Encoding: {encoding[:64]}" if encoding else "No Content-Encoding"
     if not inflater.ended:
         words = f"{shown}: the compressed body is cut short or damaged."

@@ -12,6 +12,12 @@ from gateway.errors import GatewayError
 log = logging.getLogger(__name__)
 
 
+def packed(asked: ChatRequest) -> bytes:
+    """What is asked, with the session's turns so far, as its provider reads it. Raises GatewayError."""
+    # Some providers stream unless they are told not to.
+    return service.packed({"messages": conversation(asked), **asked.options(), "stream": asked.stream})
+
+
 def conversation(asked: ChatRequest) -> list[dict[str, str]]:
     """What is asked, with the session's turns so far. Raises GatewayError."""
     if asked.session is None:
@@ -24,6 +30,7 @@ def conversation(asked: ChatRequest) -> list[dict[str, str]]:
         raise contract.invalid(
             "history", "is kept by the session; leave one of them out", "已由 session 保存；请去掉其一"
         )
+    service.unpacked()  # without a history there is little but one text, and asking takes its time
     turns = service.llm().recall("turns", service.owner(), _name(asked), asked.reset)
     *first, question = asked.conversation()
     pairs = [({"role": "user", "content": q}, {"role": "assistant", "content": a}) for q, a in turns]

@@ -13,6 +13,9 @@ import orjson
 EVENT_BYTES = 8 * 1024 * 1024
 """An event longer than this is not one of a chat's."""
 
+LINE_BYTES = 40
+"""What a line of an event takes in memory, beside its own bytes."""
+
 STRAY_BYTES = 2000
 BOM = b"\xef\xbb\xbf"
 DONE = b"[DONE]"
@@ -31,33 +34,37 @@ class EventReader:
 
     def __init__(self) -> None:
         self.stray = b""
-        self._rest: list[bytes] = []
+        self._rest = bytearray()
         self._first = True
         self._after_cr = False
         self._name = ""
         self._data: list[bytes] = []
         self._size = 0
 
+    @property
+    def unfinished(self) -> int:
+        """How many bytes are held of an event that has not ended. A comment is none of one."""
+        return self._size if self._rest.startswith(IGNORED) else self._size + len(self._rest)
+
     def feed(self, piece: bytes) -> list[Event]:
         """Return the events that `piece` completes. Raises ValueError: an event without end."""
         if self._after_cr and piece:
             piece = piece.removeprefix(b"\n")  # the other half of a line end
             self._after_cr = False
-        self._size += len(piece)
-        if self._size > EVENT_BYTES:
+        self._rest += piece
+        if self._size + len(self._rest) > EVENT_BYTES:
             raise ValueError("an event without end")
-        self._rest.append(piece)
         if b"\n" not in piece and b"\r" not in piece:
             return []
-        text = b"".join(self._rest)
+        text = bytes(self._rest)
         lines = text.splitlines()
         self._after_cr = text.endswith(b"\r")
-        self._rest = [] if text.endswith((b"\n", b"\r")) else [lines.pop()]
+        self._rest = bytearray(b"" if text.endswith((b"\n", b"\r")) else lines.pop())
         return self._events(lines)
 
     def end(self) -> list[Event]:
         """Return what the end of the input completes."""
-        lines, self._rest = [b"".join(self._rest), b""], []
+        lines, self._rest = [bytes(self._rest), b""], bytearray()
         return self._events(lines)
 
     def _events(self, lines: list[bytes]) -> list[Event]:
@@ -82,6 +89,7 @@ class EventReader:
         if len(self._data) == 1 and _complete(self._data[0]):
             self._finish(events)
         self._data.append(data)
+        self._size += len(data) + LINE_BYTES
 
     def _finish(self, events: list[Event]) -> None:
         if self._data or self._name == "error":

@@ -10,10 +10,14 @@ from flask import Response, g, request
 from gateway import service, wire
 from gateway.errors import GatewayError
 from gateway.failover import Answered
+from gateway.memory import SESSION_CHARACTERS
 from gateway.rendering import error_event
 from gateway.replies import sign
 from gateway.routes import Client, Stream
 from gateway.watch import Watched
+
+KEPT_BYTES = 4 * SESSION_CHARACTERS
+"""Of a stream, for its session: no character has more bytes."""
 
 
 def events(said: Answered[Stream]) -> Response:
@@ -29,14 +33,15 @@ def events(said: Answered[Stream]) -> Response:
 
 
 def text(said: Answered[Stream], keep: Callable[[str], None] | None = None) -> Response:
-    """Plain text as it is spoken; `keep` is told the whole of it, if it came to its end."""
+    """Plain text as it is spoken; `keep` is told the beginning of it, if it came to its end."""
     form = service.form()
 
     def pieces(watched: Watched) -> Iterator[bytes]:
-        recoder, kept = wire.Recoder(form), []
+        recoder, beginning = wire.Recoder(form), bytearray()
         try:
             for piece in _spoken(said.answer, watched):
-                kept.append(piece)
+                if keep and len(beginning) < KEPT_BYTES:
+                    beginning += piece
                 yield recoder.feed(piece)
         except GatewayError as error:
             # The status was sent long ago. A client learns of it by a body without its end: servers hang up on a broken
@@ -44,7 +49,7 @@ def text(said: Answered[Stream], keep: Callable[[str], None] | None = None) -> R
             raise BrokenPipeError(errno.EPIPE, "the stream broke off") from error
         yield recoder.feed(b"", last=True)
         if keep and said.answer.ended:
-            keep(b"".join(kept).decode(errors="replace"))
+            keep(beginning.decode(errors="replace")[:SESSION_CHARACTERS])
 
     return _streamed(said, pieces, wire.text_type(form))
 

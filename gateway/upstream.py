@@ -23,11 +23,13 @@ import orjson
 from aiohttp.client_proto import ResponseHandler
 
 from gateway.addresses import is_guarded
+from gateway.byte_budget import ByteBudget, Charge, Full
 from gateway.dialects import Dialect
 from gateway.encodings import Inflater, TooLarge
-from gateway.errors import Code, GatewayError, clean
+from gateway.errors import Code, GatewayError, clean, too_many_bytes
 from gateway.reader import REPLY_BYTES, Piece, Reply, StreamReader, chat_reply, other_reply
 from gateway.refusals import Refusal, refusal, retry_after, shown
+from gateway.silence import Silence
 
 EMBEDDINGS = "/embeddings"
 """The one endpoint whose answers are no words."""
@@ -53,8 +55,11 @@ TAIL_SECONDS = 5
 REFUSAL_SECONDS = 5
 """How long a refusal's words are waited for; its status is there already."""
 
-SILENT_CHUNKS = 10_000
-"""So many chunks that say nothing, before the first that does, are no chat's stream."""
+ANSWER_BYTES = 4 * REPLY_BYTES
+"""Of large answers that one account's provider is giving; each takes some times its bytes while it is read."""
+
+REFUSAL_BYTES = 1024 * 1024
+"""So much of a refusal is read."""
 
 STREAM_BYTES = 1 << 40
 """A stream is bounded by its time, not by its size."""
@@ -167,6 +172,7 @@ class Upstream:
         self._api_key = api_key
         self._timeout = timeout
         self._leaves_out = False
+        self._answers = ByteBudget(ANSWER_BYTES)
         self.dialect = dialect
         self._connector = _Connector(
             limit=0, keepalive_timeout=IDLE_SECONDS, socket_factory=None if trusted else _guarded_socket
@@ -195,16 +201,17 @@ class Upstream:
         `words_only`: an answer without words is none.
         """
         limits = aiohttp.ClientTimeout(total=self._timeout, connect=CONNECT_SECONDS)
-        async with self._translated(), await self._opened(path, body, limits) as reply:
-            raw, fault = await self._read(reply)
-            if path == EMBEDDINGS:
-                answer = other_reply(self.dialect, raw, reply.charset or "", body)
-            else:
-                answer = chat_reply(self.dialect, raw, reply.charset or "", body, legacy=path == COMPLETIONS)
-            if isinstance(answer, Reply) and (answer.text or not words_only):
-                return answer
-            if fault is not None:
-                raise fault
+        with Charge(self._answers) as charge:
+            async with self._translated(), await self._opened(path, body, limits) as reply:
+                raw, fault = await self._read(reply, REPLY_BYTES, charge)
+                if path == EMBEDDINGS:
+                    answer = other_reply(self.dialect, raw, reply.charset or "", body)
+                else:
+                    answer = chat_reply(self.dialect, raw, reply.charset or "", body, legacy=path == COMPLETIONS)
+                if isinstance(answer, Reply) and (answer.text or not words_only):
+                    return answer
+                if fault is not None:
+                    raise fault
         if isinstance(answer, Reply):
             raise self._down("The reply holds no words.", reply.status)
         raise self._refused(answer, reply)
@@ -219,28 +226,28 @@ class Upstream:
         limits = aiohttp.ClientTimeout(total=STREAM_SECONDS, connect=CONNECT_SECONDS, sock_read=self._timeout)
         held: list[Piece] = []
         fault: Exception | None = None
-        async with self._translated(), await self._opened(path, body, limits) as reply:
-            reader.label = reply.charset or ""
-            inflater = Inflater(STREAM_BYTES, reply.headers.get("Content-Encoding", ""))
-            try:
-                while not (reader.done or reader.refusal) and (raw := await self._next(reply, reader)):
-                    held += reader.feed(inflater.feed(raw))
-                    if len(held) > SILENT_CHUNKS:
-                        raise ValueError("silence without end")
-                    if reader.spoke and held:
-                        yield held
-                        held = []
-                    elif reader.thinking:
-                        held.clear()
-                        yield []
-            except FAULTS as error:
-                fault = error
-            explicit = reader.refusal is not None
-            held += reader.end()
-            if reader.spoke and held:
-                yield held
-            if fault is not None and not explicit and not reader.whole:
-                raise fault
+        with Charge(self._answers) as charge:
+            async with self._translated(), await self._opened(path, body, limits) as reply:
+                reader.label = reply.charset or ""
+                silence = Silence(reader, charge)
+                try:
+                    async for part in self._parts(reply, reader):
+                        held += reader.feed(part)
+                        silence.fed(len(part), len(held))
+                        if reader.spoke and held:
+                            yield held
+                            held = []
+                        elif reader.thinking:
+                            held.clear()
+                            yield []
+                except FAULTS as error:
+                    fault = error
+                explicit = reader.refusal is not None
+                held += reader.end()
+                if reader.spoke and held:
+                    yield held
+                if fault is not None and not explicit and not reader.whole:
+                    raise fault
         if reader.refusal:
             raise self._refused(reader.refusal, reply)
 
@@ -257,9 +264,9 @@ class Upstream:
             if 300 <= reply.status < 400:
                 raise self._redirected(reply)
             raw = b""
-            with suppress(TimeoutError):
+            with suppress(TimeoutError, Full), Charge(self._answers) as charge:
                 async with asyncio.timeout(REFUSAL_SECONDS):
-                    raw, _ = await self._read(reply)
+                    raw, _ = await self._read(reply, REFUSAL_BYTES, charge)
         if reply.status in (400, 422) and not self._leaves_out and OPTIONAL.encode() in raw and _has_option(body):
             self._leaves_out = True
             return await self._opened(path, body, limits)
@@ -278,17 +285,25 @@ class Upstream:
                 raise
         return await self._session.post(self._base_url + path, **options)
 
-    async def _read(self, reply: aiohttp.ClientResponse) -> tuple[bytes, Exception | None]:
-        """Return a body as far as it came, unpacked, and what it broke off with."""
-        inflater = Inflater(REPLY_BYTES, reply.headers.get("Content-Encoding", ""))
+    async def _read(self, reply: aiohttp.ClientResponse, limit: int, charge: Charge) -> tuple[bytes, Exception | None]:
+        """Return a body as far as it came, unpacked, and what it broke off with. Raises Full."""
+        inflater = Inflater(limit, reply.headers.get("Content-Encoding", ""))
         raw = bytearray()
         try:
             async for piece in reply.content.iter_any():
                 raw += inflater.feed(piece)
+                charge.hold(len(raw))
             raw += inflater.feed(b"", last=True)
         except FAULTS as error:
             return bytes(raw), error
         return bytes(raw), None
+
+    async def _parts(self, reply: aiohttp.ClientResponse, reader: StreamReader) -> AsyncIterator[bytes]:
+        """Yield what comes of a stream, unpacked."""
+        inflater = Inflater(STREAM_BYTES, reply.headers.get("Content-Encoding", ""))
+        while not (reader.done or reader.refusal) and (raw := await self._next(reply, reader)):
+            for part in inflater.parts(raw):
+                yield part
 
     async def _next(self, reply: aiohttp.ClientResponse, reader: StreamReader) -> bytes:
         """Return what comes next of a stream; b"" is its end."""
@@ -304,6 +319,8 @@ class Upstream:
         """Turn what goes wrong on the way into one of our errors."""
         try:
             yield
+        except Full:
+            raise too_many_bytes(provider=self._provider) from None
         except aiohttp.ConnectionTimeoutError as error:
             raise self._down(f"No connection to {self._host()} within {CONNECT_SECONDS} s.") from error
         except TimeoutError as error:

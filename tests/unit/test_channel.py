@@ -15,6 +15,7 @@ import psutil
 import pytest
 import uvloop
 
+from gateway.byte_budget import ByteBudget, Full
 from gateway.channel import (
     IDLE_SECONDS,
     Address,
@@ -37,13 +38,14 @@ MEGABYTE = b"x" * (1 << 20)
 class Actor:
     """The actor's end. Its answers are what they are asked to be; `cancelled` counts those that were given up.
 
-    `far`: who asks is on another node.
+    `far`: who asks is on another node. `room`: bytes of large questions at once.
     """
 
-    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, far: bool) -> None:
+    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, far: bool = False, room: int = 1 << 40) -> None:
         self.folder, self._loop, self._far = folder, loop, far
         self.cancelled = 0
-        self.listener = Listener(self._answer, "an-actor")
+        self.budget = ByteBudget(room)
+        self.listener = Listener(self._answer, "an-actor", self.budget, lambda: frame(Kind.ERROR, b'"busy"'))
         self._thread = threading.Thread(target=loop.run_forever, daemon=True)
         self._thread.start()
 
@@ -295,3 +297,60 @@ def test_the_file_of_a_process_that_was_killed_is_replaced(actor: Actor) -> None
     assert ask(channel, "echo", "new")[0] == (Kind.HEAD, b"new")
     assert len(list(actor.folder.iterdir())) == 1
     channel.close()
+
+
+# How many bytes may be held.
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Actor]:
+    """An actor that has room for two megabytes of questions."""
+    loop = uvloop.new_event_loop()
+    actor = Actor(tmp_path, loop, room=2 << 20)
+    yield actor
+    actor.stop()
+    loop.close()
+
+
+def test_a_large_request_beyond_the_budget_is_dropped_and_refused_and_small_ones_go_on(small: Actor) -> None:
+    first, second = Channel(small.address(), PATIENCE), Channel(small.address(), PATIENCE)
+    first.send("sleep", body=MEGABYTE)
+    until(lambda: small.budget.used > 1 << 20)
+
+    assert ask(second, "echo", body=MEGABYTE * 8) == [(Kind.ERROR, b'"busy"')]
+    assert ask(second, "echo", body=b"small")[1] == (Kind.PIECE, b"small")
+    assert small.budget.used < 2 << 20
+
+    first.close()
+    until(lambda: not small.budget.used)
+    assert ask(second, "echo", body=MEGABYTE * 8)[1] == (Kind.PIECE, MEGABYTE * 8)
+    until(lambda: not small.budget.used)
+    second.close()
+
+
+def test_half_a_request_gives_its_bytes_back_when_its_connection_ends(small: Actor) -> None:
+    _, where, secret, _ = small.address()
+    with socket.socket(socket.AF_UNIX) as half:
+        half.connect(where)
+        half.sendall(frame(Kind.REQUEST, secret.encode()) + frame(Kind.REQUEST, MEGABYTE)[: 1 << 19])
+        until(lambda: small.budget.used)
+
+    until(lambda: not small.budget.used)
+
+
+def test_an_answer_beyond_the_budget_is_not_kept(actor: Actor) -> None:
+    budget = ByteBudget(2 << 20)
+    first, second = Channel(actor.address(), PATIENCE, budget=budget), Channel(actor.address(), PATIENCE, budget=budget)
+    first.send("echo", body=MEGABYTE)
+    assert [first.receive()[0], first.receive()[0]] == [Kind.HEAD, Kind.PIECE]
+    second.send("echo", body=MEGABYTE)
+    second.receive()
+
+    with pytest.raises(Full):
+        second.receive()
+
+    assert not second.ended
+    second.close()
+    first.receive()
+    assert not budget.used
+    first.close()
