@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import settings as app_settings
 from gateway.errors import Code, GatewayError
 from gateway.local_model import EMBEDDED, SETTINGS, LocalModel, load
 from gateway.model_file import is_gguf, survives
@@ -135,3 +136,9 @@ def test_below_the_models_folder_is_where_a_file_is_and_not_where_its_link_lies(
 
 def test_the_embedded_model_lies_nowhere_in_particular(tmp_path: Path) -> None:
     assert loaded(EMBEDDED, str(tmp_path)).api_key
+
+
+def test_the_models_folder_is_an_absolute_path() -> None:
+    assert app_settings.load({"GATEWAY_MODELS": " /srv/models "}).models_folder == "/srv/models"
+    with pytest.raises(app_settings.SettingError, match=r"^GATEWAY_MODELS is 'models'; it must be"):
+        app_settings.load({"GATEWAY_MODELS": "models"})
