@@ -119,7 +119,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
     def handle(self, conn: Any) -> Head:
         """Answer a request whose head is whole, and those that follow it closely; return how it goes on. (gunicorn's
         returns whether the client goes on.)"""
-        head = conn.look(self._linger() or AT_ONCE_SECONDS)
+        # A kept connection comes from the poller, so something is there.
+        head = conn.look(0 if conn.answered else self._linger() or AT_ONCE_SECONDS)
         while head is Head.WHOLE:
             if super().handle(conn) is not True:
                 return Head.GONE
