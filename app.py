@@ -41,7 +41,6 @@ def create_app() -> Flask:
     replies.install(app)
     watch.install(app, config.log_format)
     app.before_request(service.admit)
-    app.teardown_request(service.unpacked)
     forgiving = paths.forgiving(app.wsgi_app)
     app.wsgi_app = proxies.see_through(forgiving, config.trusted_proxies)  # type: ignore[assignment,method-assign]
     app.register_blueprint(openai_app)

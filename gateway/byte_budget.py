@@ -60,14 +60,14 @@ class Charge:
 
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
-        self._held = 0
+        self.held = 0
 
     def hold(self, size: int, paid: bool = False) -> None:
         """Hold so many bytes from now on. Raises Full: as before, then."""
         size = size if size > SMALL_BYTES else 0
-        if size != self._held:
-            self._budget.exchange(self._held, size, paid)
-            self._held = size
+        if size != self.held:
+            self._budget.exchange(self.held, size, paid)
+            self.held = size
 
     def release(self) -> None:
         """Hold nothing any more."""

@@ -196,12 +196,11 @@ class _Served(asyncio.Protocol):
         end = HEADER_BYTES + int.from_bytes(rest[:4], "big")
         if not self._known and end > HANDSHAKE_BYTES:
             self._transport.abort()
-        elif not self._has_room(end):
+        elif end > SMALL_BYTES and not self._has_room(end):
             self._unwanted = end
             self.data_received(b"")
         elif len(rest) >= end:
-            with memoryview(rest) as view:
-                content = bytes(view[HEADER_BYTES:end])
+            content = bytes(rest[HEADER_BYTES:end])
             del rest[:end]
             self._received(content)
 
@@ -247,9 +246,14 @@ class _Served(asyncio.Protocol):
     async def _answer(self, request: bytes) -> None:
         try:
             head, _, body = request.partition(b"\n")
-            size, frames = len(request), self._frames(*orjson.loads(head), body)
-            del request, body  # for as long as it takes, whoever answers has the only copy
-            await self._write(frames, size)
+            async with aclosing(self._frames(*orjson.loads(head), body)) as frames:
+                del request, body  # for as long as it takes, whoever answers has the only copy
+                async for piece in frames:
+                    self._transport.write(piece)
+                    if len(piece) > SMALL_BYTES:
+                        await self._written(len(piece))
+                    else:
+                        await self._room.wait()
         except Exception as error:
             # Our own fault: where it happened, but not its text, which may quote a prompt.
             traceback.print_tb(error.__traceback__)
@@ -261,17 +265,12 @@ class _Served(asyncio.Protocol):
         if self._rest:
             self.data_received(b"")
 
-    async def _write(self, frames: AsyncGenerator[bytes, None], size: int) -> None:
-        """Write the frames of an answer to a question of `size` bytes; large ones count until they have gone."""
-        async with aclosing(frames):
-            async for piece in frames:
-                self._transport.write(piece)
-                if len(piece) > SMALL_BYTES:
-                    self._charge.hold(size + len(piece), paid=True)
-                    await self._room.wait()
-                    self._charge.hold(size)
-                else:
-                    await self._room.wait()
+    async def _written(self, size: int) -> None:
+        """Wait until there is room for more. A large piece counts meanwhile: it was paid for."""
+        question = self._charge.held
+        self._charge.hold(question + size, paid=True)
+        await self._room.wait()
+        self._charge.hold(question)
 
 
 # The gateway's end.
@@ -339,10 +338,10 @@ class Channel:
         """
         self._read(HEADER_BYTES, client)
         end = HEADER_BYTES + int.from_bytes(self._rest[:4], "big")
-        self._charge.hold(end)
+        if end > SMALL_BYTES or self._charge.held:
+            self._charge.hold(end)
         self._read(end, client)
-        with memoryview(self._rest) as view:
-            kind, content = Kind(view[4]), bytes(view[HEADER_BYTES:end])
+        kind, content = Kind(self._rest[4]), bytes(self._rest[HEADER_BYTES:end])
         del self._rest[:end]
         self.ended = kind >= Kind.END
         return kind, content

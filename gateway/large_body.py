@@ -28,6 +28,9 @@ class LargeBody:
         self._charge = Charge(budget)
         self._unpacking = False
 
+    def __del__(self) -> None:
+        self.release()
+
     def read(self, stream: IO[bytes], length: int | None) -> bytes:
         """Return the body; None: it comes in chunks. Raises GatewayError (GATEWAY_BUSY), and what the stream raises."""
         body, pieces = bytearray(), _pieces(stream, length)

@@ -10,6 +10,7 @@ from flask.blueprints import BlueprintSetupState
 
 from gateway import contract, jobs, replies, service, sessions, streaming
 from gateway.addresses import is_guarded
+from gateway.byte_budget import SMALL_BYTES
 from gateway.byzer import STOCK_MODEL_TYPES
 from gateway.contract import ChatRequest, DeployRequest, FallbackRequest, NamedRequest
 from gateway.dialects import Dialect
@@ -113,8 +114,9 @@ class Provider:
                 job = jobs.packed(asked)
                 del asked  # it may be large, and the answer may take minutes
                 return jobs.ask(job)
-            body = sessions.packed(asked)
-            asked, llm = asked.without_texts(), service.llm()
+            body, llm = sessions.packed(asked), service.llm()
+            if len(body) > SMALL_BYTES:
+                asked = asked.without_texts()
             owner, caller, client = service.owner(), service.caller(), streaming.client()
             if asked.stream:
                 stream = service.ask(asked.chat_name, lambda n: llm.stream(n, CHAT, body, TEXT, client))

@@ -116,7 +116,7 @@ def packed(fields: dict[str, Any]) -> bytes:
     return body
 
 
-def unpacked(*_: Any) -> None:
+def unpacked() -> None:
     """Let the next large body be unpacked: of this one there is little more than its texts."""
     if large := g.get("large"):
         large.unpacked()

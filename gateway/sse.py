@@ -51,15 +51,18 @@ class EventReader:
         if self._after_cr and piece:
             piece = piece.removeprefix(b"\n")  # the other half of a line end
             self._after_cr = False
-        self._rest += piece
-        if self._size + len(self._rest) > EVENT_BYTES:
+        if self._size + len(self._rest) + len(piece) > EVENT_BYTES:
             raise ValueError("an event without end")
         if b"\n" not in piece and b"\r" not in piece:
+            self._rest += piece
             return []
-        text = bytes(self._rest)
+        text = piece
+        if self._rest:
+            text, self._rest = bytes(self._rest) + piece, bytearray()
         lines = text.splitlines()
         self._after_cr = text.endswith(b"\r")
-        self._rest = bytearray(b"" if text.endswith((b"\n", b"\r")) else lines.pop())
+        if not text.endswith((b"\n", b"\r")):
+            self._rest += lines.pop()
         return self._events(lines)
 
     def end(self) -> list[Event]:
