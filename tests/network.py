@@ -26,7 +26,7 @@ HERE, THERE = "10.77.0.1", "10.77.0.2"
 NEVER = 1e6
 """So many seconds that whoever asked has left before."""
 
-IPV4 = 0x0800
+ALL, IPV4 = 0x0003, 0x0800
 SO_RCVBUFFORCE = 33
 
 
@@ -107,9 +107,9 @@ class Sniffer:
     def __init__(self, but: int) -> None:
         self._but = but.to_bytes(2, "big")
         self._flows: defaultdict[bytes, bytearray] = defaultdict(bytearray)
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(IPV4))
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ALL))
         self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
-        self._socket.bind(("cable", IPV4))
+        self._socket.bind(("cable", ALL))  # with a protocol's own number, what is sent would not be seen
         self._socket.settimeout(0.2)
         self._ended = False
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -119,7 +119,9 @@ class Sniffer:
         with suppress(OSError):  # the cable is taken away
             while not self._ended:
                 with suppress(TimeoutError):
-                    self._take(self._socket.recv(1 << 17))
+                    packet, (_, protocol, *_) = self._socket.recvfrom(1 << 17)
+                    if protocol == IPV4:
+                        self._take(packet)
 
     def _take(self, packet: bytes) -> None:
         tcp = (packet[0] & 15) * 4
@@ -128,10 +130,11 @@ class Sniffer:
             self._flows[packet[12:20] + b"".join(ports)] += packet[tcp + (packet[tcp + 12] >> 4) * 4 :]
 
     def end(self) -> bytes:
-        """Return all that was read."""
+        """Return all that was read, from here and from there."""
         self._ended = True
         self._thread.join()
         self._socket.close()
+        assert {flow[:4] for flow in self._flows} >= {socket.inet_aton(HERE), socket.inet_aton(THERE)}
         return b"\n".join(self._flows.values())
 
 
