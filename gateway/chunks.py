@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -93,10 +92,12 @@ def folded(chunks: Iterable[Json]) -> Json:
     """Return the whole reply that a stream's chunks make."""
     body: Json = {}
     rows: dict[Any, Json] = {}
+    texts = _Texts()
     for chunk in chunks:
         body.update({name: value for name, value in chunk.items() if value is not None and name != "choices"})
         for choice in choices(chunk):
-            _add_choice(rows.setdefault(str(choice.get("index") or 0), {}), choice)
+            texts.add_choice(rows.setdefault(str(choice.get("index") or 0), {}), choice)
+    texts.join()
     if "object" in body:
         body["object"] = str(body["object"]).removesuffix(".chunk")
     return {**body, "choices": list(rows.values())}
@@ -128,35 +129,60 @@ def _with_indexes(said: Json) -> Json:
     return {**said, "tool_calls": [{"index": at, **call} for at, call in enumerate(calls) if isinstance(call, dict)]}
 
 
-def _add_choice(whole: Json, choice: Json) -> None:
-    whole.update({name: value for name, value in choice.items() if name not in ("delta", "text") and value is not None})
-    if isinstance(choice.get("delta"), dict):
-        _add(whole.setdefault("message", {"role": "assistant", "content": None}), choice["delta"])
-    elif isinstance(choice.get("text"), str):
-        whole["text"] = whole.get("text", "") + choice["text"]
+class _Text(list[str]):
+    """A text in pieces: to make a long one anew for each piece would take the square of its length."""
 
 
-def _add(whole: Json, delta: Json) -> None:
-    """Add a delta to the message so far: texts and lists go on, tool calls by their index."""
-    for name, value in delta.items():
+class _Texts:
+    """Adds choices and deltas to those before; its texts are to be joined in the end."""
+
+    def __init__(self) -> None:
+        self._places: list[tuple[Json, str]] = []
+
+    def join(self) -> None:
+        """Put each text where its pieces are."""
+        for place, name in self._places:
+            place[name] = "".join(place[name])
+
+    def add_choice(self, whole: Json, choice: Json) -> None:
+        """Add a choice to the one of its number so far."""
+        rest = ("delta", "text")
+        whole.update({name: value for name, value in choice.items() if name not in rest and value is not None})
+        if isinstance(choice.get("delta"), dict):
+            self._add(whole.setdefault("message", {"role": "assistant", "content": None}), choice["delta"])
+        elif isinstance(choice.get("text"), str):
+            self._add_text(whole, "text", choice["text"])
+
+    def _add(self, whole: Json, delta: Json) -> None:
+        """Add a delta to the message so far: texts and lists go on, tool calls by their index."""
+        for name, value in delta.items():
+            before = whole.get(name)
+            if name == "tool_calls" and isinstance(value, list):
+                whole[name] = calls = before if isinstance(before, list) else []
+                self._add_calls(calls, value)
+            elif isinstance(value, dict) and isinstance(before, dict):
+                self._add(before, value)
+            elif isinstance(value, str) and isinstance(before, str | _Text) and name not in REPLACED:
+                self._add_text(whole, name, value)
+            elif isinstance(value, list) and type(before) is list:
+                before.extend(value)
+            elif value is not None and not isinstance(before, _Text):
+                whole[name] = list(value) if isinstance(value, list) else value
+
+    def _add_text(self, whole: Json, name: str, more: str) -> None:
         before = whole.get(name)
-        if name == "tool_calls" and isinstance(value, list):
-            whole[name] = calls = before if isinstance(before, list) else []
-            _add_calls(calls, value)
-        elif isinstance(value, dict) and isinstance(before, dict):
-            _add(before, value)
-        elif isinstance(value, str | list) and type(before) is type(value) and name not in REPLACED:
-            whole[name] = operator.add(before, value)
-        elif value is not None:
-            whole[name] = value
+        if isinstance(before, _Text):
+            before.append(more)
+        else:
+            whole[name] = _Text((before or "", more))
+            self._places.append((whole, name))
 
-
-def _add_calls(calls: list[Json], more: list[Any]) -> None:
-    for call in more:
-        if isinstance(call, dict):
-            index = call.get("index", len(calls))
-            known = next((one for one in calls if one["index"] == index), None)
-            if known is None:
-                calls.append({**call, "index": index})
-            else:
-                _add(known, call)
+    def _add_calls(self, calls: list[Json], more: list[Any]) -> None:
+        for call in more:
+            if isinstance(call, dict):
+                index = call.get("index", len(calls))
+                known = next((one for one in calls if one["index"] == index), None)
+                if known is None:
+                    calls.append({**call, "index": index})
+                else:
+                    self._add(known, call)
