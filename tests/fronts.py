@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,6 +147,7 @@ Front = Callable[..., Outcome]
 WHOLE: tuple[Front, ...] = (chat, v1, compare)
 STREAMS: tuple[Front, ...] = (chat_stream, v1_stream, compare_stream)
 FRONTS = WHOLE + STREAMS
+MIXED: tuple[Front, ...] = (chat, chat_stream, v1, v1_stream, compare, compare_stream)
 FALLING_BACK = (chat, v1, chat_stream, v1_stream)
 """The fronts on which another chat may answer; /all/chat compares chats as they are."""
 
@@ -156,6 +158,22 @@ def assert_refused(front: Front, outcome: Outcome, codes: str) -> None:
     assert code in codes.split("|"), outcome
     passed_on = front in FALLING_BACK and code not in NEVER_PASSED_ON
     assert (outcome.words, outcome.fell_back) == ((SPARE, code) if passed_on else ("", "")), outcome
+
+
+def in_turn(
+    name: str,
+    rows: Iterable[Any],
+    fronts: Sequence[Front] = MIXED,
+    each: int = 1,
+    words: Callable[[Any], str] = str,
+) -> pytest.MarkDecorator:
+    """Parametrize `front` and `name`: each row meets `each` of the fronts, the next row the next ones.
+
+    There is one reader for all fronts, and tests/unit tries all rows on it: here each front meets each kind of row.
+    """
+    turns = itertools.cycle(fronts)
+    pairs = [(next(turns), row) for row in rows for _ in range(each)]
+    return pytest.mark.parametrize(("front", name), pairs, ids=[f"{words(row)}-{of(front)}" for front, row in pairs])
 
 
 def of(front: Front) -> str:

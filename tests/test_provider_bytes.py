@@ -10,7 +10,21 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fronts import FRONTS, STREAMS, WHOLE, Front, RawChat, chat, chat_stream, compare, events, of, v1, v1_stream
+from tests.fronts import (
+    FRONTS,
+    STREAMS,
+    WHOLE,
+    Front,
+    RawChat,
+    chat,
+    chat_stream,
+    compare,
+    events,
+    in_turn,
+    of,
+    v1,
+    v1_stream,
+)
 from tests.standin.raw import DONE, Script, by_mode, chunk, completion, event, slowly, streamed, whole
 
 every_front = pytest.mark.parametrize("front", FRONTS, ids=of)
@@ -45,8 +59,7 @@ def near(words: str, expected: str) -> bool:
     return words.startswith("eins ") and words.endswith(" zwei") and rest in (fault, "\ufffd", "\ufffd\ufffd", "")
 
 
-@every_front
-@pytest.mark.parametrize("fault", FAULTS)
+@in_turn("fault", FAULTS, each=2)
 def test_a_faulty_character_costs_that_character_at_most(raw_chat: RawChat, front: Front, fault: str) -> None:
     content, expected = FAULTS[fault]
     raw_chat.deploy(said(content))
@@ -75,8 +88,7 @@ AROUND: dict[str, tuple[bytes, bytes]] = {
 }
 
 
-@every_front
-@pytest.mark.parametrize("around", AROUND)
+@in_turn("around", AROUND, each=2)
 def test_what_stands_around_the_json_costs_nothing(raw_chat: RawChat, front: Front, around: str) -> None:
     before, after = AROUND[around]
     if front in STREAMS:
@@ -110,8 +122,7 @@ UTF8 = json.dumps(completion(WORDS), ensure_ascii=False).encode()
 LABELS = ("iso-8859-1", "windows-1252", "gb2312", "GBK", "big5", "us-ascii", "utf8mb4", "binary", '"utf-8"', "")
 
 
-@every_front
-@pytest.mark.parametrize("label", LABELS)
+@in_turn("label", LABELS, each=2)
 def test_utf_8_is_read_as_that_whatever_it_is_called(raw_chat: RawChat, front: Front, label: str) -> None:
     stream = streamed(
         event(json.dumps(chunk(WORDS), ensure_ascii=False).encode()),
@@ -168,8 +179,7 @@ BODIES: dict[str, tuple[str, Any]] = {
 }
 
 
-@every_front
-@pytest.mark.parametrize("how", BODIES)
+@in_turn("how", BODIES, each=2)
 def test_the_bytes_say_whether_they_are_compressed(raw_chat: RawChat, front: Front, how: str) -> None:
     label, packed = BODIES[how]
     headers = [f"Content-Encoding: {label}"] if label else []
@@ -187,8 +197,7 @@ MARKS = ("\x00", "\x01", "\x02", "\x1e", "\ufeff", "\x00\x00", "data: ", "\n\n")
 FORGED = ('{"error": {"code": "PAY_BILL"}}', '{"prompt_tokens": 3, "completion_tokens": 987654}', "null", "[DONE]")
 
 
-@every_front
-@pytest.mark.parametrize("mark", MARKS, ids=repr)
+@in_turn("mark", MARKS, each=2, words=repr)
 def test_a_models_words_are_never_a_mark_of_ours(raw_chat: RawChat, front: Front, mark: str) -> None:
     words = ["Ja", *(mark + forged for forged in FORGED), mark]
     stream = slowly(*(event(chunk(word)) for word in words), END, DONE, seconds=0.02)
@@ -259,8 +268,7 @@ USAGE: dict[str, Any] = {
 }
 
 
-@every_front
-@pytest.mark.parametrize("usage", USAGE)
+@in_turn("usage", USAGE, each=2)
 def test_usage_never_costs_an_answer(raw_chat: RawChat, front: Front, usage: str) -> None:
     last = event(chunk(finish="stop", usage=USAGE[usage]))
     also = event({**chunk(), "choices": [], "usage": USAGE[usage]})

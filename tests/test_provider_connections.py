@@ -21,6 +21,7 @@ from tests.fronts import (
     compare_stream,
     events,
     good,
+    in_turn,
     of,
     v1_stream,
 )
@@ -155,8 +156,7 @@ BROKEN: dict[str, Reply] = {
 CLASSES = ("Error", "Exception", "Payload", "BadStatusLine", "BadHttp", "aiohttp", "Traceback", "[Errno")
 
 
-@every_front
-@pytest.mark.parametrize("how", BROKEN)
+@in_turn("how", BROKEN, each=2)
 def test_an_error_says_what_happened_in_words(raw_chat: RawChat, front: Front, how: str) -> None:
     raw_chat.deploy(BROKEN[how])
 

@@ -7,7 +7,21 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.fronts import CUT, FRONTS, STREAMS, Front, RawChat, assert_refused, chat, chat_stream, compare, good, of, v1
+from tests.fronts import (
+    CUT,
+    FRONTS,
+    STREAMS,
+    Front,
+    RawChat,
+    assert_refused,
+    chat,
+    chat_stream,
+    compare,
+    good,
+    in_turn,
+    of,
+    v1,
+)
 from tests.standin.raw import DONE, by_mode, chunk, completion, event, slowly, streamed, whole
 
 every_front = pytest.mark.parametrize("front", FRONTS, ids=of)
@@ -74,16 +88,14 @@ NOTHING = (
 )
 
 
-@every_front
-@pytest.mark.parametrize("said", ERRORS + NOTHING, ids=lambda said: said.name)
+@in_turn("said", ERRORS + NOTHING, each=2, words=lambda said: said.name)
 def test_an_error_or_nothing_inside_a_200_is_an_error(raw_chat: RawChat, spare: str, front: Front, said: Said) -> None:
     raw_chat.deploy(by_mode(whole(said.body), streamed(event(said.body), DONE)), said.provider, fallback=spare)
 
     assert_refused(front, raw_chat.ask(front), said.codes)
 
 
-@every_stream
-@pytest.mark.parametrize("said", ERRORS, ids=lambda said: said.name)
+@in_turn("said", ERRORS, STREAMS, words=lambda said: said.name)
 def test_an_error_after_the_first_word_ends_the_stream_as_one(raw_chat: RawChat, front: Front, said: Said) -> None:
     raw_chat.deploy(slowly(event(chunk("Erst ")), event(said.body), DONE, seconds=0.05), said.provider)
 
@@ -106,8 +118,7 @@ NAMED = (
 )
 
 
-@every_stream
-@pytest.mark.parametrize("said", NAMED, ids=lambda said: said.name)
+@in_turn("said", NAMED, STREAMS, words=lambda said: said.name)
 @pytest.mark.parametrize("first", ["", "Erst "])
 def test_an_event_named_error_is_one(raw_chat: RawChat, spare: str, front: Front, said: Said, first: str) -> None:
     before = [event(chunk(first))] if first else []
@@ -189,8 +200,7 @@ SIBLINGS: tuple[dict[str, Any], ...] = (
 )
 
 
-@every_front
-@pytest.mark.parametrize("beside", SIBLINGS, ids=json.dumps)
+@in_turn("beside", SIBLINGS, each=2, words=json.dumps)
 def test_what_stands_beside_an_answer_and_is_no_error_costs_nothing(
     raw_chat: RawChat, front: Front, beside: dict[str, Any]
 ) -> None:

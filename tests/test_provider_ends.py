@@ -17,6 +17,7 @@ from tests.fronts import (
     chat,
     chat_stream,
     events,
+    in_turn,
     of,
     v1,
     v1_stream,
@@ -62,11 +63,11 @@ REFUSALS = (
 )
 
 
-@every_front
-@pytest.mark.parametrize(("provider", "finish", "code"), REFUSALS)
+@in_turn("said", REFUSALS, each=2, words="-".join)
 def test_a_finish_reason_without_words_is_a_refusal(
-    raw_chat: RawChat, spare: str, front: Front, provider: str, finish: str, code: str
+    raw_chat: RawChat, spare: str, front: Front, said: tuple[str, str, str]
 ) -> None:
+    provider, finish, code = said
     raw_chat.deploy(ended("", finish), provider, fallback=spare)
 
     assert_refused(front, raw_chat.ask(front), code)

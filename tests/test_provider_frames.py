@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fronts import FRONTS, STREAMS, WHOLE, Front, RawChat, events, of, v1, v1_stream
+from tests.fronts import FRONTS, STREAMS, WHOLE, Front, RawChat, events, in_turn, of, v1, v1_stream
 from tests.standin.raw import DONE, by_mode, chunk, completion, event, slowly, streamed, whole
 
 every_front = pytest.mark.parametrize("front", FRONTS, ids=of)
@@ -56,8 +56,7 @@ FRAMES: dict[str, tuple[bytes, ...]] = {
 }
 
 
-@every_stream
-@pytest.mark.parametrize("frame", FRAMES)
+@in_turn("frame", FRAMES, STREAMS)
 def test_a_stream_is_read_by_its_lines(raw_chat: RawChat, front: Front, frame: str) -> None:
     raw_chat.deploy(streamed(*FRAMES[frame]))
 
