@@ -103,6 +103,7 @@ DONE, FINE = _object(ret={"const": "ok"}), _object(ok={"const": True})
 LIVES = _object(ok={"const": True}, version=TEXT)
 RELAYED = {**_object(model=TEXT), "description": "As the provider sent it, but for `model`: the chat's name."}
 PLAIN = wire.text_type(wire.Form())
+BRAKED = "429"
 PROVIDER = _object(name=TEXT, needs_key={"type": "boolean"}, model_name=TEXT, base_url=TEXT)
 COUNTS: Json = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": COUNT}}
 LOOKED_AT = _object(
@@ -248,13 +249,15 @@ def _operation(rule: Rule, route: Route, method: str) -> Json:
     for code in route.codes():
         status = OPENAI_STATUSES.get(code) if openai else None
         statuses.setdefault(str(status or MEANINGS[code].status), []).append(code)
+        if code == Code.UNAUTHORIZED:  # from an address that sent too many wrong tokens: gateway/brake.py
+            statuses.setdefault(BRAKED, []).append(code)
     operation = {
         "operationId": rule.endpoint,
         "tags": [blueprint],
         "summary": route.summary,
         "security": [] if route.scope is None else [{form: [route.scope] if route.scope else []} for form in SECURITY],
         "parameters": [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in rule.arguments],
-        "responses": _replies(route) | {key: _failure(codes, openai) for key, codes in statuses.items()},
+        "responses": _replies(route) | {key: _failure(key, codes, openai) for key, codes in statuses.items()},
     }
     if route.asks and method == "GET":
         operation["operationId"] = f"{rule.endpoint}_by_get"
@@ -298,8 +301,8 @@ def _reply(route: Route) -> Json:
     return {"description": "Done.", "headers": _headers(*signed), "content": forms}
 
 
-def _failure(codes: list[Code], openai: bool) -> Json:
-    waiting = ["Retry-After"] if WAIT.intersection(codes) else []
+def _failure(status: str, codes: list[Code], openai: bool) -> Json:
+    waiting = ["Retry-After"] if status == BRAKED or WAIT.intersection(codes) else []
     return {
         "description": "\n\n".join(f"{code}: {MEANINGS[code].message}" for code in codes),
         "headers": _headers(*waiting),

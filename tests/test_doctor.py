@@ -368,7 +368,7 @@ def test_more_processes_than_the_memory_holds() -> None:
     report.line("FAIL", "memory: ", "1000000 processes (WEB_CONCURRENCY)", "lower WEB_CONCURRENCY")
 
 
-@pytest.mark.parametrize(("limit", "level"), [(2000, "FAIL"), (2600, "warn"), (2900, "ok")])
+@pytest.mark.parametrize(("limit", "level"), [(3000, "FAIL"), (3600, "warn"), (3900, "ok")])
 def test_fewer_open_files_than_the_threads_need(limit: int, level: str) -> None:
     command = ("bash", "-c", f'ulimit -n {limit} && exec "$@"', "doctor", *DOCTOR)
     Report(nowhere(), command=command).line(level, f"open files: a gateway process may have {limit}")
