@@ -91,14 +91,16 @@ def refusal(dialect: Dialect, status: int, raw: bytes, label: str = "", question
 def shown(outcome: Refusal, status: int, secret: str) -> tuple[str, str]:
     """Return the code and the words of a refusal that others than the operator may see.
 
-    Who refuses the key `secret` may quote it cut, spaced or encoded, which no mask finds: those words are left out.
+    Who refuses the key `secret` may quote it cut, spaced or encoded, which no mask finds: those words are left out. With
+    HTTP 200 a few say so in words of their own (Zhipu: 令牌已过期), which are looked through instead.
     """
     code, words = clean(outcome.provider_code, secret), clean(outcome.message, secret)
     if outcome.code != Code.BAD_KEY and status not in (401, 403):
         return code, words
     if not _IDENTIFIER.fullmatch(code) or holds_part_of(secret, outcome.provider_code):
         code = ""
-    return code, "" if outcome.code == Code.BAD_KEY or holds_part_of(secret, outcome.message) else words
+    left_out = outcome.code == Code.BAD_KEY and status != 200
+    return code, "" if left_out or holds_part_of(secret, outcome.message) else words
 
 
 def holds_part_of(secret: str, words: str) -> bool:

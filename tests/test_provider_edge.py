@@ -139,8 +139,7 @@ def test_the_providers_words_are_kept(raw_chat: RawChat, front: Front, said: Sai
 
     error = raw_chat.ask(front).error
 
-    # Who refuses a key may quote it.
-    words = None if said.codes == "BAD_KEY" else said.body.get("error", {}).get("message")
+    words = said.body.get("error", {}).get("message")
     assert (error.get("provider_message"), error.get("provider")) == (words, said.provider)
 
 

@@ -49,7 +49,10 @@ ECHOES = (
 
 
 @pytest.mark.parametrize("echo", ECHOES)
-@pytest.mark.parametrize(("code", "status"), [("BAD_KEY", 401), ("BAD_KEY", 400), ("PAY_BILL", 401), ("PAY_BILL", 403)])
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [*(("BAD_KEY", status) for status in (401, 400, 200)), *(("PAY_BILL", status) for status in (401, 403))],
+)
 def test_a_key_that_is_quoted_in_whatever_form_is_not_shown(code: str, status: int, echo: str) -> None:
     outcome = Refusal(Code(code), echo, f"Refused: {echo}!")
 
@@ -58,6 +61,7 @@ def test_a_key_that_is_quoted_in_whatever_form_is_not_shown(code: str, status: i
 
 def test_other_words_of_a_refusal_are_shown() -> None:
     assert shown(Refusal(Code.BAD_KEY, "invalid_api_key", "Incorrect API key"), 401, KEY) == ("invalid_api_key", "")
+    assert shown(Refusal(Code.BAD_KEY, "401", "令牌已过期"), 200, KEY) == ("401", "令牌已过期")
     assert shown(Refusal(Code.PAY_BILL, "1113", "余额不足"), 403, KEY) == ("1113", "余额不足")
     assert shown(Refusal(Code.SLOW_DOWN, "a code", "60 a minute"), 429, KEY) == ("a code", "60 a minute")
     assert shown(Refusal(Code.PAY_BILL, "", "Unpaid"), 401, "") == ("", "Unpaid")
