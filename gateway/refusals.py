@@ -91,8 +91,8 @@ def refusal(dialect: Dialect, status: int, raw: bytes, label: str = "", question
 def shown(outcome: Refusal, status: int, secret: str) -> tuple[str, str]:
     """Return the code and the words of a refusal that others than the operator may see.
 
-    Who refuses the key `secret` may quote it cut, spaced or encoded, which no mask finds: those words are left out. With
-    HTTP 200 a few say so in words of their own (Zhipu: 令牌已过期), which are looked through instead.
+    Who refuses the key `secret` may quote it cut, spaced or encoded, which no mask finds: those words are left out.
+    With HTTP 200 a few say so in words of their own (Zhipu: 令牌已过期), which are looked through instead.
     """
     code, words = clean(outcome.provider_code, secret), clean(outcome.message, secret)
     if outcome.code != Code.BAD_KEY and status not in (401, 403):
