@@ -8,6 +8,7 @@
 # make test-wine  the clients for Windows' COM objects, under Wine       make test-libreoffice  WEBSERVICE() in Calc
 # make test-clients  large clients of /v1: aider, opencode and promptfoo
 # make test-network  two machines whose cable is unplugged, slow DNS, a provider that moves (as root)
+# make test-long  tests that take minutes each
 # make doctor   what is wrong, and what to do    (HOSTS="a.example b.example:8080": hosts to try)
 # make lock     pin the requirements anew
 # make install, make uninstall   on a machine with systemd; PREFIX=/opt/byzer-gateway USER=byzer DESTDIR= PURGE=
@@ -25,8 +26,8 @@ DESTDIR ?=
 PURGE ?=
 export PURGE PYTHON
 
-.PHONY: help run doctor test quick test-wine test-libreoffice test-clients test-network check lint format footprint \
-  streams bench bench-quick scaling soak fuzz fuzz-wire install uninstall lock clean
+.PHONY: help run doctor test quick test-wine test-libreoffice test-clients test-network test-long check lint format \
+  footprint streams bench bench-quick scaling soak fuzz fuzz-wire install uninstall lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -42,6 +43,11 @@ doctor:
 test: .venv/test
 	tests/install-packages
 	$(MAKE) --no-print-directory check
+
+# Not in `make test`: each waits for a minute or more, or repeats for long what another test shows.
+test-long: .venv/test
+	tests/install-packages
+	LONG=1 .venv/bin/python -m pytest -m long
 
 # Not in `make test`: Debian's wine takes 700 MB. Its locale makes Wine a Chinese Windows, whose console speaks GBK.
 test-wine: .venv/test
@@ -98,7 +104,7 @@ scaling: .venv/test
 	.venv/bin/python -m bench.scaling
 
 soak: .venv/test
-	SOAK_SECONDS=600 .venv/bin/python -m pytest -s tests/test_soak.py tests/test_storm.py
+	LONG=1 SOAK_SECONDS=600 .venv/bin/python -m pytest -s tests/test_soak.py tests/test_storm.py
 
 fuzz: .venv/test
 	FUZZ_EXAMPLES=400 .venv/bin/python -m pytest -s tests/test_openapi.py

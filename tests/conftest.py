@@ -32,7 +32,7 @@ GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app
 
 LONGEST_FIRST = (
     *("boot", "heal", "servers", "dashboard", "openapi", "console_run", "console_looks", "doctor", "secrets", "soak"),
-    *("launch", "keyholder"),
+    *("launch", "keyholder", "failover", "legacy", "bytes_in_flight", "job_faults", "byzer"),
 )
 """With pytest -n each process takes file after file; a long one that came last would be waited for."""
 
@@ -45,6 +45,10 @@ Deploy = Callable[..., str]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {f"test_{name}.py": place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+    if not os.environ.get("LONG"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="make test-long runs it: it takes minutes"))
 
 
 def free_port() -> int:

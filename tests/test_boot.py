@@ -190,7 +190,13 @@ Report = Callable[[str, float], None]
 
 
 @pytest.mark.parametrize(
-    "order", [(KEYHOLDER, GATEWAY, RAY), (GATEWAY, RAY, KEYHOLDER), (RAY, KEYHOLDER, GATEWAY)], ids=" ".join
+    "order",
+    [
+        (KEYHOLDER, GATEWAY, RAY),
+        pytest.param((GATEWAY, RAY, KEYHOLDER), marks=pytest.mark.long),
+        pytest.param((RAY, KEYHOLDER, GATEWAY), marks=pytest.mark.long),
+    ],
+    ids=" ".join,
 )
 def test_started_in_any_order_the_chats_answer(machine: Machine, report: Report, order: tuple[str, ...]) -> None:
     machine.stop()
@@ -240,7 +246,11 @@ def test_a_killed_gateway_process_is_replaced(booted: Machine, report: Report) -
     report("killed a gateway process", time.monotonic() - started)
 
 
-@pytest.mark.parametrize("order", [(RAY, GATEWAY, KEYHOLDER), (KEYHOLDER, GATEWAY, RAY)], ids=" ".join)
+@pytest.mark.parametrize(
+    "order",
+    [(RAY, GATEWAY, KEYHOLDER), pytest.param((KEYHOLDER, GATEWAY, RAY), marks=pytest.mark.long)],
+    ids=" ".join,
+)
 def test_all_are_killed_in_any_order(booted: Machine, report: Report, order: tuple[str, ...]) -> None:
     before = {name: booted.main(name) for name in order}
     started = time.monotonic()

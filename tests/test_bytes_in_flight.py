@@ -147,7 +147,9 @@ def flood(send: Send, server: Server, name: str, count: int, script: Holding) ->
             script.go.set()
 
 
-@pytest.mark.parametrize("send", [plainly, on_v1, as_form])
+@pytest.mark.parametrize(
+    "send", [plainly, pytest.param(on_v1, marks=pytest.mark.long), pytest.param(as_form, marks=pytest.mark.long)]
+)
 def test_questions_beyond_the_budget_are_told_to_wait_and_small_ones_go_on(
     single: Server, ray_head: RayHead, provider: RawProvider, name: str, send: Send
 ) -> None:

@@ -41,7 +41,7 @@ from tests.standin.raw import (
     whole,
 )
 
-SECONDS = float(os.environ.get("CHAOS_SECONDS", "10"))
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "6"))
 SEED = int(os.environ.get("CHAOS_SEED", "16"))
 CALLERS = 16
 TIMEOUT = 1

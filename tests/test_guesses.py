@@ -60,6 +60,7 @@ def guess(ask: Ask, address: str, count: int = 3 * WRONG) -> list[int]:
     return [ask(address, f"a-guess-{number}").status_code for number in range(count)]
 
 
+@pytest.mark.long
 def test_who_guesses_is_not_told_which_token_is_right_until_the_minute_is_over(ask: Ask) -> None:
     in_one_minute()
     assert guess(ask, "198.51.100.1") == [UNKNOWN] * WRONG + [BRAKED] * 2 * WRONG

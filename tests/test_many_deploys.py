@@ -57,6 +57,7 @@ def churn(gateway: httpx.Client, standin: StandIn, key: str) -> Callable[[int], 
     return turn
 
 
+@pytest.mark.long
 def test_what_is_deployed_and_undeployed_leaves_nothing_behind(
     server: Server, ray_head: RayHead, gateway: httpx.Client, churn: Callable[[int], str]
 ) -> None:

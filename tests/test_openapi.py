@@ -38,7 +38,7 @@ NOT_SERVED = ("/v1/responses", "/v1/messages", "/v1/messages/count_tokens", "/ap
 """Other APIs' paths: they only say so."""
 
 TOKEN = "fuzz-8c1f0a"
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "16"))
 """Generated requests for each operation and kind of data; `make fuzz` asks for many more."""
 
 LEAST_CASES = 25 * EXAMPLES

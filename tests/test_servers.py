@@ -335,6 +335,7 @@ def test_broken_tls_is_refused(proxy: Proxy, version: ssl.TLSVersion) -> None:
         old.wrap_socket(plain, server_hostname="localhost")
 
 
+@pytest.mark.long
 def test_slow_heads_keep_nobody_out_and_are_let_go(proxy: Proxy, deploy: Deploy) -> None:
     name = deploy()
     with flood(proxy.plain_port, 300, seconds=5) as clients:

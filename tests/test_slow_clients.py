@@ -120,6 +120,7 @@ def sipped(server: Server, name: str, size: int) -> int:
         return count
 
 
+@pytest.mark.long
 def test_slow_clients_are_let_go(server: Server, deploy: Deploy) -> None:
     size = 12_000_000
     name = deploy(model_name=f"big:{size}")
@@ -139,6 +140,7 @@ def test_slow_clients_are_let_go(server: Server, deploy: Deploy) -> None:
         assert sip.result() < size
 
 
+@pytest.mark.long
 def test_a_slow_client_that_sends_enough_is_waited_for(server: Server, deploy: Deploy) -> None:
     body = json.dumps({"chat_name": deploy(), "content": "hi"}).encode()
     with socket.create_connection(("127.0.0.1", server.port), 60) as client:

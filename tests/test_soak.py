@@ -1,8 +1,9 @@
 """Everything at once for a while: chats, streams, deploys, undeploys, clients that leave, providers that fail.
 
-`make soak` takes 10 minutes, CI 40 seconds (SOAK_SECONDS). In the end every request has had just the outcome that its
-kind of request has, nothing is left over, and no process has grown. Memory is each process's own (USS: pages that it
-shares with nobody), from the middle of the run to its end, since pools and arenas fill up in the beginning.
+`make soak` takes 10 minutes, `make test-long` 40 seconds (SOAK_SECONDS). In the end every request has had just the
+outcome that its kind of request has, nothing is left over, and no process has grown. Memory is each process's own (USS:
+pages that it shares with nobody), from the middle of the run to its end, since pools and arenas fill up in the
+beginning.
 """
 
 from __future__ import annotations
@@ -111,6 +112,7 @@ def clients(
     }
 
 
+@pytest.mark.long
 def test_a_soak_leaves_no_request_unaccounted_for_and_nothing_behind(
     server: Server, ray_head: RayHead, standin: StandIn, key: str, clients: dict[str, tuple[int, Client, str]]
 ) -> None:
