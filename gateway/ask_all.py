@@ -61,9 +61,10 @@ def chat() -> Response:
 
 def _question() -> tuple[AskAllRequest, bytes]:
     """What is asked, and the same as all providers read it."""
-    asked = service.asked(AskAllRequest)
-    stream = {"stream": True, "stream_options": {"include_usage": True}} if asked.stream else {"stream": False}
-    return asked.without_texts(), service.packed({"messages": asked.conversation(), **asked.options(), **stream})
+    question = service.asked(AskAllRequest)
+    stream = {"stream": True, "stream_options": {"include_usage": True}} if question.stream else {"stream": False}
+    fields = {"messages": question.conversation(), **question.options(), **stream}
+    return question.without_texts(), service.packed(fields)
 
 
 def _answer(llm: GatewayLLM, name: str, body: bytes, request_id: str, client: Client) -> Said:

@@ -50,13 +50,13 @@ class Doorman:
         presented = _presented(request)
         sent = digest(presented)
         # Every token is compared, so that the time taken tells nothing of which one came close.
-        found = [token for token in self._tokens if hmac.compare_digest(token.digest, sent)]
+        matches = [token for token in self._tokens if hmac.compare_digest(token.digest, sent)]
         if presented:  # who sends none asks how
-            self._brake.admit(request.remote_addr or "", sent, bool(found))
-        if not found:
+            self._brake.admit(request.remote_addr or "", sent, bool(matches))
+        if not matches:
             raise GatewayError(Code.UNAUTHORIZED, headers=CHALLENGE)
-        g.token, g.owner = found[0].name, found[0].digest.hex()
-        return found[0]
+        g.token, g.owner = matches[0].name, matches[0].digest.hex()
+        return matches[0]
 
     def require(self, scope: str | None = None) -> None:
         """Raise GatewayError unless the caller's token has `scope` (None: any token will do)."""

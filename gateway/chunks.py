@@ -181,8 +181,8 @@ class _Texts:
         for call in more:
             if isinstance(call, dict):
                 index = call.get("index", len(calls))
-                known = next((one for one in calls if one["index"] == index), None)
-                if known is None:
+                earlier = next((one for one in calls if one["index"] == index), None)
+                if earlier is None:
                     calls.append({**call, "index": index})
                 else:
-                    self._add(known, call)
+                    self._add(earlier, call)

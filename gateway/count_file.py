@@ -39,10 +39,10 @@ class CountFile(MmapedDict):
 
     def read_value(self, key: str) -> tuple[float, float]:
         """Return a count and its time; 0 where there is no room for it."""
-        found: tuple[float, float] = (0.0, 0.0)
+        count: tuple[float, float] = (0.0, 0.0)
         if key in self._positions or self._placed(key):
-            found = super().read_value(key)  # type: ignore[no-untyped-call]
-        return found
+            count = super().read_value(key)  # type: ignore[no-untyped-call]
+        return count
 
     def write_value(self, key: str, value: float, timestamp: float) -> None:
         """Set a count, if there is room for it."""

@@ -225,8 +225,8 @@ class Runner:
                 self._store("begin", self._caller(), key, task.digest, task.question, True)
         for key, digest, question, lost in heard["given"]:
             with self._lock:
-                known = key in self._tasks or key in self._beginning
-            if not known:
+                ours = key in self._tasks or key in self._beginning
+            if not ours:
                 self._start(key, Task(digest, question), lost)
 
 

@@ -224,10 +224,10 @@ class Jobs:
     def _forget_old(self) -> None:
         for shelf in (self._done, self._pending):
             for _ in range(FORGET_AT_ONCE):
-                found = shelf.oldest()
-                if found is None or not self._old(found[1]):
+                oldest = shelf.oldest()
+                if oldest is None or not self._old(oldest[1]):
                     break
-                key, job = found
+                key, job = oldest
                 shelf.drop(key)
                 if job.result is None:
                     self._forget_pending(key, job)

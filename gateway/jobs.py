@@ -122,8 +122,8 @@ def _answer(result: dict[str, Any]) -> Response:
         raise GatewayError(**error)
     reply = replies.answer(result["text"])
     fell_back = Code(result["fell_back"]) if result["fell_back"] else None
-    said = Answered(None, result["served_by"], fell_back)
-    replies.sign(reply, said, result["model"], Spent(*result["spent"]), counted=True)
+    outcome = Answered(None, result["served_by"], fell_back)
+    replies.sign(reply, outcome, result["model"], Spent(*result["spent"]), counted=True)
     return reply
 
 
@@ -144,10 +144,10 @@ def _answered(llm: GatewayLLM, owner: str, question: Question, lost: int) -> dic
 
 def _asked(llm: GatewayLLM, owner: str, question: Question) -> dict[str, Any]:
     asked, body = ChatRequest.model_construct(**question["asked"]), question.pop("body").encode()
-    said = first_to_answer(asked.chat_name, llm.chain, lambda n: llm.chat_oai(body, model=n))
-    [answer] = said.answer
+    outcome = first_to_answer(asked.chat_name, llm.chain, lambda n: llm.chat_oai(body, model=n))
+    [answer] = outcome.answer
     spent = answer.metadata["spent"]
-    metrics.count_spent(said.served_by, spent)
+    metrics.count_spent(outcome.served_by, spent)
     sessions.remember(llm, owner, asked, answer.output)
-    told = {"served_by": said.served_by, "fell_back": said.fell_back, "model": answer.metadata.get("model", "")}
+    told = {"served_by": outcome.served_by, "fell_back": outcome.fell_back, "model": answer.metadata.get("model", "")}
     return {**told, "text": answer.output, "spent": list(spent)}

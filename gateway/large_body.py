@@ -14,6 +14,9 @@ AT_ONCE = 16
 
 PIECE_BYTES = 64 * 1024
 
+TURN_SECONDS = 30
+"""How long a body waits for its turn to be unpacked. The largest one takes a second or two."""
+
 _one_at_a_time = threading.Lock()
 
 
@@ -54,9 +57,10 @@ class LargeBody:
             raise too_many_bytes() from None
 
     def unpack(self) -> None:
-        """Wait until no other body is being unpacked."""
+        """Wait until no other body is being unpacked. Raises GatewayError (GATEWAY_BUSY): that takes too long."""
         if not self._unpacking:
-            _one_at_a_time.acquire()
+            if not _one_at_a_time.acquire(timeout=TURN_SECONDS):
+                raise too_many_bytes()
             self._unpacking = True
 
     def unpacked(self) -> None:

@@ -88,10 +88,10 @@ class Sessions:
 
     def _forget_old(self) -> None:
         for _ in range(FORGET_AT_ONCE):
-            found = self._sessions.oldest()
-            if found is None or not self._old(found[1]):
+            oldest = self._sessions.oldest()
+            if oldest is None or not self._old(oldest[1]):
                 return
-            self._sessions.drop(found[0])
+            self._sessions.drop(oldest[0])
 
 
 def living_drivers() -> frozenset[str]:
