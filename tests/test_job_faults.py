@@ -18,7 +18,7 @@ import pytest
 
 from gateway.job_store import GATHER_SECONDS, LOST_SECONDS
 from gateway.ray_head import RayHead
-from tests.conftest import Deploy, Server, until
+from tests.conftest import Deploy, Server, running_head, until
 from tests.standin.client import StandIn
 from tests.test_heal import actor_processes
 from tests.test_jobs import ask
@@ -165,22 +165,29 @@ def test_the_job_of_a_killed_process_is_taken_over_once_and_then_ends(
     assert standin.count(key) == 2
 
 
+@pytest.fixture
+def own_cluster(start_server: Callable[..., Server]) -> Iterator[tuple[RayHead, Server, Server]]:
+    """A cluster with two gateways: whoever shared it would be told for an hour that answers were lost."""
+    with running_head() as head:
+        servers = [start_server({**head.environment, "WEB_CONCURRENCY": "1"}) for _ in range(2)]
+        yield head, servers[0], servers[1]
+        for server in servers:
+            server.stop()
+
+
 def test_a_killed_store_loses_nothing_that_is_under_way_and_blames_no_caller(
-    start_one: Callable[..., Server],
-    ray_head: RayHead,
-    server: Server,
-    gateway: httpx.Client,
-    deploy: Deploy,
-    standin: StandIn,
-    key: str,
+    own_cluster: tuple[RayHead, Server, Server], standin: StandIn, key: str
 ) -> None:
-    name, other = deploy(model_name="slow:6"), start_one()
+    head, server, other = own_cluster
+    gateway, name = server.http, "survivor"
+    model = {"api_key": key, "base_url": standin.base_url("openai"), "model_name": "slow:6", "chat_name": name}
+    assert gateway.post("/openai/deploy", json=model).json() == {"ret": "ok"}
     before = {"request_id": f"{name}.before", "content": "before"}
     assert ask(gateway, name, **before).json() == "openai:before"
     during = {"request_id": f"{name}.during", "content": "during"}
     ask(gateway, name, **during, job=True)
     assert fetch(other, f"{name}.during", 0) == (202, "PENDING")
-    [store] = actor_processes(ray_head, "Memory")
+    [store] = actor_processes(head, "Memory")
     store.kill()
 
     with ThreadPoolExecutor(3) as pool:
