@@ -1,4 +1,5 @@
-"""A model inside the cluster: llama.cpp with SmolLM2-135M (English only), or any GGUF file. No key, no provider."""
+"""A model inside the cluster: llama.cpp with SmolLM2-135M (English only), or any GGUF file. No key,
+no provider."""
 
 from gateway import dialects
 from gateway.local_model import EMBEDDED

@@ -1,7 +1,9 @@
-"""`make bench`: this gateway beside Portkey, LiteLLM and the provider itself; `make bench-quick`: the provider only.
+"""`make bench`: this gateway beside Portkey, LiteLLM and the provider itself; `make bench-quick`:
+the provider only.
 
-Starts all that it measures, on free loopback ports, and stops just that. A whole `make bench` writes its tables into
-docs/performance.md and the plot docs/latency.svg; one of a few loads only prints.
+Starts all that it measures, on free loopback ports, and stops just that. A whole `make bench`
+writes its tables into docs/performance.md and the plot docs/latency.svg; one of a few loads only
+prints.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ OPEN_FILES = 16_384
 
 
 def main() -> int:
-    """Measure, print, and write if it was everything. Returns the exit code: 1 if a target was missed."""
+    """Measure, print, and write if it was everything. Returns the exit code: 1 if a target was
+    missed."""
     asked = arguments()
     allow_open_files()
     taken, rows = measured(asked)
@@ -42,10 +45,16 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     ask = argparse.ArgumentParser(prog="bench.compare", description=__doc__)
-    ask.add_argument("--loads", type=_loads, default=EVERYTHING, help=f"some of {','.join(EVERYTHING)}")
-    ask.add_argument("--seconds", type=int, default=5, help="of a run; longer where answers take seconds")
+    ask.add_argument(
+        "--loads", type=_loads, default=EVERYTHING, help=f"some of {','.join(EVERYTHING)}"
+    )
+    ask.add_argument(
+        "--seconds", type=int, default=5, help="of a run; longer where answers take seconds"
+    )
     ask.add_argument("--rounds", type=int, default=3, help="in which the contenders take turns")
-    ask.add_argument("--no-peers", dest="peers", action="store_false", help="neither Portkey nor LiteLLM")
+    ask.add_argument(
+        "--no-peers", dest="peers", action="store_false", help="neither Portkey nor LiteLLM"
+    )
     return ask.parse_args()
 
 
@@ -57,13 +66,20 @@ def measured(asked: argparse.Namespace) -> tuple[dict[str, Rounds], list[Row]]:
         source = started.enter_context(provider())
         service = started.enter_context(gateway(head))
         ours = contenders.gateway(service, source)
-        say(f"To look inside: gateway processes {memory.workers(service)}, model actors {memory.chats(service)}.")
+        say(
+            f"To look inside: gateway processes {memory.workers(service)}, model actors"
+            f" {memory.chats(service)}."
+        )
         weighed: list[Row] = []
-        if memory.LOAD in asked.loads:  # first of all: later, Ray's control store would have grown already
+        # first of all: later, Ray's control store would have grown already
+        if memory.LOAD in asked.loads:
             weighed += memory.rows(service, ours[0])
         everybody = [contenders.direct(source), *ours]
         if asked.peers:
-            everybody += [started.enter_context(peer(source)) for peer in (contenders.portkey, contenders.litellm)]
+            everybody += [
+                started.enter_context(peer(source))
+                for peer in (contenders.portkey, contenders.litellm)
+            ]
         for name in (name for name in LOADS if name in asked.loads):
             taken[name] = measure(everybody, LOADS[name], asked.seconds, asked.rounds)
         rows = [*judged(taken), *weighed]
@@ -78,11 +94,14 @@ def drawn(taken: dict[str, Rounds]) -> str:
     for name, shown in PLOTTED.items():
         p50 = {n: median(taken[str(n)], name, lambda seen: seen.run.p50_ms) for n in AT_ONCE}
         series[shown] = [(n, ms) for n, ms in p50.items() if ms]  # 0: no answer within a whole run
-    return plot.drawn("Latency against concurrency, provider answers at once", "connections", "p50 in ms", series)
+    return plot.drawn(
+        "Latency against concurrency, provider answers at once", "connections", "p50 in ms", series
+    )
 
 
 def allow_open_files() -> None:
-    """A thousand connections need more than the thousand files that a shell often allows; children inherit it."""
+    """A thousand connections need more than the thousand files that a shell often allows; children
+    inherit it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, OPEN_FILES), hard))
 
@@ -90,7 +109,9 @@ def allow_open_files() -> None:
 def _loads(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     if unknown := set(names) - set(EVERYTHING):
-        raise argparse.ArgumentTypeError(f"no such load: {', '.join(unknown)}; there are {', '.join(EVERYTHING)}")
+        raise argparse.ArgumentTypeError(
+            f"no such load: {', '.join(unknown)}; there are {', '.join(EVERYTHING)}"
+        )
     return names
 
 

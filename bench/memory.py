@@ -24,17 +24,29 @@ FLAT_MB = 10
 BURST_SECONDS = 10
 CONNECTIONS = 64
 WARM_CONNECTIONS = 256
-"""So many that each process has all its threads: the kernel does not deal connections out evenly."""
+"""So many that each process has all its threads: the kernel does not deal connections out
+evenly."""
 
 LOAD = "memory"
 
 
 def rows(service: Service, front: Contender) -> Iterator[Row]:
-    """The lines of the table, for a gateway that has served next to nothing so far. They take two minutes or so."""
+    """The lines of the table, for a gateway that has served next to nothing so far. They take two
+    minutes or so."""
     yield under(
-        LOAD, "a further relay chat (PSS)", statistics.mean(map(megabytes, chats(service))), RELAY_CHAT_MB, "MB"
+        LOAD,
+        "a further relay chat (PSS)",
+        statistics.mean(map(megabytes, chats(service))),
+        RELAY_CHAT_MB,
+        "MB",
     )
-    yield under(LOAD, "a gateway process at rest (PSS)", max(map(megabytes, workers(service))), PROCESS_MB, "MB")
+    yield under(
+        LOAD,
+        "a gateway process at rest (PSS)",
+        max(map(megabytes, workers(service))),
+        PROCESS_MB,
+        "MB",
+    )
     _chat(front, WARM_CONNECTIONS, WARM_CHATS)
     before = _resident(service)
     _chat(front, CONNECTIONS, CHATS)

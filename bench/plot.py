@@ -38,18 +38,27 @@ class _Axis(NamedTuple):
 
 
 def drawn(title: str, across: str, up: str, series: Mapping[str, Points]) -> str:
-    """A line for each of the series; the points' coordinates are above 0, and there are two of each at least."""
+    """A line for each of the series; the points' coordinates are above 0, and there are two of each
+    at least."""
     xs, ys = zip(*chain.from_iterable(series.values()), strict=True)
     x = _Axis(min(xs), max(xs), LEFT, RIGHT)
     decades = range(math.floor(math.log10(min(ys))), math.ceil(math.log10(max(ys))) + 1)
     y = _Axis(10 ** decades[0], 10 ** decades[-1], BOTTOM, TOP)
     middle = (LEFT + RIGHT) // 2
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+            f' aria-label="{title}">'
+        ),
         f'<style>{STYLE}</style><rect class="page" width="{WIDTH}" height="{HEIGHT}"/>',
         _text(LEFT, 28, title, 'class="title"'),
         _text(middle, HEIGHT - 12, across, 'text-anchor="middle"'),
-        _text(0, 0, up, f'text-anchor="middle" transform="translate(18 {(TOP + BOTTOM) // 2}) rotate(-90)"'),
+        _text(
+            0,
+            0,
+            up,
+            f'text-anchor="middle" transform="translate(18 {(TOP + BOTTOM) // 2}) rotate(-90)"',
+        ),
     ]
     for value in sorted(set(xs)):
         parts += [_grid(x.at(value), TOP, x.at(value), BOTTOM)]
@@ -60,7 +69,9 @@ def drawn(title: str, across: str, up: str, series: Mapping[str, Points]) -> str
     for colour, points in zip(COLOURS, series.values(), strict=False):
         path = " ".join(f"{x.at(a)},{y.at(b)}" for a, b in points)
         parts += [f'<polyline class="line" stroke="{colour}" points="{path}"/>']
-        parts += [f'<circle cx="{x.at(a)}" cy="{y.at(b)}" r="3.5" fill="{colour}"/>' for a, b in points]
+        parts += [
+            f'<circle cx="{x.at(a)}" cy="{y.at(b)}" r="3.5" fill="{colour}"/>' for a, b in points
+        ]
     parts += _names({name: y.at(points[-1][1]) for name, points in series.items()})
     return "\n".join([*parts, "</svg>\n"])
 
@@ -72,7 +83,10 @@ def _names(ends: Mapping[str, float]) -> Iterator[str]:
     for name, end in sorted(ends.items(), key=lambda pair: pair[1]):
         place = max(end, free)
         free = place + LINE_HEIGHT
-        yield f'<rect x="{RIGHT + 12}" y="{place - 6}" width="12" height="12" fill="{colours[name]}"/>'
+        yield (
+            f'<rect x="{RIGHT + 12}" y="{place - 6}" width="12" height="12"'
+            f' fill="{colours[name]}"/>'
+        )
         yield _text(RIGHT + 30, place + 4, name)
 
 

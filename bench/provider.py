@@ -1,4 +1,5 @@
-"""A provider that answers at once, or after just the delay that its URL names: nginx with a few lines of Lua."""
+"""A provider that answers at once, or after just the delay that its URL names: nginx with a few
+lines of Lua."""
 
 from __future__ import annotations
 
@@ -35,11 +36,17 @@ def provider() -> Iterator[Provider]:
     with tempfile.TemporaryDirectory(prefix="bench-provider-") as folder:
         conf = Path(folder, "nginx.conf")
         conf.write_text(CONF.read_text().replace("@PORT@", str(port)))
-        nginx = subprocess.Popen(["nginx", "-p", folder, "-e", "error.log", "-c", conf], start_new_session=True)
+        nginx = subprocess.Popen(
+            ["nginx", "-p", folder, "-e", "error.log", "-c", conf], start_new_session=True
+        )
         found = Provider(f"http://127.0.0.1:{port}", nginx.pid)
         try:
             question = f"{found.base_url(0)}/chat/completions"
-            wait("Starting the stand-in provider", START_SECONDS, lambda: _runs(nginx) and answers(question, {"a": 1}))
+            wait(
+                "Starting the stand-in provider",
+                START_SECONDS,
+                lambda: _runs(nginx) and answers(question, {"a": 1}),
+            )
             yield found
         finally:
             stop(nginx)
@@ -47,5 +54,8 @@ def provider() -> Iterator[Provider]:
 
 def _runs(nginx: subprocess.Popen[bytes]) -> bool:
     if nginx.poll() is not None:
-        raise SystemExit("nginx did not start: its reason stands above. tests/install-packages installs what it needs.")
+        raise SystemExit(
+            "nginx did not start: its reason stands above. tests/install-packages installs what it"
+            " needs."
+        )
     return True

@@ -31,7 +31,13 @@ BEGIN, END = "<!-- make bench writes what follows -->", "<!-- until here -->"
 def verdict(rows: Iterable[Row]) -> str:
     """What was aimed at, what came out, and whether it was met."""
     lines = [
-        (row.load, row.target, row.figures[0], *(row.figures[1:] or ("",)), "yes" if row.met else "**no**")
+        (
+            row.load,
+            row.target,
+            row.figures[0],
+            *(row.figures[1:] or ("",)),
+            "yes" if row.met else "**no**",
+        )
         for row in rows
     ]
     return _table(("load", "target", CHAT, V1, "met"), lines)
@@ -45,7 +51,12 @@ def figures(taken: dict[str, Rounds]) -> str:
             amounts = [median(rounds, name, figure) for figure in FIGURES.values()]
             failed = str(sum(seen[name].run.failed for seen in rounds))
             lines.append(
-                (LOADS[key].name, name, *(f"{amount:,.2f}" if amount else "none" for amount in amounts), failed)
+                (
+                    LOADS[key].name,
+                    name,
+                    *(f"{amount:,.2f}" if amount else "none" for amount in amounts),
+                    failed,
+                )
             )
     return _table(("load", "who", *FIGURES, "failed"), lines)
 
@@ -56,15 +67,16 @@ def conditions(seconds: int, number: int, taken: dict[str, Rounds]) -> str:
     share = statistics.median(others) if others else 0
     warning = " So much that the ratios mean little." if share > QUIET else ""
     return (
-        f"{os.cpu_count()} cores, with everything on them: wrk, the stand-in provider and who is measured. "
-        f"Others took {share:.0%} of the CPU meanwhile.{warning} "
-        f"Python {platform.python_version()}, Ray {version('ray')}. "
-        f"Runs of {seconds} s (longer where answers take seconds), {number} of each, in turns."
+        f"{os.cpu_count()} cores, with everything on them: wrk, the stand-in provider and who is"
+        f" measured. Others took {share:.0%} of the CPU meanwhile.{warning} Python"
+        f" {platform.python_version()}, Ray {version('ray')}. Runs of {seconds} s (longer where"
+        f" answers take seconds), {number} of each, in turns."
     )
 
 
 def write(text: str, to: Path = DOCUMENT) -> None:
-    """Put it between the document's two marks; what stands around them stays. Raises SystemExit: they are gone."""
+    """Put it between the document's two marks; what stands around them stays. Raises SystemExit:
+    they are gone."""
     document = to.read_text()
     marked = re.compile(f"(?<={re.escape(BEGIN)}\n).*(?={re.escape(END)})", re.DOTALL)
     if not marked.search(document):

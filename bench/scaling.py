@@ -1,7 +1,9 @@
-"""`make scaling`: what more gateway processes, more replicas and a second node give, and what a chat takes.
+"""`make scaling`: what more gateway processes, more replicas and a second node give, and what a
+chat takes.
 
-The second node is another raylet on this machine, so it adds no core; what shows is what crossing to it costs. Nor can
-two cores fill an actor's, so some rows let each actor have only a tenth of one: what more replicas then give, shows.
+The second node is another raylet on this machine, so it adds no core; what shows is what crossing
+to it costs. Nor can two cores fill an actor's, so some rows let each actor have only a tenth of
+one: what more replicas then give, shows.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ HELD_MS = 10_000
 
 
 class Setup(NamedTuple):
-    """Gateway processes, replicas of the chat, connections at once, and how much of a core each replica may have."""
+    """Gateway processes, replicas of the chat, connections at once, and how much of a core each
+    replica may have."""
 
     processes: int
     replicas: int
@@ -69,11 +72,19 @@ def main() -> None:
                 one(service, upstream, setup, seconds, [head.process.pid])
         with second_node(head) as node, gateway(head) as service:
             one(service, upstream, Setup(2, 4, 64), seconds, [head.process.pid, node])
-        table(("chats that wait", "a gateway process, MB", "its files", "the actor, MB", "its files"))
+        table(
+            ("chats that wait", "a gateway process, MB", "its files", "the actor, MB", "its files")
+        )
         with gateway(head, 1) as service:
             for waiting in (0, 250, 500, 1000):
                 held(service, upstream, waiting)
-        table(("gateway processes at rest", "control store, ms of CPU a second", "raylet, ms of CPU a second"))
+        table(
+            (
+                "gateway processes at rest",
+                "control store, ms of CPU a second",
+                "raylet, ms of CPU a second",
+            )
+        )
         for processes in (1, 4, 8):
             with gateway(head, processes):
                 at_rest(head.process.pid, processes)
@@ -82,7 +93,12 @@ def main() -> None:
 def one(service: Service, upstream: Provider, setup: Setup, seconds: int, nodes: list[int]) -> None:
     """Deploy the chat anew, so that its replicas are spread over `nodes`, and load it."""
     answers(f"{service.base}/openai/undeploy", {"chat_name": CHAT})
-    body = {"api_key": "sk-bench", "chat_name": CHAT, "base_url": upstream.base_url(0), "model_name": "m"}
+    body = {
+        "api_key": "sk-bench",
+        "chat_name": CHAT,
+        "base_url": upstream.base_url(0),
+        "model_name": "m",
+    }
     if not answers(f"{service.base}/openai/deploy", {**body, "workers": setup.replicas}):
         raise SystemExit("The chat could not be deployed.")
     post = question(service)
@@ -93,7 +109,9 @@ def one(service: Service, upstream: Provider, setup: Setup, seconds: int, nodes:
         run = load(post, setup.connections, seconds)
     mine, theirs = (
         (now - then) * 1000 / max(run.good, 1)
-        for now, then in zip((cpu_seconds([service.gateway]), cpu_seconds(actors)), before, strict=True)
+        for now, then in zip(
+            (cpu_seconds([service.gateway]), cpu_seconds(actors)), before, strict=True
+        )
     )
     shown = (
         len(nodes),
@@ -116,7 +134,9 @@ def held(service: Service, upstream: Provider, waiting: int) -> None:
         asking.start()
         time.sleep(HELD_MS * 0.8 / 1000)  # all have been sent on, and none is answered yet
     [process], [actor] = workers(service), chats(service)
-    said = (f"{megabytes(pid):.0f} | {len(os.listdir(f'/proc/{pid}/fd'))}" for pid in (process, actor))
+    said = (
+        f"{megabytes(pid):.0f} | {len(os.listdir(f'/proc/{pid}/fd'))}" for pid in (process, actor)
+    )
     say(f"| {waiting} | {' | '.join(said)} |")
     if waiting:
         asking.join()
@@ -125,15 +145,23 @@ def held(service: Service, upstream: Provider, waiting: int) -> None:
 def at_rest(head: int, processes: int) -> None:
     """What gateway processes ask of Ray that have nothing to do."""
     time.sleep(5)  # they have settled
-    parts = [[pid for pid in family(head) if command(pid).split("\0")[0].endswith(name)] for name in RAYS_OWN]
+    parts = [
+        [pid for pid in family(head) if command(pid).split("\0")[0].endswith(name)]
+        for name in RAYS_OWN
+    ]
     before = [cpu_seconds(part) for part in parts]
     time.sleep(REST_SECONDS)
-    taken = (1000 * (cpu_seconds(part) - was) / REST_SECONDS for part, was in zip(parts, before, strict=True))
+    taken = (
+        1000 * (cpu_seconds(part) - was) / REST_SECONDS
+        for part, was in zip(parts, before, strict=True)
+    )
     say(f"| {processes} | {' | '.join(f'{ms:.1f}' for ms in taken)} |")
 
 
 def question(service: Service) -> Post:
-    return Post(f"{service.base}/openai/chat", {"chat_name": CHAT, "content": "hello, who are you"}, {})
+    return Post(
+        f"{service.base}/openai/chat", {"chat_name": CHAT, "content": "hello, who are you"}, {}
+    )
 
 
 def table(heads: Sequence[str]) -> None:
@@ -142,7 +170,8 @@ def table(heads: Sequence[str]) -> None:
 
 @contextmanager
 def limited(pids: list[int], share: float) -> Iterator[None]:
-    """Let processes run for that share of the time only, one after the other: a part of a core for each."""
+    """Let processes run for that share of the time only, one after the other: a part of a core for
+    each."""
     ended = threading.Event()
 
     def tell(number: signal.Signals, pid: int) -> None:
@@ -172,10 +201,19 @@ def limited(pids: list[int], share: float) -> Iterator[None]:
 
 @contextmanager
 def second_node(head: RayHead) -> Iterator[int]:
-    """A further node of the head's cluster: its first process, whose descendants are not the head's."""
-    started = [str(BIN / "ray"), "start", f"--address={head.address}", "--block", "--object-store-memory=100000000"]
+    """A further node of the head's cluster: its first process, whose descendants are not the
+    head's."""
+    started = [
+        str(BIN / "ray"),
+        "start",
+        f"--address={head.address}",
+        "--block",
+        "--object-store-memory=100000000",
+    ]
     environment = {**clean_environment(), **head.environment, "RAY_worker_niceness": "0"}
-    node = subprocess.Popen(started, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    node = subprocess.Popen(
+        started, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         deadline = time.monotonic() + NODE_SECONDS
         while not any("raylet" in command(pid) for pid in family(node.pid)):

@@ -26,7 +26,9 @@ class Service(NamedTuple):
     head: int
     gateway: int
 
-    def deploy(self, name: str, base_url: str, model_name: str = "m", key: str = "sk-bench") -> float:
+    def deploy(
+        self, name: str, base_url: str, model_name: str = "m", key: str = "sk-bench"
+    ) -> float:
         """Returns the seconds it took, once it succeeds. Raises SystemExit: it does not."""
         body = {"api_key": key, "chat_name": name, "base_url": base_url, "model_name": model_name}
         deadline = time.monotonic() + READY_SECONDS
@@ -69,11 +71,20 @@ def gateway(head: RayHead, processes: int = 2) -> Iterator[Service]:
 def starting_gateway(head: RayHead, processes: int) -> Iterator[Service]:
     """A gateway that has just been started."""
     bind = f"127.0.0.1:{free_port()}"
-    environment = {**clean_environment(), **head.environment, "GATEWAY_BIND": bind, "WEB_CONCURRENCY": str(processes)}
-    environment["GATEWAY_JOIN_REPEATS"] = "0"  # a load is one question again and again: each shall reach the provider
+    environment = {
+        **clean_environment(),
+        **head.environment,
+        "GATEWAY_BIND": bind,
+        "WEB_CONCURRENCY": str(processes),
+    }
+    # a load is one question again and again: each shall reach the provider
+    environment["GATEWAY_JOIN_REPEATS"] = "0"
     command = [str(BIN / "gunicorn"), "-c", str(HERE / "gunicorn.conf.py"), "app:app"]
-    # The lines about requests, hundreds of thousands of them, go nowhere, as the peers' do; warnings are shown.
-    master = subprocess.Popen(command, env=environment, cwd=HERE, stdout=subprocess.DEVNULL, start_new_session=True)
+    # The lines about requests, hundreds of thousands of them, go nowhere, as the peers' do;
+    # warnings are shown.
+    master = subprocess.Popen(
+        command, env=environment, cwd=HERE, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         yield Service(f"http://{bind}", head.process.pid, master.pid)
     finally:
@@ -97,9 +108,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def answers(url: str, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None) -> bool:
+def answers(
+    url: str, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+) -> bool:
     """Whether a GET, or the POST of a body, succeeds."""
-    request = urllib.request.Request(url, json.dumps(body).encode() if body else None, headers or {})
+    request = urllib.request.Request(
+        url, json.dumps(body).encode() if body else None, headers or {}
+    )
     try:
         urllib.request.urlopen(request, timeout=READY_SECONDS).close()
     except OSError:

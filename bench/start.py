@@ -21,20 +21,26 @@ LOAD = "start"
 
 
 def rows(head: RayHead, question: dict[str, str], rounds: int) -> Iterator[Row]:
-    """The two lines of the table; `question` is for a chat that is deployed on the cluster of `head`."""
+    """The two lines of the table; `question` is for a chat that is deployed on the cluster of
+    `head`."""
     whole_seconds = statistics.median(whole() for _ in range(rounds))
     yield under(LOAD, "make run, installed, to the first answer", whole_seconds, RUN_SECONDS, "s")
     worker_seconds = statistics.median(worker(head, question) for _ in range(rounds))
-    yield under(LOAD, "a gunicorn worker's fork to its first chat", worker_seconds, WORKER_SECONDS, "s")
+    yield under(
+        LOAD, "a gunicorn worker's fork to its first chat", worker_seconds, WORKER_SECONDS, "s"
+    )
 
 
 def whole() -> float:
-    """Seconds from the start of what `make run` runs, once it has installed, to the first answer of local_chat."""
+    """Seconds from the start of what `make run` runs, once it has installed, to the first answer of
+    local_chat."""
     bind = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "gateway.launch", "--local-chat"]
     environment = {**clean_environment(), "GATEWAY_BIND": bind}
     started = time.monotonic()
-    launched = subprocess.Popen(command, cwd=HERE, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    launched = subprocess.Popen(
+        command, cwd=HERE, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         question = {"chat_name": "local_chat", "content": "Say hello.", "max_tokens": 5}
         _until(lambda: answers(f"http://{bind}/local/chat", question))

@@ -40,14 +40,19 @@ class Ratio(NamedTuple):
 
     def of(self, rounds: Rounds, front: str) -> float:
         figure = _FIGURES[self.what]
-        return statistics.median(figure(seen[front]) / max(figure(seen[self.against]), 1e-9) for seen in rounds)
+        return statistics.median(
+            figure(seen[front]) / max(figure(seen[self.against]), 1e-9) for seen in rounds
+        )
 
     def met_by(self, ratio: float) -> bool:
         return ratio >= self.limit if self.what == RATE else ratio <= self.limit
 
 
 RATE, P50 = "requests/s", "p50"
-_FIGURES: dict[str, Callable[[Seen], float]] = {RATE: lambda s: s.run.per_second, P50: lambda s: s.run.p50_ms}
+_FIGURES: dict[str, Callable[[Seen], float]] = {
+    RATE: lambda s: s.run.per_second,
+    P50: lambda s: s.run.p50_ms,
+}
 
 RATIOS = (
     Ratio("64", RATE, PORTKEY, 1.2),
@@ -64,13 +69,19 @@ FRONTS = (CHAT, V1)
 
 
 def judged(taken: dict[str, Rounds]) -> Iterator[Row]:
-    """The lines of all loads that were measured. A ratio counts only if no request failed: failing is fast."""
+    """The lines of all loads that were measured. A ratio counts only if no request failed: failing
+    is fast."""
     for target in RATIOS:
         rounds = taken.get(target.load)
         if rounds and target.against in rounds[0]:
             ratios = [target.of(rounds, front) for front in FRONTS]
             met = all(map(target.met_by, ratios)) and not any(_failed(rounds))
-            yield Row(LOADS[target.load].name, target.words, tuple(f"{ratio:.2f}" for ratio in ratios), met)
+            yield Row(
+                LOADS[target.load].name,
+                target.words,
+                tuple(f"{ratio:.2f}" for ratio in ratios),
+                met,
+            )
     for key, rounds in taken.items():
         failed = _failed(rounds)
         yield Row(LOADS[key].name, "0 failures", tuple(map(str, failed)), not any(failed))

@@ -23,8 +23,9 @@ class Post(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What one load gave. `good` were answered with 2xx or 3xx; `errors` are the others, by kind: `status`, and
-    `connect`, `read`, `write` and `timeout` of the connection. Percentiles are of all answers."""
+    """What one load gave. `good` were answered with 2xx or 3xx; `errors` are the others, by kind:
+    `status`, and `connect`, `read`, `write` and `timeout` of the connection. Percentiles are of all
+    answers."""
 
     good: int
     seconds: float
@@ -45,7 +46,11 @@ def load(post: Post, connections: int, seconds: int) -> Run:
     """Keep `connections` busy for `seconds`. Raises SystemExit: wrk itself failed."""
     headers = "\n".join(f"{name}: {value}" for name, value in post.headers.items())
     environment = {**os.environ, "BODY": json.dumps(post.body), "HEADERS": headers}
-    options = [f"--connections={connections}", f"--duration={seconds}s", f"--timeout={HANG_SECONDS}s"]
+    options = [
+        f"--connections={connections}",
+        f"--duration={seconds}s",
+        f"--timeout={HANG_SECONDS}s",
+    ]
     ended = subprocess.run(
         ["wrk", "--threads=1", *options, f"--script={SCRIPT}", post.url],
         env=environment,

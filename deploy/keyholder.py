@@ -1,11 +1,13 @@
 """The key holder: deploys the operator's chats, and again whenever the gateway has lost them.
 
-Each *.json of the folder CHATS is one deploy request and its "provider". Every few seconds the files are compared with
-GET /models: what is missing there, says NEED_KEY, or was deployed before its file last changed, is deployed. So a
-switch by hand stands until the file is edited, and nothing need be remembered: this may be killed at any time.
+Each *.json of the folder CHATS is one deploy request and its "provider". Every few seconds the
+files are compared with GET /models: what is missing there, says NEED_KEY, or was deployed before
+its file last changed, is deployed. So a switch by hand stands until the file is edited, and nothing
+need be remembered: this may be killed at any time.
 
-Under systemd the files belong to root, and are read as credentials (LoadCredential=chats:...), which systemd copies
-once, at the start: when a file changes, this ends, and is started anew with what stands there now.
+Under systemd the files belong to root, and are read as credentials (LoadCredential=chats:...),
+which systemd copies once, at the start: when a file changes, this ends, and is started anew with
+what stands there now.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from typing import Any
 
 LOOK_SECONDS = 2
 WAIT_SECONDS = 0.5
-"""How often it looks whether a gateway is back that could serve nobody: until then its chats say NEED_KEY."""
+"""How often it looks whether a gateway is back that could serve nobody: until then its chats say
+NEED_KEY."""
 
 AT_ONCE = 4
 """So many deploys together: most of a deploy's time is the start of a process."""
@@ -60,7 +63,8 @@ class UnreachableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A file's contents. `changed` is when the file last changed or was put there, in seconds since 1970."""
+    """A file's contents. `changed` is when the file last changed or was put there, in seconds since
+    1970."""
 
     name: str
     provider: str
@@ -77,7 +81,8 @@ class Folder:
         self._credentials = credentials
 
     def chats(self) -> tuple[list[Chat], dict[str, str]]:
-        """The chats, and what is wrong with the other files, by path. Raises OSError (no folder) and ChangedError."""
+        """The chats, and what is wrong with the other files, by path. Raises OSError (no folder)
+        and ChangedError."""
         chats: dict[str, Chat] = {}
         wrong: dict[str, str] = {}
         for path in sorted(self._path.iterdir()):
@@ -86,12 +91,16 @@ class Folder:
             try:
                 chat = self._read(path)
                 if chat.name in chats:
-                    raise UnusableError(f"another file deploys {chat.name} already; remove one of them")
+                    raise UnusableError(
+                        f"another file deploys {chat.name} already; remove one of them"
+                    )
                 chats[chat.name] = chat
             except FileNotFoundError:
                 continue  # taken away since
             except OSError as error:
-                wrong[str(path)] = f"cannot be read ({error.strerror}): it must belong to the key holder's user"
+                wrong[str(path)] = (
+                    f"cannot be read ({error.strerror}): it must belong to the key holder's user"
+                )
             except UnusableError as error:
                 wrong[str(path)] = str(error)
         return list(chats.values()), wrong
@@ -100,7 +109,8 @@ class Folder:
         found = path.stat()
         if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise UnusableError(f"others can reach the key in it: chmod 600 {path}")
-        # ctime, since mv and cp -p bring old mtimes along, and a clock elsewhere may have been wrong.
+        # ctime, since mv and cp -p bring old mtimes along, and a clock elsewhere may have been
+        # wrong.
         return _parse(self._contents(path, found.st_ctime), found.st_ctime)
 
     def _contents(self, path: Path, changed: float) -> bytes:
@@ -127,24 +137,31 @@ class Gateway:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def models(self) -> dict[str, dict[str, Any]]:
-        """Every chat by name, once the cluster answers. Raises RefusedError and UnreachableError."""
+        """Every chat by name, once the cluster answers. Raises RefusedError and
+        UnreachableError."""
         self._call("/readyz")
         return {row["chat_name"]: row for row in self._call("/models")["models"]}
 
     def deploy(self, chat: Chat, chain: bool) -> None:
         """Deploy a chat, with its chain or without. Raises RefusedError and UnreachableError."""
-        request = {name: value for name, value in chat.request.items() if chain or name != "fallback"}
+        request = {
+            name: value for name, value in chat.request.items() if chain or name != "fallback"
+        }
         self._call(f"/{chat.provider}/deploy", request)
 
     def set_chain(self, chat: Chat) -> None:
         """Give a chat its chain. Raises RefusedError and UnreachableError."""
-        self._call(f"/{chat.provider}/fallback", {"chat_name": chat.name, "fallback": list(chat.fallback)})
+        self._call(
+            f"/{chat.provider}/fallback", {"chat_name": chat.name, "fallback": list(chat.fallback)}
+        )
 
     def _call(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, self._headers)
         try:
-            with self._opener.open(request, timeout=CALL_SECONDS if body is None else DEPLOY_SECONDS) as reply:
+            with self._opener.open(
+                request, timeout=CALL_SECONDS if body is None else DEPLOY_SECONDS
+            ) as reply:
                 return json.load(reply)
         except urllib.error.HTTPError as error:
             code, message = _error(error)
@@ -152,7 +169,9 @@ class Gateway:
                 raise UnreachableError(f"{code}: {message}") from None
             raise RefusedError(f"{code}: {message}") from None
         except (OSError, ValueError) as error:
-            raise UnreachableError(f"no gateway answers at {self.url} ({type(error).__name__})") from None
+            raise UnreachableError(
+                f"no gateway answers at {self.url} ({type(error).__name__})"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +192,14 @@ class KeyHolder:
         self._state = ""
         self._wrong: dict[str, str] = {}
         self._failures: dict[tuple[str, float], Failure] = {}
-        self._deployed: dict[str, float] = {}  # which version of the file; the cluster's clock may differ from ours
+        # which version of the file; the cluster's clock may differ from ours
+        self._deployed: dict[str, float] = {}
         self._chainless: set[str] = set()
         self._pool = ThreadPoolExecutor(AT_ONCE)
 
     def look(self) -> float:
-        """One round; what goes wrong is said once. Returns the seconds to the next one. Raises ChangedError."""
+        """One round; what goes wrong is said once. Returns the seconds to the next one. Raises
+        ChangedError."""
         try:
             chats, wrong = self._folder.chats()
         except OSError as error:
@@ -200,7 +221,9 @@ class KeyHolder:
         known = set(there)
         # Those that others stand in for come first; those that failed hold nobody up.
         for _, together in groupby(sorted(chats, key=self._turn), self._turn):
-            for _ in self._pool.map(lambda chat: self._tend(chat, there.get(chat.name), known), together):
+            for _ in self._pool.map(
+                lambda chat: self._tend(chat, there.get(chat.name), known), together
+            ):
                 pass
 
     def _turn(self, chat: Chat) -> tuple[float, bool]:
@@ -209,7 +232,10 @@ class KeyHolder:
     def _tend(self, chat: Chat, row: dict[str, Any] | None, known: set[str]) -> None:
         """Deploy a chat or give it its chain, if it is time. Raises UnreachableError."""
         due = self._is_due(chat, row)
-        if not (due or chat.name in self._chainless) or self._failure(chat).until > time.monotonic():
+        if (
+            not (due or chat.name in self._chainless)
+            or self._failure(chat).until > time.monotonic()
+        ):
             return
         try:
             self._deploy(chat, known) if due else self._chain(chat)
@@ -220,10 +246,13 @@ class KeyHolder:
     def _is_due(self, chat: Chat, row: dict[str, Any] | None) -> bool:
         if row is None or row["state"] == "need_key":
             return True
-        return self._deployed.get(chat.name) != chat.changed and chat.changed > row.get("created", chat.changed)
+        return self._deployed.get(chat.name) != chat.changed and chat.changed > row.get(
+            "created", chat.changed
+        )
 
     def _deploy(self, chat: Chat, known: set[str]) -> None:
-        # A chat answers at once, though its stand-ins are not there yet: two may stand in for each other.
+        # A chat answers at once, though its stand-ins are not there yet: two may stand in for each
+        # other.
         whole = known.issuperset(chat.fallback)
         self._gateway.deploy(chat, whole)
         known.add(chat.name)
@@ -231,7 +260,10 @@ class KeyHolder:
         self._chainless.discard(chat.name)
         if not whole:
             self._chainless.add(chat.name)
-        say(f"{chat.name}: deployed at {chat.provider}{'' if whole else ', for now without its fallback'}.")
+        say(
+            f"{chat.name}: deployed at"
+            f" {chat.provider}{'' if whole else ', for now without its fallback'}."
+        )
 
     def _chain(self, chat: Chat) -> None:
         self._gateway.set_chain(chat)
@@ -259,11 +291,13 @@ class KeyHolder:
 def main() -> None:
     """Look every `LOOK_SECONDS` until SIGTERM."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))  # at once: nothing is lost in the middle of a call
+        # at once: nothing is lost in the middle of a call
+        signal.signal(number, lambda *_: os._exit(0))
     environment = os.environ
     credentials = environment.get("CREDENTIALS_DIRECTORY")
     folder = Folder(
-        Path(environment.get("CHATS") or "/etc/byzer-gateway/chats"), Path(credentials) if credentials else None
+        Path(environment.get("CHATS") or "/etc/byzer-gateway/chats"),
+        Path(credentials) if credentials else None,
     )
     holder = KeyHolder(folder, Gateway(_url(environment), _token(environment)))
     while True:
@@ -284,20 +318,32 @@ def _parse(contents: bytes, changed: float) -> Chat:
         request = json.loads(contents)
     except ValueError as error:
         # Not str(error) of every kind: one that quotes the contents would quote the key.
-        where = f" (line {error.lineno}: {error.msg})" if isinstance(error, json.JSONDecodeError) else ""
+        where = (
+            f" (line {error.lineno}: {error.msg})"
+            if isinstance(error, json.JSONDecodeError)
+            else ""
+        )
         raise UnusableError(f"is no JSON{where}") from None
     if not isinstance(request, dict):
         raise UnusableError("must hold one JSON object")
     provider, name = request.pop("provider", ""), request.get("chat_name", "")
     if not isinstance(provider, str) or not re.fullmatch(r"[a-z0-9_-]+", provider):
-        raise UnusableError('"provider" must be openai, zhipu, tongwen, local or another that the gateway has')
+        raise UnusableError(
+            '"provider" must be openai, zhipu, tongwen, local or another that the gateway has'
+        )
     if not isinstance(name, str) or not name:
         raise UnusableError('"chat_name" is missing')
     return Chat(name, provider, request, _names(request.get("fallback")), changed)
 
 
 def _names(fallback: object) -> tuple[str, ...]:
-    names = fallback.split(",") if isinstance(fallback, str) else fallback if isinstance(fallback, list) else []
+    names = (
+        fallback.split(",")
+        if isinstance(fallback, str)
+        else fallback
+        if isinstance(fallback, list)
+        else []
+    )
     return tuple(str(name).strip() for name in names if str(name).strip())
 
 
@@ -306,14 +352,24 @@ def _error(error: urllib.error.HTTPError) -> tuple[str, str]:
         said = json.load(error)["error"]
         return str(said["code"]), str(said["message"])
     except (OSError, ValueError, KeyError, TypeError):
-        return "UNAUTHORIZED" if error.code in (401, 403) else f"HTTP {error.code}", "this is not the gateway's reply"
+        return (
+            "UNAUTHORIZED"
+            if error.code
+            in (
+                401,
+                403,
+            )
+            else f"HTTP {error.code}"
+        ), "this is not the gateway's reply"
 
 
 def _url(environment: Mapping[str, str]) -> str:
     """GATEWAY_URL, or where GATEWAY_BIND lets the gateway on this machine listen."""
     if url := environment.get("GATEWAY_URL", "").strip():
         return url.rstrip("/")
-    host, _, port = (environment.get("GATEWAY_BIND", "").strip() or "127.0.0.1:8099").rpartition(":")
+    host, _, port = (environment.get("GATEWAY_BIND", "").strip() or "127.0.0.1:8099").rpartition(
+        ":"
+    )
     return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port}"
 
 
@@ -322,7 +378,9 @@ def _token(environment: Mapping[str, str]) -> str:
         try:
             return Path(path).read_text().strip()
         except (OSError, ValueError) as error:
-            raise SystemExit(f"GATEWAY_TOKEN_FILE: cannot read {path}: {type(error).__name__}.") from None
+            raise SystemExit(
+                f"GATEWAY_TOKEN_FILE: cannot read {path}: {type(error).__name__}."
+            ) from None
     return environment.get("GATEWAY_TOKEN", "").strip()
 
 

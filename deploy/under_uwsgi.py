@@ -1,5 +1,5 @@
-"""What gunicorn does and uWSGI leaves to the application: chunked bodies both ways, a look at the client's socket, raw
-bytes in a URL."""
+"""What gunicorn does and uWSGI leaves to the application: chunked bodies both ways, a look at the
+client's socket, raw bytes in a URL."""
 
 from __future__ import annotations
 
@@ -74,9 +74,13 @@ def application(environ: dict[str, Any], start_response: Any) -> _Reply:
 
     def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
         sized = any(name.lower() == "content-length" for name, _ in headers)
-        reads_chunks = environ["SERVER_PROTOCOL"] == "HTTP/1.1" and environ["REQUEST_METHOD"] != "HEAD"
+        reads_chunks = (
+            environ["SERVER_PROTOCOL"] == "HTTP/1.1" and environ["REQUEST_METHOD"] != "HEAD"
+        )
         reply.framed = reads_chunks and not sized
-        return start_response(status, headers + [("Transfer-Encoding", "chunked")] * reply.framed, *more)
+        return start_response(
+            status, headers + [("Transfer-Encoding", "chunked")] * reply.framed, *more
+        )
 
     reply.pieces = app(environ, start)
     return reply

@@ -1,4 +1,5 @@
-"""The log files that Ray makes for each process, and never removes. A process that ends in peace takes them along."""
+"""The log files that Ray makes for each process, and never removes. A process that ends in peace
+takes them along."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ import ray
 import ray._private.worker
 
 QUIET_BYTES = 64
-"""Ray's own first line takes as much; whoever has written more had something to say, which is kept."""
+"""Ray's own first line takes as much; whoever has written more had something to say, which is
+kept."""
 
 
 def forget() -> None:

@@ -24,19 +24,26 @@ def replica_name(chat_name: str, index: int) -> str:
 
 def create_actor(model_actor: Any, chat_name: str, actor_name: str) -> Any:
     """An actor of the remote class `model_actor`, or the one that bears this name already."""
-    # No CPU is reserved: an actor that waits for a provider needs none, and 4 workers must fit 2 cores.
+    # No CPU is reserved: an actor that waits for a provider needs none, and 4 workers must fit 2
+    # cores.
     options: dict[str, Any] = {
         "name": actor_name,
         "namespace": NAMESPACE,
         "lifetime": "detached",
         "get_if_exists": True,
     }
-    limits = {"num_cpus": 0, "max_concurrency": AT_ONCE, "max_restarts": -1, "scheduling_strategy": "SPREAD"}
+    limits = {
+        "num_cpus": 0,
+        "max_concurrency": AT_ONCE,
+        "max_restarts": -1,
+        "scheduling_strategy": "SPREAD",
+    }
     return model_actor.options(**options, **limits).remote(chat_name)
 
 
 async def get_actor(actor_name: str) -> Any | None:
-    """A named actor, or None. In a thread: Ray imports another program's actor class here, for seconds maybe."""
+    """A named actor, or None. In a thread: Ray imports another program's actor class here, for
+    seconds maybe."""
     try:
         return await asyncio.to_thread(ray.get_actor, actor_name, NAMESPACE)
     except ValueError:
@@ -44,7 +51,9 @@ async def get_actor(actor_name: str) -> Any | None:
 
 
 def _class_name(actor: Any | None) -> str | None:
-    return actor and str(actor._ray_actor_creation_function_descriptor.class_name).rsplit(".", 1)[-1]
+    return (
+        actor and str(actor._ray_actor_creation_function_descriptor.class_name).rsplit(".", 1)[-1]
+    )
 
 
 async def class_of(actor_name: str) -> str | None:
@@ -55,7 +64,10 @@ async def class_of(actor_name: str) -> str | None:
 async def replicas_of(chat_name: str, count: int = 1) -> list[Any | None]:
     """The actors of a chat: `count` of them, and however many more there are in a row."""
     found = [await get_actor(replica_name(chat_name, index)) for index in range(count)]
-    while found[-1] is not None and (more := await get_actor(replica_name(chat_name, len(found)))) is not None:
+    while (
+        found[-1] is not None
+        and (more := await get_actor(replica_name(chat_name, len(found)))) is not None
+    ):
         found.append(more)
     return found
 
@@ -69,7 +81,8 @@ async def _end_one(actor: Any) -> None:
     if _class_name(actor) == ModelActor.__name__:
         await ask_actor(actor, "retire", DRAIN_SECONDS + STATUS_SECONDS)
     ray.kill(actor)
-    # A killed actor still has its name for a moment; whoever asks for it then would get the dead one.
+    # A killed actor still has its name for a moment; whoever asks for it then would get the dead
+    # one.
     deadline = time.monotonic() + GONE_SECONDS
     while time.monotonic() < deadline and await _alive(actor):
         await asyncio.sleep(0.05)
@@ -85,7 +98,9 @@ async def _alive(actor: Any) -> bool:
     return True
 
 
-async def ask_actor(actor: Any, method: str, seconds: float = STATUS_SECONDS, *arguments: Any) -> Any:
+async def ask_actor(
+    actor: Any, method: str, seconds: float = STATUS_SECONDS, *arguments: Any
+) -> Any:
     """What an actor says, or None if it does not."""
     if actor is None:
         return None
@@ -100,12 +115,18 @@ async def within(seconds: float, *calls: Awaitable[Any]) -> list[Any]:
     try:
         return list(await asyncio.wait_for(asyncio.gather(*calls), seconds))
     except TimeoutError as error:
-        raise GatewayError(Code.TIMEOUT, f"The cluster did not start the model within {seconds:g} s.") from error
+        raise GatewayError(
+            Code.TIMEOUT, f"The cluster did not start the model within {seconds:g} s."
+        ) from error
     except ray.exceptions.RayTaskError as error:
-        # Stock byzerllm says in the exception's last line what it disliked; the lines before name our processes.
+        # Stock byzerllm says in the exception's last line what it disliked; the lines before name
+        # our processes.
         reason = str(error).strip().rsplit("\n", 1)[-1][:300]
-        raise GatewayError(Code.INVALID_REQUEST, f"byzerllm could not deploy this model: {reason}.") from error
+        raise GatewayError(
+            Code.INVALID_REQUEST, f"byzerllm could not deploy this model: {reason}."
+        ) from error
     except ray.exceptions.RayError as error:
         raise GatewayError(
-            Code.CLUSTER_DOWN, f"The model's process ended while it started ({type(error).__name__})."
+            Code.CLUSTER_DOWN,
+            f"The model's process ended while it started ({type(error).__name__}).",
         ) from error

@@ -1,4 +1,5 @@
-"""Hosts: how one is written in one form only, and the addresses where a provider's key may not go. Pure."""
+"""Hosts: how one is written in one form only, and the addresses where a provider's key may not go.
+Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 GUARDED = tuple(
     ip_network(network)
     for network in (
-        *("169.254.0.0/16", "fe80::/10"),  # link-local: most clouds' metadata, and Tencent's, Huawei's and Azure's own
+        # link-local: most clouds' metadata, and Tencent's, Huawei's and Azure's own
+        *("169.254.0.0/16", "fe80::/10"),
         "100.100.100.200/32",  # Alibaba
         "168.63.129.16/32",  # Azure's host agent
         *("192.0.0.192/32", "fd00:c1::a9fe:a9fe/128"),  # Oracle
@@ -22,18 +24,22 @@ GUARDED = tuple(
 """Where a machine is told its own secrets, by the clouds' manuals."""
 
 HOLDS_IPV4 = tuple(
-    ip_network(network) for network in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+    ip_network(network)
+    for network in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
 )
-"""Networks whose last 32 bits are an IPv4 address: compatible, mapped, translated, and NAT64 (RFC 6052, RFC 8215)."""
+"""Networks whose last 32 bits are an IPv4 address: compatible, mapped, translated, and NAT64 (RFC
+6052, RFC 8215)."""
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def canonical(host: str) -> str:
-    """Return a host in one form: a name in ASCII and small letters, or an address in its usual spelling.
+    """Return a host in one form: a name in ASCII and small letters, or an address in its usual
+    spelling.
 
-    Spellings that resolvers take for an address become it: 0x7f.1, 2130706433, `①②⑦。0。0。1`. Raises ValueError.
+    Spellings that resolvers take for an address become it: 0x7f.1, 2130706433, `①②⑦。0。0。1`. Raises
+    ValueError.
     """
     host = host.removeprefix("[").removesuffix("]")
     if ":" in host:
@@ -56,7 +62,11 @@ def canonical(host: str) -> str:
 def without_port(netloc: str) -> str:
     """Return the host of `host:port`, of `[address]:port`, or of a host alone."""
     host, colon, port = netloc.rpartition(":")
-    return host if colon and not port.strip("0123456789") and (netloc.startswith("[") or ":" not in host) else netloc
+    return (
+        host
+        if colon and not port.strip("0123456789") and (netloc.startswith("[") or ":" not in host)
+        else netloc
+    )
 
 
 def is_address(host: str) -> bool:
@@ -69,7 +79,8 @@ def is_address(host: str) -> bool:
 
 
 def is_guarded(host: str) -> bool:
-    """Return whether an IP address is link-local or a cloud's metadata service, in whatever form; False for a name."""
+    """Return whether an IP address is link-local or a cloud's metadata service, in whatever form;
+    False for a name."""
     try:
         address = ip_address(host.partition("%")[0].removeprefix("[").removesuffix("]"))
     except ValueError:

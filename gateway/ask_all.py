@@ -31,7 +31,8 @@ Put = Callable[[Line], None]
 Gone = Callable[[], bool]
 
 MAX_LINES = 32
-"""So many wait for a slow client; then its models wait, too. A fast model's line may have 200 kB."""
+"""So many wait for a slow client; then its models wait, too. A fast model's line may have 200
+kB."""
 
 LOOK_SECONDS = 1
 """How often a model that waits for its client looks whether that is still there."""
@@ -41,7 +42,8 @@ log = logging.getLogger(__name__)
 
 @all_app.post("/chat")
 def chat() -> Response:
-    """Every chat at once. Each answers, or fails, for itself: none falls back, since they are compared."""
+    """Every chat at once. Each answers, or fails, for itself: none falls back, since they are
+    compared."""
     service.require("chat")
     asked, body = _question()
     llm, request_id = service.llm(), g.request_id
@@ -55,14 +57,21 @@ def chat() -> Response:
     calls = {name: pool.submit(_answer, llm, name, body, request_id, client) for name in names}
     wait(calls.values(), asked.timeout)
     pool.shutdown(wait=False, cancel_futures=True)
-    said = {name: call.result() if call.done() else _late(name, asked, request_id) for name, call in calls.items()}
+    said = {
+        name: call.result() if call.done() else _late(name, asked, request_id)
+        for name, call in calls.items()
+    }
     return Response(json.dumps(said).encode(), content_type=wire.JSON)
 
 
 def _question() -> tuple[AskAllRequest, bytes]:
     """What is asked, and the same as all providers read it."""
     question = service.asked(AskAllRequest)
-    stream = {"stream": True, "stream_options": {"include_usage": True}} if question.stream else {"stream": False}
+    stream = (
+        {"stream": True, "stream_options": {"include_usage": True}}
+        if question.stream
+        else {"stream": False}
+    )
     fields = {"messages": question.conversation(), **question.options(), **stream}
     return question.without_texts(), service.packed(fields)
 
@@ -81,7 +90,8 @@ def _answer(llm: GatewayLLM, name: str, body: bytes, request_id: str, client: Cl
 def _lines(
     llm: GatewayLLM, names: tuple[str, ...], asked: AskAllRequest, body: bytes, request_id: str
 ) -> Iterator[bytes]:
-    """One JSON line for each piece of an answer, in the order in which the models speak, and one when each is done."""
+    """One JSON line for each piece of an answer, in the order in which the models speak, and one
+    when each is done."""
     lines: queue.Queue[Line] = queue.Queue(MAX_LINES)
     pool = ThreadPoolExecutor(max(len(names), 1))
     left = set(names)
@@ -130,7 +140,8 @@ def _known(error: Exception, name: str) -> GatewayError:
     """The error that whoever waits for this chat is told; a thread must not end without telling."""
     if isinstance(error, GatewayError):
         return error
-    log.error("a chat of /all/chat failed: %s", type(error).__name__)  # never its text: it may quote a prompt
+    # never its text: it may quote a prompt
+    log.error("a chat of /all/chat failed: %s", type(error).__name__)
     return GatewayError(Code.INTERNAL, chat_name=name)
 
 

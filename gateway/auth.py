@@ -19,8 +19,8 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="Byzer-LLM gateway", charset="UTF-
 
 
 class Doorman:
-    """Checks the token of the request under way. With no token configured, everyone may do everything, except pages of
-    other sites: what a browser says of its page is checked, too."""
+    """Checks the token of the request under way. With no token configured, everyone may do
+    everything, except pages of other sites: what a browser says of its page is checked, too."""
 
     def __init__(self, settings: Settings) -> None:
         self._tokens = settings.tokens
@@ -29,22 +29,27 @@ class Doorman:
         self._guarded = {"admin"} if settings.cross_site else {"admin", "chat"}
 
     def admit(self) -> None:
-        """Raise GatewayError where a browser may have been led here by a name that somebody else gave this address.
+        """Raise GatewayError where a browser may have been led here by a name that somebody else
+        gave this address.
 
-        To its page that is no other site (DNS rebinding), so without tokens nothing else would keep it out.
+        To its page that is no other site (DNS rebinding), so without tokens nothing else would keep
+        it out.
         """
-        if self._tokens or not (netloc := request.headers.get("Host", "")):  # each browser sends one
+        # each browser sends one
+        if self._tokens or not (netloc := request.headers.get("Host", "")):
             return
         host = without_port(netloc).lower().removesuffix(".")
         if not is_address(host) and host not in self._hosts:
             raise GatewayError(
                 Code.FORBIDDEN,
-                f"Without tokens the host name {host[:64]!r} is not served: GATEWAY_HOSTS could allow it.",
+                f"Without tokens the host name {host[:64]!r} is not served: GATEWAY_HOSTS could"
+                " allow it.",
                 f"未配置令牌时不接受主机名 {host[:64]!r}；可用 GATEWAY_HOSTS 允许。",
             )
 
     def known(self) -> Token | None:
-        """The caller's token; None: none is configured, and everyone may do everything. Raises GatewayError."""
+        """The caller's token; None: none is configured, and everyone may do everything. Raises
+        GatewayError."""
         if not self._tokens:
             return None
         presented = _presented(request)
@@ -62,7 +67,10 @@ class Doorman:
         """Raise GatewayError unless the caller's token has `scope` (None: any token will do)."""
         token = self.known()
         if scope in self._guarded and _from_another_site(request):
-            hint, hint_zh = ("; GATEWAY_CROSS_SITE could allow it", "；可用 GATEWAY_CROSS_SITE 允许")
+            hint, hint_zh = (
+                "; GATEWAY_CROSS_SITE could allow it",
+                "；可用 GATEWAY_CROSS_SITE 允许",
+            )
             raise GatewayError(
                 Code.FORBIDDEN,
                 f"A page of another site made this browser ask{hint if scope == 'chat' else ''}.",
@@ -86,14 +94,17 @@ class Doorman:
 
 
 def _from_another_site(call: Request) -> bool:
-    """Whether a browser asks for a page that is not ours: it may reach a gateway that lets in whoever is near, or send
-    along a password of Basic that its user once gave. Only browsers send these headers, the first one over TLS and on
-    loopback. The port is not compared: proxies leave it out of Host."""
+    """Whether a browser asks for a page that is not ours: it may reach a gateway that lets in
+    whoever is near, or send along a password of Basic that its user once gave. Only browsers send
+    these headers, the first one over TLS and on loopback. The port is not compared: proxies leave
+    it out of Host."""
     if site := call.headers.get("Sec-Fetch-Site"):
         return site not in ("same-origin", "none")
     try:
         origin = call.headers.get("Origin")
-        return origin is not None and urlsplit(origin).hostname != urlsplit(f"//{call.host}").hostname
+        return (
+            origin is not None and urlsplit(origin).hostname != urlsplit(f"//{call.host}").hostname
+        )
     except ValueError:
         return True
 

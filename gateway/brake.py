@@ -1,4 +1,5 @@
-"""A brake on guessing tokens, for each address from which wrong ones come; in this process's memory."""
+"""A brake on guessing tokens, for each address from which wrong ones come; in this process's
+memory."""
 
 from __future__ import annotations
 
@@ -25,8 +26,9 @@ MINUTE = 60
 
 
 class Brake:
-    """Refuses tokens while too many wrong ones come from their address; right ones, too, since a guess must not show
-    that it is right. One that was right from this address before is no guess: its application is not locked out."""
+    """Refuses tokens while too many wrong ones come from their address; right ones, too, since a
+    guess must not show that it is right. One that was right from this address before is no guess:
+    its application is not locked out."""
 
     def __init__(self) -> None:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
@@ -34,7 +36,8 @@ class Brake:
         self._lock = threading.Lock()
 
     def admit(self, address: str, token: bytes, right: bool) -> None:
-        """Note whether a token (its digest) is right. Raises GatewayError where nobody may be told."""
+        """Note whether a token (its digest) is right. Raises GatewayError where nobody may be
+        told."""
         if right and (address, token) in self._right:
             return
         # Not the time of day, which may jump: the minute is part of what is counted.
@@ -57,8 +60,8 @@ class Brake:
 def _refusal(seconds: int) -> GatewayError:
     return GatewayError(
         Code.UNAUTHORIZED,
-        f"Too many wrong tokens came from this address: one that was not right from here before is not looked at for "
-        f"{seconds} s.",
+        "Too many wrong tokens came from this address: one that was not right from here before is"
+        f" not looked at for {seconds} s.",
         f"此地址发来的错误令牌过多：此前未在此地址验证通过的令牌，{seconds} 秒内不予检查。",
         status=429,
         headers={"Retry-After": str(seconds)},

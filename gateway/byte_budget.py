@@ -1,6 +1,7 @@
 """How many bytes of large questions and answers a process may hold at once. Pure.
 
-What is small is not counted: the number of requests bounds it, and it goes on while large ones are refused.
+What is small is not counted: the number of requests bounds it, and it goes on while large ones are
+refused.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ OWN_BLOCK_BYTES = 256 * 1024
 def give_back_large_blocks() -> None:
     """Let each large block of this process's memory go back to the kernel when it is freed.
 
-    glibc does so at first, but from the first free on it takes blocks of that size from its heaps, one for each thread:
-    what is freed there stays, and sixteen questions of 8 MB so left 700 MB behind. Other libcs have no such call.
+    glibc does so at first, but from the first free on it takes blocks of that size from its heaps,
+    one for each thread: what is freed there stays, and sixteen questions of 8 MB so left 700 MB
+    behind. Other libcs have no such call.
     """
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, OWN_BLOCK_BYTES)
@@ -40,13 +42,16 @@ class ByteBudget:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
-        # One that its own thread may take again: garbage that is collected gives bytes back, at any time.
+        # One that its own thread may take again: garbage that is collected gives bytes back, at any
+        # time.
         self._lock = threading.RLock()
 
     def exchange(self, held: int, wanted: int, paid: bool = False) -> None:
-        """Let somebody who holds `held` bytes hold `wanted` instead. Raises Full, and changes nothing then.
+        """Let somebody who holds `held` bytes hold `wanted` instead. Raises Full, and changes
+        nothing then.
 
-        One that is alone may be of any size, else it could never be served; nor is what was `paid` for refused.
+        One that is alone may be of any size, else it could never be served; nor is what was `paid`
+        for refused.
         """
         with self._lock:
             others = self.used - held
@@ -56,7 +61,8 @@ class ByteBudget:
 
 
 class Charge:
-    """What one request holds of a budget. Leaving its `with` block gives it back, and so does its own end."""
+    """What one request holds of a budget. Leaving its `with` block gives it back, and so does its
+    own end."""
 
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
@@ -79,5 +85,7 @@ class Charge:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         self.release()

@@ -1,17 +1,20 @@
-"""How a chat crosses the cluster: on a plain connection from the gateway's thread to the model's actor.
+"""How a chat crosses the cluster: on a plain connection from the gateway's thread to the model's
+actor.
 
-Ray places, names, restarts and ends the actors; the chats themselves go beside it, since a Ray call costs 0.5 ms of CPU
-and five threads in each process (docs/performance.md). On one machine it is a Unix socket in Ray's own session folder,
-to another node TLS (gateway/tls.py) on a TCP port that opens when that node first asks; either lets in only who knows
-the actor's secret, which travels by Ray call. In a folder that is open to others, somebody else's socket may stand in
-the actor's place: so the gateway asks the kernel who listens before it says anything.
+Ray places, names, restarts and ends the actors; the chats themselves go beside it, since a Ray call
+costs 0.5 ms of CPU and five threads in each process (docs/performance.md). On one machine it is a
+Unix socket in Ray's own session folder, to another node TLS (gateway/tls.py) on a TCP port that
+opens when that node first asks; either lets in only who knows the actor's secret, which travels by
+Ray call. In a folder that is open to others, somebody else's socket may stand in the actor's place:
+so the gateway asks the kernel who listens before it says anything.
 
-A connection carries one request at a time, as in HTTP/1.1: a request is a frame, its answer one or more. So whoever
-waits is woken by the kernel, a slow client slows its provider down through TCP alone, a client that has gone hangs up,
-and the end of an actor's process is the end of its connections.
+A connection carries one request at a time, as in HTTP/1.1: a request is a frame, its answer one or
+more. So whoever waits is woken by the kernel, a slow client slows its provider down through TCP
+alone, a client that has gone hangs up, and the end of an actor's process is the end of its
+connections.
 
-A frame: four bytes of length, big-endian, and one of its kind; then so many bytes. What a provider said travels in
-frames of its own kind, so that nothing it says can be taken for a mark of ours.
+A frame: four bytes of length, big-endian, and one of its kind; then so many bytes. What a provider
+said travels in frames of its own kind, so that nothing it says can be taken for a mark of ours.
 """
 
 from __future__ import annotations
@@ -47,20 +50,23 @@ MOST_RECEIVED = 1024 * 1024
 """So much of a long frame is read by one system call, which first takes as much memory."""
 
 WINDOW_BYTES = 256 * 1024
-"""How much of one stream may wait for a slow client in the actor; as much again waits in the kernel."""
+"""How much of one stream may wait for a slow client in the actor; as much again waits in the
+kernel."""
 
 HANDSHAKE_BYTES = 256
 CONNECT_SECONDS = 5
 
 IDLE_SECONDS = 30
-"""So long a connection is free before it is closed: after a flood, its thousand connections are not kept for ever."""
+"""So long a connection is free before it is closed: after a flood, its thousand connections are not
+kept for ever."""
 
 LOOK_SECONDS = 1
-"""So long a thread waits for an answer alone; then it looks after its client, too, who may have gone."""
+"""So long a thread waits for an answer alone; then it looks after its client, too, who may have
+gone."""
 
 Address = tuple[str, str | tuple[str, int], str, str]
-""""unix" and a path, or "tls" and a host and port; the actor's secret; and what shows that it is the actor who listens:
-its user's number, or its certificate."""
+""""unix" and a path, or "tls" and a host and port; the actor's secret; and what shows that it is
+the actor who listens: its user's number, or its certificate."""
 
 Answer = Callable[..., AsyncGenerator[bytes, None]]
 
@@ -83,7 +89,8 @@ Frame = tuple[Kind, bytes]
 
 
 class ChannelError(Exception):
-    """The other end is gone: its process has ended, or is being started. `sent`: it may have got the request."""
+    """The other end is gone: its process has ended, or is being started. `sent`: it may have got
+    the request."""
 
     def __init__(self, words: str, sent: bool) -> None:
         super().__init__(words)
@@ -91,8 +98,9 @@ class ChannelError(Exception):
 
 
 def allow_many() -> None:
-    """Let this process have as many connections as its hard limit allows: a chat takes two, and the usual soft limit of
-    1,024 files is for programs that use `select`. (In a driver, ray.init does it.)"""
+    """Let this process have as many connections as its hard limit allows: a chat takes two, and the
+    usual soft limit of 1,024 files is for programs that use `select`. (In a driver, ray.init does
+    it.)"""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -110,14 +118,20 @@ def frame(kind: Kind, content: bytes) -> bytes:
 
 
 class Listener:
-    """Lets gateway processes in. `answer(*what, body)` yields frames, the last of them an end or an error.
+    """Lets gateway processes in. `answer(*what, body)` yields frames, the last of them an end or an
+    error.
 
-    `name` is the actor's own, however often it is restarted: what a process that was killed left is replaced. A large
-    request for which `budget` has no room is not kept, and answered with the frames of `refusal`.
+    `name` is the actor's own, however often it is restarted: what a process that was killed left is
+    replaced. A large request for which `budget` has no room is not kept, and answered with the
+    frames of `refusal`.
     """
 
     def __init__(
-        self, answer: Answer, name: str, budget: ByteBudget | None = None, refusal: Callable[[], bytes] = bytes
+        self,
+        answer: Answer,
+        name: str,
+        budget: ByteBudget | None = None,
+        refusal: Callable[[], bytes] = bytes,
     ) -> None:
         self.secret = secrets.token_hex(32)
         self._answer = answer
@@ -136,7 +150,9 @@ class Listener:
                 # No longer than the name of Ray's own there, since the kernel takes 107 bytes.
                 path = str(Path(folder) / self._name)
                 loop = asyncio.get_running_loop()
-                self._open.append(await loop.create_unix_server(self._connected, path, backlog=4096))
+                self._open.append(
+                    await loop.create_unix_server(self._connected, path, backlog=4096)
+                )
                 self._where["unix"] = path
         return "unix", self._where["unix"], self.secret, str(os.geteuid())
 
@@ -146,9 +162,14 @@ class Listener:
             if "tls" not in self._where:
                 context, self._certificate = await asyncio.to_thread(make_certificate)
                 loop, limit = asyncio.get_running_loop(), CONNECT_SECONDS
-                port = watched(socket.create_server((host, 0)))  # as are the connections that it takes
+                # as are the connections that it takes
+                port = watched(socket.create_server((host, 0)))
                 server = await loop.create_server(
-                    self._connected, sock=port, backlog=4096, ssl=context, ssl_handshake_timeout=limit
+                    self._connected,
+                    sock=port,
+                    backlog=4096,
+                    ssl=context,
+                    ssl_handshake_timeout=limit,
                 )
                 self._open.append(server)
                 self._where["tls"] = host, port.getsockname()[1]
@@ -170,7 +191,9 @@ class Listener:
 class _Served(asyncio.Protocol):
     """One connection, seen from the actor."""
 
-    def __init__(self, secret: str, answer: Answer, charge: Charge, refusal: Callable[[], bytes]) -> None:
+    def __init__(
+        self, secret: str, answer: Answer, charge: Charge, refusal: Callable[[], bytes]
+    ) -> None:
         self._secret = secret.encode()
         self._known = False
         self._frames = answer
@@ -190,7 +213,8 @@ class _Served(asyncio.Protocol):
         rest = self._rest
         rest += data
         if self._task is not None:
-            return  # the next request, which came while the last one's end was still being tidied up
+            # the next request, which came while the last one's end was still being tidied up
+            return
         if (self._unwanted and not self._past_unwanted()) or len(rest) < HEADER_BYTES:
             return
         end = HEADER_BYTES + int.from_bytes(rest[:4], "big")
@@ -277,7 +301,8 @@ class _Served(asyncio.Protocol):
 
 
 class Channel:
-    """One connection, seen from the gateway: `send`, then `receive` until `ended`. For one thread at a time."""
+    """One connection, seen from the gateway: `send`, then `receive` until `ended`. For one thread
+    at a time."""
 
     def __init__(
         self,
@@ -286,10 +311,11 @@ class Channel:
         trust: ssl.SSLContext | None = None,
         budget: ByteBudget | None = None,
     ) -> None:
-        """Connect; `patience` is the seconds for any wait, and `trust` the address's, if that was made before.
+        """Connect; `patience` is the seconds for any wait, and `trust` the address's, if that was
+        made before.
 
-        A large frame counts in `budget` until the next one, or the request's end. Raises ChannelError: nobody is there,
-        or somebody else.
+        A large frame counts in `budget` until the next one, or the request's end. Raises
+        ChannelError: nobody is there, or somebody else.
         """
         kind, where, secret, proof = self.address = address
         self.free_since = 0.0
@@ -334,7 +360,8 @@ class Channel:
     def receive(self, client: socket.socket | None = None) -> Frame:
         """Return the next frame of the answer; `ended` tells whether it was the last.
 
-        Raises ChannelError, TimeoutError, Full, or ClientGone: `client`, whom the answer is for, has hung up.
+        Raises ChannelError, TimeoutError, Full, or ClientGone: `client`, whom the answer is for,
+        has hung up.
         """
         self._read(HEADER_BYTES, client)
         end = HEADER_BYTES + int.from_bytes(self._rest[:4], "big")
@@ -359,7 +386,9 @@ class Channel:
     def _read(self, size: int, client: socket.socket | None) -> None:
         while len(self._rest) < size:
             try:
-                came = self._socket.recv(min(max(RECEIVE_BYTES, size - len(self._rest)), MOST_RECEIVED))
+                came = self._socket.recv(
+                    min(max(RECEIVE_BYTES, size - len(self._rest)), MOST_RECEIVED)
+                )
             except BlockingIOError:
                 self._wait(client)
                 continue
@@ -370,7 +399,8 @@ class Channel:
             self._rest += came
 
     def _wait(self, client: socket.socket | None) -> None:
-        """Wait for more, beside the client, after LOOK_SECONDS alone. Raises TimeoutError or ClientGone."""
+        """Wait for more, beside the client, after LOOK_SECONDS alone. Raises TimeoutError or
+        ClientGone."""
         poll = select.poll()  # select.select knows no descriptor beyond 1,023
         poll.register(self._socket, select.POLLIN)
         if client is not None and client.fileno() >= 0:
@@ -384,7 +414,9 @@ class Channel:
 
 def _user_of(connection: socket.socket) -> str:
     """The number of the user as whom the process at the other end of a Unix socket listens."""
-    process_user_group = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    process_user_group = connection.getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+    )
     return str(struct.unpack("3i", process_user_group)[1])
 
 
@@ -393,13 +425,16 @@ def _timeval(seconds: float) -> bytes:
 
 
 class Channels:
-    """The connections to one actor that are free, the last used first, so that those beyond need stay idle and are
-    closed. `find` asks Ray for the actor's address.
+    """The connections to one actor that are free, the last used first, so that those beyond need
+    stay idle and are closed. `find` asks Ray for the actor's address.
 
-    `host` is where it was last: "" is this node; None is not known yet. Large frames count in `budget`.
+    `host` is where it was last: "" is this node; None is not known yet. Large frames count in
+    `budget`.
     """
 
-    def __init__(self, find: Callable[[], Address], patience: float, budget: ByteBudget | None = None) -> None:
+    def __init__(
+        self, find: Callable[[], Address], patience: float, budget: ByteBudget | None = None
+    ) -> None:
         self._find = find
         self._patience = patience
         self._budget = budget
@@ -422,7 +457,8 @@ class Channels:
         return Channel(self._address, self._patience, self._trust, self._budget)
 
     def give_back(self, channel: Channel) -> None:
-        """It has ended its request, and may be used for another, unless it leads to a process that was lost."""
+        """It has ended its request, and may be used for another, unless it leads to a process that
+        was lost."""
         if channel.address is not self._address:
             channel.close()
             return
@@ -430,12 +466,14 @@ class Channels:
         self._free.append(channel)
 
     def lost(self) -> None:
-        """The actor's process has ended, and its next one has another address; or the chat has been taken away."""
+        """The actor's process has ended, and its next one has another address; or the chat has been
+        taken away."""
         self._address = None
         self.close()
 
     def close_idle(self, now: float) -> None:
-        """Hang up where nothing was under way for IDLE_SECONDS before `now`. The longest idle stand first."""
+        """Hang up where nothing was under way for IDLE_SECONDS before `now`. The longest idle stand
+        first."""
         while self._free:
             try:
                 channel = self._free.popleft()

@@ -1,4 +1,5 @@
-"""The charsets that requests may come in and replies go out in, by the names that HTTP has for them."""
+"""The charsets that requests may come in and replies go out in, by the names that HTTP has for
+them."""
 
 from __future__ import annotations
 
@@ -22,12 +23,14 @@ CODECS = {
     "utf-16le": ("utf-16-le", "utf-16-le"),
     "utf-16be": ("utf-16-be", "utf-16-be"),
 }
-"""Charsets by the name that HTTP has for them: what Python reads and what it writes them with. Windows' own supersets
-are read, since that is what old programs mean by big5 or gb2312; none of them is written wider than its name."""
+"""Charsets by the name that HTTP has for them: what Python reads and what it writes them with.
+Windows' own supersets are read, since that is what old programs mean by big5 or gb2312; none of
+them is written wider than its name."""
 
 _ALIASES = {codecs.lookup(name).name: name for name in CODECS} | {
     **{"cp950": "big5", "cp932": "shift_jis", "cp949": "euc-kr"},
-    **{"x-gbk": "gbk", "x-sjis": "shift_jis", "windows-31j": "shift_jis"},  # as Windows and Java call them
+    # as Windows and Java call them
+    **{"x-gbk": "gbk", "x-sjis": "shift_jis", "windows-31j": "shift_jis"},
 }
 
 
@@ -50,17 +53,23 @@ _THREE_BYTES = re.compile("[\u0800-\U0010ffff]")
 
 
 def codec(raw: bytes, declared: str | None = None, fallback: str | None = None) -> str | None:
-    """Return the codec that `raw` is written with, by what its bytes show first; None: no codec that is known reads it.
+    """Return the codec that `raw` is written with, by what its bytes show first; None: no codec
+    that is known reads it.
 
-    `declared` and `fallback` are names of `CODECS`. Byte order marks and UTF-16's NULs are seen as in JSON (RFC 4627).
-    Sound UTF-8 is UTF-8 whatever was declared, since proxies label what they have not looked at. The exception is text
-    that could be both: "目录" in GBK is "Ŀ¼" in UTF-8. Two bytes a character are believed to be what a label says.
+    `declared` and `fallback` are names of `CODECS`. Byte order marks and UTF-16's NULs are seen as
+    in JSON (RFC 4627). Sound UTF-8 is UTF-8 whatever was declared, since proxies label what they
+    have not looked at. The exception is text that could be both: "目录" in GBK is "Ŀ¼" in UTF-8. Two
+    bytes a character are believed to be what a label says.
     """
     detected = json.detect_encoding(raw)
     labelled = CODECS[declared][0] if declared else None
     text = _decoded(raw, detected)
-    could_be_both = detected == "utf-8" and labelled not in (None, "utf-8") and labelled not in _BYTEWISE
-    if text is not None and not (could_be_both and not text.isascii() and not _THREE_BYTES.search(text)):
+    could_be_both = (
+        detected == "utf-8" and labelled not in (None, "utf-8") and labelled not in _BYTEWISE
+    )
+    if text is not None and not (
+        could_be_both and not text.isascii() and not _THREE_BYTES.search(text)
+    ):
         return detected
     others = (labelled, detected, CODECS[fallback][0] if fallback else None)
     return next((name for name in others if name and _decoded(raw, name) is not None), None)

@@ -1,4 +1,5 @@
-"""OpenAI's shape of an answer: the words in a choice, and a whole reply as a stream's chunks and back. Pure."""
+"""OpenAI's shape of an answer: the words in a choice, and a whole reply as a stream's chunks and
+back. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ def choices(body: Json) -> list[Json]:
 
 
 def message(choice: Json) -> Json:
-    """Return what a choice says, wherever it says it: a whole reply may hold a delta, and a chunk a message."""
+    """Return what a choice says, wherever it says it: a whole reply may hold a delta, and a chunk a
+    message."""
     for name in ("message", "delta"):
         if isinstance(part := choice.get(name), dict) and part:
             return part
@@ -33,7 +35,8 @@ def message(choice: Json) -> Json:
 
 
 def words(said: Json) -> str:
-    """Return a message's words. Content that is a list of parts becomes a text, its thoughts beside it."""
+    """Return a message's words. Content that is a list of parts becomes a text, its thoughts beside
+    it."""
     content = said.get("content")
     if not isinstance(content, str | None):
         thoughts = _text(content, thoughts=True)
@@ -62,7 +65,11 @@ def shaped(choice: Json) -> str:
 
 def is_legacy(choice: Json) -> bool:
     """Return whether a choice is one of a legacy completion: a text, and no message."""
-    return isinstance(choice.get("text"), str) and not choice.get("message") and not choice.get("delta")
+    return (
+        isinstance(choice.get("text"), str)
+        and not choice.get("message")
+        and not choice.get("delta")
+    )
 
 
 def _text(content: Any, thoughts: bool = False) -> str:
@@ -94,7 +101,13 @@ def folded(chunks: Iterable[Json]) -> Json:
     rows: dict[Any, Json] = {}
     texts = _Texts()
     for chunk in chunks:
-        body.update({name: value for name, value in chunk.items() if value is not None and name != "choices"})
+        body.update(
+            {
+                name: value
+                for name, value in chunk.items()
+                if value is not None and name != "choices"
+            }
+        )
         for choice in choices(chunk):
             texts.add_choice(rows.setdefault(str(choice.get("index") or 0), {}), choice)
     texts.join()
@@ -108,29 +121,52 @@ def unfolded(body: Json) -> list[Json]:
     begun: list[Json] = []
     ended: list[Json] = []
     for number, choice in enumerate(choices(body)):
-        rest = {name: value for name, value in choice.items() if name not in ("message", "delta", "finish_reason")}
+        rest = {
+            name: value
+            for name, value in choice.items()
+            if name not in ("message", "delta", "finish_reason")
+        }
         rest["index"] = choice.get("index", number)
         legacy = is_legacy(choice)
         opening: Json = {} if legacy else {"delta": _with_indexes(message(choice))}
         begun.append({**rest, "finish_reason": None, **opening})
         closing: Json = {"text": ""} if legacy else {"delta": {}}
-        ended.append({"index": rest["index"], "finish_reason": choice.get("finish_reason") or "stop", **closing})
+        ended.append(
+            {
+                "index": rest["index"],
+                "finish_reason": choice.get("finish_reason") or "stop",
+                **closing,
+            }
+        )
     if not begun:
         return [body]
     kind = body.get("object")
-    envelope = {**body, "object": "chat.completion.chunk" if kind == "chat.completion" else kind, "usage": None}
-    return [{**envelope, "choices": begun}, {**envelope, "choices": ended, "usage": body.get("usage")}]
+    envelope = {
+        **body,
+        "object": "chat.completion.chunk" if kind == "chat.completion" else kind,
+        "usage": None,
+    }
+    return [
+        {**envelope, "choices": begun},
+        {**envelope, "choices": ended, "usage": body.get("usage")},
+    ]
 
 
 def _with_indexes(said: Json) -> Json:
     """A message whose tool calls are numbered, as a stream's are."""
     if not isinstance(calls := said.get("tool_calls"), list):
         return said
-    return {**said, "tool_calls": [{"index": at, **call} for at, call in enumerate(calls) if isinstance(call, dict)]}
+    return {
+        **said,
+        "tool_calls": [
+            {"index": at, **call} for at, call in enumerate(calls) if isinstance(call, dict)
+        ],
+    }
 
 
 class _Text(list[str]):
-    """A text in pieces: to make a long one anew for each piece would take the square of its length."""
+    """A text in pieces: to make a long one anew for each piece would take the square of its
+    length."""
 
 
 class _Texts:
@@ -147,9 +183,17 @@ class _Texts:
     def add_choice(self, whole: Json, choice: Json) -> None:
         """Add a choice to the one of its number so far."""
         rest = ("delta", "text")
-        whole.update({name: value for name, value in choice.items() if name not in rest and value is not None})
+        whole.update(
+            {
+                name: value
+                for name, value in choice.items()
+                if name not in rest and value is not None
+            }
+        )
         if isinstance(choice.get("delta"), dict):
-            self._add(whole.setdefault("message", {"role": "assistant", "content": None}), choice["delta"])
+            self._add(
+                whole.setdefault("message", {"role": "assistant", "content": None}), choice["delta"]
+            )
         elif isinstance(choice.get("text"), str):
             self._add_text(whole, "text", choice["text"])
 
@@ -162,7 +206,9 @@ class _Texts:
                 self._add_calls(calls, value)
             elif isinstance(value, dict) and isinstance(before, dict):
                 self._add(before, value)
-            elif isinstance(value, str) and isinstance(before, str | _Text) and name not in REPLACED:
+            elif (
+                isinstance(value, str) and isinstance(before, str | _Text) and name not in REPLACED
+            ):
                 self._add_text(whole, name, value)
             elif isinstance(value, list) and type(before) is list:
                 before.extend(value)

@@ -1,8 +1,10 @@
-"""Clients' connections: no thread waits for a request's head, and none for long for a client that is slow.
+"""Clients' connections: no thread waits for a request's head, and none for long for a client that
+is slow.
 
-A thread takes what has come of a head, and leaves the rest to the worker's poller (gateway/worker.py), which hands the
-connection back when the head is whole. A body is waited for by a thread, and so is the client's reading of a reply:
-as long as at least `LEAST_RATE` bytes a second go over the wire.
+A thread takes what has come of a head, and leaves the rest to the worker's poller
+(gateway/worker.py), which hands the connection back when the head is whole. A body is waited for by
+a thread, and so is the client's reading of a reply: as long as at least `LEAST_RATE` bytes a second
+go over the wire.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers import gthread
 
 SLOW_CLIENT_SECONDS = 30
-"""A request's head must be whole so soon after its first byte, or after its connection was opened. Of a body, and of a
-reply, something must go over the wire within as long, and all of it within as long and what LEAST_RATE allows."""
+"""A request's head must be whole so soon after its first byte, or after its connection was opened.
+Of a body, and of a reply, something must go over the wire within as long, and all of it within as
+long and what LEAST_RATE allows."""
 
 LEAST_RATE = 2048
 """Bytes a second: half of what an old modem carries."""
@@ -33,8 +36,8 @@ HEAD_BYTES = 32768
 
 LEAVING_SECONDS = 2
 LEAVING_BYTES = 65536
-"""So long, and up to so much, what a client still sends is read and dropped after the last reply: else the kernel would
-take back what the client has not read of it (RFC 9112, 9.6)."""
+"""So long, and up to so much, what a client still sends is read and dropped after the last reply:
+else the kernel would take back what the client has not read of it (RFC 9112, 9.6)."""
 
 PIECE_BYTES = 8192
 LAST_BYTES = 3
@@ -57,8 +60,8 @@ class Patience:
     _received = 0
 
     def spend(self, since: float, count: int) -> None:
-        """Note that `count` bytes were waited for since then. Raises what a socket does whose time limit (SO_RCVTIMEO,
-        SO_SNDTIMEO) has passed."""
+        """Note that `count` bytes were waited for since then. Raises what a socket does whose time
+        limit (SO_RCVTIMEO, SO_SNDTIMEO) has passed."""
         self._waited += time.monotonic() - since
         self._received += count
         if self._waited > SLOW_CLIENT_SECONDS + self._received / LEAST_RATE:
@@ -66,7 +69,8 @@ class Patience:
 
 
 class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's source of what a client sent. The head is put into its buffer by `add`, before anybody reads it."""
+    """gunicorn's source of what a client sent. The head is put into its buffer by `add`, before
+    anybody reads it."""
 
     buf: Any
     _patience: Patience | None = None
@@ -82,8 +86,8 @@ class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn has no types
             self.add(came)
 
     def add(self, piece: bytes) -> None:
-        """Keep what came of a head. It is whole with an empty line, however that ends; or when it is too long, or its
-        line ends are mixed, which the parser refuses without reading on."""
+        """Keep what came of a head. It is whole with an empty line, however that ends; or when it
+        is too long, or its line ends are mixed, which the parser refuses without reading on."""
         self.buf.write(piece)
         end = self._last + piece
         self.whole = b"\n\r\n" in end or b"\n\n" in end or self.size() > HEAD_BYTES
@@ -151,8 +155,8 @@ class Connection(gthread.TConn):  # type: ignore[misc]
         return bool(poll.poll(seconds * 1000))
 
     def look_again(self, seconds: float) -> Head:
-        """The same for the request that follows one which was answered. Without time for it, no system call is spent
-        on what will seldom have come already."""
+        """The same for the request that follows one which was answered. Without time for it, no
+        system call is spent on what will seldom have come already."""
         self.answered = True
         self.parser.unreader.begin_head()
         return self.look(seconds) if seconds or self.parser.unreader.size() else Head.NOTHING
@@ -178,11 +182,16 @@ class Connection(gthread.TConn):  # type: ignore[misc]
 
 
 class Waiting:
-    """Connections on which nobody works, in the order in which they came. Where there are too many of them, or of one
-    origin, the oldest gives way. `origin_of` names where a connection comes from; "": whence any number may come."""
+    """Connections on which nobody works, in the order in which they came. Where there are too many
+    of them, or of one origin, the oldest gives way. `origin_of` names where a connection comes
+    from; "": whence any number may come."""
 
     def __init__(
-        self, seconds: float, most: int, most_of_one: int, origin_of: Callable[[Connection], str] = lambda _: ""
+        self,
+        seconds: float,
+        most: int,
+        most_of_one: int,
+        origin_of: Callable[[Connection], str] = lambda _: "",
     ) -> None:
         self.seconds = seconds
         self._most, self._most_of_one, self._origin_of = most, most_of_one, origin_of

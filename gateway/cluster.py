@@ -1,4 +1,5 @@
-"""GatewayLLM: the shared ByzerLLM client of a gateway process, connected to a running Ray cluster."""
+"""GatewayLLM: the shared ByzerLLM client of a gateway process, connected to a running Ray
+cluster."""
 
 from __future__ import annotations
 
@@ -28,21 +29,25 @@ from gateway.routes import Client, Relayed, Replica, Route, Spent, Stream, patie
 T = TypeVar("T")
 
 Request = tuple[str, str, str, str, bytes]
-"""A form, a path, the model's name to show, the caller whose repeats join, and the request's body."""
+"""A form, a path, the model's name to show, the caller whose repeats join, and the request's
+body."""
 
 ANSWER_BYTES = 4 * REPLY_BYTES
-"""Of large answers at once; the questions have a budget of their own, so that they cost no answer that was paid for."""
+"""Of large answers at once; the questions have a budget of their own, so that they cost no answer
+that was paid for."""
 
 ASK_SECONDS = 10
 FIND_SECONDS = 3
-"""How long a model actor may take to say where it lets chats in; on a node that is cut off it never will."""
+"""How long a model actor may take to say where it lets chats in; on a node that is cut off it never
+will."""
 
 RESTART_SECONDS = 10
 """How long a chat waits for a model actor that is being restarted."""
 
 
 class GatewayLLM(StockLLM):
-    """A ByzerLLM whose `deploy`, `undeploy` and `chat_oai` have time limits and errors that say who must act."""
+    """A ByzerLLM whose `deploy`, `undeploy` and `chat_oai` have time limits and errors that say who
+    must act."""
 
     def __init__(self, address: str, max_in_flight: int) -> None:
         super().__init__(Connection(address, self._forget_all, self._tidy))
@@ -56,7 +61,8 @@ class GatewayLLM(StockLLM):
 
     @property
     def hop(self) -> str:
-        """By what a question is known that a chat of this cluster asked (upstream.HOP); "": there is no cluster yet."""
+        """By what a question is known that a chat of this cluster asked (upstream.HOP); "": there
+        is no cluster yet."""
         return self._connection.hop
 
     @property
@@ -78,16 +84,22 @@ class GatewayLLM(StockLLM):
         infer_params: ModelConfig,
         check: bool = False,
     ) -> dict[str, Any]:
-        """Put a model behind the chat name `udf_name`; returns when it answers. Raises GatewayError.
+        """Put a model behind the chat name `udf_name`; returns when it answers. Raises
+        GatewayError.
 
         `check` asks the new model a question first; if it cannot answer, all stays as it was.
         """
         self._tell_directory(DEPLOY_SECONDS + ASK_SECONDS, "deploy", infer_params, check)
         self._forget(udf_name)
-        return {"model_deploy_type": "saas", "backend": "saas", "model_name": infer_params["model_name"]}
+        return {
+            "model_deploy_type": "saas",
+            "backend": "saas",
+            "model_name": infer_params["model_name"],
+        }
 
     def undeploy(self, udf_name: str, force: bool = False) -> None:
-        """Take a chat away, chats under way finishing first. Raises GatewayError (NOT_DEPLOYED...)."""
+        """Take a chat away, chats under way finishing first. Raises GatewayError
+        (NOT_DEPLOYED...)."""
         self._tell_directory(DRAIN_SECONDS + 2 * ASK_SECONDS, "undeploy", udf_name)
         self._forget(udf_name)
 
@@ -133,10 +145,12 @@ class GatewayLLM(StockLLM):
         client: Client = None,
         **others: Any,
     ) -> list[LLMResponse]:
-        """Answer one chat within its timeout; what a `caller` repeats meanwhile, with it. Raises GatewayError.
+        """Answer one chat within its timeout; what a `caller` repeats meanwhile, with it. Raises
+        GatewayError.
 
-        It is given up when `client` hangs up, unless another caller waits for the same. Bytes are a whole request that
-        is `packed` already, options and all: so it is there once, however many chats are asked.
+        It is given up when `client` hangs up, unless another caller waits for the same. Bytes are a
+        whole request that is `packed` already, options and all: so it is there once, however many
+        chats are asked.
         """
         if model is None:
             raise TypeError("model: which chat?")
@@ -149,16 +163,22 @@ class GatewayLLM(StockLLM):
         with self._slot():
             return self._retried(model, lambda: self._chat(model, body, question, caller, client))
 
-    def relay(self, name: str, path: str, body: bytes, client: Client = None, shown: str = "") -> Relayed:
-        """Send an OpenAI-shaped request on, and return the reply as it came; `shown` is the model's name in it.
+    def relay(
+        self, name: str, path: str, body: bytes, client: Client = None, shown: str = ""
+    ) -> Relayed:
+        """Send an OpenAI-shaped request on, and return the reply as it came; `shown` is the model's
+        name in it.
 
         Raises GatewayError.
         """
         with self._slot():
             return self._retried(name, lambda: self._relay(name, path, body, client, shown))
 
-    def stream(self, name: str, path: str, body: bytes, form: str, client: Client = None, shown: str = "") -> Stream:
-        """Return a stream that has begun to speak, in one of model_actor's forms; `shown` is the model's name in it.
+    def stream(
+        self, name: str, path: str, body: bytes, form: str, client: Client = None, shown: str = ""
+    ) -> Stream:
+        """Return a stream that has begun to speak, in one of model_actor's forms; `shown` is the
+        model's name in it.
 
         Raises GatewayError: it did not begin, or its `client` hung up before.
         """
@@ -177,14 +197,20 @@ class GatewayLLM(StockLLM):
 
     # How a chat is reached.
 
-    def _chat(self, name: str, body: bytes, question: str, caller: str, client: Client) -> list[LLMResponse]:
+    def _chat(
+        self, name: str, body: bytes, question: str, caller: str, client: Client
+    ) -> list[LLMResponse]:
         route = self._routes.get(name) or self._find(name)
         if route.engine == "byzerllm":
             options = orjson.loads(body)
             del options["stream"]
             return self.chat_stock(name, options.pop("messages"), options)
         content, model, spent = self._whole(route, (ANSWER, CHAT, name, caller, body), client)
-        return [LLMResponse(output=content.decode(), input=question, metadata={"model": model, "spent": spent})]
+        return [
+            LLMResponse(
+                output=content.decode(), input=question, metadata={"model": model, "spent": spent}
+            )
+        ]
 
     def _relay(self, name: str, path: str, body: bytes, client: Client, shown: str) -> Relayed:
         route = self._routes.get(name) or self._find(name)
@@ -197,7 +223,8 @@ class GatewayLLM(StockLLM):
         if route.engine == "byzerllm":
             raise GatewayError(
                 Code.INVALID_REQUEST,
-                "stream: stock byzerllm deployed this model, and it does not stream here; leave stream out.",
+                "stream: stock byzerllm deployed this model, and it does not stream here; leave"
+                " stream out.",
                 "stream：该模型由 byzerllm 原生部署，此处不支持流式输出；请去掉 stream。",
                 chat_name=name,
                 param="stream",
@@ -215,15 +242,21 @@ class GatewayLLM(StockLLM):
             head = self._begun(route, channel, what, client)
             _, content = channel.receive(client)
             _, end = channel.receive(client)
-        return Relayed(content, head["model"], Spent(head["provider"], head["seconds"]).with_tokens(end))
+        return Relayed(
+            content, head["model"], Spent(head["provider"], head["seconds"]).with_tokens(end)
+        )
 
-    def _begun(self, route: Route, channel: Channel, what: Request, client: Client) -> dict[str, Any]:
+    def _begun(
+        self, route: Route, channel: Channel, what: Request, client: Client
+    ) -> dict[str, Any]:
         """Ask, and return what the actor says first. Raises GatewayError, the actor's own."""
         channel.send(*what[:-1], body=what[-1])
         kind, content = Kind.PIECE, b""
         while kind == Kind.PIECE:  # it thinks
             kind, content = channel.receive(client)
-        head: dict[str, Any] = orjson.loads(content) if content else {"generation": route.generation}
+        head: dict[str, Any] = (
+            orjson.loads(content) if content else {"generation": route.generation}
+        )
         if head["generation"] != route.generation:
             self._forget(route.name)  # deployed anew meanwhile: find out how, next time
         if kind == Kind.ERROR:
@@ -237,13 +270,23 @@ class GatewayLLM(StockLLM):
         if found.get("need_key"):
             raise GatewayError(Code.NEED_KEY, chat_name=name, provider=found["provider"])
         try:
-            actors = [ray.get_actor(replica_name(name, i), NAMESPACE) for i in range(found["replicas"])]
+            actors = [
+                ray.get_actor(replica_name(name, i), NAMESPACE) for i in range(found["replicas"])
+            ]
         except ValueError:
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name) from None
         timeout = found["timeout"] or STOCK_TIMEOUT_SECONDS
         limits = patience(timeout), self.answers
-        replicas = [Replica(actor, Channels(partial(self._address, actor), *limits)) for actor in actors]
-        known = found["generation"], found["engine"], timeout, tuple(found["fallback"]), found["reply"] or {}
+        replicas = [
+            Replica(actor, Channels(partial(self._address, actor), *limits)) for actor in actors
+        ]
+        known = (
+            found["generation"],
+            found["engine"],
+            timeout,
+            tuple(found["fallback"]),
+            found["reply"] or {},
+        )
         route = Route(name, *known, replicas)
         self._routes[name] = route
         return route
@@ -255,11 +298,16 @@ class GatewayLLM(StockLLM):
     def _address(self, actor: Any) -> Address:
         """Where a model actor lets this process in. Raises ChannelError, or GatewayError."""
         try:
-            here: Address = self._connection.ask(actor.address.remote(*self._connection.place()), FIND_SECONDS)
+            here: Address = self._connection.ask(
+                actor.address.remote(*self._connection.place()), FIND_SECONDS
+            )
         except ray.exceptions.RayActorError as error:
             raise ChannelError("it has ended, or is being started", sent=False) from error
         except ray.exceptions.RayTaskError as error:
-            detail = f"The chat's node lets no other one in ({error.cause}). Install requirements.txt there, too."
+            detail = (
+                f"The chat's node lets no other one in ({error.cause}). Install requirements.txt"
+                " there, too."
+            )
             raise GatewayError(Code.CLUSTER_DOWN, detail) from error
         except GatewayError as error:
             if error.code != Code.TIMEOUT:
@@ -277,7 +325,8 @@ class GatewayLLM(StockLLM):
             self._forget(name)
 
     def _tidy(self, chats: list[dict[str, Any]]) -> None:
-        """Keep no connection to a chat that is none of `chats` any more, nor one that nobody needs."""
+        """Keep no connection to a chat that is none of `chats` any more, nor one that nobody
+        needs."""
         generations = {chat["chat_name"]: chat["generation"] for chat in chats}
         for name, route in list(self._routes.items()):
             if generations.get(name, 0) == route.generation:  # 0: another program deployed it
@@ -291,10 +340,11 @@ class GatewayLLM(StockLLM):
             raise GatewayError(**error)
 
     def _retried(self, name: str, chat: Callable[[], T]) -> T:
-        """Once more where its process in the cluster ended: on another replica, or on the same when it is back.
+        """Once more where its process in the cluster ended: on another replica, or on the same when
+        it is back.
 
-        The provider may then have been asked twice, but a request that ends processes is not asked a third time. Who
-        finds nobody there has not asked at all.
+        The provider may then have been asked twice, but a request that ends processes is not asked
+        a third time. Who finds nobody there has not asked at all.
         """
         deadline = time.monotonic() + RESTART_SECONDS
         asked = forgotten = False
@@ -310,7 +360,9 @@ class GatewayLLM(StockLLM):
                     raise GatewayError(Code.CLUSTER_DOWN, detail, chat_name=name) from error
                 asked |= sent
                 if route := self._routes.get(name):
-                    route.close()  # of other replicas on the same node, perhaps: what is left open may lead nowhere
+                    # of other replicas on the same node, perhaps: what is left open may lead
+                    # nowhere
+                    route.close()
                 self._connection.patiently(RESTART_SECONDS, lambda left: self._knock(name, left))
             except GatewayError as error:
                 # A replica that was retired while this process still knew it.
@@ -320,7 +372,8 @@ class GatewayLLM(StockLLM):
                 forgotten = True
 
     def _knock(self, name: str, seconds: float) -> None:
-        """Whether the replica that would be asked next is there. Raises what Ray says, or GatewayError."""
+        """Whether the replica that would be asked next is there. Raises what Ray says, or
+        GatewayError."""
         with (self._routes.get(name) or self._find(name)).pick() as replica:
             try:
                 self._connection.ask(replica.actor.stat.remote(), seconds)
@@ -343,4 +396,6 @@ def packed(fields: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(fields)
     except TypeError as error:  # it reads deeper nesting than it writes
-        raise GatewayError(Code.INVALID_REQUEST, "The request is nested too deeply.", "请求嵌套过深。") from error
+        raise GatewayError(
+            Code.INVALID_REQUEST, "The request is nested too deeply.", "请求嵌套过深。"
+        ) from error

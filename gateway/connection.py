@@ -1,7 +1,9 @@
-"""The connection to a Ray cluster: made, watched, and made again, for as long as a gateway process lives.
+"""The connection to a Ray cluster: made, watched, and made again, for as long as a gateway process
+lives.
 
-Connecting happens after gunicorn's fork (Ray does not survive one) and in a background thread (on the main thread
-`ray.init` takes over gunicorn's SIGTERM). A lost cluster is CLUSTER_DOWN at once, and found again by itself.
+Connecting happens after gunicorn's fork (Ray does not survive one) and in a background thread (on
+the main thread `ray.init` takes over gunicorn's SIGTERM). A lost cluster is CLUSTER_DOWN at once,
+and found again by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-# A process whose cluster is gone for 60 s would be ended by Ray's C++ (`_Exit(1)`); ours waits for it to come back.
+# A process whose cluster is gone for 60 s would be ended by Ray's C++ (`_Exit(1)`); ours waits for
+# it to come back.
 os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(10**9))
 
 import ray
@@ -29,7 +32,8 @@ from gateway.memory import Memory
 from gateway.model_actor import DIRECTORY, MEMORY, NAMESPACE
 from gateway.upstream import hop
 
-# A call while the connection is lost would connect by itself, beside ours, or even start a cluster on this machine.
+# A call while the connection is lost would connect by itself, beside ours, or even start a cluster
+# on this machine.
 ray._private.auto_init_hook.enable_auto_connect = False
 
 T = TypeVar("T")
@@ -42,20 +46,29 @@ RECONNECT_SECONDS = 1
 AGAIN_SECONDS = 0.2
 FAIL_SECONDS = 10
 SILENCE_SECONDS = 20
-"""A directory that has not answered for so long belongs to a cluster that is gone: another has come to its address."""
+"""A directory that has not answered for so long belongs to a cluster that is gone: another has come
+to its address."""
 
-FAILED_THERE = (ray.exceptions.RayTaskError, ray.exceptions.RaySystemError, ray.exceptions.UnserializableException)
-"""An exception of the called code itself; the openai SDK's, which stock byzerllm lets through, do not unpickle."""
+FAILED_THERE = (
+    ray.exceptions.RayTaskError,
+    ray.exceptions.RaySystemError,
+    ray.exceptions.UnserializableException,
+)
+"""An exception of the called code itself; the openai SDK's, which stock byzerllm lets through, do
+not unpickle."""
 
 
 class Connection:
-    """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are then void, and
-    `on_watch` every two seconds, with all chats. `hop` is by what its chats' questions are known (upstream.HOP), and
-    `driver` is how Ray calls this process.
+    """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are
+    then void, and `on_watch` every two seconds, with all chats. `hop` is by what its chats'
+    questions are known (upstream.HOP), and `driver` is how Ray calls this process.
     """
 
     def __init__(
-        self, address: str, on_change: Callable[[], None], on_watch: Callable[[list[dict[str, Any]]], None]
+        self,
+        address: str,
+        on_change: Callable[[], None],
+        on_watch: Callable[[list[dict[str, Any]]], None],
     ) -> None:
         self._address = address
         self._on_change = on_change
@@ -91,14 +104,17 @@ class Connection:
         self.tell_directory(READY_SECONDS, "known")
 
     def ask(self, call: Any, seconds: float) -> Any:
-        """What a Ray call gives, within `seconds`. Raises GatewayError, and what the called actor itself raised."""
+        """What a Ray call gives, within `seconds`. Raises GatewayError, and what the called actor
+        itself raised."""
         self._waiting.add(call)
         try:
             return ray.get(call, timeout=max(seconds, 0.001))
         except ray.exceptions.GetTimeoutError as error:
             ray.cancel(call)
             detail = f"No answer from the cluster within {seconds:.0f} s."
-            raise GatewayError(Code.TIMEOUT if self._directory else Code.CLUSTER_DOWN, detail) from error
+            raise GatewayError(
+                Code.TIMEOUT if self._directory else Code.CLUSTER_DOWN, detail
+            ) from error
         except (ray.exceptions.RayActorError, *FAILED_THERE):
             raise
         except ray.exceptions.RayError as error:
@@ -108,7 +124,8 @@ class Connection:
 
     @contextmanager
     def connected(self) -> Iterator[None]:
-        """Turn whatever Ray raises where this process has lost its cluster into CLUSTER_DOWN: all handles are void."""
+        """Turn whatever Ray raises where this process has lost its cluster into CLUSTER_DOWN: all
+        handles are void."""
         try:
             yield
         except GatewayError:
@@ -125,14 +142,20 @@ class Connection:
                 return self.ask(getattr(self.directory, method).remote(*arguments), seconds)
         except ray.exceptions.RayActorError as error:
             self.doubt()
-            raise GatewayError(Code.CLUSTER_DOWN, "The directory actor is being restarted.") from error
+            raise GatewayError(
+                Code.CLUSTER_DOWN, "The directory actor is being restarted."
+            ) from error
 
     def ask_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
-        """Like `tell_directory`, for questions: asked again, within `seconds`, while the directory is restarted."""
-        return self.patiently(seconds, lambda left: self.ask(getattr(self.directory, method).remote(*arguments), left))
+        """Like `tell_directory`, for questions: asked again, within `seconds`, while the directory
+        is restarted."""
+        return self.patiently(
+            seconds, lambda left: self.ask(getattr(self.directory, method).remote(*arguments), left)
+        )
 
     def patiently(self, seconds: float, asked: Callable[[float], T]) -> T:
-        """Ask an actor, given the seconds that are left, again and again until it is there. Raises GatewayError."""
+        """Ask an actor, given the seconds that are left, again and again until it is there. Raises
+        GatewayError."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -141,22 +164,29 @@ class Connection:
             except ray.exceptions.RayActorError as error:
                 self.doubt()
                 if isinstance(error, ray.exceptions.ActorDiedError) or time.monotonic() > deadline:
-                    raise GatewayError(Code.CLUSTER_DOWN, "A process in the cluster ended.") from error
+                    raise GatewayError(
+                        Code.CLUSTER_DOWN, "A process in the cluster ended."
+                    ) from error
                 time.sleep(AGAIN_SECONDS)
 
     def ask_memory(self, seconds: float, method: str, *arguments: Any) -> Any:
-        """Ask the memory for applications, which is made when it is first asked. Raises GatewayError."""
+        """Ask the memory for applications, which is made when it is first asked. Raises
+        GatewayError."""
         self.directory  # noqa: B018  # no cluster, no memory
         if self._memory is None:
             self._memory = _actor(Memory, MEMORY)
         memory = self._memory
         try:
-            return self.patiently(seconds, lambda left: self.ask(getattr(memory, method).remote(*arguments), left))
+            return self.patiently(
+                seconds, lambda left: self.ask(getattr(memory, method).remote(*arguments), left)
+            )
         except GatewayError as error:
             if error.code != Code.TIMEOUT:
                 raise
             detail = f"The store of jobs and sessions did not answer within {seconds:.0f} s."
-            raise GatewayError(Code.CLUSTER_DOWN, detail, f"任务与会话存储在 {seconds:.0f} 秒内没有响应。") from error
+            raise GatewayError(
+                Code.CLUSTER_DOWN, detail, f"任务与会话存储在 {seconds:.0f} 秒内没有响应。"
+            ) from error
 
     def place(self) -> tuple[str, str]:
         """This process's node, and the folder where that keeps its sockets."""
@@ -187,8 +217,10 @@ class Connection:
     def _connect(self) -> Any:
         if self._address != "auto":
             _reach(self._address)  # Ray itself would look for 20 s
-        logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of every thread that is not the main one
-        # Of each process that ends, Ray prints pages, between our lines about requests. Its own log has them, too.
+        # it warns of every thread that is not the main one
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        # Of each process that ends, Ray prints pages, between our lines about requests. Its own log
+        # has them, too.
         ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
         ray.init(
             address=self._address,
@@ -211,7 +243,8 @@ class Connection:
         return directory
 
     def _learn(self, directory: Any) -> None:
-        """Hear which chats there are; tell a newborn directory (of a new cluster, maybe) of those there were."""
+        """Hear which chats there are; tell a newborn directory (of a new cluster, maybe) of those
+        there were."""
         born, chats = ray.get(directory.known.remote(), timeout=WATCH_SECONDS)
         before, remembered = self._known
         if born != before and remembered:
@@ -221,9 +254,11 @@ class Connection:
         self._heard = time.monotonic()
 
     def _alive(self, directory: Any) -> bool:
-        """Whether the cluster is there: its control store, and the directory, which may be busy or restarting."""
+        """Whether the cluster is there: its control store, and the directory, which may be busy or
+        restarting."""
         try:
-            _reach(ray.get_runtime_context().gcs_address)  # refused at once, where Ray's own calls would wait
+            # refused at once, where Ray's own calls would wait
+            _reach(ray.get_runtime_context().gcs_address)
             self._learn(directory)
             self._on_watch(self._known[1])
         except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
@@ -245,7 +280,8 @@ class Connection:
         self._on_change()
 
     def _disconnect(self) -> None:
-        # The calls of a lost cluster fail within 2 s; those that still wait when Ray shuts down would never be told.
+        # The calls of a lost cluster fail within 2 s; those that still wait when Ray shuts down
+        # would never be told.
         deadline = time.monotonic() + FAIL_SECONDS
         while self._waiting and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -257,8 +293,14 @@ class Connection:
 
 def _actor(kind: type, name: str) -> Any:
     """The cluster's one actor of this class and name."""
-    options: dict[str, Any] = {"name": name, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
-    # On the head's node, without which there is no cluster: so no other node takes it along when it is lost.
+    options: dict[str, Any] = {
+        "name": name,
+        "namespace": NAMESPACE,
+        "lifetime": "detached",
+        "get_if_exists": True,
+    }
+    # On the head's node, without which there is no cluster: so no other node takes it along when it
+    # is lost.
     options["resources"] = {"node:__internal_head__": 0.001}
     return ray.remote(kind).options(num_cpus=0, max_restarts=-1, **options).remote()
 
@@ -273,9 +315,18 @@ def _explained(error: Exception) -> str:
     """Why there is no connection, and what to do, in a sentence."""
     text = " ".join(str(error).split())
     if "Version mismatch" in text:
-        return f"{text[:400]} Start Ray with this environment's own ray, so that both versions are the same."
+        return (
+            f"{text[:400]} Start Ray with this environment's own ray, so that both versions are the"
+            " same."
+        )
     if "token" in text.lower() and "auth" in text.lower():
-        return "The cluster wants its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (or RAY_AUTH_TOKEN)."
+        return (
+            "The cluster wants its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (or"
+            " RAY_AUTH_TOKEN)."
+        )
     if isinstance(error, OSError):
-        return "No Ray cluster runs there. Start one (make run starts its own), or set RAY_ADDRESS=host:6379."
+        return (
+            "No Ray cluster runs there. Start one (make run starts its own), or set"
+            " RAY_ADDRESS=host:6379."
+        )
     return f"{type(error).__name__}: {text[:200]}"

@@ -1,7 +1,9 @@
-"""GET /: the page to look at. It is static, holds no secret, and calls the gateway's own routes with the user's token.
+"""GET /: the page to look at. It is static, holds no secret, and calls the gateway's own routes
+with the user's token.
 
-A model's words never become HTML: Markdown crosses as a flat list of elements and texts, from which the page makes
-nodes of a few harmless kinds. The page's policy forbids inline scripts, eval, HTML from strings, and other origins.
+A model's words never become HTML: Markdown crosses as a flat list of elements and texts, from which
+the page makes nodes of a few harmless kinds. The page's policy forbids inline scripts, eval, HTML
+from strings, and other origins.
 """
 
 from __future__ import annotations
@@ -25,12 +27,18 @@ console_app = Blueprint("console", __name__)
 
 FOLDER = Path(__file__).parent / "console"
 EXAMPLES = Path(__file__).parent.parent / "examples"
-KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+KINDS = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
 
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src"
+        " 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+        " require-trusted-types-for 'script'; trusted-types 'none'"
     ),
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -38,14 +46,20 @@ HEADERS = {
 }
 
 MAX_DEPTH = 60
-"""Elements within elements. markdown-it leaves out what is deeper: such a text is shown as it is."""
+"""Elements within elements. markdown-it leaves out what is deeper: such a text is shown as it
+is."""
 
-MARKDOWN = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_DEPTH}).enable(["table", "strikethrough"])
+MARKDOWN = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_DEPTH}).enable(
+    ["table", "strikethrough"]
+)
 
 
 def _files() -> dict[str, tuple[str, bytes]]:
-    """Each file's kind and contents. Their folder is named after all of them, so that no cache mixes two versions."""
-    files = {path.name: (KINDS[path.suffix], path.read_bytes()) for path in sorted(FOLDER.iterdir())}
+    """Each file's kind and contents. Their folder is named after all of them, so that no cache
+    mixes two versions."""
+    files = {
+        path.name: (KINDS[path.suffix], path.read_bytes()) for path in sorted(FOLDER.iterdir())
+    }
     files["examples.json"] = "application/json", json.dumps(_examples()).encode()
     return files
 
@@ -53,13 +67,19 @@ def _files() -> dict[str, tuple[str, bytes]]:
 def _examples() -> list[dict[str, str]]:
     """The files of examples/<language>/, where they are installed."""
     paths = sorted(path for path in EXAMPLES.glob("*/*") if path.is_file())
-    return [{"language": path.parent.name, "file": path.name, "text": path.read_text("utf-8")} for path in paths]
+    return [
+        {"language": path.parent.name, "file": path.name, "text": path.read_text("utf-8")}
+        for path in paths
+    ]
 
 
 FILES = _files()
 VERSION = hashlib.sha256(repr(FILES).encode()).hexdigest()[:16]
 PAGE = FILES["index.html"][1].replace(b"VERSION", VERSION.encode())
-PACKED = {contents: gzip.compress(contents, mtime=0) for contents in (PAGE, *(row[1] for row in FILES.values()))}
+PACKED = {
+    contents: gzip.compress(contents, mtime=0)
+    for contents in (PAGE, *(row[1] for row in FILES.values()))
+}
 """Once, at the start: a third of the bytes."""
 
 
@@ -77,7 +97,9 @@ def page() -> Response:
 def file(version: str, name: str) -> Response:
     """What the page loads, kept by browsers for good: another version has another address."""
     if name not in FILES:
-        raise GatewayError(Code.INVALID_REQUEST, f"The console has no file {name[:64]!r}.", status=404)
+        raise GatewayError(
+            Code.INVALID_REQUEST, f"The console has no file {name[:64]!r}.", status=404
+        )
     reply = _static(*FILES[name])
     if version == VERSION:
         reply.headers["Cache-Control"] = "public, max-age=31536000, immutable"
@@ -86,7 +108,11 @@ def file(version: str, name: str) -> Response:
 
 def _static(kind: str, contents: bytes) -> Response:
     packed = request.accept_encodings.quality("gzip") > 0
-    reply = Response(PACKED[contents] if packed else contents, content_type=f"{kind}; charset=utf-8", headers=HEADERS)
+    reply = Response(
+        PACKED[contents] if packed else contents,
+        content_type=f"{kind}; charset=utf-8",
+        headers=HEADERS,
+    )
     reply.headers["Vary"] = "Accept-Encoding"
     if packed:
         reply.headers["Content-Encoding"] = "gzip"
@@ -99,7 +125,9 @@ def state() -> Response:
     scopes = sorted(service.scopes())
     models = service.llm().models()
     providers = current_app.extensions["providers"]
-    return jsonify(scopes=scopes, providers=providers, models=models, requests=metrics.counts_by_chat())
+    return jsonify(
+        scopes=scopes, providers=providers, models=models, requests=metrics.counts_by_chat()
+    )
 
 
 @console_app.post("/console/markdown")
@@ -114,7 +142,8 @@ def markdown() -> Response:
 
 
 def _parts(tokens: list[Token]) -> Iterator[Any]:
-    """Of markdown-it's tokens, what is shown. A picture would be loaded from elsewhere: its address is text."""
+    """Of markdown-it's tokens, what is shown. A picture would be loaded from elsewhere: its address
+    is text."""
     for token in tokens:
         if token.type == "inline":
             yield from _parts(token.children or [])

@@ -1,4 +1,5 @@
-"""What may be asked, parsed once into frozen values. A wrong input names its field and what it may be."""
+"""What may be asked, parsed once into frozen values. A wrong input names its field and what it may
+be."""
 
 from __future__ import annotations
 
@@ -48,8 +49,17 @@ def _base_url(text: str) -> str:
         sound = url.scheme in ("http", "https") and port != 0
     except ValueError:
         sound = False
-    if not sound or url.username is not None or url.query or url.fragment or not text.isprintable() or " " in text:
-        raise ValueError("must be a URL such as https://api.openai.com/v1, without user, query or fragment")
+    if (
+        not sound
+        or url.username is not None
+        or url.query
+        or url.fragment
+        or not text.isprintable()
+        or " " in text
+    ):
+        raise ValueError(
+            "must be a URL such as https://api.openai.com/v1, without user, query or fragment"
+        )
     # From here on a host has one spelling: what is checked is what is connected to.
     netloc = (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
     return f"{url.scheme}://{netloc}{url.path}"
@@ -68,7 +78,11 @@ def _whole(stream: bool | None) -> bool | None:
 
 
 def _split(value: Any) -> Any:
-    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+    return (
+        [name.strip() for name in value.split(",") if name.strip()]
+        if isinstance(value, str)
+        else value
+    )
 
 
 def _once_each(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -100,36 +114,49 @@ Mark = Annotated[str, StringConstraints(pattern=CHAT_NAME)]
 
 
 class Request(BaseModel):
-    """A field that is not known is refused rather than lost. Numbers may come as strings: old clients send them so."""
+    """A field that is not known is refused rather than lost. Numbers may come as strings: old
+    clients send them so."""
 
     # hide_input_in_errors: a validation error must not quote a key or a prompt into a log.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=()
+    )
 
 
 class ReplyOptions(Request):
-    """How the reply is written; None: as else. `status` 200: errors also come with 200, as plain text."""
+    """How the reply is written; None: as else. `status` 200: errors also come with 200, as plain
+    text."""
 
     format: Literal["json", "text"] | None = None
     charset: Annotated[str, AfterValidator(_charset)] | None = None
     eol: Literal["lf", "crlf"] | None = None
-    status: Annotated[Literal[200], BeforeValidator(lambda value: 200 if value == "200" else value)] | None = None
+    status: (
+        Annotated[Literal[200], BeforeValidator(lambda value: 200 if value == "200" else value)]
+        | None
+    ) = None
     lang: Literal["en", "zh"] | None = None
 
 
 class DeployRequest(Request):
-    """POST /<provider>/deploy. `timeout` is in seconds; None takes the provider's or the operator's default.
+    """POST /<provider>/deploy. `timeout` is in seconds; None takes the provider's or the operator's
+    default.
 
-    `fallback` is a list of chat names, or one string with commas; None keeps the chain there is. `check` asks the new
-    model one real question first. `reply` is how replies are written where a request does not say; None keeps it.
+    `fallback` is a list of chat names, or one string with commas; None keeps the chain there is.
+    `check` asks the new model one real question first. `reply` is how replies are written where a
+    request does not say; None keeps it.
     """
 
     chat_name: ChatName
     api_key: Annotated[SecretStr, AfterValidator(_key)] = SecretStr("")
     model_name: ModelName | None = None
     model_type: str | None = None
-    base_url: BaseUrl | None = Field(default=None, validation_alias=AliasChoices("base_url", "http_proxy"))
+    base_url: BaseUrl | None = Field(
+        default=None, validation_alias=AliasChoices("base_url", "http_proxy")
+    )
     workers: Annotated[int, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_WORKERS)] = 1
-    timeout: Annotated[float, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TIMEOUT_SECONDS)] = 120
+    timeout: Annotated[
+        float, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TIMEOUT_SECONDS)
+    ] = 120
     fallback: Names | None = None
     check: bool | None = None
     reply: Annotated[ReplyOptions, BeforeValidator(_from_json)] | None = None
@@ -150,7 +177,9 @@ class Question(Request):
     history: Annotated[tuple[Turn, ...], BeforeValidator(_from_json)] = ()
     temperature: Annotated[float, BeforeValidator(_no_booleans), Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, BeforeValidator(_no_booleans), Field(gt=0, le=1)] | None = None
-    max_tokens: Annotated[int, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TOKENS)] | None = None
+    max_tokens: Annotated[int, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TOKENS)] | None = (
+        None
+    )
     stream: bool = False
 
     def conversation(self) -> list[dict[str, str]]:
@@ -165,26 +194,33 @@ class Question(Request):
 
     def options(self) -> dict[str, float | int]:
         """The sampling options that were given, and no other."""
-        given = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
+        given = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+        }
         return {name: value for name, value in given.items() if value is not None}
 
 
 class ChatRequest(Question, ReplyOptions):
     """POST /<provider>/chat. `wait` is in seconds.
 
-    `job`: the answer is fetched later. `request_id`: whoever asks again with it gets the same answer. `session` keeps
-    the turns so far; `reset` forgets them first.
+    `job`: the answer is fetched later. `request_id`: whoever asks again with it gets the same
+    answer. `session` keeps the turns so far; `reset` forgets them first.
     """
 
     chat_name: ChatName
     job: bool = False
-    wait: Annotated[float, BeforeValidator(_no_booleans), Field(ge=0, le=MAX_WAIT_SECONDS)] | None = None
+    wait: (
+        Annotated[float, BeforeValidator(_no_booleans), Field(ge=0, le=MAX_WAIT_SECONDS)] | None
+    ) = None
     request_id: Mark | None = None
     session: Mark | None = None
     reset: bool = False
 
     def without_texts(self) -> Self:
-        """The same without what was asked, which is packed by now; but for a session, which remembers it."""
+        """The same without what was asked, which is packed by now; but for a session, which
+        remembers it."""
         return super().without_texts() if self.session is None else self
 
     @property
@@ -194,11 +230,13 @@ class ChatRequest(Question, ReplyOptions):
 
 
 class AskAllRequest(Question):
-    """POST /all/chat: `chat_names` are all if not given, and each is asked once; `timeout` is in seconds, for all of
-    them together."""
+    """POST /all/chat: `chat_names` are all if not given, and each is asked once; `timeout` is in
+    seconds, for all of them together."""
 
     chat_names: Annotated[Names, AfterValidator(_once_each)] = ()
-    timeout: Annotated[float, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TIMEOUT_SECONDS)] = 120
+    timeout: Annotated[
+        float, BeforeValidator(_no_booleans), Field(ge=1, le=MAX_TIMEOUT_SECONDS)
+    ] = 120
 
 
 class JobRequest(ReplyOptions):
@@ -220,7 +258,8 @@ class FallbackRequest(NamedRequest):
 
 
 class MarkdownRequest(Request):
-    """POST /console/markdown. Longer texts could keep a process busy for seconds; the page shows them as they are."""
+    """POST /console/markdown. Longer texts could keep a process busy for seconds; the page shows
+    them as they are."""
 
     text: Annotated[str, StringConstraints(max_length=MAX_MARKDOWN)]
 
@@ -232,12 +271,15 @@ class StreamOptions(BaseModel):
 
 
 class OpenAIRequest(BaseModel):
-    """POST /v1/...: what the gateway must know; any other field goes through unread. `model` is a chat name.
+    """POST /v1/...: what the gateway must know; any other field goes through unread. `model` is a
+    chat name.
 
     What OpenAI lets be null may be null: typed clients send every field that they know.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="allow", hide_input_in_errors=True, protected_namespaces=()
+    )
 
     model: ChatName
     stream: bool | None = None
@@ -279,29 +321,46 @@ _ZH = {
 
 
 def parse(kind: type[R], fields: dict[str, Any]) -> R:
-    """Check `fields` against `kind`. Raises GatewayError (INVALID_REQUEST), naming each wrong field."""
+    """Check `fields` against `kind`. Raises GatewayError (INVALID_REQUEST), naming each wrong
+    field."""
     if issubclass(kind, Request):
-        # `"http_proxy": ""` and null mean "not given": old programs send every field of the contract.
+        # `"http_proxy": ""` and null mean "not given": old programs send every field of the
+        # contract.
         needed = _required(kind)
-        fields = {name: value for name, value in fields.items() if value not in ("", None) or name in needed}
+        fields = {
+            name: value
+            for name, value in fields.items()
+            if value not in ("", None) or name in needed
+        }
         if "http_proxy" in fields and "base_url" in fields:
-            raise invalid("http_proxy", "is the same as base_url; give one of them", "与 base_url 相同；请只给一个")
+            raise invalid(
+                "http_proxy",
+                "is the same as base_url; give one of them",
+                "与 base_url 相同；请只给一个",
+            )
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_context=False, include_input=False)
-        what = [(".".join(map(str, row["loc"])), row["type"], _plain(row["msg"], kind)) for row in wrong[:5]]
+        what = [
+            (".".join(map(str, row["loc"])), row["type"], _plain(row["msg"], kind))
+            for row in wrong[:5]
+        ]
         raise GatewayError(
             Code.INVALID_REQUEST,
             " ".join(f"{field}: {words}." for field, _, words in what),
-            "".join(f"{field}：{_ZH.get(type_, '取值无效')}（{words}）。" for field, type_, words in what),
+            "".join(
+                f"{field}：{_ZH.get(type_, '取值无效')}（{words}）。"
+                for field, type_, words in what
+            ),
             param=what[0][0],
         ) from None
 
 
 def form(default: wire.Form, *sources: Mapping[str, Any]) -> wire.Form:
-    """How a reply is to be written: of each option the first that `sources` give, else as `default`. One that is wrong
-    is passed over: `parse` refuses it, and that refusal, too, must be written somehow."""
+    """How a reply is to be written: of each option the first that `sources` give, else as
+    `default`. One that is wrong is passed over: `parse` refuses it, and that refusal, too, must be
+    written somehow."""
     chosen: dict[str, Any] = {}
     for source in sources:
         for name in wire.Form._fields:
@@ -317,7 +376,9 @@ def form(default: wire.Form, *sources: Mapping[str, Any]) -> wire.Form:
 
 def invalid(field: str, words: str, words_zh: str) -> GatewayError:
     """A wrong input that only shows where its meaning is known: same shape as `parse`'s own."""
-    return GatewayError(Code.INVALID_REQUEST, f"{field}: {words}.", f"{field}：{words_zh}。", param=field)
+    return GatewayError(
+        Code.INVALID_REQUEST, f"{field}: {words}.", f"{field}：{words_zh}。", param=field
+    )
 
 
 @cache
@@ -331,5 +392,9 @@ def _plain(words: str, kind: type[BaseModel]) -> str:
         return f"is no field of this request; it takes {', '.join(kind.model_fields)}"
     if words.startswith("String should match pattern"):
         return "must be 1 to 64 of A-Z a-z 0-9 _ . -"
-    words = words.removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
+    words = (
+        words.removeprefix("Value error, ")
+        .replace("Input should", "must")
+        .replace("String should", "must")
+    )
     return words[:1].lower() + words[1:]

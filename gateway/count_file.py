@@ -1,8 +1,9 @@
 """The file that a process counts in, made safe against a full disk.
 
-prometheus_client maps files that have no blocks yet. When the disk is full, the kernel ends whoever writes into such a
-page, by SIGBUS. So blocks are allocated before they are mapped, and where there are none, the counts stay in memory
-until there is room: each is a running total, of which nothing is lost unless its process ends meanwhile.
+prometheus_client maps files that have no blocks yet. When the disk is full, the kernel ends whoever
+writes into such a page, by SIGBUS. So blocks are allocated before they are mapped, and where there
+are none, the counts stay in memory until there is room: each is a running total, of which nothing
+is lost unless its process ends meanwhile.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ ENTRY_BYTES = 32
 
 
 class CountFile(MmapedDict):
-    """prometheus_client's, which drops what there is no room for. Not thread-safe, as that is not."""
+    """prometheus_client's, which drops what there is no room for. Not thread-safe, as that is
+    not."""
 
     no_room = False
     """Whether it was said, by any of the files of this process."""
@@ -68,12 +70,17 @@ class CountFile(MmapedDict):
             self._try_at = time.monotonic() + AGAIN_SECONDS
             if not CountFile.no_room:
                 CountFile.no_room = True
-                log.warning("no room to count requests in %s (%s); nothing else suffers", self._name, error.strerror)
+                log.warning(
+                    "no room to count requests in %s (%s); nothing else suffers",
+                    self._name,
+                    error.strerror,
+                )
             return False
         return True
 
     def _open(self) -> None:
-        path, new = Path(self._name), Path(f"{self._name}.new")  # whose name is none of those that are read
+        # whose name is none of those that are read
+        path, new = Path(self._name), Path(f"{self._name}.new")
         if not path.exists():
             try:
                 with new.open("wb") as file:

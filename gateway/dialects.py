@@ -1,8 +1,9 @@
 """Each provider's ways to say no, as tables, and the one function that reads them.
 
-Facts: the providers' documentation, their SDKs and their users' reports; the tables name what was seen. Codes are
-per provider because the same word differs: `insufficient_quota` is an unpaid bill at OpenAI and a rate limit
-(tokens per minute) at DashScope. Words that all providers use for the same thing are in one table.
+Facts: the providers' documentation, their SDKs and their users' reports; the tables name what was
+seen. Codes are per provider because the same word differs: `insufficient_quota` is an unpaid bill
+at OpenAI and a rate limit (tokens per minute) at DashScope. Words that all providers use for the
+same thing are in one table.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ BY_STATUS: Mapping[int, Code] = {
     400: Code.BAD_UPSTREAM_REQUEST,
     401: Code.BAD_KEY,
     402: Code.PAY_BILL,
-    403: Code.PROVIDER_DOWN,  # a firewall, a country, a network: of a key or a bill the words would tell
+    # a firewall, a country, a network: of a key or a bill the words would tell
+    403: Code.PROVIDER_DOWN,
     404: Code.BAD_UPSTREAM_REQUEST,  # a wrong base URL: of a model the words would tell
     408: Code.TIMEOUT,
     413: Code.TOO_LARGE,
@@ -34,10 +36,11 @@ BY_STATUS: Mapping[int, Code] = {
 
 
 class Dialect(NamedTuple):
-    """How one provider says no. Plain data: it travels to the model actor inside the chat's configuration.
+    """How one provider says no. Plain data: it travels to the model actor inside the chat's
+    configuration.
 
-    `words` are tried first (a pattern found in what it says decides, whatever the code); then `codes`, keyed by the
-    error's `code` or else `type`, where a trailing `*` matches any ending.
+    `words` are tried first (a pattern found in what it says decides, whatever the code); then
+    `codes`, keyed by the error's `code` or else `type`, where a trailing `*` matches any ending.
     """
 
     words: Mapping[str, str] = {}
@@ -50,7 +53,8 @@ _ECHO = re.compile(r"""['"]input['"]: |input_value=""")
 _SHARED = [("|".join(patterns), code) for code, patterns in SHARED_WORDS]
 
 OPENAI = Dialect(
-    words={r"request too large for": Code.TOO_LARGE},  # one question beyond the tokens per minute, said with 429
+    # one question beyond the tokens per minute, said with 429
+    words={r"request too large for": Code.TOO_LARGE},
     codes={
         "invalid_api_key": Code.BAD_KEY,
         "insufficient_quota": Code.PAY_BILL,
@@ -61,7 +65,8 @@ OPENAI = Dialect(
         "slow_down": Code.SLOW_DOWN,
         "server_is_overloaded": Code.PROVIDER_BUSY,
         "server_error": Code.PROVIDER_DOWN,
-        "unsupported_country_region_territory": Code.PROVIDER_DOWN,  # not reachable from where the cluster is
+        # not reachable from where the cluster is
+        "unsupported_country_region_territory": Code.PROVIDER_DOWN,
         "model_not_found": Code.NO_SUCH_MODEL,
         "invalid_prompt": Code.CONTENT_BLOCKED,
         "content_policy_violation": Code.CONTENT_BLOCKED,
@@ -128,7 +133,9 @@ DASHSCOPE = Dialect(
     },
 )
 
-LLAMA_CPP = Dialect(codes={"exceed_context_size_error": Code.TOO_LARGE, "unavailable_error": Code.PROVIDER_BUSY})
+LLAMA_CPP = Dialect(
+    codes={"exceed_context_size_error": Code.TOO_LARGE, "unavailable_error": Code.PROVIDER_BUSY}
+)
 """llama.cpp's own server: its codes are HTTP statuses, so the error's type decides."""
 
 FINISH_REASONS: Mapping[str, Code] = {
@@ -158,24 +165,33 @@ CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "max_completio
 """The finish reasons of an answer that took all the tokens it might."""
 
 BROKEN_OFF = frozenset({Code.PROVIDER_DOWN, Code.PROVIDER_BUSY})
-"""What breaks an answer off, however many words it has already; a filter or a limit leaves them as they are."""
+"""What breaks an answer off, however many words it has already; a filter or a limit leaves them as
+they are."""
 
 
-def meaning(dialect: Dialect, codes: Sequence[str], words: str, status: int, question: str = "") -> Code:
-    """Return the code that says who must act. `codes` are the provider's codes and types, `words` its message.
+def meaning(
+    dialect: Dialect, codes: Sequence[str], words: str, status: int, question: str = ""
+) -> Code:
+    """Return the code that says who must act. `codes` are the provider's codes and types, `words`
+    its message.
 
-    What a provider means by its own codes comes first, then what all providers mean by the same words, then the status.
-    Words that the caller's `question` holds are nobody's bill: a provider may have quoted them.
+    What a provider means by its own codes comes first, then what all providers mean by the same
+    words, then the status. Words that the caller's `question` holds are nobody's bill: a provider
+    may have quoted them.
     """
     text = _spaced(_ECHO.split(" ".join([*codes, words]))[0])
     own = _by_words(dialect.words.items(), text, question) or _by_codes(dialect, codes)
-    by_status = BY_STATUS.get(status, Code.PROVIDER_DOWN if status >= 500 else Code.BAD_UPSTREAM_REQUEST)
+    by_status = BY_STATUS.get(
+        status, Code.PROVIDER_DOWN if status >= 500 else Code.BAD_UPSTREAM_REQUEST
+    )
     return own or _by_words(_SHARED, text, question) or by_status
 
 
 def _spaced(text: str) -> str:
     """`AccountOverdueError` and `account_overdue_error` as words."""
-    return re.sub(r"[\s_]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text))
+    return re.sub(
+        r"[\s_]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
+    )
 
 
 def _by_words(rows: Iterable[tuple[str, str]], text: str, question: str) -> Code | None:

@@ -1,9 +1,12 @@
-"""The directory: one small detached actor that knows every chat's configuration and alone deploys and undeploys.
+"""The directory: one small detached actor that knows every chat's configuration and alone deploys
+and undeploys.
 
-State lives in memory, twice: here, and in each model actor. Either one, killed, is refilled from the other. After the
-whole cluster restarts, the keys are gone by design, and the chats that a gateway process still remembers say NEED_KEY.
+State lives in memory, twice: here, and in each model actor. Either one, killed, is refilled from
+the other. After the whole cluster restarts, the keys are gone by design, and the chats that a
+gateway process still remembers say NEED_KEY.
 
-Since only this actor deploys, one chat name at a time, deploys of one name from many processes end in one winner.
+Since only this actor deploys, one chat name at a time, deploys of one name from many processes end
+in one winner.
 """
 
 from __future__ import annotations
@@ -47,7 +50,8 @@ class Directory:
         self._configs: dict[str, ModelConfig] = {}
         self._before: dict[str, tuple[ModelConfig, float]] = {}
         self._generation = 0
-        # Made once: each one is kept for ever by Ray's control store, and by every process that looks up its actors.
+        # Made once: each one is kept for ever by Ray's control store, and by every process that
+        # looks up its actors.
         self._model_actor = ray.remote(ModelActor)
         self._born = uuid.uuid4().hex
         # Each for as long as somebody has it or waits for it, since names come and go.
@@ -56,13 +60,20 @@ class Directory:
         self._starting: set[asyncio.Task[Any]] = set()
 
     async def deploy(self, config: ModelConfig, check: bool = False) -> dict[str, Any]:
-        """Put `config` behind its chat name. What was there before answers until the new model is ready."""
+        """Put `config` behind its chat name. What was there before answers until the new model is
+        ready."""
         await self._refilled()
         name = config["chat_name"]
         async with self._turn(name):
             before = self._configs.get(name)
-            chain = (before["fallback"] if before else []) if config["fallback"] is None else config["fallback"]
-            reply = (before["reply"] if before else {}) if config["reply"] is None else config["reply"]
+            chain = (
+                (before["fallback"] if before else [])
+                if config["fallback"] is None
+                else config["fallback"]
+            )
+            reply = (
+                (before["reply"] if before else {}) if config["reply"] is None else config["reply"]
+            )
             config = {
                 **config,
                 "fallback": chain,
@@ -81,12 +92,19 @@ class Directory:
         return {}
 
     async def undo(self, name: str) -> dict[str, Any]:
-        """Bring back what was behind a chat before its last deploy, if that was not too long ago."""
+        """Bring back what was behind a chat before its last deploy, if that was not too long
+        ago."""
         self._forget_expired()
         if name not in self._before:
             detail = f"chat_name: there is nothing to undo for {name}; see GATEWAY_UNDO_SECONDS."
             detail_zh = f"chat_name：{name} 没有可撤销的部署（GATEWAY_UNDO_SECONDS）。"
-            return {"error": GatewayError(Code.INVALID_REQUEST, detail, detail_zh, param="chat_name").as_dict()}
+            return {
+                "error": (
+                    GatewayError(
+                        Code.INVALID_REQUEST, detail, detail_zh, param="chat_name"
+                    ).as_dict()
+                )
+            }
         return await self.deploy(self._before[name][0])
 
     async def set_fallback(self, name: str, fallback: list[str]) -> dict[str, Any]:
@@ -101,11 +119,18 @@ class Directory:
                 error.chat_name = name
                 return {"error": error.as_dict()}
             generation = self._next_generation()
-            config = self._configs[name] = {**self._configs[name], "fallback": fallback, "generation": generation}
+            config = self._configs[name] = {
+                **self._configs[name],
+                "fallback": fallback,
+                "generation": generation,
+            }
             if config["engine"] != "byzerllm":
                 replicas = await replicas_of(name, config["workers"])
                 await asyncio.gather(
-                    *(ask_actor(replica, "amend", STATUS_SECONDS, fallback, generation) for replica in replicas)
+                    *(
+                        ask_actor(replica, "amend", STATUS_SECONDS, fallback, generation)
+                        for replica in replicas
+                    )
                 )
         return {}
 
@@ -122,7 +147,8 @@ class Directory:
         return {}
 
     async def find(self, name: str) -> dict[str, Any] | None:
-        """How to reach a chat: {"engine", "replicas", "timeout", "generation", "provider"}, or None: there is none."""
+        """How to reach a chat: {"engine", "replicas", "timeout", "generation", "provider"}, or
+        None: there is none."""
         await self._refilled()
         if name not in self._configs and (deploying := self._turns.get(name)):
             async with deploying:
@@ -147,18 +173,23 @@ class Directory:
         return self._configs.get(name)
 
     async def known(self) -> tuple[str, list[dict[str, Any]]]:
-        """This actor's birth mark, and all our chats without their keys: what the gateway processes `remember`."""
+        """This actor's birth mark, and all our chats without their keys: what the gateway processes
+        `remember`."""
         await self._refilled()
         self._forget_expired()
         return self._born, [_public(config) for config in self._configs.values()]
 
     async def remember(self, known: Iterable[dict[str, Any]]) -> None:
-        """Chats that a gateway process knew before this actor was born: deploy those that need no key.
+        """Chats that a gateway process knew before this actor was born: deploy those that need no
+        key.
 
-        In a cluster that went on meanwhile, a chat without an actor is one that was undeployed a moment ago.
+        In a cluster that went on meanwhile, a chat without an actor is one that was undeployed a
+        moment ago.
         """
         await self._refilled()
-        restarted = await asyncio.to_thread(lambda: ray.get_runtime_context().was_current_actor_reconstructed)
+        restarted = await asyncio.to_thread(
+            lambda: ray.get_runtime_context().was_current_actor_reconstructed
+        )
         for public in known:
             name = public["chat_name"]
             if name in self._configs or (restarted and await class_of(name) is None):
@@ -179,15 +210,23 @@ class Directory:
         names = await asyncio.to_thread(ray.util.list_named_actors)
         others = [name for name in names if name not in self._configs]
         classes = await asyncio.gather(*map(class_of, others))
-        theirs = [name for name, actor_class in zip(others, classes, strict=True) if actor_class == STOCK_CLASS]
-        return sorted(await asyncio.gather(*ours, *map(_describe_stock, theirs)), key=lambda chat: chat["chat_name"])
+        theirs = [
+            name
+            for name, actor_class in zip(others, classes, strict=True)
+            if actor_class == STOCK_CLASS
+        ]
+        return sorted(
+            await asyncio.gather(*ours, *map(_describe_stock, theirs)),
+            key=lambda chat: chat["chat_name"],
+        )
 
     def _turn(self, name: str) -> asyncio.Lock:
         """What is done to a chat is done one after the other."""
         return self._turns.setdefault(name, asyncio.Lock())
 
     def _forget_expired(self) -> None:
-        """No key is kept for longer than it can be of use; the gateway processes ask every 2 s what is `known`."""
+        """No key is kept for longer than it can be of use; the gateway processes ask every 2 s what
+        is `known`."""
         now = time.monotonic()
         self._before = {name: kept for name, kept in self._before.items() if kept[1] > now}
 
@@ -196,22 +235,29 @@ class Directory:
         return self._generation
 
     async def _check_chain(self, name: str, fallback: list[str]) -> None:
-        """Raise GatewayError for a chain that holds the chat itself, a chat twice, or one that is not deployed."""
+        """Raise GatewayError for a chain that holds the chat itself, a chat twice, or one that is
+        not deployed."""
         for place, other in enumerate(fallback):
             if other == name or other in fallback[:place]:
-                why, why_zh = f"{other} stands there twice, or is the chat itself", f"{other} 重复，或就是该对话本身"
+                why, why_zh = (
+                    f"{other} stands there twice, or is the chat itself",
+                    f"{other} 重复，或就是该对话本身",
+                )
             elif other not in self._configs and await class_of(other) != STOCK_CLASS:
                 why, why_zh = f"no chat named {other} is deployed", f"没有部署名为 {other} 的对话"
             else:
                 continue
-            raise GatewayError(Code.INVALID_REQUEST, f"fallback: {why}.", f"fallback：{why_zh}。", param="fallback")
+            raise GatewayError(
+                Code.INVALID_REQUEST, f"fallback: {why}.", f"fallback：{why_zh}。", param="fallback"
+            )
 
     async def _deploy(self, name: str, config: ModelConfig, check: bool) -> None:
         actor_class = await class_of(name)
         if actor_class not in (None, STOCK_CLASS, ModelActor.__name__):
             raise GatewayError(
                 Code.INVALID_REQUEST,
-                f"chat_name: {name!r} is the name of another program's actor ({actor_class}). Choose another name.",
+                f"chat_name: {name!r} is the name of another program's actor ({actor_class})."
+                " Choose another name.",
                 f"chat_name：{name!r} 已被其他程序的 actor（{actor_class}）占用。请换一个名称。",
             )
         if config["engine"] == "byzerllm":
@@ -235,7 +281,10 @@ class Directory:
         replicas = [create_actor(self._model_actor, name, actor_name) for actor_name in names]
         try:
             # One question is enough to know a key and a model.
-            ready = (replica.prepare.remote(config, check and not index) for index, replica in enumerate(replicas))
+            ready = (
+                replica.prepare.remote(config, check and not index)
+                for index, replica in enumerate(replicas)
+            )
             said = await within(DEPLOY_SECONDS, *ready)
             if failed := next(filter(None, said), None):
                 raise GatewayError(**failed)
@@ -253,19 +302,28 @@ class Directory:
         if config["engine"] == "byzerllm":
             stock = await _describe_stock(name)
             return {**_shown(config), "replicas": stock["replicas"], "state": stock["state"]}
-        said = [await ask_actor(replica, "status") for replica in await replicas_of(name, config["workers"])]
+        said = [
+            await ask_actor(replica, "status")
+            for replica in await replicas_of(name, config["workers"])
+        ]
         alive = [status for status in said if status]
         resting = next((status["resting"] for status in alive if status["resting"]), None)
         state = "resting" if resting else "answering" if alive else "starting"
         state = state if has_its_key(config) else "need_key"
-        told = {"replicas": len(alive), "state": state, "in_flight": sum(status["in_flight"] for status in alive)}
+        told = {
+            "replicas": len(alive),
+            "state": state,
+            "in_flight": sum(status["in_flight"] for status in alive),
+        }
         return {**_shown(config), **told, "resting": resting}
 
     async def _refilled(self) -> None:
-        """Wait for what a restarted directory learns from the model actors; each call joins the same task."""
+        """Wait for what a restarted directory learns from the model actors; each call joins the
+        same task."""
         if self._refilling is None:
             self._refilling = asyncio.create_task(self._refill())
-        # Who asks may give up, and Ray then cancels the call; what all wait for must not be cancelled with it.
+        # Who asks may give up, and Ray then cancels the call; what all wait for must not be
+        # cancelled with it.
         await asyncio.shield(self._refilling)
 
     async def _refill(self) -> None:
@@ -288,7 +346,9 @@ async def _describe_stock(name: str) -> dict[str, Any]:
         "model_name": None,
         "host": None,
         "replicas": stat["total_workers"] if stat else 0,
-        "state": "answering" if stat and all(w["ready"] for w in stat["worker_state"]) else "starting",
+        "state": (
+            "answering" if stat and all(w["ready"] for w in stat["worker_state"]) else "starting"
+        ),
         "since": None,
         "created": 0,
         "fallback": [],
@@ -305,7 +365,11 @@ def _shown(config: ModelConfig) -> dict[str, Any]:
     """What GET /models tells of a chat; `since` is ISO 8601 in UTC."""
     host = config["base_url"].split("://")[-1].split("/")[0]
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(config["since"]))
-    told = {"chat_name": config["chat_name"], "provider": config["provider"], "model_type": config["model_type"]}
+    told = {
+        "chat_name": config["chat_name"],
+        "provider": config["provider"],
+        "model_type": config["model_type"],
+    }
     return {
         **told,
         "model_name": config["model_name"],

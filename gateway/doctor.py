@@ -1,6 +1,8 @@
-"""`make doctor`: what is wrong with this gateway and what to do about it, a line each; exit code 1 if something FAILs.
+"""`make doctor`: what is wrong with this gateway and what to do about it, a line each; exit code 1
+if something FAILs.
 
-It changes nothing, joins no cluster, and runs whatever else is broken. No line quotes a key or a token.
+It changes nothing, joins no cluster, and runs whatever else is broken. No line quotes a key or a
+token.
 """
 
 from __future__ import annotations
@@ -43,7 +45,11 @@ UNREACHED: list[tuple[type[BaseException], str, str]] = [
     (socket.gaierror, "has no address", "look at its name and at DNS (/etc/resolv.conf)"),
     (ConnectionRefusedError, "refuses connections", "look at its port, and at the firewall"),
     (TimeoutError, f"does not answer within {HOST_SECONDS} s", _OTHER),
-    (ssl.SSLCertVerificationError, "shows a certificate that is not valid here", "look at the clock and at proxies"),
+    (
+        ssl.SSLCertVerificationError,
+        "shows a certificate that is not valid here",
+        "look at the clock and at proxies",
+    ),
     (ssl.SSLError, "does not speak TLS", "look at its port and at proxies between"),
     (Exception, "cannot be reached", _OTHER),
 ]
@@ -59,7 +65,8 @@ class Patient:
     up: bool = False  # the gateway
     pid: int = 0  # its first process, if it can be seen
     folders: list[str] = field(default_factory=list)  # Ray's, on this machine
-    ahead: list[float] = field(default_factory=list)  # seconds by which hosts' clocks are ahead of ours
+    # seconds by which hosts' clocks are ahead of ours
+    ahead: list[float] = field(default_factory=list)
 
     @property
     def base(self) -> str:
@@ -68,9 +75,14 @@ class Patient:
 
 def main() -> int:
     """Run every check. Returns the exit code: 1 if one says FAIL."""
-    ask = argparse.ArgumentParser(description="Say what is wrong with this gateway, and what to do.")
+    ask = argparse.ArgumentParser(
+        description="Say what is wrong with this gateway, and what to do."
+    )
     ask.add_argument(
-        "host", nargs="*", type=as_url, help="a host or base URL to try, instead of the built-in providers'"
+        "host",
+        nargs="*",
+        type=as_url,
+        help="a host or base URL to try, instead of the built-in providers'",
     )
     given = ask.parse_args().host
     hosts = dict.fromkeys(given, FAIL) or dict.fromkeys(map(as_url, built_in()), WARN)
@@ -82,31 +94,47 @@ def main() -> int:
                 print(f"{level:5} {' '.join(found.split())}{' -> ' * bool(do)}{do}", flush=True)
                 worst |= level == FAIL
         except Exception as error:  # not its text, which may quote anything
-            print(f"FAIL  the check of {name} ended in {type(error).__name__} -> please report it", flush=True)
+            print(
+                f"FAIL  the check of {name} ended in {type(error).__name__} -> please report it",
+                flush=True,
+            )
             worst = 1
     return worst
 
 
 def settings(patient: Patient) -> Iterator[Finding]:
     wrong = _read_settings(patient)
-    yield from (Finding(FAIL, error, "correct it; the gateway does not start with it") for error in wrong)
+    yield from (
+        Finding(FAIL, error, "correct it; the gateway does not start with it") for error in wrong
+    )
     if not wrong:
         yield Finding(OK, "settings: each can be used")
 
 
 def ports(patient: Patient) -> Iterator[Finding]:
-    """Who listens where the gateway should; a running gateway's settings count where this terminal has none."""
+    """Who listens where the gateway should; a running gateway's settings count where this terminal
+    has none."""
     bind, port = patient.settings.bind, int(patient.settings.bind.rpartition(":")[2])
     there = listeners(port)
     if not there:
-        yield Finding(FAIL, f"gateway: nothing listens on {bind}", "start it: make run, or its service")
+        yield Finding(
+            FAIL, f"gateway: nothing listens on {bind}", "start it: make run, or its service"
+        )
         return
     who = ", ".join(f"{address} ({program(pid)})" for address, pid in there.items())
     status, said = fetch(f"{patient.base}/healthz")
     if not status:
-        do = "it may be starting: try again in a minute; a gateway that stays silent needs a restart, and has a log"
-        yield Finding(FAIL, f"port {port}: {who} listens, and answers no HTTP within {HOST_SECONDS} s", do)
-    elif not isinstance(said, dict) or (said.get("ok"), said.keys() - {"ok", "version"}) != (True, set()):
+        do = (
+            "it may be starting: try again in a minute; a gateway that stays silent needs a"
+            " restart, and has a log"
+        )
+        yield Finding(
+            FAIL, f"port {port}: {who} listens, and answers no HTTP within {HOST_SECONDS} s", do
+        )
+    elif not isinstance(said, dict) or (said.get("ok"), said.keys() - {"ok", "version"}) != (
+        True,
+        set(),
+    ):
         do = "stop it (ps -fp PID shows what it is), or set GATEWAY_BIND to a free port"
         yield Finding(FAIL, f"port {port}: taken by another program: {who}", do)
     else:
@@ -117,8 +145,16 @@ def ports(patient: Patient) -> Iterator[Finding]:
         if status == 200:
             yield Finding(OK, "gateway: its cluster answers")
         else:
-            why = said["error"]["message"] if said else f"no answer to /readyz within {HOST_SECONDS} s"
-            yield Finding(FAIL, f"gateway: {clean(why)}", "see the cluster's lines below; it reconnects by itself")
+            why = (
+                said["error"]["message"]
+                if said
+                else f"no answer to /readyz within {HOST_SECONDS} s"
+            )
+            yield Finding(
+                FAIL,
+                f"gateway: {clean(why)}",
+                "see the cluster's lines below; it reconnects by itself",
+            )
 
 
 def tokens(patient: Patient) -> Iterator[Finding]:
@@ -130,16 +166,26 @@ def tokens(patient: Patient) -> Iterator[Finding]:
         yield Finding(OK, "tokens: none, and only this machine reaches the gateway")
     elif patient.env.get("GATEWAY_OPEN") == "1":
         found = f"GATEWAY_OPEN=1: everyone who reaches {patient.settings.bind} may deploy and chat"
-        yield Finding(WARN, found, "set GATEWAY_TOKENS_FILE and unset GATEWAY_OPEN, or be sure of your firewall")
+        yield Finding(
+            WARN,
+            found,
+            "set GATEWAY_TOKENS_FILE and unset GATEWAY_OPEN, or be sure of your firewall",
+        )
     if count and not patient.env.get("GATEWAY_TOKEN"):
-        do = "set it to an admin's token: make run needs it to deploy local_chat, make doctor to look at the chats"
+        do = (
+            "set it to an admin's token: make run needs it to deploy local_chat, make doctor to"
+            " look at the chats"
+        )
         yield Finding(WARN, "GATEWAY_TOKEN is not set, though tokens are configured", do)
     path = patient.env.get("RAY_AUTH_TOKEN_PATH", "").strip()
     with suppress(OSError):  # one that cannot be read is told elsewhere
         if path and (mode := os.stat(path).st_mode & 0o777) & 0o007:
             do = f"chmod o= {path}, and replace the token in it if others use this machine"
             yield Finding(
-                FAIL, f"RAY_AUTH_TOKEN_PATH: {path} is open to every user of this machine (mode {mode:o})", do
+                FAIL,
+                f"RAY_AUTH_TOKEN_PATH: {path} is open to every user of this machine (mode"
+                f" {mode:o})",
+                do,
             )
 
 
@@ -173,9 +219,14 @@ def cluster(patient: Patient) -> Iterator[Finding]:
             do = "wait if Ray has just been started; else look at raylet.out in its session's logs"
             yield Finding(FAIL, f"cluster: no node of {address} lives, so no chat can run", do)
         if theirs == ours:
-            yield Finding(OK, f"cluster: {theirs} at {address}, living nodes: {len(said['sockets'])}")
+            yield Finding(
+                OK, f"cluster: {theirs} at {address}, living nodes: {len(said['sockets'])}"
+            )
         else:
-            do = f"start it with {BIN / 'ray'}, or install its versions here: both must be the same on both sides"
+            do = (
+                f"start it with {BIN / 'ray'}, or install its versions here: both must be the same"
+                " on both sides"
+            )
             yield Finding(FAIL, f"cluster: {theirs} at {address}, but here are {ours}", do)
         yield from _doors(patient, int(address.rpartition(":")[2]))
         yield from _folders(patient)
@@ -187,14 +238,24 @@ def chats(patient: Patient) -> Iterator[Finding]:
     status, said = fetch(f"{patient.base}/models", patient.env.get("GATEWAY_TOKEN", "").strip())
     if status != 200:
         refused = status in (401, 403)
-        do = "set GATEWAY_TOKEN to one of the gateway's tokens" if refused else "see the cluster's lines above"
-        yield Finding(WARN, f"chats: not checked; GET /models {f'gave {status}' if status else 'did not answer'}", do)
+        do = (
+            "set GATEWAY_TOKEN to one of the gateway's tokens"
+            if refused
+            else "see the cluster's lines above"
+        )
+        yield Finding(
+            WARN,
+            f"chats: not checked; GET /models {f'gave {status}' if status else 'did not answer'}",
+            do,
+        )
         return
     for chat in said["models"]:
         if chat["host"]:
             patient.hosts[as_url(chat["host"])] = FAIL
         if chat["state"] == "need_key":
-            yield Finding(FAIL, f"chat {chat['chat_name']}: its key is gone", "deploy it again, with its key")
+            yield Finding(
+                FAIL, f"chat {chat['chat_name']}: its key is gone", "deploy it again, with its key"
+            )
         elif chat["state"] != "answering":
             do = "GET /models says why; pay, or deploy another provider under this name"
             yield Finding(WARN, f"chat {chat['chat_name']}: {chat['state']}", do)
@@ -244,18 +305,25 @@ def _read_settings(patient: Patient) -> list[str]:
             wrong.append(str(error))
         if env.get("GATEWAY_OPEN") == "1" or "GATEWAY_OPEN" not in wrong[-1]:
             del env[re.findall("[A-Z_]{6,}", wrong[-1])[0]]
-        env["GATEWAY_OPEN"] = "1"  # else tokens that cannot be read would make GATEWAY_BIND look wrong, too
+        # else tokens that cannot be read would make GATEWAY_BIND look wrong, too
+        env["GATEWAY_OPEN"] = "1"
 
 
 def _adopt(patient: Patient) -> Iterator[Finding]:
-    """The settings of the running gateway, where this terminal has none: a service's are not in a shell."""
+    """The settings of the running gateway, where this terminal has none: a service's are not in a
+    shell."""
     with suppress(OSError):
         if (owner := os.stat(f"/proc/{patient.pid}").st_uid) != os.geteuid():
             # Another user's could lead us to send the cluster's token to a cluster of theirs.
-            found = f"settings: the gateway runs as user {owner}, and only this terminal's are looked at"
+            found = (
+                f"settings: the gateway runs as user {owner}, and only this terminal's are"
+                " looked at"
+            )
             yield Finding(WARN, found, f"run this as that user: sudo -u '#{owner}' make doctor")
             return
-        rows = Path(f"/proc/{patient.pid}/environ").read_bytes().decode(errors="replace").split("\0")
+        rows = (
+            Path(f"/proc/{patient.pid}/environ").read_bytes().decode(errors="replace").split("\0")
+        )
         theirs = dict(row.split("=", 1) for row in rows if re.match("(GATEWAY|RAY|WEB)_.*=", row))
         if new := sorted(theirs.keys() - patient.env.keys()):
             patient.env = theirs | patient.env
@@ -278,8 +346,13 @@ def _folders(patient: Patient) -> Iterator[Finding]:
     """Whoever may write where Ray has its sockets can put others in their place."""
     for folder in patient.folders:
         if how := opening(Path(folder), os.stat(folder).st_uid):
-            do = "start Ray with --temp-dir=FOLDER/ray, after mkdir -m 700 FOLDER; or be sure of this machine's users"
-            yield Finding(WARN, f"cluster: other users of this machine could get at Ray's sockets: {how}", do)
+            do = (
+                "start Ray with --temp-dir=FOLDER/ray, after mkdir -m 700 FOLDER; or be sure of"
+                " this machine's users"
+            )
+            yield Finding(
+                WARN, f"cluster: other users of this machine could get at Ray's sockets: {how}", do
+            )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Bytes to JSON, as forgiving as the world is careless. Pure.
 
-What is sound is parsed by orjson, once. Only what it refuses is looked at again: a byte order mark, half a surrogate, a
-raw control character, NaN, a byte that is no UTF-8, a wrong charset label, or something after the JSON costs that
-character at most, and not the answer that was paid for. What comes out can always be written as UTF-8.
+What is sound is parsed by orjson, once. Only what it refuses is looked at again: a byte order mark,
+half a surrogate, a raw control character, NaN, a byte that is no UTF-8, a wrong charset label, or
+something after the JSON costs that character at most, and not the answer that was paid for. What
+comes out can always be written as UTF-8.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ LOST = "\N{REPLACEMENT CHARACTER}"
 MAX_DOCUMENTS = 10_000
 
 MANY_LOST = 3
-"""So many characters that UTF-8 cannot read, and more than it can, are no cut token: it is another charset."""
+"""So many characters that UTF-8 cannot read, and more than it can, are no cut token: it is another
+charset."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _PADDED = re.compile(rf"[{PADDING}]*")
@@ -30,12 +32,14 @@ _OBJECT = re.compile(r'\{\s*"')
 
 
 def parsed(raw: bytes, label: str = "") -> Any:
-    """Return the JSON in `raw`, whose charset is labelled `label`. Raises ValueError: there is none."""
+    """Return the JSON in `raw`, whose charset is labelled `label`. Raises ValueError: there is
+    none."""
     return documents(raw, label)[0]
 
 
 def documents(raw: bytes, label: str = "") -> list[Any]:
-    """Return the JSON in `raw`: one document, or several that stand one after the other. Raises ValueError: none."""
+    """Return the JSON in `raw`: one document, or several that stand one after the other. Raises
+    ValueError: none."""
     try:
         return [orjson.loads(raw)]
     except orjson.JSONDecodeError:
@@ -59,14 +63,20 @@ def text(raw: bytes, label: str = "") -> str:
 
 def _forgiven(words: str) -> list[Any]:
     # Made here, since it does not pickle, and this module is sent to the cluster.
-    decoder = json.JSONDecoder(strict=False, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole)
+    decoder = json.JSONDecoder(
+        strict=False, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole
+    )
     begin = _past_padding(words, 0)
     if not words.startswith(("{", "[", '"'), begin):
         # A warning of PHP's, a prefix against scripts: the object begins later.
         later = _OBJECT.search(words)
         begin = later.start() if later else len(words)
     values: list[Any] = []
-    while begin < len(words) and len(values) < MAX_DOCUMENTS and (not values or words.startswith("{", begin)):
+    while (
+        begin < len(words)
+        and len(values) < MAX_DOCUMENTS
+        and (not values or words.startswith("{", begin))
+    ):
         try:
             value, end = decoder.raw_decode(words, begin)
         except (ValueError, RecursionError):

@@ -1,4 +1,5 @@
-"""Compressed bodies, unpacked as they come. Their own bytes say how they are packed, since labels often lie."""
+"""Compressed bodies, unpacked as they come. Their own bytes say how they are packed, since labels
+often lie."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ PART_BYTES = 4096
 """So much of compressed input is unpacked at once, into a thousand times as much at most."""
 
 MAX_MEMBERS = 256
-"""Gzip files may stand one after the other, as bgzip writes them. Each costs a copy of all that follows it, so that
-a body of nothing but empty ones would keep a process busy for minutes."""
+"""Gzip files may stand one after the other, as bgzip writes them. Each costs a copy of all that
+follows it, so that a body of nothing but empty ones would keep a process busy for minutes."""
 
 _GZIP, _ZLIB, _RAW, _PLAIN = zlib.MAX_WBITS + 16, zlib.MAX_WBITS, -zlib.MAX_WBITS, 0
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -29,10 +30,11 @@ class TooLarge(ValueError):  # noqa: N818  # as Code.TOO_LARGE
 
 
 class Inflater:
-    """Unpacks gzip, zlib and raw deflate, or passes plain bytes through; never holds more than `limit` bytes.
+    """Unpacks gzip, zlib and raw deflate, or passes plain bytes through; never holds more than
+    `limit` bytes.
 
-    gzip and zlib are known by their first bytes. Raw deflate has no mark of its own, so it is looked for only where
-    `label`, the Content-Encoding, says deflate.
+    gzip and zlib are known by their first bytes. Raw deflate has no mark of its own, so it is
+    looked for only where `label`, the Content-Encoding, says deflate.
     """
 
     def __init__(self, limit: int, label: str = "") -> None:
@@ -47,7 +49,9 @@ class Inflater:
     @property
     def ended(self) -> bool:
         """Whether the input ended where it should; plain bytes may end anywhere."""
-        return not self._head and (self._unpacker is None or (self._unpacker.eof and not self._damaged))
+        return not self._head and (
+            self._unpacker is None or (self._unpacker.eof and not self._damaged)
+        )
 
     @property
     def plain(self) -> bool:
@@ -55,7 +59,8 @@ class Inflater:
         return self._plain
 
     def feed(self, piece: bytes, last: bool = False) -> bytes:
-        """Return what `piece` adds. From where the input is damaged on it adds nothing. Raises TooLarge."""
+        """Return what `piece` adds. From where the input is damaged on it adds nothing. Raises
+        TooLarge."""
         piece, self._head = self._head + piece, b""
         if not self._plain and self._unpacker is None:
             window = _window(piece, self._may_be_raw, last)
@@ -109,7 +114,12 @@ def _window(head: bytes, may_be_raw: bool, last: bool) -> int | None:
     """How zlib is to read what begins with `head`; None: there is too little of it to tell."""
     if head.startswith(_GZIP_MAGIC):
         return _GZIP
-    may_be_zlib = head[:1] != b"" and head[0] & 15 == 8 and head[0] < 128 and int.from_bytes(head[:2]) % 31 == 0
+    may_be_zlib = (
+        head[:1] != b""
+        and head[0] & 15 == 8
+        and head[0] < 128
+        and int.from_bytes(head[:2]) % 31 == 0
+    )
     text = _TEXT.fullmatch(head, 0, _HEAD_BYTES)
     # "x^2" and "hb" would make sound beginnings of zlib, and any few letters of raw deflate.
     unclear = may_be_raw or len(head) < 2 or (text and may_be_zlib)

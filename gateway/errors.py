@@ -1,7 +1,9 @@
-"""The gateway's errors: every way to fail, what it means, who must act, and the one shape they have.
+"""The gateway's errors: every way to fail, what it means, who must act, and the one shape they
+have.
 
-An error is raised low, where its cause is known, and rendered once (gateway/replies.py). It crosses Ray as plain data
-(`GatewayError.as_dict`), since exceptions of other libraries often do not unpickle on the far side.
+An error is raised low, where its cause is known, and rendered once (gateway/replies.py). It crosses
+Ray as plain data (`GatewayError.as_dict`), since exceptions of other libraries often do not
+unpickle on the far side.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ SECRET_CHARACTERS = 12
 RETRY_AFTER_SECONDS = 2
 """What Retry-After says where the provider named no time of its own."""
 
-# Anything that looks like a credential: OpenAI's and DashScope's sk-..., Zhipu's <id>.<secret>, a Bearer header.
+# Anything that looks like a credential: OpenAI's and DashScope's sk-..., Zhipu's <id>.<secret>, a
+# Bearer header.
 _KEY_LIKE = re.compile(r"\bsk-[\w*.\-]{4,}|\b[0-9a-f]{32}\.\w{8,}|\bbearer\s+\S+", re.IGNORECASE)
 
 
@@ -61,7 +64,8 @@ MEANINGS: dict[Code, Meaning] = {
     Code.INVALID_REQUEST: Meaning(400, "Correct the request.", "请修改请求。"),
     Code.UNAUTHORIZED: Meaning(
         401,
-        "This gateway needs a token: send it as Authorization: Bearer, as the password of HTTP Basic, or as X-Api-Key.",
+        "This gateway needs a token: send it as Authorization: Bearer, as the password of HTTP"
+        " Basic, or as X-Api-Key.",
         "访问本网关需要令牌：请用 Authorization: Bearer、HTTP Basic 的密码或 X-Api-Key 发送。",
     ),
     Code.FORBIDDEN: Meaning(
@@ -71,13 +75,14 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.PAY_BILL: Meaning(
         402,
-        "The provider says the account is unpaid or out of credit. Pay the bill, or deploy another provider "
-        "under this chat name.",
+        "The provider says the account is unpaid or out of credit. Pay the bill, or deploy another"
+        " provider under this chat name.",
         "服务商表示账户欠费或额度已用完。请充值，或在此对话名下部署另一家服务商。",
     ),
     Code.NOT_DEPLOYED: Meaning(
         404,
-        "No chat of this name is deployed. Deploy it with POST /<provider>/deploy; GET /models lists those there are.",
+        "No chat of this name is deployed. Deploy it with POST /<provider>/deploy; GET /models"
+        " lists those there are.",
         "没有部署此名称的对话。请用 POST /<provider>/deploy 部署；GET /models 可列出已有的对话。",
     ),
     Code.TOO_LARGE: Meaning(413, "The text is too long. Shorten it.", "内容过长，请缩短后重试。"),
@@ -98,24 +103,26 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.NO_SUCH_MODEL: Meaning(
         502,
-        "The provider does not know this model. Deploy this chat again with a model_name that it offers.",
+        "The provider does not know this model. Deploy this chat again with a model_name that it"
+        " offers.",
         "服务商没有该模型。请用其提供的 model_name 重新部署此对话。",
     ),
     Code.BAD_UPSTREAM_REQUEST: Meaning(
         502,
-        "The provider refused the request as malformed. Look at provider_message; check model_name, base_url and "
-        "the options sent.",
+        "The provider refused the request as malformed. Look at provider_message; check model_name,"
+        " base_url and the options sent.",
         "服务商认为请求有误。请查看 provider_message，并检查 model_name、base_url 与所传参数。",
     ),
     Code.PROVIDER_DOWN: Meaning(
         502,
-        "The provider cannot be reached or gave no usable answer. Try again later, or deploy another provider "
-        "under this chat name.",
+        "The provider cannot be reached or gave no usable answer. Try again later, or deploy"
+        " another provider under this chat name.",
         "无法连接服务商或其未给出可用的回答。请稍后重试，或在此对话名下部署另一家服务商。",
     ),
     Code.NEED_KEY: Meaning(
         503,
-        "The cluster was restarted and this chat's key is gone, by design. Deploy the chat again with its key.",
+        "The cluster was restarted and this chat's key is gone, by design. Deploy the chat again"
+        " with its key.",
         "集群已重启，此对话的 key 按设计不会保存。请带上 key 重新部署此对话。",
     ),
     Code.PROVIDER_BUSY: Meaning(
@@ -125,17 +132,20 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.GATEWAY_BUSY: Meaning(
         503,
-        "The gateway is at its limit of chats in flight. Wait as long as Retry-After says, then try again.",
+        "The gateway is at its limit of chats in flight. Wait as long as Retry-After says, then try"
+        " again.",
         "网关同时处理的对话已达上限。请按 Retry-After 等待后重试。",
     ),
     Code.CLUSTER_DOWN: Meaning(
         503,
-        "The Ray cluster does not answer. The gateway reconnects by itself; if this lasts, look at Ray on its machine.",
+        "The Ray cluster does not answer. The gateway reconnects by itself; if this lasts, look at"
+        " Ray on its machine.",
         "Ray 集群没有响应。网关会自动重连；若持续如此，请检查运行 Ray 的机器。",
     ),
     Code.TIMEOUT: Meaning(
         504,
-        "The provider did not answer in time. Try again, or deploy this chat with a larger timeout.",
+        "The provider did not answer in time. Try again, or deploy this chat with a larger"
+        " timeout.",
         "服务商未在时限内回答。请重试，或用更大的 timeout 重新部署此对话。",
     ),
     Code.INTERNAL: Meaning(
@@ -146,13 +156,21 @@ MEANINGS: dict[Code, Meaning] = {
 }
 
 OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
-"""What the kernel says when this process, or the machine, has as many files and connections open as it may."""
+"""What the kernel says when this process, or the machine, has as many files and connections open as
+it may."""
 
 WAIT = {Code.SLOW_DOWN, Code.PROVIDER_BUSY, Code.GATEWAY_BUSY, Code.CLUSTER_DOWN}
 """The codes whose replies carry Retry-After."""
 
 
-PERMANENT = {Code.PAY_BILL, Code.BAD_KEY, Code.NO_SUCH_MODEL, Code.BAD_UPSTREAM_REQUEST, Code.NEED_KEY, Code.INTERNAL}
+PERMANENT = {
+    Code.PAY_BILL,
+    Code.BAD_KEY,
+    Code.NO_SUCH_MODEL,
+    Code.BAD_UPSTREAM_REQUEST,
+    Code.NEED_KEY,
+    Code.INTERNAL,
+}
 """The codes of which the openai SDKs must not try again by themselves, whatever the HTTP status."""
 
 LASTING = frozenset({Code.PAY_BILL, Code.BAD_KEY})
@@ -168,10 +186,12 @@ OPENAI_STATUSES = {
     Code.NO_SUCH_MODEL: 404,
     Code.BAD_UPSTREAM_REQUEST: 400,
 }
-"""What nobody can mend by trying again, and its HTTP status on /v1: clients repeat whatever is a 5xx."""
+"""What nobody can mend by trying again, and its HTTP status on /v1: clients repeat whatever is a
+5xx."""
 
-# The AI SDK takes "insufficient_quota" in an event for a 429. LiteLLM, and so aider, repeats a 402 or a 403, unless it
-# holds "invalid_request_error", which DeepSeek's 402 and OpenAI's refusal of a key do, too.
+# The AI SDK takes "insufficient_quota" in an event for a 429. LiteLLM, and so aider, repeats a 402
+# or a 403, unless it holds "invalid_request_error", which DeepSeek's 402 and OpenAI's refusal of a
+# key do, too.
 _OPENAI_TYPES = {
     Code.INVALID_REQUEST: "invalid_request_error",
     Code.TOO_LARGE: "invalid_request_error",
@@ -186,16 +206,17 @@ _OPENAI_TYPES = {
     Code.SLOW_DOWN: "rate_limit_error",
 }
 
-# opencode searches a whole error for these digits, promptfoo for "429", also within an id, and both then try again.
+# opencode searches a whole error for these digits, promptfoo for "429", also within an id, and both
+# then try again.
 _STATUS_LIKE = re.compile(r"[\w-]*(?:429|50[0234]|524)[\w-]*", re.ASCII)
 
 
 class GatewayError(Exception):
     """A failure that a caller is told about: a code of `MEANINGS` and what is known of its cause.
 
-    `detail` (and `detail_zh`) stand before the code's own message; `status` overrides its HTTP status. `param` is
-    the field that was wrong.
-    `retry_after` is in seconds. `provider_message` is given already cleaned (`clean`).
+    `detail` (and `detail_zh`) stand before the code's own message; `status` overrides its HTTP
+    status. `param` is the field that was wrong. `retry_after` is in seconds. `provider_message` is
+    given already cleaned (`clean`).
     """
 
     def __init__(
@@ -250,7 +271,8 @@ class GatewayError(Exception):
         }
 
     def words(self, lang: str) -> str:
-        """The same for those who read no JSON: `ERROR CODE: ` and what to do. `lang` is en or zh."""
+        """The same for those who read no JSON: `ERROR CODE: ` and what to do. `lang` is en or
+        zh."""
         message, message_zh = _quoted(self.shape("")["error"])
         return f"ERROR {self.code}: {message_zh if lang == 'zh' else message}"
 
@@ -260,10 +282,11 @@ class GatewayError(Exception):
         return OPENAI_STATUSES.get(self.code, self.status)
 
     def openai_shape(self, request_id: str) -> dict[str, Any]:
-        """The body on /v1: what OpenAI's clients understand, and ours beside it, but for the provider's HTTP status.
+        """The body on /v1: what OpenAI's clients understand, and ours beside it, but for the
+        provider's HTTP status.
 
-        Most SDKs show `message` only, so the provider's words are in it. Where trying again mends nothing, they are
-        without numbers that clients take for an HTTP status.
+        Most SDKs show `message` only, so the provider's words are in it. Where trying again mends
+        nothing, they are without numbers that clients take for an HTTP status.
         """
         error = self.shape(request_id)["error"]
         del error["provider_status"]
@@ -271,7 +294,13 @@ class GatewayError(Exception):
             for name in ("provider_code", "provider_message"):
                 error[name] = _STATUS_LIKE.sub("[number]", error[name] or "") or None
         error["message"], error["message_zh"] = _quoted(error)
-        return {"error": {**error, "type": _OPENAI_TYPES.get(self.code, "server_error"), "param": self.param or None}}
+        return {
+            "error": {
+                **error,
+                "type": _OPENAI_TYPES.get(self.code, "server_error"),
+                "param": self.param or None,
+            }
+        }
 
     def anthropic_shape(self, request_id: str) -> dict[str, Any]:
         """The body for clients of Anthropic's Messages API."""
@@ -284,7 +313,11 @@ class GatewayError(Exception):
 
     def dashscope_shape(self, request_id: str) -> dict[str, Any]:
         """The body for clients of DashScope's own API."""
-        return {"code": self.code, "message": self.openai_shape("")["error"]["message"], "request_id": request_id}
+        return {
+            "code": self.code,
+            "message": self.openai_shape("")["error"]["message"],
+            "request_id": request_id,
+        }
 
 
 def _quoted(error: dict[str, Any]) -> tuple[str, str]:
@@ -296,7 +329,8 @@ def _quoted(error: dict[str, Any]) -> tuple[str, str]:
 
 
 def clean(text: str, secret: str = "") -> str:
-    """Return a provider's words, cut short and without anything that looks like a key; `secret` is the key itself.
+    """Return a provider's words, cut short and without anything that looks like a key; `secret` is
+    the key itself.
 
     A key that is short enough to be part of other words leaves those alone.
     """
@@ -310,11 +344,17 @@ def clean(text: str, secret: str = "") -> str:
 def out_of_files() -> GatewayError:
     """Return the error of a request for which no file or connection can be opened."""
     words = "This gateway process has as many files and connections open as it may (ulimit -n)."
-    return GatewayError(Code.GATEWAY_BUSY, words, "网关进程打开的文件与连接数已达上限（ulimit -n）。")
+    return GatewayError(
+        Code.GATEWAY_BUSY, words, "网关进程打开的文件与连接数已达上限（ulimit -n）。"
+    )
 
 
 def too_many_bytes(chat_name: str = "", provider: str = "") -> GatewayError:
-    """Return the error of a question or an answer for which a process has no room beside those that it holds."""
-    words = "This process holds as many bytes of large questions and answers as it may; small ones go on."
+    """Return the error of a question or an answer for which a process has no room beside those that
+    it holds."""
+    words = (
+        "This process holds as many bytes of large questions and answers as it may; small ones"
+        " go on."
+    )
     words_zh = "本进程中大型问题与回答的字节数已达上限；较小的请求仍会处理。"
     return GatewayError(Code.GATEWAY_BUSY, words, words_zh, chat_name=chat_name, provider=provider)

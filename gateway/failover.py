@@ -1,4 +1,5 @@
-"""Which chat answers: the one that was asked, or the next of its chain. The chain is walked once."""
+"""Which chat answers: the one that was asked, or the next of its chain. The chain is walked
+once."""
 
 from __future__ import annotations
 
@@ -13,22 +14,26 @@ FALL_BACK_ON = frozenset(
         *(Code.SLOW_DOWN, Code.PROVIDER_BUSY, Code.PROVIDER_DOWN, Code.TIMEOUT),
     }
 )
-"""Never the caller's own faults, nor a content block: another provider must not be asked around those."""
+"""Never the caller's own faults, nor a content block: another provider must not be asked around
+those."""
 
 T = TypeVar("T")
 
 
 class Answered(NamedTuple, Generic[T]):
-    """An answer, the chat that gave it, and why that is not the chat that was asked (None: it is)."""
+    """An answer, the chat that gave it, and why that is not the chat that was asked (None: it
+    is)."""
 
     answer: T
     served_by: str
     fell_back: Code | None
 
 
-def first_to_answer(name: str, chain: Callable[[str], Iterable[str]], ask: Callable[[str], T]) -> Answered[T]:
-    """Ask chat `name`, and where it cannot answer, those of its chain in turn. Raises GatewayError: the first one's,
-    unless another said that the request itself is at fault."""
+def first_to_answer(
+    name: str, chain: Callable[[str], Iterable[str]], ask: Callable[[str], T]
+) -> Answered[T]:
+    """Ask chat `name`, and where it cannot answer, those of its chain in turn. Raises GatewayError:
+    the first one's, unless another said that the request itself is at fault."""
     try:
         return Answered(ask(name), name, None)
     except GatewayError as error:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 
 def opening(folder: Path, owner: int | None = None) -> str:
-    """Return how users other than `owner` (None: ours) and root get into `folder`, or can put another in its place.
+    """Return how users other than `owner` (None: ours) and root get into `folder`, or can put
+    another in its place.
 
     It is "" where they cannot. Raises OSError: there is no such folder.
     """

@@ -1,6 +1,8 @@
-"""Requests that old clients write by hand, and replies in one piece: gunicorn's own classes read and send less well.
+"""Requests that old clients write by hand, and replies in one piece: gunicorn's own classes read
+and send less well.
 
-A reply's head and body go out by one system call, since each is a turn at the GIL (docs/performance.md).
+A reply's head and body go out by one system call, since each is a turn at the GIL
+(docs/performance.md).
 """
 
 from __future__ import annotations
@@ -13,7 +15,12 @@ from typing import Any
 
 from gunicorn import util
 from gunicorn.http import message, wsgi
-from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.http.errors import (
+    InvalidRequestLine,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+)
 from gunicorn.http.parser import RequestParser
 
 from gateway.client_connections import Patience
@@ -48,22 +55,34 @@ def refusal(exc: BaseException, request_id: str) -> tuple[int, Any]:
 
 def _malformed(exc: BaseException) -> GatewayError:
     """What was wrong with a request's head, as whoever wrote it by hand would want to know."""
-    words, words_zh = f"This is not an HTTP request that can be read ({type(exc).__name__}).", "无法解析该 HTTP 请求。"
+    words, words_zh = (
+        f"This is not an HTTP request that can be read ({type(exc).__name__}).",
+        "无法解析该 HTTP 请求。",
+    )
     if isinstance(exc, LimitRequestLine | LimitRequestHeaders):
-        return GatewayError(Code.TOO_LARGE, words + " POST long questions.", words_zh + "长问题请用 POST 发送。")
+        return GatewayError(
+            Code.TOO_LARGE, words + " POST long questions.", words_zh + "长问题请用 POST 发送。"
+        )
     if BARE_LF in str(exc):
-        words, words_zh = "A header line ends with LF alone: end each line with CR LF.", "请求头每行须以 CR LF 结尾。"
+        words, words_zh = (
+            "A header line ends with LF alone: end each line with CR LF.",
+            "请求头每行须以 CR LF 结尾。",
+        )
     elif getattr(exc, "line", b"").count(b" ") > 2:
-        words, words_zh = "There is a blank in the URL: write it as %20 or +.", "URL 中有空格：请写成 %20 或 +。"
+        words, words_zh = (
+            "There is a blank in the URL: write it as %20 or +.",
+            "URL 中有空格：请写成 %20 或 +。",
+        )
     return GatewayError(Code.INVALID_REQUEST, words, words_zh)
 
 
 class Request(message.Request):  # type: ignore[misc]
-    """gunicorn's, that also reads what RFC 9112 lets a server read: a head whose lines end with LF alone; and bytes in
-    a URL that should have been percent-encoded.
+    """gunicorn's, that also reads what RFC 9112 lets a server read: a head whose lines end with LF
+    alone; and bytes in a URL that should have been percent-encoded.
 
-    LF alone could mean one thing to a proxy and another here. So it is taken where no proxy is trusted, from a head
-    that has no CR at all and no chunks behind it, and ends the connection: nothing is read as a second request.
+    LF alone could mean one thing to a proxy and another here. So it is taken where no proxy is
+    trusted, from a head that has no CR at all and no chunks behind it, and ends the connection:
+    nothing is read as a second request.
     """
 
     takes_bare_lf = False
@@ -98,12 +117,14 @@ class Request(message.Request):  # type: ignore[misc]
         self.force_close()
 
     def parse_request_line(self, line_bytes: bytes) -> None:
-        """gunicorn's, which refuses a target with other characters than those of RFC 3986. A # is one of the text:
-        clients send no fragments."""
+        """gunicorn's, which refuses a target with other characters than those of RFC 3986. A # is
+        one of the text: clients send no fragments."""
         if not line_bytes.isascii() or b"#" in line_bytes:
             method, _, rest = line_bytes.partition(b" ")
             target, _, version = rest.rpartition(b" ")
-            line_bytes = b" ".join((method, UNENCODED.sub(lambda byte: b"%%%02X" % byte[0][0], target), version))
+            line_bytes = b" ".join(
+                (method, UNENCODED.sub(lambda byte: b"%%%02X" % byte[0][0], target), version)
+            )
         super().parse_request_line(line_bytes)
 
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> Any:
@@ -126,7 +147,11 @@ class Response(wsgi.Response):  # type: ignore[misc]
     def send_headers(self) -> None:
         """Keep it until there is something to send it with."""
         if not self.headers_sent:
-            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
+            lines = [
+                *self.default_headers(),
+                *(f"{name}: {value}\r\n" for name, value in self.headers),
+                "\r\n",
+            ]
             self._head = util.to_bytestring("".join(lines), "latin-1")
             self.headers_sent = True
 
@@ -172,7 +197,8 @@ wsgi.Response = Response  # gunicorn has no setting for it
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
-    """A client that falls silent is a line in the log, and not a fault of ours that gunicorn traces back."""
+    """A client that falls silent is a line in the log, and not a fault of ours that gunicorn traces
+    back."""
     if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
         record.exc_info, record.msg = None, "a client fell silent, or was too slow"
         record.levelno, record.levelname = logging.INFO, "INFO"

@@ -1,7 +1,9 @@
-"""The jobs of this process: it asks for their answers in the background, and tells the store that they are under way.
+"""The jobs of this process: it asks for their answers in the background, and tells the store that
+they are under way.
 
-What runs here is known here, whatever becomes of the store: its answer is held until a store has taken it, and a store
-that was restarted is told. One thread asks for the news of all the jobs of other processes that are waited for.
+What runs here is known here, whatever becomes of the store: its answer is held until a store has
+taken it, and a store that was restarted is told. One thread asks for the news of all the jobs of
+other processes that are waited for.
 """
 
 from __future__ import annotations
@@ -28,14 +30,15 @@ NEWS_SECONDS = 0.2
 """How often the store is asked for news while somebody waits for a job of another process."""
 
 EARLY_SECONDS = 8
-"""How long a question waits for a store that was just restarted; it knows within five what is being asked for."""
+"""How long a question waits for a store that was just restarted; it knows within five what is being
+asked for."""
 
 Store = Callable[..., Any]
 """Calls a method of gateway.memory.Memory. Raises GatewayError."""
 
 Answer = Callable[[str, bytes, int], tuple[bytes, bool]]
-"""Asks: gets whose question it is, the question, and how many processes that asked it have ended; returns what came of
-it, and whether that is a failure. Raises nothing."""
+"""Asks: gets whose question it is, the question, and how many processes that asked it have ended;
+returns what came of it, and whether that is a failure. Raises nothing."""
 
 
 @dataclass(slots=True)
@@ -48,9 +51,12 @@ class Task:
 
 
 class Runner:
-    """What this process asks in the background, and what it waits for. `driver` is how Ray calls it."""
+    """What this process asks in the background, and what it waits for. `driver` is how Ray calls
+    it."""
 
-    def __init__(self, store: Store, driver: Callable[[], str], answer: Answer, keep: int, most_waits: int) -> None:
+    def __init__(
+        self, store: Store, driver: Callable[[], str], answer: Answer, keep: int, most_waits: int
+    ) -> None:
         self._store = store
         self._driver = driver
         self._answer = answer
@@ -79,7 +85,8 @@ class Runner:
         return begun
 
     def wait(self, key: Key, seconds: float | None) -> bytes | None:
-        """Return the result; None: it is not there within `seconds`, if any are given. Raises GatewayError."""
+        """Return the result; None: it is not there within `seconds`, if any are given. Raises
+        GatewayError."""
         self._watch()
         if seconds == 0:
             return self._look(key)
@@ -102,10 +109,16 @@ class Runner:
     def _missing(self, key: Key, state: State) -> GatewayError:
         name = key[1][:64]
         if state == "lost":
-            words = f"No answer is kept under {name!r}: the store of jobs was restarted, and what it kept is lost."
+            words = (
+                f"No answer is kept under {name!r}: the store of jobs was restarted, and what it"
+                " kept is lost."
+            )
             words_zh = f"没有保存 {name!r} 的结果：任务存储已重启，其中保存的内容已丢失。"
             return GatewayError(Code.CLUSTER_DOWN, f"{words} Ask again.", f"{words_zh}请重新提问。")
-        words = f"No answer is kept under {name!r} for this token; they are kept for {span(self._keep)}."
+        words = (
+            f"No answer is kept under {name!r} for this token; they are kept for"
+            f" {span(self._keep)}."
+        )
         words_zh = f"没有为该令牌保存 {name!r} 的结果；结果保存{span_zh(self._keep)}。"
         return GatewayError(Code.INVALID_REQUEST, words, words_zh, status=404)
 
@@ -165,7 +178,9 @@ class Runner:
         try:
             if self._store("finish", key, result, failed):
                 return True
-            begun: Begun = self._store("begin", self._caller(), key, task.digest, task.question, True)
+            begun: Begun = self._store(
+                "begin", self._caller(), key, task.digest, task.question, True
+            )
             if begun in ("full", "other"):
                 log.warning("an answer is not kept: %s", begun)
                 return True
@@ -176,17 +191,25 @@ class Runner:
     # What the store hears of this process, and tells it.
 
     def _caller(self) -> Caller:
-        return {"process": self._name, "driver": self._driver(), "store": self._store_name, "keep": self._keep}
+        return {
+            "process": self._name,
+            "driver": self._driver(),
+            "store": self._store_name,
+            "keep": self._keep,
+        }
 
     def _news(self, keys: list[Key]) -> list[News]:
         news: list[News] = self._store("news", self._caller(), keys)
         return news
 
     def _watch(self) -> None:
-        """Beat from now on, for as long as this process lives: the store may give it a job at any time."""
+        """Beat from now on, for as long as this process lives: the store may give it a job at any
+        time."""
         with self._lock:
             if self._watching is None:
-                self._watching = threading.Thread(target=self._keep_watch, name="jobs' watch", daemon=True)
+                self._watching = threading.Thread(
+                    target=self._keep_watch, name="jobs' watch", daemon=True
+                )
                 self._watching.start()
 
     def _keep_watch(self) -> None:
@@ -205,7 +228,10 @@ class Runner:
                     log.warning("the store of jobs does not answer: %s", _name(error))
                 answers = False
                 for key in wanted:
-                    self.waits.end(key, error if isinstance(error, GatewayError) else GatewayError(Code.INTERNAL))
+                    self.waits.end(
+                        key,
+                        error if isinstance(error, GatewayError) else GatewayError(Code.INTERNAL),
+                    )
             if wanted:
                 time.sleep(NEWS_SECONDS)
             elif self._wake.wait(BEAT_SECONDS):
@@ -239,7 +265,9 @@ def span(seconds: int) -> str:
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds % size == 0:
             number = seconds // size
-            return f"{number} {unit}s" if number > 1 else "an hour" if unit == "hour" else f"a {unit}"
+            return (
+                f"{number} {unit}s" if number > 1 else "an hour" if unit == "hour" else f"a {unit}"
+            )
     return f"{seconds} s"
 
 

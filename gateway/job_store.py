@@ -1,8 +1,9 @@
 """The jobs of all gateway processes: who asks for which answer, and what came of it. Pure.
 
-A job whose process has ended is given to another one that is asked for its answer, once: what ended two processes is
-not asked a third time. That a process is silent does not show that it has ended, since it may be stalled, with its
-question under way at a provider; Ray knows whether the process is there.
+A job whose process has ended is given to another one that is asked for its answer, once: what ended
+two processes is not asked a third time. That a process is silent does not show that it has ended,
+since it may be stalled, with its question under way at a provider; Ray knows whether the process is
+there.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ MAX_BYTES = 64 * 1024 * 1024
 """Of questions and answers together."""
 
 LOST_SECONDS = 10
-"""A process that has ended also says nothing for so long: one that only connects to Ray anew is not there meanwhile."""
+"""A process that has ended also says nothing for so long: one that only connects to Ray anew is not
+there meanwhile."""
 
 GATHER_SECONDS = 5
-"""So long a store that follows another one waits for the processes to tell what they were asking for."""
+"""So long a store that follows another one waits for the processes to tell what they were asking
+for."""
 
 NEWS_BYTES = 8 * 1024 * 1024
 """One reply tells so much, or one thing that is larger; the next one tells more."""
@@ -36,12 +39,13 @@ Begun = Literal["new", "known", "other", "full", "early"]
 State = Literal["here", "unknown", "lost"]
 News = tuple[Key, State, bytes | None]
 Given = tuple[Key, str, bytes, int]
-"""A job's key, its question's digest, the question, and how many processes that asked it have ended."""
+"""A job's key, its question's digest, the question, and how many processes that asked it have
+ended."""
 
 
 class Caller(TypedDict):
-    """The gateway process that calls: its name, its Ray driver's id, the store that it knew last ("": none), and for
-    how many seconds it keeps answers."""
+    """The gateway process that calls: its name, its Ray driver's id, the store that it knew last
+    ("": none), and for how many seconds it keeps answers."""
 
     process: str
     driver: str
@@ -50,8 +54,8 @@ class Caller(TypedDict):
 
 
 class Heard(TypedDict):
-    """What a process is told when it says what it asks for: which store this is, the jobs that are its own to ask for
-    from now on, and those of which the store does not know."""
+    """What a process is told when it says what it asks for: which store this is, the jobs that are
+    its own to ask for from now on, and those of which the store does not know."""
 
     store: str
     given: list[Given]
@@ -60,7 +64,8 @@ class Heard(TypedDict):
 
 @dataclass(slots=True)
 class Job:
-    """An answer that is there (`result`) or will be, and which `process` asks for it; `lost`: so many have ended."""
+    """An answer that is there (`result`) or will be, and which `process` asks for it; `lost`: so
+    many have ended."""
 
     digest: str
     question: bytes
@@ -74,7 +79,8 @@ class Job:
 
 @dataclass(slots=True)
 class Process:
-    """When a gateway process was heard last, whether it has ended, and the jobs that it is asking for."""
+    """When a gateway process was heard last, whether it has ended, and the jobs that it is asking
+    for."""
 
     driver: str
     heard: float
@@ -83,7 +89,8 @@ class Process:
 
 
 class Jobs:
-    """The answers, by caller and name. `follows`: another store was there before, and what it kept is lost."""
+    """The answers, by caller and name. `follows`: another store was there before, and what it kept
+    is lost."""
 
     def __init__(self, clock: Clock = time.monotonic, follows: bool = False) -> None:
         self._clock = clock
@@ -103,9 +110,12 @@ class Jobs:
             return None
         return job or self._pending.get(key)
 
-    def begin(self, caller: Caller, key: Key, digest: str, question: bytes, again: bool = False) -> Begun:
-        """Ask for an answer. "new": the caller shall ask; "known": somebody did; "other": with another question;
-        "full": there is no room; "early": try again soon. `again`: the caller is asking already."""
+    def begin(
+        self, caller: Caller, key: Key, digest: str, question: bytes, again: bool = False
+    ) -> Begun:
+        """Ask for an answer. "new": the caller shall ask; "known": somebody did; "other": with
+        another question; "full": there is no room; "early": try again soon. `again`: the caller is
+        asking already."""
         self._hear(caller)
         job = self.find(key)
         if job and job.digest != digest:
@@ -123,7 +133,8 @@ class Jobs:
         return "new"
 
     def finish(self, key: Key, result: bytes, failed: bool) -> bool:
-        """Keep an answer; where it is too large, the oldest of whoever has most make room. False: no such job is known.
+        """Keep an answer; where it is too large, the oldest of whoever has most make room. False:
+        no such job is known.
 
         If two processes came to ask for it, the first answer stays.
         """
@@ -153,8 +164,8 @@ class Jobs:
         return {"store": self.name, "given": given, "unknown": unknown}
 
     def news(self, caller: Caller, keys: Iterable[Key]) -> list[News]:
-        """Return those of `keys` whose answer is there, or will never be. The caller is given the others whose process
-        has ended, and told so at its next beat."""
+        """Return those of `keys` whose answer is there, or will never be. The caller is given the
+        others whose process has ended, and told so at its next beat."""
         self._hear(caller)
         news: list[News] = []
         size = 0
@@ -172,7 +183,11 @@ class Jobs:
     def silent(self) -> list[Process]:
         """Return the processes that have jobs, said nothing for long, and may have ended."""
         long_ago = self._clock() - LOST_SECONDS
-        return [one for one in self._processes.values() if one.jobs and one.heard < long_ago and not one.ended]
+        return [
+            one
+            for one in self._processes.values()
+            if one.jobs and one.heard < long_ago and not one.ended
+        ]
 
     def bury(self, living: Container[str]) -> None:
         """Let the silent processes have ended whose Ray drivers are not among the `living`."""
@@ -184,7 +199,11 @@ class Jobs:
         self._follows |= caller["store"] not in ("", self.name)
         now, name = self._clock(), caller["process"]
         if name not in self._processes:
-            idle = [k for k, one in self._processes.items() if not one.jobs and one.heard < now - LOST_SECONDS]
+            idle = [
+                k
+                for k, one in self._processes.items()
+                if not one.jobs and one.heard < now - LOST_SECONDS
+            ]
             for other in idle:
                 del self._processes[other]
             self._processes[name] = Process(caller["driver"], now)
@@ -205,11 +224,17 @@ class Jobs:
         """What a name means of which nothing is known; None: nobody can say yet."""
         if self._gathering():
             return None
-        return "lost" if self._follows and self._clock() < self._born + caller["keep"] else "unknown"
+        return (
+            "lost" if self._follows and self._clock() < self._born + caller["keep"] else "unknown"
+        )
 
     def _make_room(self, owner: Owner, size: int) -> bool:
-        """Let those who have more give way to a new question; return whether there is room for it."""
-        if self.shares.over(size, 1) and self.shares.largest((owner, *self._done.owners), owner, size) == owner:
+        """Let those who have more give way to a new question; return whether there is room for
+        it."""
+        if (
+            self.shares.over(size, 1)
+            and self.shares.largest((owner, *self._done.owners), owner, size) == owner
+        ):
             return False  # what it has was paid for, and may not have been fetched yet
         while self.shares.over(size, 1):
             others = (other for other in self._done.owners if other != owner)
@@ -233,7 +258,8 @@ class Jobs:
                     self._forget_pending(key, job)
 
     def _forget_pending(self, key: Key, job: Job) -> None:
-        """Nobody came for it since its process ended; else it takes long: look again after as long."""
+        """Nobody came for it since its process ended; else it takes long: look again after as
+        long."""
         process = self._processes[job.process]
         if process.ended:
             del process.jobs[key]

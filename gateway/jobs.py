@@ -1,8 +1,9 @@
-"""Answers that are kept: for clients that cannot wait so long, and for those that ask again when a connection drops.
+"""Answers that are kept: for clients that cannot wait so long, and for those that ask again when a
+connection drops.
 
-A chat that is kept runs in a thread of its own (gateway/job_runner.py), whoever waits for it. What it is and what came
-of it is known in the cluster (gateway/job_store.py). If its process ends meanwhile, another one that is asked for the
-answer asks anew.
+A chat that is kept runs in a thread of its own (gateway/job_runner.py), whoever waits for it. What
+it is and what came of it is known in the cluster (gateway/job_store.py). If its process ends
+meanwhile, another one that is asked for the answer asks anew.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def job(name: str) -> Response:
 
 
 class Job(NamedTuple):
-    """What is asked under `name`, packed, and for how many seconds its client waits (None: as long as it takes)."""
+    """What is asked under `name`, packed, and for how many seconds its client waits (None: as long
+    as it takes)."""
 
     name: str
     digest: str
@@ -59,7 +61,9 @@ def packed(asked: ChatRequest) -> Job:
     """A question whose answer is kept. Raises GatewayError."""
     if asked.stream:
         raise contract.invalid(
-            "stream", "goes with none of job, wait and request_id", "不能与 job、wait 或 request_id 同用"
+            "stream",
+            "goes with none of job, wait and request_id",
+            "不能与 job、wait 或 request_id 同用",
         )
     name = asked.request_id or secrets.token_urlsafe(16)
     unlike = {"job", "wait", "request_id", *wire.Form._fields}
@@ -84,7 +88,9 @@ def make_runner(llm: GatewayLLM, config: Settings) -> Runner:
         result = _answered(llm, owner, orjson.loads(question), lost)
         return orjson.dumps(result), "error" in result
 
-    return Runner(llm.recall, lambda: llm.driver, answered, config.keep_answers, config.max_in_flight)
+    return Runner(
+        llm.recall, lambda: llm.driver, answered, config.keep_answers, config.max_in_flight
+    )
 
 
 def _runner() -> Runner:
@@ -93,7 +99,8 @@ def _runner() -> Runner:
 
 
 def _place(seconds: float | None) -> Any:
-    """The place of one who waits for so long (None: for as long as it takes). Raises GatewayError (GATEWAY_BUSY)."""
+    """The place of one who waits for so long (None: for as long as it takes). Raises GatewayError
+    (GATEWAY_BUSY)."""
     return nullcontext() if seconds == 0 else _runner().waits.place()
 
 
@@ -106,11 +113,14 @@ def _begin(job: Job) -> None:
         )
         raise contract.invalid("request_id", words, words_zh)
     if begun == "full":
-        raise GatewayError(Code.GATEWAY_BUSY, "Too many answers are kept for their jobs.", "保存的任务结果过多。")
+        raise GatewayError(
+            Code.GATEWAY_BUSY, "Too many answers are kept for their jobs.", "保存的任务结果过多。"
+        )
 
 
 def _reply(name: str, seconds: float | None) -> Response:
-    """The answer, within `seconds`, or that it is pending; None: it is waited for as long as it takes."""
+    """The answer, within `seconds`, or that it is pending; None: it is waited for as long as it
+    takes."""
     result = _runner().wait((service.owner(), name), seconds)
     return replies.pending(name) if result is None else _answer(orjson.loads(result))
 
@@ -133,7 +143,9 @@ def _answered(llm: GatewayLLM, owner: str, question: Question, lost: int) -> dic
     try:
         if lost >= TRIES:
             words = "The gateway process that asked this question ended, and so did the next one."
-            raise GatewayError(Code.INTERNAL, words, "提出该问题的网关进程已终止，接手的进程也已终止。")
+            raise GatewayError(
+                Code.INTERNAL, words, "提出该问题的网关进程已终止，接手的进程也已终止。"
+            )
         return {**job, **_asked(llm, owner, question)}
     except GatewayError as error:
         return {**job, "error": error.as_dict()}
@@ -149,5 +161,9 @@ def _asked(llm: GatewayLLM, owner: str, question: Question) -> dict[str, Any]:
     spent = answer.metadata["spent"]
     metrics.count_spent(outcome.served_by, spent)
     sessions.remember(llm, owner, asked, answer.output)
-    told = {"served_by": outcome.served_by, "fell_back": outcome.fell_back, "model": answer.metadata.get("model", "")}
+    told = {
+        "served_by": outcome.served_by,
+        "fell_back": outcome.fell_back,
+        "model": answer.metadata.get("model", ""),
+    }
     return {**told, "text": answer.output, "spent": list(spent)}

@@ -1,4 +1,5 @@
-"""Large request bodies: how many bytes of them this process holds at once, and that one is unpacked after the other."""
+"""Large request bodies: how many bytes of them this process holds at once, and that one is unpacked
+after the other."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from gateway.byte_budget import ByteBudget, Charge, Full
 from gateway.errors import too_many_bytes
 
 AT_ONCE = 16
-"""So many of the largest bodies may be here at once: with the usual GATEWAY_MAX_BODY_BYTES, 128 MB."""
+"""So many of the largest bodies may be here at once: with the usual GATEWAY_MAX_BODY_BYTES, 128
+MB."""
 
 PIECE_BYTES = 64 * 1024
 
@@ -21,10 +23,11 @@ _one_at_a_time = threading.Lock()
 
 
 class LargeBody:
-    """What a request with a large body holds: bytes of the process's budget, and, while it is unpacked, the lock.
+    """What a request with a large body holds: bytes of the process's budget, and, while it is
+    unpacked, the lock.
 
-    JSON of many small parts takes thirty times its bytes while it is unpacked, until it is packed for its provider.
-    That is work for the GIL alone: of two at once, neither would be done earlier.
+    JSON of many small parts takes thirty times its bytes while it is unpacked, until it is packed
+    for its provider. That is work for the GIL alone: of two at once, neither would be done earlier.
     """
 
     def __init__(self, budget: ByteBudget) -> None:
@@ -35,7 +38,8 @@ class LargeBody:
         self.release()
 
     def read(self, stream: IO[bytes], length: int | None) -> bytes:
-        """Return the body; None: it comes in chunks. Raises GatewayError (GATEWAY_BUSY), and what the stream raises."""
+        """Return the body; None: it comes in chunks. Raises GatewayError (GATEWAY_BUSY), and what
+        the stream raises."""
         body, pieces = bytearray(), _pieces(stream, length)
         try:
             self._charge.hold(length or 0)
@@ -45,7 +49,8 @@ class LargeBody:
         except Full:
             body.clear()
             for _ in pieces:
-                pass  # a client that is still sending would see a connection that breaks, and no reply
+                # a client that is still sending would see a connection that breaks, and no reply
+                pass
             raise too_many_bytes() from None
         return bytes(body)
 
@@ -57,7 +62,8 @@ class LargeBody:
             raise too_many_bytes() from None
 
     def unpack(self) -> None:
-        """Wait until no other body is being unpacked. Raises GatewayError (GATEWAY_BUSY): that takes too long."""
+        """Wait until no other body is being unpacked. Raises GatewayError (GATEWAY_BUSY): that
+        takes too long."""
         if not self._unpacking:
             if not _one_at_a_time.acquire(timeout=TURN_SECONDS):
                 raise too_many_bytes()
@@ -76,7 +82,8 @@ class LargeBody:
 
 
 def _pieces(stream: IO[bytes], length: int | None) -> Iterator[bytes]:
-    """A body as it comes. Beyond its length nothing is read: Werkzeug takes that for a body that is too large."""
+    """A body as it comes. Beyond its length nothing is read: Werkzeug takes that for a body that is
+    too large."""
     taken = 0
     while (length is None or taken < length) and (piece := stream.read(PIECE_BYTES)):
         taken += len(piece)

@@ -1,7 +1,9 @@
-"""`make run` and `python app.py`: start what is missing, wait until it answers, and stop what was started.
+"""`make run` and `python app.py`: start what is missing, wait until it answers, and stop what was
+started.
 
-With RAY_ADDRESS set, that cluster is joined; else a Ray head of our own is started, behind a token of its own. Ray runs
-here only as a subprocess, so this small process can outlive a cluster that does not come up.
+With RAY_ADDRESS set, that cluster is joined; else a Ray head of our own is started, behind a token
+of its own. Ray runs here only as a subprocess, so this small process can outlive a cluster that
+does not come up.
 """
 
 from __future__ import annotations
@@ -31,16 +33,21 @@ READY_SECONDS = 120
 
 def main() -> None:
     """Serve until Ctrl-C or SIGTERM; then stop what was started here, and only that."""
-    ask = argparse.ArgumentParser(description="Start the Byzer-LLM gateway, and a Ray head if none is configured.")
+    ask = argparse.ArgumentParser(
+        description="Start the Byzer-LLM gateway, and a Ray head if none is configured."
+    )
     ask.add_argument("--version", action="version", version=f"Byzer-LLM gateway {__version__}")
-    ask.add_argument("--local-chat", action="store_true", help="deploy the embedded model as local_chat")
+    ask.add_argument(
+        "--local-chat", action="store_true", help="deploy the embedded model as local_chat"
+    )
     args = ask.parse_args()
     try:
         settings = load()
     except SettingError as error:
         raise SystemExit(f"The gateway cannot start: {error}") from None
     _refuse_taken_port(settings.bind)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT: `make run &` would ignore it
+    # SIGINT: `make run &` would ignore it
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     head: RayHead | None = None
     gateway: subprocess.Popen[bytes] | None = None
@@ -51,7 +58,8 @@ def main() -> None:
             environment |= head.environment
         else:
             say(f"Joining the Ray cluster at {settings.ray_address}.")
-        # Both import for seconds: side by side. The gateway answers CLUSTER_DOWN until Ray is there.
+        # Both import for seconds: side by side. The gateway answers CLUSTER_DOWN until Ray is
+        # there.
         command = [str(BIN / "gunicorn"), "-c", "gunicorn.conf.py", "app:app"]
         gateway = subprocess.Popen(command, env=environment, cwd=HERE, start_new_session=True)
         if head:
@@ -63,12 +71,17 @@ def main() -> None:
             _welcome(base, settings.tokens != (), environment.get("GATEWAY_TOKEN", ""))
         while _running(gateway) and (head is None or head.process.poll() is None):
             time.sleep(0.5)
-        raise SystemExit("Ray has ended; stopping the gateway." if gateway.poll() is None else "The gateway has ended.")
+        raise SystemExit(
+            "Ray has ended; stopping the gateway."
+            if gateway.poll() is None
+            else "The gateway has ended."
+        )
     except KeyboardInterrupt:
         say("Stopping.")
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+            # a second Ctrl-C must not leave half of it running
+            signal.signal(number, signal.SIG_IGN)
         if gateway:
             stop(gateway)
         if head:
@@ -93,20 +106,33 @@ def wait(what: str, seconds: float, done: Callable[[], bool]) -> None:
 def _welcome(base: str, guarded: bool, token: str) -> None:
     """Deploy local_chat and show three calls that work as they stand."""
     if guarded and not token:
-        say("Tokens are configured: set GATEWAY_TOKEN to an admin's to have local_chat deployed here.")
+        say(
+            "Tokens are configured: set GATEWAY_TOKEN to an admin's to have local_chat deployed"
+            " here."
+        )
         return
     started = time.monotonic()
     headers = {"Authorization": f"Bearer {token}"} if guarded else {}
     _post(f"{base}/local/deploy", {"chat_name": "local_chat"}, headers)
     seconds = time.monotonic() - started
-    say(f"Deployed the embedded model (SmolLM2-135M, English only) as local_chat in {seconds:.1f} s.\n")
+    say(
+        f"Deployed the embedded model (SmolLM2-135M, English only) as local_chat in {seconds:.1f}"
+        " s.\n"
+    )
     auth = ' -H "Authorization: Bearer $GATEWAY_TOKEN"' if guarded else ""
     for title, path, body in (
-        ("Chat with the local model", "local/chat", '{"chat_name": "local_chat", "content": "Say hello."}'),
+        (
+            "Chat with the local model",
+            "local/chat",
+            '{"chat_name": "local_chat", "content": "Say hello."}',
+        ),
         (
             "Deploy Zhipu with your key",
             "zhipu/deploy",
-            '{"api_key": "\'"$ZHIPU_API_KEY"\'", "chat_name": "zhipu_chat", "model_name": "glm-4.7"}',
+            (
+                '{"api_key": "\'"$ZHIPU_API_KEY"\'", "chat_name": "zhipu_chat", "model_name":'
+                ' "glm-4.7"}'
+            ),
         ),
         ("Chat with it", "zhipu/chat", '{"chat_name": "zhipu_chat", "content": "你好"}'),
     ):
@@ -114,7 +140,8 @@ def _welcome(base: str, guarded: bool, token: str) -> None:
 
 
 def _post(url: str, body: dict[str, Any], headers: dict[str, str]) -> None:
-    """POST; again while the gateway process that took it is not connected yet: only one need have said it is ready."""
+    """POST; again while the gateway process that took it is not connected yet: only one need have
+    said it is ready."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
         request = urllib.request.Request(url, json.dumps(body).encode(), headers)
@@ -156,7 +183,9 @@ def _refuse_taken_port(bind: str) -> None:
         try:
             probe.bind((host.strip("[]"), int(port)))
         except OSError as error:
-            raise SystemExit(f"GATEWAY_BIND: cannot listen on {bind}: {error.strerror}. Choose another port.") from None
+            raise SystemExit(
+                f"GATEWAY_BIND: cannot listen on {bind}: {error.strerror}. Choose another port."
+            ) from None
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

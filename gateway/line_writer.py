@@ -1,4 +1,5 @@
-"""The one thread of a process that writes its log of requests, so that a reader who stalls stalls nobody else."""
+"""The one thread of a process that writes its log of requests, so that a reader who stalls stalls
+nobody else."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ MOST_LINES = 10_000
 """So many may wait, about 4 MB; then lines are dropped."""
 
 GATHER_SECONDS = 0.01
-"""How long lines wait for one another: to wake a thread for each would cost more than to write it."""
+"""How long lines wait for one another: to wake a thread for each would cost more than to write
+it."""
 
 LAST_SECONDS = 1
 """At its end a process waits for so long until its lines are written."""
@@ -64,7 +66,8 @@ class LineWriter:
             self._busy = False
 
     def _together(self) -> list[bytes]:
-        """The next lines, as many as a pipe takes in one piece: other processes write to it, too."""
+        """The next lines, as many as a pipe takes in one piece: other processes write to it,
+        too."""
         lines = [self._lines.popleft()]
         size = len(lines[0])
         while self._lines and (size := size + len(self._lines[0])) <= select.PIPE_BUF:
@@ -93,4 +96,6 @@ class LineWriter:
         with self._lock:
             dropped, self._dropped = self._dropped, 0
         if dropped:
-            log.warning("%d lines about requests were dropped: nobody read standard output", dropped)
+            log.warning(
+                "%d lines about requests were dropped: nobody read standard output", dropped
+            )

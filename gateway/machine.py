@@ -30,13 +30,20 @@ class Finding(NamedTuple):
 
 def clock(ahead_of_us: list[float]) -> Iterator[Finding]:
     """By how many seconds hosts that were asked are ahead of this machine."""
-    # The gateway's Date comes from this machine's own clock; and the nearest host may be the only one that is right.
+    # The gateway's Date comes from this machine's own clock; and the nearest host may be the only
+    # one that is right.
     ahead = min(ahead_of_us, key=abs, default=None)
     if ahead is None:
-        yield Finding(WARN, "clock: not checked, as no provider told the time", "compare `date -u` with a right clock")
+        yield Finding(
+            WARN,
+            "clock: not checked, as no provider told the time",
+            "compare `date -u` with a right clock",
+        )
     elif abs(ahead) > CLOCK_SECONDS:
         wrong = f"{abs(ahead):.0f} s {'behind' if ahead > 0 else 'ahead of'} the providers'"
-        yield Finding(WARN, f"clock: {wrong}", "set it (timedatectl set-ntp true); TLS and logs depend on it")
+        yield Finding(
+            WARN, f"clock: {wrong}", "set it (timedatectl set-ntp true); TLS and logs depend on it"
+        )
     else:
         yield Finding(OK, "clock: right")
 
@@ -48,21 +55,31 @@ def disk(paths: list[str]) -> Iterator[Finding]:
         total, _, free = shutil.disk_usage(path)
         used = 1 - free / max(total, 1)
         level = FAIL if used >= DISK_FULL else WARN if used >= DISK_NEARLY_FULL else OK
-        do = "make room: logs, old Ray sessions (session_*); at 95 % Ray places no objects and logs" * (level != OK)
+        do = (
+            "make room: logs, old Ray sessions (session_*); at 95 % Ray places no objects and logs"
+            * (level != OK)
+        )
         yield Finding(level, f"disk: {path} is {used:.0%} full, {free / 1e9:.1f} GB free", do)
 
 
 def memory(processes: int, running: bool) -> Iterator[Finding]:
-    """Whether that many gateway processes fit, beside Ray; `running`: they are in memory already."""
+    """Whether that many gateway processes fit, beside Ray; `running`: they are in memory
+    already."""
     rows = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     total, free = (int(rows[name].split()[0]) / 1024 for name in ("MemTotal", "MemAvailable"))
     need = RAY_MB + PROCESS_MB * processes
     found = f"memory: {free:.0f} of {total:.0f} MB free"
     if 1 - free / total >= MEMORY_FULL:
-        yield Finding(FAIL, found, "end what takes it (make footprint weighs us); Ray ends chats at 95 %")
+        yield Finding(
+            FAIL, found, "end what takes it (make footprint weighs us); Ray ends chats at 95 %"
+        )
     elif need > (total if running else free):
         do = "lower WEB_CONCURRENCY, or free memory"
-        yield Finding(FAIL, f"{found}; {processes} processes (WEB_CONCURRENCY) and Ray need about {need} MB", do)
+        yield Finding(
+            FAIL,
+            f"{found}; {processes} processes (WEB_CONCURRENCY) and Ray need about {need} MB",
+            do,
+        )
     else:
         yield Finding(OK, found)
 
@@ -74,9 +91,14 @@ def files(pid: int, max_in_flight: int) -> Iterator[Finding]:
     except PermissionError:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = max(soft, min(hard, RAISED_FILES))
-    # A chat takes two, its client's and one to its model; who waits for a job takes one. As in gunicorn.conf.py: 32 for
-    # the threads that answer the rest, and 512 for connections that wait or are idle.
+    # A chat takes two, its client's and one to its model; who waits for a job takes one. As in
+    # gunicorn.conf.py: 32 for the threads that answer the rest, and 512 for connections that wait
+    # or are idle.
     needed = 3 * max_in_flight + 32 + OWN_FILES
     level = OK if limit >= needed + 512 else WARN if limit >= needed else FAIL
-    do = f"set ulimit -Hn {needed + 512} (systemd: LimitNOFILE), or lower GATEWAY_MAX_IN_FLIGHT" * (level != OK)
-    yield Finding(level, f"open files: a gateway process may have {limit} and wants {needed + 512}", do)
+    do = f"set ulimit -Hn {needed + 512} (systemd: LimitNOFILE), or lower GATEWAY_MAX_IN_FLIGHT" * (
+        level != OK
+    )
+    yield Finding(
+        level, f"open files: a gateway process may have {limit} and wants {needed + 512}", do
+    )

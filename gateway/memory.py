@@ -1,11 +1,12 @@
-"""What is remembered for applications that cannot do it themselves: answers under an id (gateway/job_store.py), and the
-turns of sessions.
+"""What is remembered for applications that cannot do it themselves: answers under an id
+(gateway/job_store.py), and the turns of sessions.
 
-One small actor of the cluster, so that all gateway processes know the same and any of them may end. All of it is in
-memory, for a limited time, and bounded: where there is too much, the caller who has most gives way, with its oldest.
+One small actor of the cluster, so that all gateway processes know the same and any of them may end.
+All of it is in memory, for a limited time, and bounded: where there is too much, the caller who has
+most gives way, with its oldest.
 
-All callers share the actor, so that no call may take longer because there is much in it: sizes are running totals,
-whatever grows old stands in order, and a call forgets a few at most.
+All callers share the actor, so that no call may take longer because there is much in it: sizes are
+running totals, whatever grows old stands in order, and a call forgets a few at most.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class Session:
         """One more turn; the oldest make room for it."""
         self._count((asked, said), 1)
         self.turns.append((asked, said))
-        while len(self.turns) > SESSION_TURNS or (self.characters > SESSION_CHARACTERS and len(self.turns) > 1):
+        while len(self.turns) > SESSION_TURNS or (
+            self.characters > SESSION_CHARACTERS and len(self.turns) > 1
+        ):
             self._count(self.turns.pop(0), -1)
 
     def _count(self, turn: tuple[str, str], one: int) -> None:
@@ -80,7 +83,9 @@ class Sessions:
         session.add(asked, said)
         session.used = self._clock()
         self._sessions.put(key, session, session.size)
-        while self.shares.over() and (owner := self.shares.largest(self._sessions.owners)) is not None:
+        while (
+            self.shares.over() and (owner := self.shares.largest(self._sessions.owners)) is not None
+        ):
             self._sessions.drop_oldest(owner)
 
     def _old(self, session: Session) -> bool:
@@ -95,8 +100,9 @@ class Sessions:
 
 
 def living_drivers() -> frozenset[str]:
-    """Return the ids of all drivers that are connected to the cluster: a raylet tells Ray's control store as soon as a
-    driver's connection ends, which the kernel does for whoever dies, and nobody for whoever is stalled."""
+    """Return the ids of all drivers that are connected to the cluster: a raylet tells Ray's control
+    store as soon as a driver's connection ends, which the kernel does for whoever dies, and nobody
+    for whoever is stalled."""
     return frozenset(job["JobID"] for job in ray._private.state.jobs() if not job["IsDead"])
 
 
@@ -119,7 +125,9 @@ class Memory:
         self._living = living
         self._looking: asyncio.Task[None] | None = None
 
-    async def begin(self, caller: Caller, key: Key, digest: str, question: bytes, again: bool = False) -> Begun:
+    async def begin(
+        self, caller: Caller, key: Key, digest: str, question: bytes, again: bool = False
+    ) -> Begun:
         """As `Jobs.begin`."""
         return self._jobs.begin(caller, key, digest, question, again)
 
@@ -146,7 +154,8 @@ class Memory:
         self._sessions.remember((owner, session), asked, said)
 
     def _look_after_silent(self) -> None:
-        """Ask Ray, meanwhile and at most once a second, whether the processes that have said nothing have ended."""
+        """Ask Ray, meanwhile and at most once a second, whether the processes that have said
+        nothing have ended."""
         if self._jobs.silent() and (self._looking is None or self._looking.done()):
             self._looking = asyncio.create_task(self._bury())
 

@@ -1,7 +1,9 @@
-"""What Prometheus is told: counts of all gateway processes together, and the state of the chats in the cluster.
+"""What Prometheus is told: counts of all gateway processes together, and the state of the chats in
+the cluster.
 
-Each process writes into files of its own in one folder, which the others read (prometheus_client's multiprocess mode).
-The folder belongs to the processes' common parent, gunicorn's or uWSGI's master, and is removed after its time.
+Each process writes into files of its own in one folder, which the others read (prometheus_client's
+multiprocess mode). The folder belongs to the processes' common parent, gunicorn's or uWSGI's
+master, and is removed after its time.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ from gateway.routes import Spent
 
 
 def _folder() -> Path:
-    """This service's own, in a folder that nobody else may enter. Raises RuntimeError: somebody else made that.
+    """This service's own, in a folder that nobody else may enter. Raises RuntimeError: somebody
+    else made that.
 
     On a full disk there may be none, and nothing is counted.
     """
-    # Python's tempfile would look for another folder on a full disk, where the other processes count in this one.
+    # Python's tempfile would look for another folder on a full disk, where the other processes
+    # count in this one.
     top = Path(os.environ.get("TMPDIR") or "/tmp") / f"byzer-gateway-{os.getuid()}"  # noqa: S108  # looked at below
     mine = top / str(os.getppid())
     try:
@@ -46,7 +50,8 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(FOLDER)
 
 from prometheus_client import values
 
-# A process asks for its own number at each count, which costs more than the count. It is loaded after the last fork.
+# A process asks for its own number at each count, which costs more than the count. It is loaded
+# after the last fork.
 _pid = os.getpid()
 values.MmapedDict = CountFile  # type: ignore[attr-defined, assignment]
 values.ValueClass = values.MultiProcessValue(lambda: _pid)  # type: ignore[no-untyped-call]
@@ -69,7 +74,8 @@ PROVIDER_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 OPERATING = ("/deploy", "/undo", "/fallback", "/undeploy")
 """The ends of routes that name a chat and do not ask it."""
 
-# Not collected from this process alone, but from all: so none is in prometheus_client's own registry.
+# Not collected from this process alone, but from all: so none is in prometheus_client's own
+# registry.
 _none = CollectorRegistry()
 requests = Counter(
     "gateway_requests",
@@ -79,7 +85,8 @@ requests = Counter(
 )
 own_seconds = Histogram(
     "gateway_own_seconds",
-    "Our own part of an answered chat: until its answer, or its first word, without the provider's part.",
+    "Our own part of an answered chat: until its answer, or its first word, without the provider's"
+    " part.",
     ["route"],
     registry=_none,
     buckets=OWN_BUCKETS,
@@ -91,13 +98,22 @@ provider_seconds = Histogram(
     registry=_none,
     buckets=PROVIDER_BUCKETS,
 )
-in_flight = Gauge("gateway_in_flight", "Requests under way.", registry=_none, multiprocess_mode="livesum")
-tokens = Counter("gateway_tokens", "Tokens, as the providers count them.", ["chat", "direction"], registry=_none)
+in_flight = Gauge(
+    "gateway_in_flight", "Requests under way.", registry=_none, multiprocess_mode="livesum"
+)
+tokens = Counter(
+    "gateway_tokens", "Tokens, as the providers count them.", ["chat", "direction"], registry=_none
+)
 fallbacks = Counter(
-    "gateway_fallbacks", "Chats that another one answered for.", ["chat", "served_by", "code"], registry=_none
+    "gateway_fallbacks",
+    "Chats that another one answered for.",
+    ["chat", "served_by", "code"],
+    registry=_none,
 )
 dropped_lines = Counter(
-    "gateway_log_lines_dropped", "Lines about requests that nobody read in time from standard output.", registry=_none
+    "gateway_log_lines_dropped",
+    "Lines about requests that nobody read in time from standard output.",
+    registry=_none,
 )
 
 
@@ -115,7 +131,8 @@ def count_tokens(chat: str, spent: Spent) -> None:
 
 
 def counts_by_chat() -> dict[str, dict[str, int]]:
-    """How many requests to each chat ended with each code (OK, or an error's), since the gateway started."""
+    """How many requests to each chat ended with each code (OK, or an error's), since the gateway
+    started."""
     found: dict[str, dict[str, int]] = {}
     files = [str(path) for path in FOLDER.glob("counter_*.db")]
     for family in MultiProcessCollector.merge(files):  # type: ignore[no-untyped-call]
@@ -128,7 +145,8 @@ def counts_by_chat() -> dict[str, dict[str, int]]:
 
 
 def page(models: list[dict[str, Any]] | None) -> bytes:
-    """Everything, as Prometheus reads it. `models` are GET /models' rows; None: there is no cluster."""
+    """Everything, as Prometheus reads it. `models` are GET /models' rows; None: there is no
+    cluster."""
     for living in FOLDER.glob("gauge_live*_*.db"):
         if not Path("/proc", living.stem.rpartition("_")[2]).exists():
             living.unlink(missing_ok=True)  # its process has ended with requests under way
@@ -151,13 +169,21 @@ class _Cluster:
         yield up
         rows = self._models or []
         able = {row["chat_name"] for row in rows if row["state"] not in ("resting", "need_key")}
-        replicas = GaugeMetricFamily("gateway_chat_replicas", "A chat's processes in the cluster.", labels=["chat"])
-        need_key = GaugeMetricFamily("gateway_chat_need_key", "1: its key is lost; deploy it again.", labels=["chat"])
+        replicas = GaugeMetricFamily(
+            "gateway_chat_replicas", "A chat's processes in the cluster.", labels=["chat"]
+        )
+        need_key = GaugeMetricFamily(
+            "gateway_chat_need_key", "1: its key is lost; deploy it again.", labels=["chat"]
+        )
         answerable = GaugeMetricFamily(
-            "gateway_chat_answerable", "0: neither it nor a link of its chain can answer.", labels=["chat"]
+            "gateway_chat_answerable",
+            "0: neither it nor a link of its chain can answer.",
+            labels=["chat"],
         )
         resting = GaugeMetricFamily(
-            "gateway_chat_resting", "1: its provider is not asked for a while.", labels=["chat", "code"]
+            "gateway_chat_resting",
+            "1: its provider is not asked for a while.",
+            labels=["chat", "code"],
         )
         for row in rows:
             chat = row["chat_name"]

@@ -1,4 +1,5 @@
-"""A model that is ready to answer: its configuration, its provider, whether it rests, and how much it has to do."""
+"""A model that is ready to answer: its configuration, its provider, whether it rests, and how much
+it has to do."""
 
 from __future__ import annotations
 
@@ -23,12 +24,12 @@ CHAT = "/chat/completions"
 class ModelConfig(TypedDict):
     """A chat's whole configuration: plain data, passed by method call and kept in memory only.
 
-    `endpoints` are the paths that its provider has beside /chat/completions.
-    `engine`: "relay" (a provider's HTTP API), "llama.cpp" (in the cluster) or "byzerllm" (a stock byzerllm model).
-    `trusted`: the operator listed the base URL's host. `models_folder`: where a local model's file must lie; "":
-    anywhere. `fallback` or `reply` (contract.ReplyOptions) None: as it was.
-    `timeout`, `probe_seconds` and `undo_seconds` are in seconds. `generation` grows with every deploy; `since` is Unix
-    time.
+    `endpoints` are the paths that its provider has beside /chat/completions. `engine`: "relay" (a
+    provider's HTTP API), "llama.cpp" (in the cluster) or "byzerllm" (a stock byzerllm model).
+    `trusted`: the operator listed the base URL's host. `models_folder`: where a local model's file
+    must lie; "": anywhere. `fallback` or `reply` (contract.ReplyOptions) None: as it was.
+    `timeout`, `probe_seconds` and `undo_seconds` are in seconds. `generation` grows with every
+    deploy; `since` is Unix time.
     """
 
     chat_name: str
@@ -76,7 +77,8 @@ class Model:
 
     @contextlib.contextmanager
     def asked(self) -> Iterator[None]:
-        """Around every question to the provider. Raises GatewayError at once while the model rests."""
+        """Around every question to the provider. Raises GatewayError at once while the model
+        rests."""
         self.rest.check()
         try:
             with self.busy():
@@ -112,13 +114,16 @@ class Model:
 
 
 async def open_model(config: ModelConfig, hop: str, untried: bool = False) -> Model:
-    """Make a model ready. Raises GatewayError: it cannot be loaded. `hop` tells its provider which cluster asks.
+    """Make a model ready. Raises GatewayError: it cannot be loaded. `hop` tells its provider which
+    cluster asks.
 
     `untried`: it has not answered yet, and its file may be damaged.
     """
     base_url, api_key, local = config["base_url"], config["api_key"], None
     if config["engine"] == "llama.cpp":
-        base_url, api_key, local = await asyncio.to_thread(load, config["model_name"], config["models_folder"], untried)
+        base_url, api_key, local = await asyncio.to_thread(
+            load, config["model_name"], config["models_folder"], untried
+        )
     upstream = Upstream(
         provider=config["provider"],
         base_url=base_url,

@@ -1,10 +1,12 @@
-"""What runs in the cluster: one actor for each replica of a chat, speaking Byzer's own protocol beside ours.
+"""What runs in the cluster: one actor for each replica of a chat, speaking Byzer's own protocol
+beside ours.
 
-Measured against stock byzerllm's UDFMaster and UDFWorker: 70 to 86 MB instead of 389, 1.2 to 2 s to deploy instead of
-7 to 10, hundreds of chats at once instead of one a worker. Switching a chat swaps the model inside its actors: chats
-under way finish on the old one.
+Measured against stock byzerllm's UDFMaster and UDFWorker: 70 to 86 MB instead of 389, 1.2 to 2 s to
+deploy instead of 7 to 10, hundreds of chats at once instead of one a worker. Switching a chat swaps
+the model inside its actors: chats under way finish on the old one.
 
-The first replica is a named actor called after its chat, as byzerllm's clients expect; others are `chat_name#1` and on.
+The first replica is a named actor called after its chat, as byzerllm's clients expect; others are
+`chat_name#1` and on.
 """
 
 from __future__ import annotations
@@ -41,17 +43,26 @@ MEMORY = "byzerllm-gateway:memory"
 """The name of the actor that remembers for applications."""
 
 AT_ONCE = 4096
-"""Ray calls at once in one replica: of stock byzerllm's clients, since the gateway's chats come beside Ray."""
+"""Ray calls at once in one replica: of stock byzerllm's clients, since the gateway's chats come
+beside Ray."""
 
-ANSWER, REPLY, TEXT, EVENTS, EVENTS_AND_USAGE = "answer", "reply", "text", "events", "events and usage"
-"""The forms of an answer: the words of a chat; the provider's whole reply; a stream of bare text, or of events as
-OpenAI's clients read them, without and with a count of tokens at the end."""
+ANSWER, REPLY, TEXT, EVENTS, EVENTS_AND_USAGE = (
+    "answer",
+    "reply",
+    "text",
+    "events",
+    "events and usage",
+)
+"""The forms of an answer: the words of a chat; the provider's whole reply; a stream of bare text,
+or of events as OpenAI's clients read them, without and with a count of tokens at the end."""
 
 CHECK = b'{"messages":[{"role":"user","content":"Hi"}],"stream":false}'
-"""The smallest real question. Without max_tokens: some models refuse it, others think it away and say nothing."""
+"""The smallest real question. Without max_tokens: some models refuse it, others think it away and
+say nothing."""
 
 QUESTION_BYTES = 256 * 1024 * 1024
-"""Of large questions at once in one replica: what two gateway processes hold with the usual GATEWAY_MAX_BODY_BYTES."""
+"""Of large questions at once in one replica: what two gateway processes hold with the usual
+GATEWAY_MAX_BODY_BYTES."""
 
 ASK_DIRECTORY_SECONDS = 5
 DRAIN_SECONDS = 10
@@ -59,7 +70,8 @@ DRAIN_SECONDS = 10
 
 
 class ModelActor:
-    """One replica. Started empty, so that no key is in its creation arguments; Ray restarts it empty, too."""
+    """One replica. Started empty, so that no key is in its creation arguments; Ray restarts it
+    empty, too."""
 
     def __init__(self, chat_name: str) -> None:
         allow_many()
@@ -104,7 +116,8 @@ class ModelActor:
         self._next = None
 
     async def retire(self) -> None:
-        """Answer no new chat; returns when those under way are done, after `DRAIN_SECONDS` at most."""
+        """Answer no new chat; returns when those under way are done, after `DRAIN_SECONDS` at
+        most."""
         self._retired = True
         if self._model:
             await self._model.close(DRAIN_SECONDS)
@@ -117,9 +130,14 @@ class ModelActor:
         return self._model.config if self._model else None
 
     async def amend(self, fallback: list[str], generation: int) -> None:
-        """Another chain behind the same model. The generation makes the gateway processes look anew."""
+        """Another chain behind the same model. The generation makes the gateway processes look
+        anew."""
         if self._model:
-            self._model.config = {**self._model.config, "fallback": fallback, "generation": generation}
+            self._model.config = {
+                **self._model.config,
+                "fallback": fallback,
+                "generation": generation,
+            }
 
     async def status(self) -> dict[str, Any] | None:
         """Chats under way, and whether it rests; or None if there is no model: its key is lost."""
@@ -137,12 +155,15 @@ class ModelActor:
             return await self._listener.address(folder)
         return await self._listener.far_address(ray.util.get_node_ip_address())
 
-    def _answered(self, form: str, path: str, shown: str, caller: str, body: bytes) -> AsyncGenerator[bytes, None]:
-        """Answer a request, in OpenAI's shape but for its `model`, to one of the provider's endpoints, with frames.
+    def _answered(
+        self, form: str, path: str, shown: str, caller: str, body: bytes
+    ) -> AsyncGenerator[bytes, None]:
+        """Answer a request, in OpenAI's shape but for its `model`, to one of the provider's
+        endpoints, with frames.
 
-        `form` is what the client reads, and `shown` the model's name there. What the same `caller` asks again while the
-        first is under way is answered with it: old clients repeat a POST by themselves when a connection drops, and it
-        would be paid for twice.
+        `form` is what the client reads, and `shown` the model's name there. What the same `caller`
+        asks again while the first is under way is answered with it: old clients repeat a POST by
+        themselves when a connection drops, and it would be paid for twice.
         """
         if form not in (ANSWER, REPLY):
             return self._streamed(form, path, shown, body)
@@ -160,7 +181,8 @@ class ModelActor:
         return self._failed(too_many_bytes(), self._model)
 
     async def _join(self, question: tuple[Any, ...], answer: Coroutine[Any, Any, bytes]) -> bytes:
-        """Return an answer, or that of the same question under way. It is given up when nobody waits for it."""
+        """Return an answer, or that of the same question under way. It is given up when nobody
+        waits for it."""
         if not question:
             return await answer
         joined = self._joined.get(question)
@@ -179,7 +201,8 @@ class ModelActor:
                 joined.task.cancel()
 
     async def _whole(self, form: str, path: str, shown: str, body: bytes) -> bytes:
-        """The frames of an answer in one piece. The provider's JSON is parsed here, and nowhere else."""
+        """The frames of an answer in one piece. The provider's JSON is parsed here, and nowhere
+        else."""
         model: Model | None = None
         started = time.monotonic()
         try:
@@ -191,10 +214,16 @@ class ModelActor:
         except GatewayError as error:
             return self._failed(error, model)
         provider_model = reply.model
-        content = reply.text.encode() if form == ANSWER else orjson.dumps({**reply.body, "model": shown})
-        return _head(config, started, provider_model) + frame(Kind.PIECE, content) + _end(reply.usage)
+        content = (
+            reply.text.encode() if form == ANSWER else orjson.dumps({**reply.body, "model": shown})
+        )
+        return (
+            _head(config, started, provider_model) + frame(Kind.PIECE, content) + _end(reply.usage)
+        )
 
-    async def _streamed(self, form: str, path: str, shown: str, body: bytes) -> AsyncGenerator[bytes, None]:
+    async def _streamed(
+        self, form: str, path: str, shown: str, body: bytes
+    ) -> AsyncGenerator[bytes, None]:
         """The frames of an answer as it comes."""
         model: Model | None = None
         begun, started = False, time.monotonic()
@@ -203,7 +232,9 @@ class ModelActor:
             model = await self._ready()
             model.has(path)
             upstream, body, config = model.upstream, model.named(body), model.config
-            reader = StreamReader(upstream.dialect, question=body, words_only=form == TEXT, legacy=path != CHAT)
+            reader = StreamReader(
+                upstream.dialect, question=body, words_only=form == TEXT, legacy=path != CHAT
+            )
             with model.asked():
                 async with contextlib.aclosing(upstream.stream(path, body, reader)) as pieces:
                     async for together in pieces:
@@ -232,10 +263,16 @@ class ModelActor:
         return [ray.get_runtime_context().current_actor]
 
     async def stat(self) -> dict[str, Any]:
-        return {"total_workers": 1, "busy_workers": 0, "idle_workers": 1, "load_balance_strategy": "round_robin"}
+        return {
+            "total_workers": 1,
+            "busy_workers": 0,
+            "idle_workers": 1,
+            "load_balance_strategy": "round_robin",
+        }
 
     async def async_apply(self, requests: list[str]) -> dict[str, list[str]]:
-        """Byzer's chat: JSON requests in, one JSON list of predictions out. Errors are raised as text."""
+        """Byzer's chat: JSON requests in, one JSON list of predictions out. Errors are raised as
+        text."""
         try:
             with self._room_for(requests):
                 model = await self._ready()
@@ -258,18 +295,30 @@ class ModelActor:
         instruction = request.get("instruction", "")
         if request.get("meta"):
             meta = {"model_deploy_type": "saas", "backend": "saas", "support_stream": False}
-            return {"predict": [{**meta, "model_name": model.config["model_name"]}], "metadata": {}, "input": request}
+            return {
+                "predict": [{**meta, "model_name": model.config["model_name"]}],
+                "metadata": {},
+                "input": request,
+            }
         if unknown := {"embedding", "tokenizer", "apply_chat_template", "stream"} & {
             k for k, v in request.items() if v
         }:
-            raise GatewayError(Code.INVALID_REQUEST, f"This model does not do {', '.join(sorted(unknown))}.")
+            raise GatewayError(
+                Code.INVALID_REQUEST, f"This model does not do {', '.join(sorted(unknown))}."
+            )
         # byzerllm's clients always send max_length 4000, asked for or not, so it is not passed on.
-        options = {name: request[name] for name in ("temperature", "top_p", "max_tokens") if name in request}
+        options = {
+            name: request[name]
+            for name in ("temperature", "top_p", "max_tokens")
+            if name in request
+        }
         messages = [*(request.get("history") or []), {"role": "user", "content": instruction}]
         body = {"messages": messages, **options, **(request.get("extra_request_params") or {})}
         started = time.monotonic()
         with model.asked():
-            answer = await model.upstream.ask(CHAT, model.named(orjson.dumps(body)), words_only=True)
+            answer = await model.upstream.ask(
+                CHAT, model.named(orjson.dumps(body)), words_only=True
+            )
         tokens_in, tokens_out = answer.usage
         counts = {"input_tokens_count": tokens_in or 0, "generated_tokens_count": tokens_out or 0}
         return {
@@ -321,7 +370,8 @@ def _hop() -> str:
 
 
 def _head(config: ModelConfig, started: float, model: str) -> bytes:
-    """Who answers: `model` is what the provider calls it, and `seconds` its part of the time so far."""
+    """Who answers: `model` is what the provider calls it, and `seconds` its part of the time so
+    far."""
     head = {"provider": config["provider"], "generation": config["generation"], "model": model}
     return frame(Kind.HEAD, orjson.dumps({**head, "seconds": time.monotonic() - started}))
 

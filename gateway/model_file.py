@@ -1,7 +1,8 @@
-"""Which files may be loaded as local models: GGUF files where the operator allows them, that llama.cpp survives.
+"""Which files may be loaded as local models: GGUF files where the operator allows them, that
+llama.cpp survives.
 
-llama.cpp ends its whole process over some damaged files, when it loads them or at the first question: so a process that
-nobody else needs tries them first.
+llama.cpp ends its whole process over some damaged files, when it loads them or at the first
+question: so a process that nobody else needs tries them first.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from pathlib import Path
 MAGIC = b"GGUF"
 
 TRIAL_SECONDS = 90
-"""Of the seconds that a deploy has. The file is read from the disk here, and from memory when it is loaded again."""
+"""Of the seconds that a deploy has. The file is read from the disk here, and from memory when it is
+loaded again."""
 
 TRIAL = """
 import contextlib, json, os, re, resource, secrets, signal, sys
@@ -43,17 +45,22 @@ os._exit(0)
 
 
 def is_gguf(path: str, below: str = "") -> bool:
-    """Whether `path` is a regular file that begins as GGUF does, below the folder `below` if that is not "".
+    """Whether `path` is a regular file that begins as GGUF does, below the folder `below` if that
+    is not "".
 
     Nothing else is opened: a FIFO would wait for a writer, and a device may do anything.
     """
     try:
         real = os.path.realpath(path, strict=True)
-        if not os.path.isabs(path) or (below and not Path(real).is_relative_to(os.path.realpath(below))):
+        if not os.path.isabs(path) or (
+            below and not Path(real).is_relative_to(os.path.realpath(below))
+        ):
             return False
         if not stat.S_ISREG(os.stat(real).st_mode):
             return False
-        with open(os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
+        with open(
+            os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0
+        ) as file:
             # It may be another file by now.
             return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.read(len(MAGIC)) == MAGIC
     except (OSError, ValueError):  # no file has such a name
@@ -61,7 +68,8 @@ def is_gguf(path: str, below: str = "") -> bool:
 
 
 def survives(path: str, settings: Mapping[str, object], seconds: int = TRIAL_SECONDS) -> bool:
-    """Whether a process of its own loads `path` with llama.cpp's `settings` and answers a question, in time."""
+    """Whether a process of its own loads `path` with llama.cpp's `settings` and answers a question,
+    in time."""
     trial = subprocess.run(
         [sys.executable, "-c", TRIAL, path, json.dumps(settings), str(seconds)],
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,5 @@
-"""/v1: the OpenAI-compatible front. The model is the chat's name; all else goes through as it came."""
+"""/v1: the OpenAI-compatible front. The model is the chat's name; all else goes through as it
+came."""
 
 from __future__ import annotations
 
@@ -8,7 +9,12 @@ from flask import Blueprint, Response, jsonify, request
 from flask.blueprints import BlueprintSetupState
 
 from gateway import contract, service, streaming, wire
-from gateway.contract import CompletionRequest, EmbeddingsRequest, OpenAIRequest, TextCompletionRequest
+from gateway.contract import (
+    CompletionRequest,
+    EmbeddingsRequest,
+    OpenAIRequest,
+    TextCompletionRequest,
+)
 from gateway.errors import DASHSCOPE_PREFIX, OPENAI_PREFIX, Code, GatewayError
 from gateway.model_actor import EVENTS, EVENTS_AND_USAGE, REPLY
 from gateway.replies import response, sign
@@ -53,7 +59,9 @@ def model(name: str) -> Response:
 
 def _not_served(setup: BlueprintSetupState) -> None:
     """Other APIs' paths that clients try: 400, since they show a 404 as "no such model"."""
-    for number, path in enumerate((f"{OPENAI_PREFIX}/responses", *_ANTHROPICS, f"{DASHSCOPE_PREFIX}/<path:any>")):
+    for number, path in enumerate(
+        (f"{OPENAI_PREFIX}/responses", *_ANTHROPICS, f"{DASHSCOPE_PREFIX}/<path:any>")
+    ):
         setup.app.add_url_rule(path, f"v1.not_served_{number}", _refuse, methods=["POST"])
 
 
@@ -64,9 +72,10 @@ v1_app.record(_not_served)
 def _refuse(**_: str) -> Response:
     raise GatewayError(
         Code.INVALID_REQUEST,
-        f"This gateway does not serve {request.path}. Use its OpenAI-compatible POST /v1/chat/completions, by the base "
-        "URL http://<this gateway>/v1.",
-        f"本网关不提供 {request.path}。请使用与 OpenAI 兼容的 POST /v1/chat/completions，base URL 为 http://<本网关>/v1。",
+        f"This gateway does not serve {request.path}. Use its OpenAI-compatible POST"
+        " /v1/chat/completions, by the base URL http://<this gateway>/v1.",
+        f"本网关不提供 {request.path}。请使用与 OpenAI 兼容的 POST /v1/chat/completions，base URL"
+        " 为 http://<本网关>/v1。",
     )
 
 
@@ -90,11 +99,17 @@ def _question(kind: type[OpenAIRequest]) -> tuple[str, str, bytes]:
     fields = wire.typed(service.fields())
     asked = contract.parse(kind, fields)
     name = fields.pop("model")
-    if "stream" in fields:  # also written as "false", 0 or null: what we understand is what the provider gets
+    # also written as "false", 0 or null: what we understand is what the provider gets
+    if "stream" in fields:
         fields["stream"] = bool(asked.stream)
     form = REPLY if not asked.stream else EVENTS_AND_USAGE if asked.include_usage() else EVENTS
     return name, form, service.packed(fields)
 
 
 def _model(row: dict[str, Any]) -> dict[str, Any]:
-    return {"id": row["chat_name"], "object": "model", "created": row["created"], "owned_by": row["provider"]}
+    return {
+        "id": row["chat_name"],
+        "object": "model",
+        "created": row["created"],
+        "owned_by": row["provider"],
+    }

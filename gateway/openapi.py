@@ -1,4 +1,5 @@
-"""GET /openapi.json: every route in OpenAPI 3.1, from the models that validate and the table of errors."""
+"""GET /openapi.json: every route in OpenAPI 3.1, from the models that validate and the table of
+errors."""
 
 from __future__ import annotations
 
@@ -30,17 +31,23 @@ both. Failures have one shape and a code; an unknown path (404) and a wrong meth
 
 FIELDS = {
     "api_key": "The provider's key: kept in memory only, and shown in no reply.",
-    "base_url": "Another server that speaks the provider's protocol, such as https://api.example.com/v1.",
+    "base_url": (
+        "Another server that speaks the provider's protocol, such as https://api.example.com/v1."
+    ),
     "chat_names": "Which chats; all of them if it is not given. A list, or one string with commas.",
     "check": "Whether the new model must answer a question first; else all stays as it was.",
-    "fallback": "The chats that answer in its place when it cannot. A list, or one string with commas.",
+    "fallback": (
+        "The chats that answer in its place when it cannot. A list, or one string with commas."
+    ),
     "history": "The turns so far. A list, or JSON in a string.",
     "charset": "Of the reply; what it lacks becomes a question mark.",
     "eol": "Line ends of an answer in plain text.",
     "format": "json: a JSON string in ASCII; text: the bare answer.",
     "job": "Whether the answer is fetched later, from /jobs/{name}.",
     "lang": "Of errors in plain text.",
-    "reply": "How replies are written where a request does not say; an object, or JSON in a string.",
+    "reply": (
+        "How replies are written where a request does not say; an object, or JSON in a string."
+    ),
     "request_id": "Whoever asks again with it gets the same answer, paid for once.",
     "reset": "Whether the session is forgotten first.",
     "session": "Keeps the turns so far, under any name.",
@@ -48,8 +55,13 @@ FIELDS = {
     "wait": "Seconds; if the answer is not there by then, its job's id is.",
     "chat_name": "How applications call the chat; it is the same under every provider.",
     "model": "The chat's name.",
-    "model_name": "What the provider calls the model; else its usual one. Local models: the path of a GGUF file.",
-    "model_type": "Such as saas/openai; else the provider's own. GET /models shows it; an error lists all.",
+    "model_name": (
+        "What the provider calls the model; else its usual one. Local models: the path of a GGUF"
+        " file."
+    ),
+    "model_type": (
+        "Such as saas/openai; else the provider's own. GET /models shows it; an error lists all."
+    ),
     "stream": "Whether the answer is sent as it comes.",
     "timeout": "Seconds that one chat may take.",
     "workers": "Replicas.",
@@ -79,8 +91,17 @@ HEADERS = {
 }
 SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "The gateway's own token."},
-    "basic": {"type": "http", "scheme": "basic", "description": "The token as password; the user may be anyone."},
-    "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The token alone."},
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The token as password; the user may be anyone.",
+    },
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Api-Key",
+        "description": "The token alone.",
+    },
 }
 
 
@@ -92,32 +113,53 @@ TEXT: Json = {"type": "string"}
 PERHAPS: Json = {"type": ["string", "null"]}
 COUNT: Json = {"type": "integer", "minimum": 0}
 CHAT = _object(
-    **{"chat_name": TEXT, "provider": TEXT, "model_type": PERHAPS, "model_name": PERHAPS, "host": PERHAPS},
+    **{
+        "chat_name": TEXT,
+        "provider": TEXT,
+        "model_type": PERHAPS,
+        "model_name": PERHAPS,
+        "host": PERHAPS,
+    },
     **{"replicas": COUNT, "state": {"enum": ["answering", "resting", "starting", "need_key"]}},
     **{"since": {**PERHAPS, "format": "date-time"}, "created": COUNT, "reply": {"type": "object"}},
-    resting={"type": ["object", "null"], "description": "The code it rests with, since when and until when."},
+    resting={
+        "type": ["object", "null"],
+        "description": "The code it rests with, since when and until when.",
+    },
     fallback={"type": "array", "items": TEXT},
 )
 MODEL = _object(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT)
 DONE, FINE = _object(ret={"const": "ok"}), _object(ok={"const": True})
 LIVES = _object(ok={"const": True}, version=TEXT)
-RELAYED = {**_object(model=TEXT), "description": "As the provider sent it, but for `model`: the chat's name."}
+RELAYED = {
+    **_object(model=TEXT),
+    "description": "As the provider sent it, but for `model`: the chat's name.",
+}
 PLAIN = wire.text_type(wire.Form())
 BRAKED = "429"
 PROVIDER = _object(name=TEXT, needs_key={"type": "boolean"}, model_name=TEXT, base_url=TEXT)
-COUNTS: Json = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": COUNT}}
+COUNTS: Json = {
+    "type": "object",
+    "additionalProperties": {"type": "object", "additionalProperties": COUNT},
+}
 LOOKED_AT = _object(
     scopes={"type": "array", "items": TEXT},
     providers={"type": "array", "items": PROVIDER},
     models={"type": "array", "items": CHAT},
     requests={**COUNTS, "description": "By chat and code, since the gateway started."},
 )
-PARTS = _object(parts={"type": "array", "items": {"type": ["string", "array", "null"], "items": {}}})
+PARTS = _object(
+    parts={"type": "array", "items": {"type": ["string", "array", "null"], "items": {}}}
+)
 STREAMS: Json = {
     PLAIN: {"schema": TEXT},
     metrics.CONTENT_TYPE: {"schema": TEXT},
     wire.LINES: {"example": '{"chat_name": "local_chat", "text": "Hi"}\n'},
-    wire.EVENTS: {"example": 'data: {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}\n\ndata: [DONE]\n\n'},
+    wire.EVENTS: {
+        "example": (
+            'data: {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}\n\ndata: [DONE]\n\n'
+        )
+    },
 }
 
 _SHAPE: Json = dict.fromkeys(GatewayError(Code.INTERNAL).shape("")["error"], PERHAPS) | {
@@ -133,10 +175,11 @@ ERRORS = {
 
 @dataclass(frozen=True)
 class Route:
-    """What a route's path does not tell. `scope` is what a token needs ("": any token will do; None: no token).
+    """What a route's path does not tell. `scope` is what a token needs ("": any token will do;
+    None: no token).
 
-    `streams` is a stream's content type, or another one that answers have; `pends`: an answer may come later. `fails`
-    are the codes beside those of any route with such a scope and body.
+    `streams` is a stream's content type, or another one that answers have; `pends`: an answer may
+    come later. `fails` are the codes beside those of any route with such a scope and body.
     """
 
     summary: str
@@ -161,21 +204,43 @@ _NAMED = (Code.NOT_DEPLOYED, Code.CLUSTER_DOWN, Code.TIMEOUT)
 
 ROUTES = {
     "*.deploy": Route(
-        "Put a model behind a chat name, also in use.", DONE, "admin", contract.DeployRequest, fails=_CHECKED
+        "Put a model behind a chat name, also in use.",
+        DONE,
+        "admin",
+        contract.DeployRequest,
+        fails=_CHECKED,
     ),
-    "*.chat": Route("Chat; the answer is ASCII.", TEXT, "chat", contract.ChatRequest, PLAIN, pends=True),
+    "*.chat": Route(
+        "Chat; the answer is ASCII.", TEXT, "chat", contract.ChatRequest, PLAIN, pends=True
+    ),
     "jobs.job": Route("The answer of a job.", TEXT, "chat", contract.JobRequest, PLAIN, pends=True),
-    "all.chat": Route("Ask several at once.", {"type": "object"}, "chat", contract.AskAllRequest, wire.LINES),
-    "*.undo": Route("Bring back what was there before.", DONE, "admin", contract.NamedRequest, fails=_CHECKED),
-    "*.fallback": Route("Who answers in its place.", DONE, "admin", contract.FallbackRequest, fails=_NAMED),
-    "*.undeploy": Route("Take a chat away, gently.", DONE, "admin", contract.NamedRequest, fails=_NAMED),
+    "all.chat": Route(
+        "Ask several at once.", {"type": "object"}, "chat", contract.AskAllRequest, wire.LINES
+    ),
+    "*.undo": Route(
+        "Bring back what was there before.", DONE, "admin", contract.NamedRequest, fails=_CHECKED
+    ),
+    "*.fallback": Route(
+        "Who answers in its place.", DONE, "admin", contract.FallbackRequest, fails=_NAMED
+    ),
+    "*.undeploy": Route(
+        "Take a chat away, gently.", DONE, "admin", contract.NamedRequest, fails=_NAMED
+    ),
     "v1.chat_completions": Route("Chat.", RELAYED, "chat", contract.CompletionRequest, wire.EVENTS),
-    "v1.completions": Route("Go on from a text.", RELAYED, "chat", contract.TextCompletionRequest, wire.EVENTS),
+    "v1.completions": Route(
+        "Go on from a text.", RELAYED, "chat", contract.TextCompletionRequest, wire.EVENTS
+    ),
     "v1.embeddings": Route("Embed.", RELAYED, "chat", contract.EmbeddingsRequest),
-    "v1.models": Route("Every chat.", _object(object={"const": "list"}, data={"type": "array", "items": MODEL})),
+    "v1.models": Route(
+        "Every chat.", _object(object={"const": "list"}, data={"type": "array", "items": MODEL})
+    ),
     "v1.model": Route("One chat.", MODEL, fails=_NAMED),
-    "status.models": Route("Every chat and its state.", _object(models={"type": "array", "items": CHAT})),
-    "status.metrics_page": Route("Metrics for Prometheus.", {}, streams=metrics.CONTENT_TYPE, fails=()),
+    "status.models": Route(
+        "Every chat and its state.", _object(models={"type": "array", "items": CHAT})
+    ),
+    "status.metrics_page": Route(
+        "Metrics for Prometheus.", {}, streams=metrics.CONTENT_TYPE, fails=()
+    ),
     "status.healthz": Route("This process lives; its version.", LIVES, None, fails=()),
     "status.readyz": Route("The cluster answers.", FINE, None),
     "console.state": Route("What the page at / shows.", LOOKED_AT),
@@ -185,7 +250,11 @@ ROUTES = {
 """By endpoint; `*` is any provider's blueprint."""
 
 _ASK = {"chat_name": "local_chat", "content": "Say hello.", "max_tokens": 16}
-_SAY = {"model": "local_chat", "messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 16}
+_SAY = {
+    "model": "local_chat",
+    "messages": [{"role": "user", "content": "Say hello."}],
+    "max_tokens": 16,
+}
 _TURNS = [{"role": "user", "content": "I am Ann."}, {"role": "assistant", "content": "Hello, Ann."}]
 _DEPLOY = {"chat_name": "PROVIDER_chat", "api_key": "YOUR-KEY"}
 
@@ -193,23 +262,49 @@ EXAMPLES: dict[str, Json] = {
     "local.deploy": {"The embedded model": {"chat_name": "local_chat"}},
     "*.deploy": {
         "The provider's usual model": _DEPLOY,
-        "Through another server": {**_DEPLOY, "base_url": "https://api.example.com/v1", "workers": 2, "timeout": 60},
+        "Through another server": {
+            **_DEPLOY,
+            "base_url": "https://api.example.com/v1",
+            "workers": 2,
+            "timeout": 60,
+        },
     },
     "*.chat": {
         "A question": _ASK,
-        "A conversation": {**_ASK, "system": "Be brief.", "history": _TURNS, "temperature": "0.5", "top_p": 0.9},
+        "A conversation": {
+            **_ASK,
+            "system": "Be brief.",
+            "history": _TURNS,
+            "temperature": "0.5",
+            "top_p": 0.9,
+        },
         "As it comes": {**_ASK, "stream": True},
-        "Plain text": {**_ASK, "format": "text", "charset": "gbk", "eol": "crlf", "status": 200, "lang": "zh"},
+        "Plain text": {
+            **_ASK,
+            "format": "text",
+            "charset": "gbk",
+            "eol": "crlf",
+            "status": 200,
+            "lang": "zh",
+        },
         "In a session": {**_ASK, "session": "order-42", "reset": True},
         "Fetched later": {**_ASK, "job": True, "request_id": "order-42.1"},
     },
-    "all.chat": {"Two chats": {"content": "Say hello.", "chat_names": "local_chat,other_chat", "max_tokens": 16}},
+    "all.chat": {
+        "Two chats": {
+            "content": "Say hello.",
+            "chat_names": "local_chat,other_chat",
+            "max_tokens": 16,
+        }
+    },
     "*.undo": {"A chat": {"chat_name": "PROVIDER_chat"}},
     "local.fallback": {"To nobody": {"chat_name": "local_chat", "fallback": ""}},
     "*.fallback": {"To the local model": {"chat_name": "PROVIDER_chat", "fallback": "local_chat"}},
     "*.undeploy": {"A chat": {"chat_name": "PROVIDER_chat"}},
     "v1.chat_completions": {"A question": _SAY, "As it comes": {**_SAY, "stream": True}},
-    "v1.completions": {"A beginning": {"model": "local_chat", "prompt": "Once upon a time", "max_tokens": 16}},
+    "v1.completions": {
+        "A beginning": {"model": "local_chat", "prompt": "Once upon a time", "max_tokens": 16}
+    },
     "console.markdown": {"A text": {"text": "Some *words*."}},
     "v1.embeddings": {"A text": {"model": "openai_chat", "input": "Hello."}},
 }
@@ -224,19 +319,30 @@ def description() -> Response:
         if route := _of(ROUTES, rule.endpoint):
             path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
             methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
-            paths.setdefault(path, {}).update({method.lower(): _operation(rule, route, method) for method in methods})
+            paths.setdefault(path, {}).update(
+                {method.lower(): _operation(rule, route, method) for method in methods}
+            )
     # What a GET asks for stands in its parameters.
-    schemas = {name: schema for name, schema in _asked().items() if name != contract.JobRequest.__name__}
+    schemas = {
+        name: schema for name, schema in _asked().items() if name != contract.JobRequest.__name__
+    }
     components = {
         "schemas": {**schemas, **ERRORS},
-        "headers": {name: {"description": words, "schema": TEXT} for name, words in HEADERS.items()},
+        "headers": {
+            name: {"description": words, "schema": TEXT} for name, words in HEADERS.items()
+        },
         "securitySchemes": SECURITY,
     }
     info = {"title": "Byzer-LLM gateway", "version": __version__, "description": ABOUT}
     servers = [{"url": "/", "description": "Where this description came from."}]
     blueprints = {told["tags"][0]: None for row in paths.values() for told in row.values()}
-    tags = [{"name": name, "description": TAGS.get(name, f"Chats of the provider {name}.")} for name in blueprints]
-    return jsonify(openapi="3.1.0", info=info, servers=servers, tags=tags, paths=paths, components=components)
+    tags = [
+        {"name": name, "description": TAGS.get(name, f"Chats of the provider {name}.")}
+        for name in blueprints
+    ]
+    return jsonify(
+        openapi="3.1.0", info=info, servers=servers, tags=tags, paths=paths, components=components
+    )
 
 
 def _of(table: dict[str, Any], endpoint: str) -> Any:
@@ -249,21 +355,33 @@ def _operation(rule: Rule, route: Route, method: str) -> Json:
     for code in route.codes():
         status = OPENAI_STATUSES.get(code) if openai else None
         statuses.setdefault(str(status or MEANINGS[code].status), []).append(code)
-        if code == Code.UNAUTHORIZED:  # from an address that sent too many wrong tokens: gateway/brake.py
+        # from an address that sent too many wrong tokens: gateway/brake.py
+        if code == Code.UNAUTHORIZED:
             statuses.setdefault(BRAKED, []).append(code)
     operation = {
         "operationId": rule.endpoint,
         "tags": [blueprint],
         "summary": route.summary,
-        "security": [] if route.scope is None else [{form: [route.scope] if route.scope else []} for form in SECURITY],
-        "parameters": [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in rule.arguments],
-        "responses": _replies(route) | {key: _failure(key, codes, openai) for key, codes in statuses.items()},
+        "security": (
+            []
+            if route.scope is None
+            else [{form: [route.scope] if route.scope else []} for form in SECURITY]
+        ),
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": TEXT}
+            for name in rule.arguments
+        ],
+        "responses": (
+            _replies(route) | {key: _failure(key, codes, openai) for key, codes in statuses.items()}
+        ),
     }
     if route.asks and method == "GET":
         operation["operationId"] = f"{rule.endpoint}_by_get"
         operation["parameters"] += _in_query(route.asks)
     elif route.asks:
-        said = json.dumps({title: {"value": value} for title, value in _of(EXAMPLES, rule.endpoint).items()})
+        said = json.dumps(
+            {title: {"value": value} for title, value in _of(EXAMPLES, rule.endpoint).items()}
+        )
         examples = json.loads(said.replace("PROVIDER", blueprint))
         body = {"schema": _ref("schemas", route.asks.__name__), "examples": examples}
         operation["requestBody"] = {"required": True, "content": {"application/json": body}}
@@ -306,9 +424,11 @@ def _failure(status: str, codes: list[Code], openai: bool) -> Json:
     return {
         "description": "\n\n".join(f"{code}: {MEANINGS[code].message}" for code in codes),
         "headers": _headers(*waiting),
-        "content": {"application/json": {"schema": _ref("schemas", "OpenAIError")}}
-        if openai
-        else _forms(_ref("schemas", "Error")),
+        "content": (
+            {"application/json": {"schema": _ref("schemas", "OpenAIError")}}
+            if openai
+            else _forms(_ref("schemas", "Error"))
+        ),
     }
 
 
@@ -324,7 +444,9 @@ def _ref(kind: str, name: str) -> Json:
 def _asked() -> Json:
     """The schemas of all requests."""
     kinds = {route.asks for route in ROUTES.values() if route.asks}
-    _, made = models_json_schema([(kind, "validation") for kind in kinds], ref_template="#/components/schemas/{model}")
+    _, made = models_json_schema(
+        [(kind, "validation") for kind in kinds], ref_template="#/components/schemas/{model}"
+    )
     schemas: Json = dict(sorted(_told(made["$defs"]).items()))
     # pydantic tells only the first of a field's names.
     deploy = schemas["DeployRequest"]["properties"]
@@ -347,7 +469,9 @@ def _told(node: Any) -> Any:
         told["maxItems"] = told.pop("maxLength")
     for name, part in told.get("properties", {}).items():
         if name in ALSO_TEXTS:
-            kinds = part.get("anyOf") or [{key: part.pop(key) for key in ("type", "items", "maxItems") if key in part}]
+            kinds = part.get("anyOf") or [
+                {key: part.pop(key) for key in ("type", "items", "maxItems") if key in part}
+            ]
             part["anyOf"] = [*kinds, TEXT]
         part |= {"description": FIELDS[name]} if name in FIELDS else {}
     if pattern := _AS_TEXT.get(str(told.get("type"))):

@@ -1,4 +1,5 @@
-"""What the doctor looks with. Each probe has a limit in seconds, changes nothing and needs Python alone."""
+"""What the doctor looks with. Each probe has a limit in seconds, changes nothing and needs Python
+alone."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ from urllib.parse import urlsplit
 from gateway.launch import HERE
 
 HOST_SECONDS = 5
-"""For a host's DNS, TCP, TLS and first bytes together; as long as the gateway itself waits to connect."""
+"""For a host's DNS, TCP, TLS and first bytes together; as long as the gateway itself waits to
+connect."""
 
 CLUSTER_SECONDS = 20
 """Of which importing Ray takes about 1 s, and much longer on a busy machine."""
@@ -46,18 +48,25 @@ except Exception as error:
     said["error"] = f"{type(error).__name__}: {error}"
 print(json.dumps(said))
 """
-"""Reads the cluster's versions from its control store, as `ray.init` does before it joins; in a process of its own,
-since Ray's C++ may hang or abort."""
+"""Reads the cluster's versions from its control store, as `ray.init` does before it joins; in a
+process of its own, since Ray's C++ may hang or abort."""
 
 T = TypeVar("T")
 
 
 def ask_cluster(address: str, environment: dict[str, str]) -> dict[str, Any]:
-    """`address`, `ray_version`, `python_version` and `sockets` (one a node) of the cluster, or `error`."""
+    """`address`, `ray_version`, `python_version` and `sockets` (one a node) of the cluster, or
+    `error`."""
     command = [sys.executable, "-c", _ASK_CLUSTER, address]
     try:
         ended = subprocess.run(
-            command, env=environment, cwd="/", capture_output=True, text=True, timeout=CLUSTER_SECONDS, check=False
+            command,
+            env=environment,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=CLUSTER_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return {"error": f"it accepts connections, and says nothing for {CLUSTER_SECONDS} s"}
@@ -67,13 +76,16 @@ def ask_cluster(address: str, environment: dict[str, str]) -> dict[str, Any]:
 
 
 def fetch(url: str, token: str = "") -> tuple[int, Any]:
-    """The status and the JSON of one of the gateway's pages; 0 if nothing came, None for what is no JSON."""
+    """The status and the JSON of one of the gateway's pages; 0 if nothing came, None for what is no
+    JSON."""
     said = side_by_side(HOST_SECONDS, {url: lambda: _fetch(url, token)})[url]
     return (0, None) if isinstance(said, Exception) else said
 
 
 def _fetch(url: str, token: str) -> tuple[int, Any]:
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    request = urllib.request.Request(
+        url, headers={"Authorization": f"Bearer {token}"} if token else {}
+    )
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         reply = direct.open(request, timeout=HOST_SECONDS)
@@ -87,7 +99,8 @@ def _fetch(url: str, token: str) -> tuple[int, Any]:
 
 
 def as_url(host: str) -> str:
-    """`scheme://host:port` of a host or a base URL. A port of its own, but for 443, is taken to speak plain HTTP."""
+    """`scheme://host:port` of a host or a base URL. A port of its own, but for 443, is taken to
+    speak plain HTTP."""
     scheme, _, rest = host.rpartition("://")
     netloc = rest.split("/")[0].rpartition("@")[2]
     if netloc.count(":") > 1 and "[" not in netloc:
@@ -97,7 +110,8 @@ def as_url(host: str) -> str:
 
 
 def reach(url: str) -> float | None:
-    """Connect and ask for no page; the seconds by which the host's clock is ahead, if it told. Raises OSError."""
+    """Connect and ask for no page; the seconds by which the host's clock is ahead, if it told.
+    Raises OSError."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     with closing(kind(parts.hostname or "", parts.port, timeout=HOST_SECONDS)) as connection:
@@ -112,7 +126,8 @@ def reach(url: str) -> float | None:
 
 
 def built_in() -> list[str]:
-    """The base URLs in the providers' files, which are read and not run: importing them needs a working Ray."""
+    """The base URLs in the providers' files, which are read and not run: importing them needs a
+    working Ray."""
     trees = [ast.parse(path.read_text()) for path in sorted(HERE.glob("llm_*.py"))]
     keywords = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.keyword)]
     return [ast.literal_eval(node.value) for node in keywords if node.arg == "base_url"]
@@ -140,9 +155,16 @@ def side_by_side(seconds: float, calls: Mapping[str, Callable[[], T]]) -> dict[s
 
 
 def listeners(port: int) -> dict[str, int]:
-    """Each local address where something listens on `port`, and its process; 0 for one that is hidden from us."""
-    rows = [line.split() for name in ("tcp", "tcp6") for line in _lines(Path("/proc/net", name))[1:]]
-    sockets = {row[9]: row[1] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
+    """Each local address where something listens on `port`, and its process; 0 for one that is
+    hidden from us."""
+    rows = [
+        line.split() for name in ("tcp", "tcp6") for line in _lines(Path("/proc/net", name))[1:]
+    ]
+    sockets = {
+        row[9]: row[1]
+        for row in rows
+        if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port
+    }
     owners: dict[str, int] = {}
     for handle in Path("/proc").glob("[0-9]*/fd/*") if sockets else ():
         with suppress(OSError):
@@ -154,7 +176,11 @@ def listeners(port: int) -> dict[str, int]:
 
 def program(pid: int) -> str:
     """A process's name; not its arguments, which may hold a key."""
-    return f"{''.join(_lines(Path(f'/proc/{pid}/comm')))}, pid {pid}" if pid else "another user's program"
+    return (
+        f"{''.join(_lines(Path(f'/proc/{pid}/comm')))}, pid {pid}"
+        if pid
+        else "another user's program"
+    )
 
 
 def _lines(path: Path) -> list[str]:
@@ -168,6 +194,9 @@ def _address(told: str) -> str:
     """The kernel writes an address as words in the machine's own byte order."""
     host, _, port = told.partition(":")
     raw = bytes.fromhex(host)
-    words = [int.from_bytes(raw[i : i + 4], "big").to_bytes(4, sys.byteorder) for i in range(0, len(raw), 4)]
+    words = [
+        int.from_bytes(raw[i : i + 4], "big").to_bytes(4, sys.byteorder)
+        for i in range(0, len(raw), 4)
+    ]
     ip = ip_address(b"".join(words))
     return f"[{ip}]:{int(port, 16)}" if ip.version == 6 else f"{ip}:{int(port, 16)}"

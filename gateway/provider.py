@@ -1,4 +1,5 @@
-"""A provider is a value; its blueprint is made from it. These are the only /deploy and /chat views."""
+"""A provider is a value; its blueprint is made from it. These are the only /deploy and /chat
+views."""
 
 from __future__ import annotations
 
@@ -22,8 +23,9 @@ from gateway.model_actor import TEXT
 class Provider:
     """What is to be known of a provider: its name in the URLs, what it accepts, and how it says no.
 
-    `model_types` are relayed, the first being the default; `base_url` and `model_name` are defaults. `engine` is where
-    the model runs (see ModelConfig); `endpoints` are what /v1 relays beside /chat/completions.
+    `model_types` are relayed, the first being the default; `base_url` and `model_name` are
+    defaults. `engine` is where the model runs (see ModelConfig); `endpoints` are what /v1 relays
+    beside /chat/completions.
     """
 
     name: str
@@ -36,17 +38,24 @@ class Provider:
     endpoints: tuple[str, ...] = ("/embeddings",)
 
     def config(self, asked: DeployRequest) -> ModelConfig:
-        """The whole configuration of a chat. Raises GatewayError for what this provider does not accept."""
+        """The whole configuration of a chat. Raises GatewayError for what this provider does not
+        accept."""
         model_type = asked.model_type or self.model_types[0]
         relayed = model_type in self.model_types
         if not relayed and model_type not in STOCK_MODEL_TYPES:
             known = ", ".join((*self.model_types, *sorted(STOCK_MODEL_TYPES)))
             words = f"{model_type[:64]!r} is not one that /{self.name}/deploy accepts: {known}"
-            raise contract.invalid("model_type", words, f"/{self.name}/deploy 不支持该类型；可用：{known}")
+            raise contract.invalid(
+                "model_type", words, f"/{self.name}/deploy 不支持该类型；可用：{known}"
+            )
         if self.needs_key and not asked.api_key.get_secret_value():
-            raise contract.invalid("api_key", f"is required by {self.name}", f"{self.name} 需要 api_key")
+            raise contract.invalid(
+                "api_key", f"is required by {self.name}", f"{self.name} 需要 api_key"
+            )
         if not self.needs_key and asked.base_url:
-            raise contract.invalid("base_url", f"{self.name} has none; leave it out", f"{self.name} 不使用该字段")
+            raise contract.invalid(
+                "base_url", f"{self.name} has none; leave it out", f"{self.name} 不使用该字段"
+            )
         base_url = asked.base_url or (self.base_url if relayed else "")
         return ModelConfig(
             chat_name=asked.chat_name,
@@ -76,7 +85,8 @@ class Provider:
         return {"name": self.name, "needs_key": self.needs_key, **defaults}
 
     def _trusted(self, base_url: str) -> bool:
-        """Whether the operator listed this host. Raises GatewayError for one that the gateway may not talk to."""
+        """Whether the operator listed this host. Raises GatewayError for one that the gateway may
+        not talk to."""
         hosts, host = service.settings().upstream_hosts, urlsplit(base_url).hostname or ""
         if host in hosts:
             return True
@@ -84,16 +94,22 @@ class Provider:
             words = f"{host} is not one of GATEWAY_UPSTREAM_HOSTS"
             raise contract.invalid("base_url", words, f"{host} 不在 GATEWAY_UPSTREAM_HOSTS 中")
         if is_guarded(host):
-            words = f"{host} is a link-local or metadata address; GATEWAY_UPSTREAM_HOSTS could allow it"
+            words = (
+                f"{host} is a link-local or metadata address; GATEWAY_UPSTREAM_HOSTS could allow it"
+            )
             raise contract.invalid(
-                "base_url", words, f"{host} 是链路本地或元数据地址；可用 GATEWAY_UPSTREAM_HOSTS 允许"
+                "base_url",
+                words,
+                f"{host} 是链路本地或元数据地址；可用 GATEWAY_UPSTREAM_HOSTS 允许",
             )
         return False
 
     def blueprint(self) -> Blueprint:
         """The provider's routes, under /<name>."""
         app = Blueprint(self.name, self.name, url_prefix=f"/{self.name}")
-        app.record(lambda setup: setup.app.extensions.setdefault("providers", []).append(self.told()))
+        app.record(
+            lambda setup: setup.app.extensions.setdefault("providers", []).append(self.told())
+        )
 
         @app.post("/deploy")
         def deploy() -> Response:
@@ -119,12 +135,18 @@ class Provider:
                 asked = asked.without_texts()
             owner, caller, client = service.owner(), service.caller(), streaming.client()
             if asked.stream:
-                stream = service.ask(asked.chat_name, lambda n: llm.stream(n, CHAT, body, TEXT, client))
+                stream = service.ask(
+                    asked.chat_name, lambda n: llm.stream(n, CHAT, body, TEXT, client)
+                )
                 if asked.session is None:
                     service.let_go()
                     return streaming.text(stream)
-                return streaming.text(stream, lambda text: sessions.remember(llm, owner, asked, text))
-            said = service.ask(asked.chat_name, lambda n: llm.chat_oai(body, model=n, caller=caller, client=client))
+                return streaming.text(
+                    stream, lambda text: sessions.remember(llm, owner, asked, text)
+                )
+            said = service.ask(
+                asked.chat_name, lambda n: llm.chat_oai(body, model=n, caller=caller, client=client)
+            )
             [answer] = said.answer
             sessions.remember(llm, owner, asked, answer.output)
             reply = replies.answer(answer.output)

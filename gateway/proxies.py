@@ -1,4 +1,5 @@
-"""Who really calls, when a reverse proxy stands in between. What anyone could have written is not believed."""
+"""Who really calls, when a reverse proxy stands in between. What anyone could have written is not
+believed."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ App = Callable[[dict[str, Any], Any], Any]
 def see_through(app: App, proxies: tuple[Network, ...]) -> App:
     """`app`, told the client's own address as REMOTE_ADDR where the peer is one of `proxies`.
 
-    Every proxy adds its peer at the end of X-Forwarded-For, so it is read backwards, as far as it was written
-    by trusted proxies. (Werkzeug's ProxyFix does not look at the peer.)
+    Every proxy adds its peer at the end of X-Forwarded-For, so it is read backwards, as far as it
+    was written by trusted proxies. (Werkzeug's ProxyFix does not look at the peer.)
     """
 
     def told(environ: dict[str, Any], start_response: Any) -> Any:
@@ -30,16 +31,22 @@ def see_through(app: App, proxies: tuple[Network, ...]) -> App:
 
 
 def origin(address: str) -> str:
-    """Return what stands for whoever calls from an address: for IPv6 the /64 in which a client may take any.
+    """Return what stands for whoever calls from an address: for IPv6 the /64 in which a client may
+    take any.
 
     "": it is no address.
     """
     peer = _address(address)
-    return str(ip_network((peer, 64), strict=False)) if isinstance(peer, IPv6Address) else str(peer or "")
+    return (
+        str(ip_network((peer, 64), strict=False))
+        if isinstance(peer, IPv6Address)
+        else str(peer or "")
+    )
 
 
 def speaks_for_many(address: str, proxies: tuple[Network, ...]) -> bool:
-    """Return whether a peer's connections may be those of any number of clients: it is a proxy, or on this machine."""
+    """Return whether a peer's connections may be those of any number of clients: it is a proxy, or
+    on this machine."""
     peer = _address(address)
     return peer is None or peer.is_loopback or any(peer in network for network in proxies)
 

@@ -1,5 +1,6 @@
-"""A Ray head: the one place for its options. A child of `make run`, of a test or of a benchmark; or, for an installed
-gateway (deploy/systemd/byzer-ray.service), what `python -m gateway.ray_head` becomes.
+"""A Ray head: the one place for its options. A child of `make run`, of a test or of a benchmark;
+or, for an installed gateway (deploy/systemd/byzer-ray.service), what `python -m gateway.ray_head`
+becomes.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ KEPT_SESSIONS = 3
 
 
 RAY_FOLDER = "ray"
-"""Ray's own folder, within ours, where it would also lie by RAY_TMPDIR alone: Ray opens it to every user of the
-machine, who could then put sockets of theirs in the place of Ray's and of the chats'.
+"""Ray's own folder, within ours, where it would also lie by RAY_TMPDIR alone: Ray opens it to every
+user of the machine, who could then put sockets of theirs in the place of Ray's and of the chats'.
 """
 
 
 class RayHead:
-    """A Ray head of our own, in a folder that only we enter, behind a token and at ports that end with it."""
+    """A Ray head of our own, in a folder that only we enter, behind a token and at ports that end
+    with it."""
 
     def __init__(self, environment: dict[str, str], start: bool = True) -> None:
         """Raises SystemExit: there is no such folder."""
@@ -74,7 +76,8 @@ class RayHead:
             )
 
     def up(self) -> bool:
-        """Whether it runs. Raises SystemExit: it has ended, with Ray's last words; or others may enter its folder."""
+        """Whether it runs. Raises SystemExit: it has ended, with Ray's last words; or others may
+        enter its folder."""
         if self.process.poll() is not None:
             raise SystemExit(f"Ray did not start:\n{self._log.read_text()[-2000:]}")
         if b"Ray runtime started" not in self._log.read_bytes():
@@ -89,8 +92,8 @@ class RayHead:
 
 
 def become(environment: dict[str, str]) -> NoReturn:
-    """Replace this process by a Ray head at RAY_ADDRESS, within the folder RAY_TMPDIR, behind RAY_AUTH_TOKEN_PATH's
-    token. Raises SystemExit: one of them is missing or cannot be used.
+    """Replace this process by a Ray head at RAY_ADDRESS, within the folder RAY_TMPDIR, behind
+    RAY_AUTH_TOKEN_PATH's token. Raises SystemExit: one of them is missing or cannot be used.
     """
     host, _, port = environment.get("RAY_ADDRESS", "").strip().rpartition(":")
     if not host or not port.isascii() or not port.isdigit():
@@ -101,13 +104,19 @@ def become(environment: dict[str, str]) -> NoReturn:
     except (OSError, ValueError):
         there = False
     if not there:
-        raise SystemExit("RAY_AUTH_TOKEN_PATH must be a file with the cluster's token; without one, no Ray is started.")
+        raise SystemExit(
+            "RAY_AUTH_TOKEN_PATH must be a file with the cluster's token; without one, no Ray is"
+            " started."
+        )
     folder = _closed(Path(environment.get("RAY_TMPDIR", "")), "RAY_TMPDIR") / RAY_FOLDER
     _forget_sessions(folder)
     ports = [int(port), DASHBOARD_PORT, *_free_ports(2)]
     command = _head_command(ports, folder, environment.get("RAY_DASHBOARD_HOST", ""))
-    # The node's address is given, since Ray would take another that a machine may lose while it runs.
-    os.execve(command[0], [*command, f"--node-ip-address={host}"], _head_environment(environment, token))  # noqa: S606
+    # The node's address is given, since Ray would take another that a machine may lose while it
+    # runs.
+    os.execve(
+        command[0], [*command, f"--node-ip-address={host}"], _head_environment(environment, token)
+    )  # noqa: S606
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -126,9 +135,12 @@ def say(words: str) -> None:
 
 
 def _closed(folder: Path, variable: str) -> Path:
-    """Return a folder that only we enter, made if need be. Raises SystemExit: it cannot be made, or others enter it."""
+    """Return a folder that only we enter, made if need be. Raises SystemExit: it cannot be made, or
+    others enter it."""
     if not folder.is_absolute():
-        raise SystemExit(f"{variable} must be the absolute path of a folder for Ray's sockets and logs.")
+        raise SystemExit(
+            f"{variable} must be the absolute path of a folder for Ray's sockets and logs."
+        )
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         _refuse_open(folder, variable)
@@ -140,8 +152,9 @@ def _closed(folder: Path, variable: str) -> Path:
 def _refuse_open(folder: Path, variable: str) -> None:
     if how := opening(folder):
         raise SystemExit(
-            f"{variable}: other users of this machine could get at Ray's sockets and logs: {how}. Set {variable} to a "
-            "folder of your own that nobody else may enter: mkdir -m 700 FOLDER."
+            f"{variable}: other users of this machine could get at Ray's sockets and logs: {how}."
+            f" Set {variable} to a folder of your own that nobody else may enter: mkdir -m 700"
+            " FOLDER."
         )
 
 
@@ -151,28 +164,36 @@ def _guarded(token: Path) -> dict[str, str]:
 
 
 def _head_environment(environment: dict[str, str], token: Path) -> dict[str, str]:
-    # A token of Ray's in the environment would win over the token file; the gateway's are nobody's in the cluster.
+    # A token of Ray's in the environment would win over the token file; the gateway's are nobody's
+    # in the cluster.
     left_out = ("RAY_AUTH_TOKEN", "RAY_ADDRESS", "GATEWAY_TOKENS", "GATEWAY_TOKEN")
     inherited = {k: v for k, v in environment.items() if k not in left_out}
     return {
-        "RAY_ROTATION_MAX_BYTES": "16777216",  # of each of Ray's log files; it keeps so many of them:
+        # of each of Ray's log files; it keeps so many of them:
+        "RAY_ROTATION_MAX_BYTES": "16777216",
         "RAY_ROTATION_BACKUP_COUNT": "2",
-        # Ray's workers would run at nice 15: beside a busy gateway the models' actors, which all chats pass, starve.
+        # Ray's workers would run at nice 15: beside a busy gateway the models' actors, which all
+        # chats pass, starve.
         "RAY_worker_niceness": "0",
         **inherited,
         **_guarded(token),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # else a stop waits 30 s for actors that live for ever
+        # else a stop waits 30 s for actors that live for ever
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
     }
 
 
 def _head_command(ports: list[int], folder: Path, dashboard: str) -> list[str]:
-    """How a Ray head is started, without a dashboard unless it has an address to listen on. Raises SystemExit.
+    """How a Ray head is started, without a dashboard unless it has an address to listen on. Raises
+    SystemExit.
 
     `ports` are the control store's, the dashboard's, Ray's client's and the dashboard agent's.
     """
     if dashboard and not _has_dashboard():
-        raise SystemExit("RAY_DASHBOARD_HOST needs the dashboard's packages: pip install -r requirements-dashboard.txt")
+        raise SystemExit(
+            "RAY_DASHBOARD_HOST needs the dashboard's packages: pip install -r"
+            " requirements-dashboard.txt"
+        )
     port, dashboard_port, client_port, agent_port = ports
     options: dict[str, object] = {
         "port": port,
@@ -186,7 +207,13 @@ def _head_command(ports: list[int], folder: Path, dashboard: str) -> list[str]:
         "include-log-monitor": "false",
         "temp-dir": folder,
     }
-    return [str(BIN / "ray"), "start", "--head", "--block", *(f"--{name}={value}" for name, value in options.items())]
+    return [
+        str(BIN / "ray"),
+        "start",
+        "--head",
+        "--block",
+        *(f"--{name}={value}" for name, value in options.items()),
+    ]
 
 
 def _forget_sessions(folder: Path) -> None:

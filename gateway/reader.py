@@ -1,7 +1,9 @@
-"""What a provider said, read in one place: a whole reply or a stream; gateway/refusals.py reads what is none. Pure.
+"""What a provider said, read in one place: a whole reply or a stream; gateway/refusals.py reads
+what is none. Pure.
 
-Never an empty success: a 200 without a usable answer is a refusal with the best code that can be known. Never a lost
-answer: what is whole is delivered in OpenAI's shape, however oddly it was framed, and in whichever mode it came.
+Never an empty success: a 200 without a usable answer is a refusal with the best code that can be
+known. Never a lost answer: what is whole is delivered in OpenAI's shape, however oddly it was
+framed, and in whichever mode it came.
 """
 
 from __future__ import annotations
@@ -9,7 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from gateway.chunks import Json, acts, choices, folded, is_chunk, is_legacy, message, shaped, thinks, unfolded, words
+from gateway.chunks import (
+    Json,
+    acts,
+    choices,
+    folded,
+    is_chunk,
+    is_legacy,
+    message,
+    shaped,
+    thinks,
+    unfolded,
+    words,
+)
 from gateway.dialects import BROKEN_OFF, CUT_OFF, FINISH_REASONS, Dialect
 from gateway.documents import PADDING, documents, parsed
 from gateway.errors import Code
@@ -27,7 +41,8 @@ _MARGIN = BOM + PADDING.removesuffix("\ufeff").encode()
 
 
 class Reply(NamedTuple):
-    """A whole reply that holds an answer: its JSON in OpenAI's shape, the words of its first choice that has any."""
+    """A whole reply that holds an answer: its JSON in OpenAI's shape, the words of its first choice
+    that has any."""
 
     body: Json
     text: str
@@ -59,7 +74,9 @@ def chat_reply(
     reader = StreamReader(dialect, label, question, legacy=legacy)
     if raw.lstrip(_MARGIN).startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
         try:
-            parts = (reader.feed(raw[at : at + PART_BYTES]) for at in range(0, len(raw), PART_BYTES))
+            parts = (
+                reader.feed(raw[at : at + PART_BYTES]) for at in range(0, len(raw), PART_BYTES)
+            )
             pieces = [piece for part in parts for piece in part]
             return _chat(dialect, _streamed(reader, pieces + reader.end()), question, legacy)
         except ValueError:
@@ -70,18 +87,28 @@ def chat_reply(
         return _no_answer(dialect, document(raw, label), question)
     if isinstance(first, str):
         first = document(first.encode())
-    if isinstance(first, dict) and (more or is_chunk(first)) and all(isinstance(part, dict) for part in more):
+    if (
+        isinstance(first, dict)
+        and (more or is_chunk(first))
+        and all(isinstance(part, dict) for part in more)
+    ):
         return _chat(dialect, _streamed(reader, reader.end_with([first, *more])), question, legacy)
     return _chat(dialect, first, question, legacy)
 
 
-def other_reply(dialect: Dialect, raw: bytes, label: str = "", question: bytes = b"") -> Reply | Refusal:
+def other_reply(
+    dialect: Dialect, raw: bytes, label: str = "", question: bytes = b""
+) -> Reply | Refusal:
     """Read the reply of an endpoint whose answer is a list in `data`, such as embeddings."""
     try:
         body = parsed(raw, label)
     except ValueError:
         return _no_answer(dialect, document(raw, label), question)
-    if not isinstance(body, dict) or complains(body) or not (isinstance(body.get("data"), list) and body["data"]):
+    if (
+        not isinstance(body, dict)
+        or complains(body)
+        or not (isinstance(body.get("data"), list) and body["data"])
+    ):
         return _no_answer(dialect, body, question)
     return Reply(body, "", usage_in(body))
 
@@ -109,7 +136,9 @@ def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply |
     if not rows or complains_flatly(body):
         return _no_answer(dialect, body, question)
     finishes = [str(choice.get("finish_reason") or "") for choice in rows]
-    return without_words(next(filter(None, finishes), ""), any(thinks(message(choice)) for choice in rows))
+    return without_words(
+        next(filter(None, finishes), ""), any(thinks(message(choice)) for choice in rows)
+    )
 
 
 # What there is instead of an answer.
@@ -137,23 +166,41 @@ def _broken(dialect: Dialect, choice: Json, question: bytes) -> Refusal | None:
 
 
 def _meaning(finish: Any) -> Code | None:
-    """What a finish reason means that is no good end. Some relays put their own word before the provider's."""
-    return next((code for part in str(finish).lower().split(": ") if (code := FINISH_REASONS.get(part))), None)
+    """What a finish reason means that is no good end. Some relays put their own word before the
+    provider's."""
+    return next(
+        (code for part in str(finish).lower().split(": ") if (code := FINISH_REASONS.get(part))),
+        None,
+    )
 
 
 def without_words(finish: str, thought: bool) -> Refusal:
-    """Say why an answer has no words, by its finish reason and by whether the model thought at least."""
+    """Say why an answer has no words, by its finish reason and by whether the model thought at
+    least."""
     if code := _meaning(finish):
         return Refusal(code, finish)
     if finish.lower() in CUT_OFF:
-        detail = "The model had used up its tokens before its first word: raise max_tokens, or let it think less."
+        detail = (
+            "The model had used up its tokens before its first word: raise max_tokens, or let it"
+            " think less."
+        )
         return Refusal(
-            Code.TOO_LARGE, finish, "", detail, "模型在说出第一个字之前就用完了 token：请增大 max_tokens，或减少思考。"
+            Code.TOO_LARGE,
+            finish,
+            "",
+            detail,
+            "模型在说出第一个字之前就用完了 token：请增大 max_tokens，或减少思考。",
         )
     if thought:
         detail = "The model thought, and then said nothing."
         return Refusal(Code.PROVIDER_DOWN, finish, "", detail, "模型只有思考，没有回答。")
-    return Refusal(Code.PROVIDER_DOWN, finish, "", "The provider sent an empty answer.", "服务商返回了空的回答。")
+    return Refusal(
+        Code.PROVIDER_DOWN,
+        finish,
+        "",
+        "The provider sent an empty answer.",
+        "服务商返回了空的回答。",
+    )
 
 
 _BROKEN_OFF = (
@@ -169,9 +216,9 @@ _UNREADABLE = ("A piece of the stream cannot be read.", "流中有一段无法�
 class StreamReader:
     """Collects bytes until they make pieces, in whichever form they come.
 
-    `spoke`: it said something that its client would see. `answered`: that is an answer, not only thoughts.
-    `refusal` ends it. `done`: whatever follows is ignored. `thinking`: the last bytes brought thoughts. `label` is the
-    charset that it is labelled with.
+    `spoke`: it said something that its client would see. `answered`: that is an answer, not only
+    thoughts. `refusal` ends it. `done`: whatever follows is ignored. `thinking`: the last bytes
+    brought thoughts. `label` is the charset that it is labelled with.
     """
 
     def __init__(
@@ -182,7 +229,8 @@ class StreamReader:
         words_only: bool = False,
         legacy: bool = False,
     ) -> None:
-        """`words_only`: the client sees nothing but words, so nothing else makes an answer; `legacy`: texts."""
+        """`words_only`: the client sees nothing but words, so nothing else makes an answer;
+        `legacy`: texts."""
         self.label = label
         self.spoke = self.answered = self.done = self.thinking = False
         self.refusal: Refusal | None = None
@@ -206,7 +254,8 @@ class StreamReader:
         return len(self._document) if self._events is None else self._events.unfinished
 
     def feed(self, raw: bytes) -> list[Piece]:
-        """Return what `raw` completes. Raises ValueError: more than can be one event, or one document."""
+        """Return what `raw` completes. Raises ValueError: more than can be one event, or one
+        document."""
         self.thinking = False
         if self._events is not None:
             return self._pieces(self._events.feed(raw))
@@ -220,7 +269,8 @@ class StreamReader:
         return self._pieces(self._events.feed(begun))
 
     def end(self) -> list[Piece]:
-        """Return what the end of the input completes; then `refusal` says whether there is an answer."""
+        """Return what the end of the input completes; then `refusal` says whether there is an
+        answer."""
         if self._events is not None:
             pieces = self._pieces(self._events.end())
             self.refusal = self.refusal or self._verdict()
@@ -233,7 +283,8 @@ class StreamReader:
         return self.end_with(chunks)
 
     def end_with(self, chunks: list[Any]) -> list[Piece]:
-        """Take all of a stream at once; a single whole reply, where a stream was asked for, is made one."""
+        """Take all of a stream at once; a single whole reply, where a stream was asked for, is made
+        one."""
         if len(chunks) == 1 and isinstance(chunks[0], dict) and not is_chunk(chunks[0]):
             chunks = unfolded(chunks[0])
         pieces = [piece for chunk in chunks if (piece := self._piece("", chunk))]
@@ -248,7 +299,11 @@ class StreamReader:
             if event.data in (DONE, b'"[DONE]"'):
                 self.done = True
             else:
-                pieces += (piece for chunk in self._chunks(event) if (piece := self._piece(event.name, chunk)))
+                pieces += (
+                    piece
+                    for chunk in self._chunks(event)
+                    if (piece := self._piece(event.name, chunk))
+                )
         return pieces
 
     def _chunks(self, event: Event) -> list[Any]:
@@ -300,7 +355,8 @@ class StreamReader:
         delta = choice.get("delta")
         if isinstance(delta, dict) and (delta or "text" not in choice):
             return delta
-        # Some end with the whole message once more: it is the answer only if nothing was said before.
+        # Some end with the whole message once more: it is the answer only if nothing was said
+        # before.
         choice["delta"] = delta = {} if self.answered else message(choice)
         choice.pop("message", None)
         return delta

@@ -1,7 +1,8 @@
-"""What a provider's "no" says: its codes, its words, and the code of ours that tells who must act. Pure.
+"""What a provider's "no" says: its codes, its words, and the code of ours that tells who must act.
+Pure.
 
-An error may be an object, a text, a list, JSON within a text, HTML or a bare status; its fields have a dozen names. All
-of them are collected, and gateway/dialects.py decides.
+An error may be an object, a text, a list, JSON within a text, HTML or a bare status; its fields
+have a dozen names. All of them are collected, and gateway/dialects.py decides.
 """
 
 from __future__ import annotations
@@ -21,26 +22,67 @@ from gateway.errors import Code, clean
 Json = dict[str, Any]
 
 CODES = (
-    *("code", "error_code", "errorcode", "errcode", "err_code", "status_code", "error_type", "errortype"),
+    *(
+        "code",
+        "error_code",
+        "errorcode",
+        "errcode",
+        "err_code",
+        "status_code",
+        "error_type",
+        "errortype",
+    ),
     *("type", "status", "reason", "upstream_code"),
 )
 """Fields that hold a provider's code, in small letters."""
 
 WORDS = (
-    *("message", "msg", "error_message", "errormessage", "error_msg", "errmsg", "err_msg", "status_msg"),
-    *("detail", "details", "error_description", "error", "errors", "description", "title", "reason", "raw"),
+    *(
+        "message",
+        "msg",
+        "error_message",
+        "errormessage",
+        "error_msg",
+        "errmsg",
+        "err_msg",
+        "status_msg",
+    ),
+    *(
+        "detail",
+        "details",
+        "error_description",
+        "error",
+        "errors",
+        "description",
+        "title",
+        "reason",
+        "raw",
+    ),
 )
 """Fields that hold a provider's words."""
 
 BEFORE = ("error", "errors")
 BEYOND = (
-    *("detail", "details", "innererror", "base_resp", "header", "response", "metadata", "raw", "data", "message"),
+    *(
+        "detail",
+        "details",
+        "innererror",
+        "base_resp",
+        "header",
+        "response",
+        "metadata",
+        "raw",
+        "data",
+        "message",
+    ),
     *("cause", "output", "body"),
 )
 """Fields that hold more of the error: it is read before, or beyond, what stands beside them."""
 
 STATUSES = ("code", "status", "status_code", "http_code", "error_code")
-FINE = frozenset({"", "0", "200", "ok", "success", "succeeded", "none", "null", "false", "true", "成功", "error"})
+FINE = frozenset(
+    {"", "0", "200", "ok", "success", "succeeded", "none", "null", "false", "true", "成功", "error"}
+)
 """Codes and words that complain of nothing."""
 
 LONGEST_WAIT_SECONDS = 3600.0
@@ -60,7 +102,8 @@ _STATUS = re.compile(r"[1-5]\d\d")
 
 
 class Refusal(NamedTuple):
-    """Why there is no answer. `provider_code` and `message` are the provider's own; `detail` is our reading of it."""
+    """Why there is no answer. `provider_code` and `message` are the provider's own; `detail` is our
+    reading of it."""
 
     code: Code
     provider_code: str = ""
@@ -70,7 +113,8 @@ class Refusal(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """What an error says: its codes and types, the words, and an HTTP status that stands in it (0: none)."""
+    """What an error says: its codes and types, the words, and an HTTP status that stands in it (0:
+    none)."""
 
     codes: tuple[str, ...] = ()
     words: str = ""
@@ -83,16 +127,20 @@ class Statement(NamedTuple):
         return next(own, next(iter(self.codes), ""))
 
 
-def refusal(dialect: Dialect, status: int, raw: bytes, label: str = "", question: bytes = b"") -> Refusal:
-    """Read a refusal of HTTP `status` with the body `raw`, as far as that came; `question` is the request's body."""
+def refusal(
+    dialect: Dialect, status: int, raw: bytes, label: str = "", question: bytes = b""
+) -> Refusal:
+    """Read a refusal of HTTP `status` with the body `raw`, as far as that came; `question` is the
+    request's body."""
     return judged(dialect, status, document(raw, label), question)
 
 
 def shown(outcome: Refusal, status: int, secret: str) -> tuple[str, str]:
     """Return the code and the words of a refusal that others than the operator may see.
 
-    Who refuses the key `secret` may quote it cut, spaced or encoded, which no mask finds: those words are left out.
-    With HTTP 200 a few say so in words of their own (Zhipu: 令牌已过期), which are looked through instead.
+    Who refuses the key `secret` may quote it cut, spaced or encoded, which no mask finds: those
+    words are left out. With HTTP 200 a few say so in words of their own (Zhipu: 令牌已过期), which are
+    looked through instead.
     """
     code, words = clean(outcome.provider_code, secret), clean(outcome.message, secret)
     if outcome.code != Code.BAD_KEY and status not in (401, 403):
@@ -104,9 +152,11 @@ def shown(outcome: Refusal, status: int, secret: str) -> tuple[str, str]:
 
 
 def holds_part_of(secret: str, words: str) -> bool:
-    """Return whether `words` hold PART_CHARACTERS of a secret in a row, plain or in hex, base64 or percent-encoding."""
+    """Return whether `words` hold PART_CHARACTERS of a secret in a row, plain or in hex, base64 or
+    percent-encoding."""
     raw = secret.encode()
-    # In base64 a text looks different by its place among three bytes; what stands before it is not known.
+    # In base64 a text looks different by its place among three bytes; what stands before it is not
+    # known.
     moved = (base64.b64encode(bytes(place) + raw).decode()[4:] for place in (1, 2))
     said = _bare(unquote(words))
     forms = map(_bare, (secret, raw.hex(), base64.b64encode(raw).decode().rstrip("="), *moved))
@@ -125,8 +175,11 @@ def _bare(text: str) -> str:
 def document(raw: bytes, label: str = "") -> Any:
     """Return the body's JSON, or its text where there is none."""
     content = raw.lstrip()
-    if content.startswith((b"data:", b"event:")):  # an error as an event, although the status is one already
-        content = next((line[5:] for line in content.splitlines() if line.startswith(b"data:")), b"")
+    # an error as an event, although the status is one already
+    if content.startswith((b"data:", b"event:")):
+        content = next(
+            (line[5:] for line in content.splitlines() if line.startswith(b"data:")), b""
+        )
     try:
         return parsed(content, label)
     except ValueError:
@@ -134,7 +187,8 @@ def document(raw: bytes, label: str = "") -> Any:
 
 
 def judged(dialect: Dialect, status: int, body: Any, question: bytes = b"") -> Refusal:
-    """Say what a refusal means. `status` is HTTP's; that of an error inside a success is what the error itself says."""
+    """Say what a refusal means. `status` is HTTP's; that of an error inside a success is what the
+    error itself says."""
     if isinstance(body, str) and _PAGE.match(body):
         return _page(status, body)
     said = statement(body)
@@ -149,10 +203,12 @@ def judged(dialect: Dialect, status: int, body: Any, question: bytes = b"") -> R
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds to wait that a refusal's `headers` name, an hour at most; None: it names none.
+    """Return the seconds to wait that a refusal's `headers` name, an hour at most; None: it names
+    none.
 
-    OpenAI and Azure send milliseconds beside Retry-After, which is a number or a date (RFC 9110). A date is one of the
-    provider's clock, which its Date shows; `now` is ours, in Unix time, which may be wrong.
+    OpenAI and Azure send milliseconds beside Retry-After, which is a number or a date (RFC 9110). A
+    date is one of the provider's clock, which its Date shows; `now` is ours, in Unix time, which
+    may be wrong.
     """
     fields = {name.lower(): value.strip() for name, value in headers.items()}
     ahead = _until(fields.get("date", ""), now) or 0.0
@@ -182,12 +238,15 @@ def complains(body: Json) -> bool:
 
 
 def complains_flatly(body: Json) -> bool:
-    """Return whether something without an answer in it is an error: a code and words, or `success: false`."""
+    """Return whether something without an answer in it is an error: a code and words, or `success:
+    false`."""
     fields = {name.lower(): value for name, value in body.items()}
     if str(fields.get("success")).lower() == "false":
         return True
     coded = any(_is_error(fields.get(name)) for name in CODES)
-    return coded and any(isinstance(fields.get(name), str) and _is_error(fields[name]) for name in WORDS)
+    return coded and any(
+        isinstance(fields.get(name), str) and _is_error(fields[name]) for name in WORDS
+    )
 
 
 def statement(body: Any) -> Statement:
@@ -245,7 +304,11 @@ def _json_in(value: str) -> Any:
 
 def _add_words(words: list[str], more: str) -> None:
     more = more.strip()
-    if more.lower() not in FINE and _json_in(more) is None and not any(more in known for known in words):
+    if (
+        more.lower() not in FINE
+        and _json_in(more) is None
+        and not any(more in known for known in words)
+    ):
         words.append(more)
 
 
@@ -264,7 +327,9 @@ def _is_error(value: Any) -> bool:
         return any(_is_error(part) for part in value.values())
     if isinstance(value, list):
         return bool(value)
-    return value is True or (value is not None and str(value).strip().lower() not in FINE - {"error", "true"})
+    return value is True or (
+        value is not None and str(value).strip().lower() not in FINE - {"error", "true"}
+    )
 
 
 def _code_of(value: Any) -> Any:
@@ -274,7 +339,11 @@ def _code_of(value: Any) -> Any:
 def _status(value: Any) -> int:
     """The HTTP status of an error that a field holds; 0: none."""
     number = int(value) if isinstance(value, str) and re.fullmatch(r"[45]\d\d", value) else value
-    return number if isinstance(number, int) and not isinstance(number, bool) and 400 <= number < 600 else 0
+    return (
+        number
+        if isinstance(number, int) and not isinstance(number, bool) and 400 <= number < 600
+        else 0
+    )
 
 
 _NO_SUCH_PATH = (
@@ -286,13 +355,17 @@ _NO_ACCESS = (
     "服务商（或其前面的防火墙）以未知原因拒绝访问（403）。",
 )
 _A_PAGE = (
-    "A web page came instead of an answer: check base_url, and whether the provider can be reached from here.",
+    (
+        "A web page came instead of an answer: check base_url, and whether the provider can be"
+        " reached from here."
+    ),
     "返回的是网页而不是回答：请检查 base_url，以及此处能否访问服务商。",
 )
 
 
 def _page(status: int, page: str) -> Refusal:
-    """A web page speaks for a proxy or a firewall; its words are not looked at, since it may say anything."""
+    """A web page speaks for a proxy or a firewall; its words are not looked at, since it may say
+    anything."""
     code = meaning(Dialect(), (), "", status) if status >= 300 else Code.PROVIDER_DOWN
     title = _TITLE.search(page)
     words = html.unescape(re.sub(r"\s+", " ", title[1])).strip() if title else "HTML"

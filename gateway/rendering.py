@@ -1,7 +1,7 @@
 """A stream's pieces, written as its client reads them: OpenAI's events, or bare text. Pure.
 
-Facts: OpenAI sends usage in a last chunk without choices, and only when asked; Zhipu sends it with the last choice,
-always; some send it never.
+Facts: OpenAI sends usage in a last chunk without choices, and only when asked; Zhipu sends it with
+the last choice, always; some send it never.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from gateway.usage import usage_in
 
 DONE = b"data: [DONE]\n\n"
 BYTES_PER_TOKEN = 4
-"""For an estimate where a provider counts nothing: about right for English, and for Chinese (3 bytes a character)."""
+"""For an estimate where a provider counts nothing: about right for English, and for Chinese (3
+bytes a character)."""
 
 
 class ForOpenAI:
-    """Renders chunks as OpenAI would have sent them: the model is the chat's name; usage comes if asked, and last."""
+    """Renders chunks as OpenAI would have sent them: the model is the chat's name; usage comes if
+    asked, and last."""
 
     def __init__(self, chat_name: str, include_usage: bool) -> None:
         self._chat_name = chat_name
@@ -38,7 +40,9 @@ class ForOpenAI:
             self._last = chunk
             usage = chunk.pop("usage", None)
             if self._include_usage:
-                self._usage = usage if usage and None not in usage_in({"usage": usage}) else self._usage
+                self._usage = (
+                    usage if usage and None not in usage_in({"usage": usage}) else self._usage
+                )
                 self._spoken += len(text.encode())
                 chunk["usage"] = None
             if chunk.get("choices"):
@@ -49,11 +53,18 @@ class ForOpenAI:
         """Return what follows the last chunk."""
         if not self._include_usage:
             return DONE
-        return _event({**self._last, "choices": [], "usage": self._usage or self._estimate()}) + DONE
+        return (
+            _event({**self._last, "choices": [], "usage": self._usage or self._estimate()}) + DONE
+        )
 
     def _estimate(self) -> Json:
         tokens = -(-self._spoken // BYTES_PER_TOKEN)
-        return {"prompt_tokens": 0, "completion_tokens": tokens, "total_tokens": tokens, "estimated": True}
+        return {
+            "prompt_tokens": 0,
+            "completion_tokens": tokens,
+            "total_tokens": tokens,
+            "estimated": True,
+        }
 
 
 class ForReading:

@@ -1,4 +1,5 @@
-"""How replies leave: answers and errors, in the form that their caller reads. The one place that renders errors."""
+"""How replies leave: answers and errors, in the form that their caller reads. The one place that
+renders errors."""
 
 from __future__ import annotations
 
@@ -38,11 +39,13 @@ _SHAPES = (
 """What the clients of some paths understand; all others get the gateway's own shape."""
 
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
-"""A request's id is written without digits: clients search errors for HTTP statuses, such as "429", and try again."""
+"""A request's id is written without digits: clients search errors for HTTP statuses, such as "429",
+and try again."""
 
 
 def install(app: Flask) -> None:
-    """Give every request an id, and every failure of `app` the one shape: ours, Werkzeug's and the unforeseen."""
+    """Give every request an id, and every failure of `app` the one shape: ours, Werkzeug's and the
+    unforeseen."""
     app.before_request(_name_request)
     app.after_request(_sign_reply)
     app.register_error_handler(GatewayError, failed)
@@ -75,17 +78,23 @@ def pending(job: str) -> Response:
     return reply
 
 
-def sign(reply: Response, said: Answered[Any], provider_model: str, spent: Spent, counted: bool = False) -> None:
-    """Who really answered. A model's name may be anything, a header may not. `counted`: its cost was, before."""
+def sign(
+    reply: Response, said: Answered[Any], provider_model: str, spent: Spent, counted: bool = False
+) -> None:
+    """Who really answered. A model's name may be anything, a header may not. `counted`: its cost
+    was, before."""
     g.watched.answered(said.served_by, said.fell_back, spent, counted)
     reply.headers["X-Served-By"] = said.served_by
     if said.fell_back:
         reply.headers["X-Fell-Back"] = said.fell_back
-    reply.headers["X-Provider-Model"] = "".join(c for c in provider_model if c.isascii() and c.isprintable())[:200]
+    reply.headers["X-Provider-Model"] = "".join(
+        c for c in provider_model if c.isascii() and c.isprintable()
+    )[:200]
 
 
 def failed(error: GatewayError) -> Response:
-    """An error: JSON, or plain words for those who asked for text, or who drop whatever is not a 200."""
+    """An error: JSON, or plain words for those who asked for text, or who drop whatever is not a
+    200."""
     g.code = error.code
     if shape := next((shape for prefix, shape in _SHAPES if request.path.startswith(prefix)), None):
         reply = response(wire.relayed(shape(error, g.request_id)), error.openai_status)
@@ -97,7 +106,9 @@ def failed(error: GatewayError) -> Response:
             form = form._replace(status=0)  # no route of ours: it is no chat's error
         in_words = form.format == "text" or form.status
         said = (
-            wire.plain(error.words(form.lang), form) if in_words else wire.json_object(error.shape(g.request_id), form)
+            wire.plain(error.words(form.lang), form)
+            if in_words
+            else wire.json_object(error.shape(g.request_id), form)
         )
         reply = response(said, form.status or error.status)
     reply.headers.extend(error.headers)
@@ -107,7 +118,8 @@ def failed(error: GatewayError) -> Response:
 
 
 def response(reply: wire.Reply, status: int = 200) -> Response:
-    """A reply of one piece, so with its Content-Length. A large one counts until its client has it: it was paid for."""
+    """A reply of one piece, so with its Content-Length. A large one counts until its client has it:
+    it was paid for."""
     whole = Response(reply.body, status, content_type=reply.content_type)
     if len(reply.body) > SMALL_BYTES:
         charge = Charge(service.llm().answers)
@@ -125,7 +137,8 @@ def _name_request() -> None:
 
 def _sign_reply(reply: Response) -> Response:
     reply.headers["X-Request-Id"] = g.request_id
-    reply.headers["X-Content-Type-Options"] = "nosniff"  # what a model says is no page, whatever it looks like
+    # what a model says is no page, whatever it looks like
+    reply.headers["X-Content-Type-Options"] = "nosniff"
     reply.headers.setdefault("Cache-Control", "no-store")
     return reply
 
@@ -141,8 +154,11 @@ def _render_http(error: HTTPException) -> Response:
             )
         )
     allow = dict(error.get_headers()).get("Allow")
-    if allow and request.method == "OPTIONS":  # whoever may ask what is there: no token, and no chat is touched
-        return Response(headers={"Allow": f"{allow}, OPTIONS"}, content_type="text/plain; charset=utf-8")
+    # whoever may ask what is there: no token, and no chat is touched
+    if allow and request.method == "OPTIONS":
+        return Response(
+            headers={"Allow": f"{allow}, OPTIONS"}, content_type="text/plain; charset=utf-8"
+        )
     hint, hint_zh = _hint() if error.code == HTTPStatus.NOT_FOUND else ("", "")
     return failed(
         GatewayError(
@@ -156,7 +172,8 @@ def _render_http(error: HTTPException) -> Response:
 
 
 def _hint() -> tuple[str, str]:
-    """Which route is meant, where only slashes are too many: what operates the gateway has no second path."""
+    """Which route is meant, where only slashes are too many: what operates the gateway has no
+    second path."""
     plain = paths.tidy(request.path)
     routes = current_app.create_url_adapter(request)
     if plain == request.path or not routes or not routes.allowed_methods(plain):
@@ -167,7 +184,12 @@ def _hint() -> tuple[str, str]:
 def _render_unforeseen(error: Exception) -> Response:
     if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
         return failed(out_of_files())
-    # Never the exception's text: it may quote a prompt or a key. The traceback's frames are enough to find it.
-    without_text = (type(error), RuntimeError(f"{type(error).__name__} (text withheld)"), error.__traceback__)
+    # Never the exception's text: it may quote a prompt or a key. The traceback's frames are enough
+    # to find it.
+    without_text = (
+        type(error),
+        RuntimeError(f"{type(error).__name__} (text withheld)"),
+        error.__traceback__,
+    )
     log.error("request %s failed", g.request_id, exc_info=without_text)
     return failed(GatewayError(Code.INTERNAL))

@@ -1,8 +1,10 @@
-"""When a chat rests: after a refusal that asking again would not mend, its provider is not asked for a while.
+"""When a chat rests: after a refusal that asking again would not mend, its provider is not asked
+for a while.
 
-An unpaid bill or a refused key lasts until somebody acts: the chat rests, and one real request every so often finds
-out. A rate limit or an overload rests as long as the provider said. A provider that is down again and again rests
-briefly. One of these stands in each model actor, so that all gateway processes agree.
+An unpaid bill or a refused key lasts until somebody acts: the chat rests, and one real request
+every so often finds out. A rate limit or an overload rests as long as the provider said. A provider
+that is down again and again rests briefly. One of these stands in each model actor, so that all
+gateway processes agree.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ BREAK_SECONDS = 10
 
 
 class Rest:
-    """Whether to ask the provider. `probe_seconds` is how often a sticky refusal is tried again by a real request.
+    """Whether to ask the provider. `probe_seconds` is how often a sticky refusal is tried again by
+    a real request.
 
-    By a `clock` that nobody sets: an hour's jump of the machine's would else end a rest, or make it an hour longer.
+    By a `clock` that nobody sets: an hour's jump of the machine's would else end a rest, or make it
+    an hour longer.
     """
 
     def __init__(self, probe_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +40,8 @@ class Rest:
         self._failures = 0
 
     def check(self) -> None:
-        """Raise the GatewayError that the chat rests with; else the provider may be asked, by this request at least."""
+        """Raise the GatewayError that the chat rests with; else the provider may be asked, by this
+        request at least."""
         if self._error is None:
             return
         now = self._clock()
@@ -66,11 +71,16 @@ class Rest:
             self._error = None  # a probe was answered, if only by another kind of refusal
 
     def told(self) -> dict[str, Any] | None:
-        """For GET /models: the code, and Unix times since when and until when; None: it does not rest."""
+        """For GET /models: the code, and Unix times since when and until when; None: it does not
+        rest."""
         left = self._until - self._clock()
         if self._error is None or (self._error.code not in LASTING and left <= 0):
             return None  # what rested for a time is over by itself; a bill is not
-        return {"code": self._error.code, "since": int(self._since), "until": round(time.time() + left)}
+        return {
+            "code": self._error.code,
+            "since": int(self._since),
+            "until": round(time.time() + left),
+        }
 
     def _rest(self, error: GatewayError, seconds: float) -> None:
         if self._error is None or self._error.code != error.code:

@@ -1,4 +1,5 @@
-"""How a gateway process reaches a chat: its route, the replicas to choose from, and a stream that has begun."""
+"""How a gateway process reaches a chat: its route, the replicas to choose from, and a stream that
+has begun."""
 
 from __future__ import annotations
 
@@ -18,21 +19,24 @@ from gateway.channel import Channel, ChannelError, Channels, ClientGone, Kind
 from gateway.errors import OUT_OF_FILES, Code, GatewayError, out_of_files, too_many_bytes
 
 GRACE_SECONDS = 5
-"""Beyond a chat's own timeout, which the model actor keeps, before this side gives up on the actor."""
+"""Beyond a chat's own timeout, which the model actor keeps, before this side gives up on the
+actor."""
 
 SHUN_SECONDS = 3
-"""How long a replica whose process ended is passed over, if there are others; a restart takes about 2 s."""
+"""How long a replica whose process ended is passed over, if there are others; a restart takes about
+2 s."""
 
 REPEATS = 8
 """So many more chats than others may one replica have, for the sake of repeats that meet there."""
 
 Client = socket.socket | None
-"""The connection of the client that an answer is for, to see whether it has hung up; None: it cannot be seen."""
+"""The connection of the client that an answer is for, to see whether it has hung up; None: it
+cannot be seen."""
 
 
 class Spent(NamedTuple):
-    """What an answer took: the provider's seconds, to the whole of it or to a stream's first word, and its tokens as
-    the provider counts them; None: it did not say."""
+    """What an answer took: the provider's seconds, to the whole of it or to a stream's first word,
+    and its tokens as the provider counts them; None: it did not say."""
 
     provider: str
     seconds: float
@@ -57,8 +61,9 @@ class Relayed(NamedTuple):
 class Replica:
     """One of a chat's actors, and how many requests of this process it is answering.
 
-    `lost`: its process ended or is cut off, and nobody has reached it since. `shunned_until` (monotonic seconds): it
-    may still be restarting. `suspected_until`: another one on its node was lost, and it may have been the node.
+    `lost`: its process ended or is cut off, and nobody has reached it since. `shunned_until`
+    (monotonic seconds): it may still be restarting. `suspected_until`: another one on its node was
+    lost, and it may have been the node.
     """
 
     actor: Any
@@ -90,15 +95,20 @@ class Route:
     def pick(self, near: int | None = None) -> Iterator[Replica]:
         """The replica with the least to do (as this process sees it), in turns among equals.
 
-        The same `near` gives the same one, unless it has more to do than others: repeats shall meet there.
+        The same `near` gives the same one, unless it has more to do than others: repeats shall meet
+        there.
         """
-        turn, now = (next(self.turns) if near is None else near) % len(self.replicas), time.monotonic()
+        turn, now = (
+            (next(self.turns) if near is None else near) % len(self.replicas),
+            time.monotonic(),
+        )
         inside = self.replicas[turn:] + self.replicas[:turn]
         slack = 1 if near is None else REPEATS
         replica = min(inside, key=lambda replica: replica.preference(now, slack))
         replica.in_flight += 1
         if replica.lost:
-            replica.shunned_until = now + SHUN_SECONDS  # this chat finds out whether it is back, and others need not
+            # this chat finds out whether it is back, and others need not
+            replica.shunned_until = now + SHUN_SECONDS
         try:
             yield replica
         except (ChannelError, ray.exceptions.RayActorError):
@@ -117,7 +127,8 @@ class Route:
 
     @contextmanager
     def channel(self, near: int | None = None) -> Iterator[Channel]:
-        """A connection to the replica that is picked. Raises ChannelError, what Ray says, or GatewayError (TIMEOUT)."""
+        """A connection to the replica that is picked. Raises ChannelError, what Ray says, or
+        GatewayError (TIMEOUT)."""
         with self.pick(near) as replica:
             try:
                 channel = replica.channels.take()
@@ -160,7 +171,9 @@ class Route:
     def failed(self, content: bytes) -> GatewayError:
         """Return the error of a frame of the actor's."""
         if not content:
-            return GatewayError(Code.INTERNAL, "The model actor failed; its log says where.", chat_name=self.name)
+            return GatewayError(
+                Code.INTERNAL, "The model actor failed; its log says where.", chat_name=self.name
+            )
         return GatewayError(**orjson.loads(content)["error"])
 
     def timed_out(self) -> GatewayError:
@@ -177,12 +190,15 @@ def patience(timeout: float) -> float:
 
 
 class Stream:
-    """A stream that has begun to speak; `model` is what the provider calls who does. Close it, whatever happens.
+    """A stream that has begun to speak; `model` is what the provider calls who does. Close it,
+    whatever happens.
 
     `spent` is without tokens until it has `ended`, which it has not where its client left before.
     """
 
-    def __init__(self, route: Route, channel: Channel, client: Client, head: dict[str, Any], held: ExitStack) -> None:
+    def __init__(
+        self, route: Route, channel: Channel, client: Client, head: dict[str, Any], held: ExitStack
+    ) -> None:
         self.model: str = head["model"]
         self.spent = Spent(head["provider"], head["seconds"])
         self.ended = False
@@ -192,7 +208,8 @@ class Stream:
         self._held = held
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield what comes, as it comes, until the end or until the client has gone. Raises GatewayError."""
+        """Yield what comes, as it comes, until the end or until the client has gone. Raises
+        GatewayError."""
         while True:
             try:
                 kind, content = self._channel.receive(self._client)

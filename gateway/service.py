@@ -25,7 +25,8 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 NO_FIELDS = frozenset({*wire.Form._fields, "_"})
-"""What may stand in a query beside a body: how the reply is written, and what is added against caches."""
+"""What may stand in a query beside a body: how the reply is written, and what is added against
+caches."""
 
 COMPRESSED = (b"\x1f\x8b", b"\x78")
 """How gzip and nearly all of zlib begin, and neither JSON nor a form's usual fields do."""
@@ -44,13 +45,15 @@ def settings() -> Settings:
 
 
 def admit() -> None:
-    """Raise GatewayError where no route may answer: for a page that was led here, and for our own question."""
+    """Raise GatewayError where no route may answer: for a page that was led here, and for our own
+    question."""
     doorman: Doorman = current_app.extensions["doorman"]
     doorman.admit()
     if (sender := request.headers.get(HOP)) and sender == llm().hop:
         raise GatewayError(
             Code.INVALID_REQUEST,
-            "This question came from this gateway itself: its chat's base_url leads back here, to no provider.",
+            "This question came from this gateway itself: its chat's base_url leads back here, to"
+            " no provider.",
             "该请求由本网关自己发出：此对话的 base_url 指回了本网关，而不是服务商。",
         )
 
@@ -62,7 +65,8 @@ def require(scope: str | None = None) -> None:
 
 
 def only_looks() -> bool:
-    """Whether the client wants a reply's head only, as LibreOffice does before each GET: nobody is asked for it."""
+    """Whether the client wants a reply's head only, as LibreOffice does before each GET: nobody is
+    asked for it."""
     return request.method == "HEAD"
 
 
@@ -97,7 +101,10 @@ def asked(kind: type[M]) -> M:
     said = fields()
     if issubclass(kind, ReplyOptions):
         # Not all of it: a question may be large, and goes on in another form.
-        g.options, g.chat = {name: said[name] for name in wire.Form._fields if name in said}, said.get("chat_name")
+        g.options, g.chat = (
+            {name: said[name] for name in wire.Form._fields if name in said},
+            said.get("chat_name"),
+        )
         if in_query := _options_in_query():
             contract.parse(ReplyOptions, in_query)
     found = contract.parse(kind, said)
@@ -135,17 +142,26 @@ def hold(size: int) -> None:
 
 
 def form() -> wire.Form:
-    """How the reply is to be written: as the request says, or else as its chat's deploy did, or else its headers."""
+    """How the reply is to be written: as the request says, or else as its chat's deploy did, or
+    else its headers."""
     chat = g.get("chat")
     deployed = llm().reply_options(chat) if isinstance(chat, str) else {}
     return contract.form(
-        _form_by_headers(), g.get("options", {}), _options_in_query(), g.get("kept_form", {}), deployed
+        _form_by_headers(),
+        g.get("options", {}),
+        _options_in_query(),
+        g.get("kept_form", {}),
+        deployed,
     )
 
 
 def _options_in_query() -> dict[str, Any]:
     # Others, such as what is added against caches, are nobody's options.
-    return {name: value for name, value in request.args.items() if name in wire.Form._fields} if request.args else {}
+    return (
+        {name: value for name, value in request.args.items() if name in wire.Form._fields}
+        if request.args
+        else {}
+    )
 
 
 def _form_by_headers() -> wire.Form:
@@ -165,14 +181,28 @@ def fields() -> dict[str, Any]:
         body = _body()
     except (RequestEntityTooLarge, GatewayError):
         raise
-    except Exception as error:  # the server's own: broken chunks, a client that went away or fell silent
+    # the server's own: broken chunks, a client that went away or fell silent
+    except Exception as error:
         detail = f"The body could not be read to its end ({type(error).__name__})."
         raise GatewayError(Code.INVALID_REQUEST, detail, "请求体未能完整读取。") from error
-    if request.query_string and not body.strip(wire.PADDING.encode()) and not request.args.keys() <= NO_FIELDS:
+    if (
+        request.query_string
+        and not body.strip(wire.PADDING.encode())
+        and not request.args.keys() <= NO_FIELDS
+    ):
         return _in_query()
-    if not body and request.content_length is None and "chunked" not in request.headers.get("Transfer-Encoding", ""):
-        words = "There is neither a Content-Length nor chunks, so no body was read; send Content-Length."
-        words_zh = "请求没有 Content-Length，也没有分块，因此无法读取请求体；请发送 Content-Length。"
+    if (
+        not body
+        and request.content_length is None
+        and "chunked" not in request.headers.get("Transfer-Encoding", "")
+    ):
+        words = (
+            "There is neither a Content-Length nor chunks, so no body was read; send"
+            " Content-Length."
+        )
+        words_zh = (
+            "请求没有 Content-Length，也没有分块，因此无法读取请求体；请发送 Content-Length。"
+        )
         raise GatewayError(Code.INVALID_REQUEST, words, words_zh)
     return _in_body(body, request.headers.get("Content-Encoding", ""))
 
@@ -210,7 +240,10 @@ def _in_query() -> dict[str, Any]:
 def no_key_in_query() -> None:
     """Raise GatewayError where a provider's key stands in the URL."""
     if request.query_string and "api_key" in request.args:
-        words = "must not stand in a URL, since URLs end up in logs; send it in the body, and replace this key"
+        words = (
+            "must not stand in a URL, since URLs end up in logs; send it in the body, and replace"
+            " this key"
+        )
         words_zh = "不可写在 URL 中，因为 URL 会被记入日志；请放在请求体中，并更换此密钥"
         raise contract.invalid("api_key", words, words_zh)
 

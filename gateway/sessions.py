@@ -1,4 +1,5 @@
-"""The turns of a session, for programs that cannot keep them: put before a question, and added to after its answer."""
+"""The turns of a session, for programs that cannot keep them: put before a question, and added to
+after its answer."""
 
 from __future__ import annotations
 
@@ -13,9 +14,12 @@ log = logging.getLogger(__name__)
 
 
 def packed(asked: ChatRequest) -> bytes:
-    """What is asked, with the session's turns so far, as its provider reads it. Raises GatewayError."""
+    """What is asked, with the session's turns so far, as its provider reads it. Raises
+    GatewayError."""
     # Some providers stream unless they are told not to.
-    return service.packed({"messages": conversation(asked), **asked.options(), "stream": asked.stream})
+    return service.packed(
+        {"messages": conversation(asked), **asked.options(), "stream": asked.stream}
+    )
 
 
 def conversation(asked: ChatRequest) -> list[dict[str, str]]:
@@ -23,17 +27,23 @@ def conversation(asked: ChatRequest) -> list[dict[str, str]]:
     if asked.session is None:
         if asked.reset:
             raise contract.invalid(
-                "reset", "forgets a session; name one in session", "用于清除会话；请在 session 中指定"
+                "reset",
+                "forgets a session; name one in session",
+                "用于清除会话；请在 session 中指定",
             )
         return asked.conversation()
     if asked.history:
         raise contract.invalid(
-            "history", "is kept by the session; leave one of them out", "已由 session 保存；请去掉其一"
+            "history",
+            "is kept by the session; leave one of them out",
+            "已由 session 保存；请去掉其一",
         )
     service.unpacked()  # without a history there is little but one text, and asking takes its time
     turns = service.llm().recall("turns", service.owner(), _name(asked), asked.reset)
     *first, question = asked.conversation()
-    pairs = [({"role": "user", "content": q}, {"role": "assistant", "content": a}) for q, a in turns]
+    pairs = [
+        ({"role": "user", "content": q}, {"role": "assistant", "content": a}) for q, a in turns
+    ]
     return [*first, *(message for pair in pairs for message in pair), question]
 
 

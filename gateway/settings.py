@@ -1,4 +1,5 @@
-"""The environment, read once into a frozen value. A wrong setting stops the start and names the variable."""
+"""The environment, read once into a frozen value. A wrong setting stops the start and names the
+variable."""
 
 from __future__ import annotations
 
@@ -18,10 +19,12 @@ TOKEN_CHARACTERS = 8
 """A shorter token is guessed in a day."""
 
 SPARE_THREADS = 32
-"""Beyond one for each chat and each wait for a job: they answer /healthz, /models and GATEWAY_BUSY."""
+"""Beyond one for each chat and each wait for a job: they answer /healthz, /models and
+GATEWAY_BUSY."""
 
 ADDRESS_SPACE = 3 * 1024**3
-"""What a gateway process takes of it at most, beside its threads' stacks: Ray reserves much that it never uses."""
+"""What a gateway process takes of it at most, beside its threads' stacks: Ray reserves much that it
+never uses."""
 
 SCOPES = frozenset({"chat", "admin"})
 
@@ -79,7 +82,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         processes=_number(env, "WEB_CONCURRENCY", 2, 1),
         hosts=_hosts(env) | {"localhost", bind.rpartition(":")[0].lower()},
         cross_site=_switch(env, "GATEWAY_CROSS_SITE"),
-        upstream_hosts=frozenset(map(_spelled, env.get("GATEWAY_UPSTREAM_HOSTS", "").replace(",", " ").split())),
+        upstream_hosts=frozenset(
+            map(_spelled, env.get("GATEWAY_UPSTREAM_HOSTS", "").replace(",", " ").split())
+        ),
         models_folder=_models_folder(env),
         check=_switch(env, "GATEWAY_CHECK"),
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
@@ -100,11 +105,14 @@ def digest(token: str) -> bytes:
 
 
 def bind_is_safe(host: str, tokens: tuple[Token, ...], env: Mapping[str, str] = os.environ) -> bool:
-    """Whether listening on `host` lets in only whom the operator meant: with tokens, on loopback, or GATEWAY_OPEN=1."""
+    """Whether listening on `host` lets in only whom the operator meant: with tokens, on loopback,
+    or GATEWAY_OPEN=1."""
     return bool(tokens) or _is_loopback(host) or env.get("GATEWAY_OPEN", "") == "1"
 
 
-def _number(env: Mapping[str, str], name: str, default: int, least: int, most: int | None = None) -> int:
+def _number(
+    env: Mapping[str, str], name: str, default: int, least: int, most: int | None = None
+) -> int:
     text = env.get(name, "").strip()
     if not text:
         return default
@@ -115,10 +123,13 @@ def _number(env: Mapping[str, str], name: str, default: int, least: int, most: i
 
 
 def _max_in_flight(env: Mapping[str, str]) -> int:
-    """The chats at once, and as many waits for jobs, each in a thread with a stack of its own: what does not fit would
-    end the process later."""
+    """The chats at once, and as many waits for jobs, each in a thread with a stack of its own: what
+    does not fit would end the process later."""
     chats = _number(env, "GATEWAY_MAX_IN_FLIGHT", 1024, 1)
-    space, stack = resource.getrlimit(resource.RLIMIT_AS)[0], resource.getrlimit(resource.RLIMIT_STACK)[0]
+    space, stack = (
+        resource.getrlimit(resource.RLIMIT_AS)[0],
+        resource.getrlimit(resource.RLIMIT_STACK)[0],
+    )
     if stack == resource.RLIM_INFINITY:
         stack = 2 * 1024**2  # glibc's own then
     fitting = ((space - ADDRESS_SPACE) // stack - SPARE_THREADS) // 2
@@ -126,8 +137,9 @@ def _max_in_flight(env: Mapping[str, str]) -> int:
         needed = (ADDRESS_SPACE + (2 * chats + SPARE_THREADS) * stack) // 1024
         fewer = f", or set GATEWAY_MAX_IN_FLIGHT to {fitting} or less" if fitting > 0 else ""
         raise SettingError(
-            f"ulimit -v is {space // 1024}, which is too little for {chats} chats at once (GATEWAY_MAX_IN_FLIGHT): "
-            f"it must be {needed} or more, best unlimited{fewer}. To limit memory itself, use a cgroup (MemoryMax=)."
+            f"ulimit -v is {space // 1024}, which is too little for {chats} chats at once"
+            f" (GATEWAY_MAX_IN_FLIGHT): it must be {needed} or more, best unlimited{fewer}. To"
+            " limit memory itself, use a cgroup (MemoryMax=)."
         )
     return chats
 
@@ -142,7 +154,9 @@ def _switch(env: Mapping[str, str], name: str, default: bool = False) -> bool:
 def _hosts(env: Mapping[str, str]) -> frozenset[str]:
     """The names by which the gateway may be called, as browsers send them."""
     try:
-        return frozenset(canonical(host) for host in env.get("GATEWAY_HOSTS", "").replace(",", " ").split())
+        return frozenset(
+            canonical(host) for host in env.get("GATEWAY_HOSTS", "").replace(",", " ").split()
+        )
     except ValueError as error:
         raise SettingError(
             f"GATEWAY_HOSTS: {error}; it must be names without ports, such as llm.example.com."
@@ -152,12 +166,16 @@ def _hosts(env: Mapping[str, str]) -> frozenset[str]:
 def _models_folder(env: Mapping[str, str]) -> str:
     folder = env.get("GATEWAY_MODELS", "").strip()
     if folder and not os.path.isabs(folder):
-        raise SettingError(f"GATEWAY_MODELS is {folder!r}; it must be a folder's absolute path, such as /srv/models.")
+        raise SettingError(
+            f"GATEWAY_MODELS is {folder!r}; it must be a folder's absolute path, such as"
+            " /srv/models."
+        )
     return folder
 
 
 def _spelled(host: str) -> str:
-    """A host as base URLs are kept; what is none, such as one with a port, as it stands: it lets in nobody."""
+    """A host as base URLs are kept; what is none, such as one with a port, as it stands: it lets in
+    nobody."""
     try:
         return canonical(host)
     except ValueError:
@@ -168,7 +186,9 @@ def _charset(env: Mapping[str, str]) -> str:
     text = env.get("GATEWAY_FALLBACK_CHARSET", "").strip() or "gb18030"
     if known := charset(text):
         return known
-    raise SettingError(f"GATEWAY_FALLBACK_CHARSET is {text!r}; it must be one of {', '.join(CODECS)}.")
+    raise SettingError(
+        f"GATEWAY_FALLBACK_CHARSET is {text!r}; it must be one of {', '.join(CODECS)}."
+    )
 
 
 def _log_format(env: Mapping[str, str]) -> str:
@@ -181,8 +201,12 @@ def _log_format(env: Mapping[str, str]) -> str:
 def _ray_address(env: Mapping[str, str]) -> str:
     address = env.get("RAY_ADDRESS", "").strip() or "auto"
     _, colon, port = address.rpartition(":")
-    if address != "auto" and not (colon and port.isascii() and port.isdigit() and "://" not in address):
-        raise SettingError(f"RAY_ADDRESS is {address!r}; it must be host:port, such as 10.0.0.5:6379, or auto.")
+    if address != "auto" and not (
+        colon and port.isascii() and port.isdigit() and "://" not in address
+    ):
+        raise SettingError(
+            f"RAY_ADDRESS is {address!r}; it must be host:port, such as 10.0.0.5:6379, or auto."
+        )
     return address
 
 
@@ -205,13 +229,15 @@ def _proxies(env: Mapping[str, str], tokens: tuple[Token, ...]) -> tuple[Network
         proxies = tuple(ip_network(one) for one in text.replace(",", " ").split())
     except ValueError as error:
         raise SettingError(
-            f"GATEWAY_TRUSTED_PROXIES: {error}; it must be addresses or networks, such as 127.0.0.1,10.0.0.7."
+            f"GATEWAY_TRUSTED_PROXIES: {error}; it must be addresses or networks, such as"
+            " 127.0.0.1,10.0.0.7."
         ) from error
     # A proxy opens even a gateway on loopback to those who reach the proxy.
     if proxies and not (tokens or env.get("GATEWAY_OPEN", "") == "1"):
         raise SettingError(
-            f"GATEWAY_TRUSTED_PROXIES={text.strip()} lets in whom the proxy lets in: set GATEWAY_TOKENS or "
-            "GATEWAY_TOKENS_FILE, or GATEWAY_OPEN=1 if everyone who reaches the proxy may deploy and chat."
+            f"GATEWAY_TRUSTED_PROXIES={text.strip()} lets in whom the proxy lets in: set"
+            " GATEWAY_TOKENS or GATEWAY_TOKENS_FILE, or GATEWAY_OPEN=1 if everyone who reaches the"
+            " proxy may deploy and chat."
         )
     return proxies
 
@@ -224,7 +250,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
-    sources = {"GATEWAY_TOKENS": env["GATEWAY_TOKENS"]} if env.get("GATEWAY_TOKENS", "").strip() else {}
+    sources = (
+        {"GATEWAY_TOKENS": env["GATEWAY_TOKENS"]} if env.get("GATEWAY_TOKENS", "").strip() else {}
+    )
     if path := env.get("GATEWAY_TOKENS_FILE", "").strip():
         try:
             _refuse_open(path)
@@ -238,20 +266,25 @@ def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
         if line.strip() and not line.strip().startswith("#")
     ]
     if len({token.digest for token in tokens}) < len(tokens):
-        raise SettingError(f"{' and '.join(sources)}: one token stands there twice; give each caller its own.")
+        raise SettingError(
+            f"{' and '.join(sources)}: one token stands there twice; give each caller its own."
+        )
     if sources and not tokens:
         # An emptied file must not quietly open the gateway to everyone.
-        raise SettingError(f"{' and '.join(sources)} names no token; add a line name:token:scopes, or unset it.")
+        raise SettingError(
+            f"{' and '.join(sources)} names no token; add a line name:token:scopes, or unset it."
+        )
     return tuple(tokens)
 
 
 def _refuse_open(path: str) -> None:
-    """Raise SettingError for a file that others can read; only root's may be its group's, as an installed one is."""
+    """Raise SettingError for a file that others can read; only root's may be its group's, as an
+    installed one is."""
     status = os.stat(path)
     if status.st_mode & (0o006 if status.st_uid == 0 else 0o066):
         raise SettingError(
-            f"GATEWAY_TOKENS_FILE: others can read {path} (mode {status.st_mode & 0o777:o}): chmod go= {path}, "
-            "and replace its tokens if others use this machine."
+            f"GATEWAY_TOKENS_FILE: others can read {path} (mode {status.st_mode & 0o777:o}): chmod"
+            f" go= {path}, and replace its tokens if others use this machine."
         )
 
 
@@ -263,14 +296,18 @@ def _token(variable: str, number: int, line: str) -> Token:
     if not (name and secret and scopes <= SCOPES):
         # The line itself is not quoted: it holds a token.
         raise SettingError(
-            f"{variable}, line {number}: it must be name:token:scopes, where scopes is chat, admin or chat,admin."
+            f"{variable}, line {number}: it must be name:token:scopes, where scopes is chat, admin"
+            " or chat,admin."
         )
     if not secret.isascii():
-        raise SettingError(f"{variable}, line {number}: the token must be ASCII; old clients can send nothing else.")
+        raise SettingError(
+            f"{variable}, line {number}: the token must be ASCII; old clients can send nothing"
+            " else."
+        )
     if len(secret) < TOKEN_CHARACTERS:
         raise SettingError(
-            f"{variable}, line {number}: the token is shorter than {TOKEN_CHARACTERS} characters; make one with "
-            "openssl rand -hex 24."
+            f"{variable}, line {number}: the token is shorter than {TOKEN_CHARACTERS} characters;"
+            " make one with openssl rand -hex 24."
         )
     return Token(name, digest(secret), scopes)
 

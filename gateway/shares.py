@@ -1,4 +1,5 @@
-"""What is kept for callers, in order, and how much of it each of them has. Pure; no call looks at all of it."""
+"""What is kept for callers, in order, and how much of it each of them has. Pure; no call looks at
+all of it."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 Owner = str
-"""Whose it is: nobody else can read it. There are as many as tokens, so that looking at each of them is cheap."""
+"""Whose it is: nobody else can read it. There are as many as tokens, so that looking at each of
+them is cheap."""
 
 Key = tuple[Owner, str]
 T = TypeVar("T")
@@ -35,10 +37,17 @@ class Shares:
         """Whether there is too much, or would be with so much more."""
         return self.count + one > self._most or self.bytes + size > self._most_bytes
 
-    def largest(self, owners: Iterable[Owner], asking: Owner | None = None, size: int = 0) -> Owner | None:
-        """Who of `owners` has most of what is scarce; `asking` counts as if it had one thing of this size more."""
-        scarce, more = (self._bytes, size) if self.bytes + size > self._most_bytes else (self._count, 1)
-        return max(owners, key=lambda owner: scarce[owner] + (more if owner == asking else 0), default=None)
+    def largest(
+        self, owners: Iterable[Owner], asking: Owner | None = None, size: int = 0
+    ) -> Owner | None:
+        """Who of `owners` has most of what is scarce; `asking` counts as if it had one thing of
+        this size more."""
+        scarce, more = (
+            (self._bytes, size) if self.bytes + size > self._most_bytes else (self._count, 1)
+        )
+        return max(
+            owners, key=lambda owner: scarce[owner] + (more if owner == asking else 0), default=None
+        )
 
 
 class Shelf(Generic[T]):

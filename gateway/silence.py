@@ -1,4 +1,5 @@
-"""How much of a stream may be held back, until it says something that goes on to its client. Pure."""
+"""How much of a stream may be held back, until it says something that goes on to its client.
+Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ SILENT_CHUNKS = 10_000
 """So many chunks that say nothing, before the first that does, are no chat's stream."""
 
 SILENT_BYTES = 1024 * 1024
-"""Nor are so many bytes, of comments too. Thoughts say something, and an event that is still coming may."""
+"""Nor are so many bytes, of comments too. Thoughts say something, and an event that is still coming
+may."""
 
 CHUNK_BYTES = 500
 """What such a chunk takes in memory, beside its own bytes."""
@@ -23,7 +25,8 @@ class Silence:
         self._size = 0
 
     def fed(self, size: int, chunks: int) -> None:
-        """Count `size` bytes more; so many chunks wait. Raises Full, and ValueError for a silence without end."""
+        """Count `size` bytes more; so many chunks wait. Raises Full, and ValueError for a silence
+        without end."""
         unfinished = self._reader.unfinished
         if self._reader.spoke or self._reader.thinking:
             self._size = unfinished  # the rest goes on now

@@ -1,7 +1,8 @@
-"""Server-sent events, taken apart line by line as WHATWG's HTML standard has it (section 9.2.6). Pure.
+"""Server-sent events, taken apart line by line as WHATWG's HTML standard has it (section 9.2.6).
+Pure.
 
-More is forgiven than the standard asks for: several events with one line end between them, each a JSON object; an end
-of input where an empty line should be; JSON lines without `data:`.
+More is forgiven than the standard asks for: several events with one line end between them, each a
+JSON object; an end of input where an empty line should be; JSON lines without `data:`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Event(NamedTuple):
 
 
 class EventReader:
-    """Collects bytes until they make events. `stray` holds the beginning of what was no field of an event."""
+    """Collects bytes until they make events. `stray` holds the beginning of what was no field of an
+    event."""
 
     def __init__(self) -> None:
         self.stray = b""

@@ -1,7 +1,8 @@
-"""Models of stock byzerllm that the gateway does not relay itself, deployed through its own `ByzerLLM.deploy`.
+"""Models of stock byzerllm that the gateway does not relay itself, deployed through its own
+`ByzerLLM.deploy`.
 
-This runs in a short Ray task, so each deploy has a client of its own: stock clients share their settings between
-deploys, and two at once would publish one's key under the other's name.
+This runs in a short Ray task, so each deploy has a client of its own: stock clients share their
+settings between deploys, and two at once would publish one's key under the other's name.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ CONCURRENCY = 64
 
 
 class SealedParams(dict[str, Any]):
-    """byzerllm's `infer_params`, which it puts into actor creation arguments: Ray's control store keeps those.
+    """byzerllm's `infer_params`, which it puts into actor creation arguments: Ray's control store
+    keeps those.
 
-    So only the chat's name is pickled; each process that unpickles it asks the directory for the rest.
+    So only the chat's name is pickled; each process that unpickles it asks the directory for the
+    rest.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -32,21 +35,29 @@ class SealedParams(dict[str, Any]):
 
 def _unseal(chat_name: str) -> SealedParams:
     directory = ray.get_actor(DIRECTORY, NAMESPACE)
-    config = cast(ModelConfig | None, ray.get(directory.config.remote(chat_name), timeout=ASK_SECONDS))
+    config = cast(
+        ModelConfig | None, ray.get(directory.config.remote(chat_name), timeout=ASK_SECONDS)
+    )
     if config is None:
         raise RuntimeError(f"{chat_name} is not deployed any more")
     if not config["trusted"]:
         guard_connections()
-    params = {"chat_name": chat_name, "saas.api_key": config["api_key"], "saas.model": config["model_name"]}
+    params = {
+        "chat_name": chat_name,
+        "saas.api_key": config["api_key"],
+        "saas.model": config["model_name"],
+    }
     if config["base_url"]:
         params["saas.base_url"] = config["base_url"]
     return SealedParams(**params, **{"saas.timeout": config["timeout"]})
 
 
 def guard_connections() -> None:
-    """Let this process connect to no guarded address, whatever a name leads to: providers' own SDKs do not look.
+    """Let this process connect to no guarded address, whatever a name leads to: providers' own SDKs
+    do not look.
 
-    It holds for Python's sockets, for as long as the process lives, which runs nothing but this model.
+    It holds for Python's sockets, for as long as the process lives, which runs nothing but this
+    model.
     """
 
     def look(event: str, arguments: tuple[Any, ...]) -> None:
@@ -58,18 +69,23 @@ def guard_connections() -> None:
     sys.addaudithook(look)
 
 
-# byzerllm logs whole prompts at level INFO, into Ray's worker logs; the actors that it creates inherit this.
-@ray.remote(num_cpus=0, max_retries=0, max_calls=1, runtime_env={"env_vars": {"LOGURU_LEVEL": "ERROR"}})  # type: ignore[untyped-decorator]
+# byzerllm logs whole prompts at level INFO, into Ray's worker logs; the actors that it creates
+# inherit this.
+@ray.remote(
+    num_cpus=0, max_retries=0, max_calls=1, runtime_env={"env_vars": {"LOGURU_LEVEL": "ERROR"}}
+)  # type: ignore[untyped-decorator]
 def deploy_stock(config: ModelConfig) -> None:
-    """Deploy `config` (its api_key left out: see SealedParams) with stock byzerllm; raises whatever that raises."""
+    """Deploy `config` (its api_key left out: see SealedParams) with stock byzerllm; raises whatever
+    that raises."""
     import ray._private.utils
 
     ray._private.utils.hex_to_binary = bytes.fromhex  # see gateway/byzer.py
     from byzerllm.utils.client.byzerllm_client import ByzerLLM
 
     llm = ByzerLLM()
-    # Without these: it waits for a GPU, holds a CPU per worker for ever, answers one chat at a time per worker,
-    # sleeps under a lock, and starts 1,000 threads (pyjava 0.6.21: udf_master.py, udf_worker.py).
+    # Without these: it waits for a GPU, holds a CPU per worker for ever, answers one chat at a time
+    # per worker, sleeps under a lock, and starts 1,000 threads (pyjava 0.6.21: udf_master.py,
+    # udf_worker.py).
     llm.setup_gpus_per_worker(0).setup_cpus_per_worker(0).setup_num_workers(config["workers"])
     llm.setup_worker_concurrency(CONCURRENCY).setup_load_balance_way("round_robin")
     llm.setup("masterMaxConcurrency", CONCURRENCY)

@@ -44,8 +44,8 @@ def text(said: Answered[Stream], keep: Callable[[str], None] | None = None) -> R
                     beginning += piece
                 yield recoder.feed(piece)
         except GatewayError as error:
-            # The status was sent long ago. A client learns of it by a body without its end: servers hang up on a broken
-            # pipe, without a traceback.
+            # The status was sent long ago. A client learns of it by a body without its end: servers
+            # hang up on a broken pipe, without a traceback.
             raise BrokenPipeError(errno.EPIPE, "the stream broke off") from error
         yield recoder.feed(b"", last=True)
         if keep and said.answer.ended:
@@ -55,9 +55,11 @@ def text(said: Answered[Stream], keep: Callable[[str], None] | None = None) -> R
 
 
 def client() -> Client:
-    """Return the connection of the request under way; None: the server does not show it, or a half is not the whole.
+    """Return the connection of the request under way; None: the server does not show it, or a half
+    is not the whole.
 
-    Clients of HTTP/1.0 read until the end, and some close their own half as soon as they have asked.
+    Clients of HTTP/1.0 read until the end, and some close their own half as soon as they have
+    asked.
     """
     if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
         return None
@@ -74,7 +76,9 @@ def _spoken(stream: Stream, watched: Watched) -> Iterator[bytes]:
     watched.ended(stream.spent)
 
 
-def _streamed(said: Answered[Stream], pieces: Callable[[Watched], Iterator[bytes]], content_type: str) -> Response:
+def _streamed(
+    said: Answered[Stream], pieces: Callable[[Watched], Iterator[bytes]], content_type: str
+) -> Response:
     """The provider's request ends with the reply, and with its client."""
     reply = Response(pieces(g.watched), content_type=content_type)
     reply.call_on_close(said.answer.close)

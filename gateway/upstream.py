@@ -1,7 +1,7 @@
 """Talks to one provider: the POST, its time limits, and what its answer means.
 
-Over aiohttp rather than the openai SDK: 1.5 ms of CPU a request against 5.7 ms, no hidden retries against an unpaid
-account, and errors whose status and code survive the way back through Ray.
+Over aiohttp rather than the openai SDK: 1.5 ms of CPU a request against 5.7 ms, no hidden retries
+against an unpaid account, and errors whose status and code survive the way back through Ray.
 """
 
 from __future__ import annotations
@@ -41,22 +41,25 @@ CONNECT_SECONDS = 5
 """For DNS, TCP and TLS together."""
 
 IDLE_SECONDS = 15
-"""How long an unused connection is kept; shorter than the providers' own limits, so few die in our hands."""
+"""How long an unused connection is kept; shorter than the providers' own limits, so few die in our
+hands."""
 
 LIFE_SECONDS = 60
-"""How old a connection may be that is kept: a provider that has moved to another address is found there, even where the
-old one goes on answering."""
+"""How old a connection may be that is kept: a provider that has moved to another address is found
+there, even where the old one goes on answering."""
 
 STREAM_SECONDS = 3600
 
 TAIL_SECONDS = 5
-"""How long a stream whose answer is whole may take to end: a count of tokens may follow, or nothing ever."""
+"""How long a stream whose answer is whole may take to end: a count of tokens may follow, or nothing
+ever."""
 
 REFUSAL_SECONDS = 5
 """How long a refusal's words are waited for; its status is there already."""
 
 ANSWER_BYTES = 4 * REPLY_BYTES
-"""Of large answers that one account's provider is giving; each takes some times its bytes while it is read."""
+"""Of large answers that one account's provider is giving; each takes some times its bytes while it
+is read."""
 
 REFUSAL_BYTES = 1024 * 1024
 """So much of a refusal is read."""
@@ -73,7 +76,8 @@ HOP = "X-Byzer-Gateway"
 """The header by which a gateway knows a question that it sent itself."""
 
 OPTIONAL = "stream_options"
-"""The one field that some providers refuse although clients of OpenAI's always send it: it only asks for a count."""
+"""The one field that some providers refuse although clients of OpenAI's always send it: it only
+asks for a count."""
 
 FAULTS = (aiohttp.ClientError, OSError, ValueError, TypeError)
 """What may go wrong on the way; TimeoutError is one of OSError's."""
@@ -85,7 +89,8 @@ def hop(session: str) -> str:
 
 
 def _guarded_socket(row: aiohttp.AddrInfoType) -> socket.socket:
-    """Make the socket for a connection, unless that leads to a guarded address, by whatever name it was found."""
+    """Make the socket for a connection, unless that leads to a guarded address, by whatever name it
+    was found."""
     family, kind, protocol, _, address = row
     if is_guarded(str(address[0])):
         raise OSError(errno.EACCES, f"{address[0]} is a link-local or metadata address")
@@ -104,7 +109,8 @@ class _Protocol(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         if not self.heard:
-            # The head alone first: what is wrong with a body in the same packet would cost the status, too.
+            # The head alone first: what is wrong with a body in the same packet would cost the
+            # status, too.
             self.heard = True
             end = data.find(b"\r\n\r\n") + 4
             if 4 <= end < len(data):
@@ -113,14 +119,15 @@ class _Protocol(ResponseHandler):
         payload = self._payload
         super().data_received(data)
         if payload is not None and self.exception() is not None and not payload.is_eof():
-            payload.set_exception(aiohttp.ClientPayloadError())  # aiohttp lets whoever reads it wait for its time limit
+            # aiohttp lets whoever reads it wait for its time limit
+            payload.set_exception(aiohttp.ClientPayloadError())
 
 
 class _Connector(aiohttp.TCPConnector):
     """Tells of a request that failed whether its connection had been kept and was dead.
 
-    Finds a provider again that has another address by now: aiohttp alone would keep a connection for as long as it is
-    used, and believe what DNS said for 10 s, whether somebody is there or not.
+    Finds a provider again that has another address by now: aiohttp alone would keep a connection
+    for as long as it is used, and believe what DNS said for 10 s, whether somebody is there or not.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -159,13 +166,22 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class Upstream:
-    """One account at one provider. Must be created and used inside one event loop; `close` when done.
+    """One account at one provider. Must be created and used inside one event loop; `close` when
+    done.
 
     `trusted`: the operator listed this host, so it may lead anywhere. `hop`: which cluster asks.
     """
 
     def __init__(
-        self, *, provider: str, base_url: str, api_key: str, dialect: Dialect, timeout: float, trusted: bool, hop: str
+        self,
+        *,
+        provider: str,
+        base_url: str,
+        api_key: str,
+        dialect: Dialect,
+        timeout: float,
+        trusted: bool,
+        hop: str,
     ) -> None:
         self._provider = provider
         self._base_url = base_url
@@ -175,7 +191,9 @@ class Upstream:
         self._answers = ByteBudget(ANSWER_BYTES)
         self.dialect = dialect
         self._connector = _Connector(
-            limit=0, keepalive_timeout=IDLE_SECONDS, socket_factory=None if trusted else _guarded_socket
+            limit=0,
+            keepalive_timeout=IDLE_SECONDS,
+            socket_factory=None if trusted else _guarded_socket,
         )
         self._session = aiohttp.ClientSession(
             headers={
@@ -190,13 +208,15 @@ class Upstream:
             auto_decompress=False,
             max_line_size=HEADER_BYTES,
             max_field_size=HEADER_BYTES,
-            # A proxy variable or ~/.netrc in the cluster's environment must not send the key elsewhere.
+            # A proxy variable or ~/.netrc in the cluster's environment must not send the key
+            # elsewhere.
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     async def ask(self, path: str, body: bytes, words_only: bool = False) -> Reply:
-        """POST and return the whole answer. Raises GatewayError, always with the provider's own words.
+        """POST and return the whole answer. Raises GatewayError, always with the provider's own
+        words.
 
         `words_only`: an answer without words is none.
         """
@@ -207,7 +227,9 @@ class Upstream:
                 if path == EMBEDDINGS:
                     answer = other_reply(self.dialect, raw, reply.charset or "", body)
                 else:
-                    answer = chat_reply(self.dialect, raw, reply.charset or "", body, legacy=path == COMPLETIONS)
+                    answer = chat_reply(
+                        self.dialect, raw, reply.charset or "", body, legacy=path == COMPLETIONS
+                    )
                 if isinstance(answer, Reply) and (answer.text or not words_only):
                     return answer
                 if fault is not None:
@@ -216,14 +238,19 @@ class Upstream:
             raise self._down("The reply holds no words.", reply.status)
         raise self._refused(answer, reply)
 
-    async def stream(self, path: str, body: bytes, reader: StreamReader) -> AsyncGenerator[list[Piece], None]:
-        """POST and yield pieces as they come, those together that are there together; `reader` reads them.
+    async def stream(
+        self, path: str, body: bytes, reader: StreamReader
+    ) -> AsyncGenerator[list[Piece], None]:
+        """POST and yield pieces as they come, those together that are there together; `reader`
+        reads them.
 
-        Nothing is yielded before a piece that says something, so that an error until then fails the whole request; an
-        empty list tells that the model thinks. The chat's timeout holds for each wait; a whole stream may take
-        `STREAM_SECONDS`. Raises GatewayError.
+        Nothing is yielded before a piece that says something, so that an error until then fails the
+        whole request; an empty list tells that the model thinks. The chat's timeout holds for each
+        wait; a whole stream may take `STREAM_SECONDS`. Raises GatewayError.
         """
-        limits = aiohttp.ClientTimeout(total=STREAM_SECONDS, connect=CONNECT_SECONDS, sock_read=self._timeout)
+        limits = aiohttp.ClientTimeout(
+            total=STREAM_SECONDS, connect=CONNECT_SECONDS, sock_read=self._timeout
+        )
         held: list[Piece] = []
         fault: Exception | None = None
         with Charge(self._answers) as charge:
@@ -255,7 +282,9 @@ class Upstream:
         """Close the connections that are kept."""
         await self._session.close()
 
-    async def _opened(self, path: str, body: bytes, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+    async def _opened(
+        self, path: str, body: bytes, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
         """POST and return a reply that is a success. Raises GatewayError for another."""
         reply = await self._post(path, _without_option(body) if self._leaves_out else body, limits)
         if 200 <= reply.status < 300:
@@ -267,13 +296,23 @@ class Upstream:
             with suppress(TimeoutError, Full), Charge(self._answers) as charge:
                 async with asyncio.timeout(REFUSAL_SECONDS):
                     raw, _ = await self._read(reply, REFUSAL_BYTES, charge)
-        if reply.status in (400, 422) and not self._leaves_out and OPTIONAL.encode() in raw and _has_option(body):
+        if (
+            reply.status in (400, 422)
+            and not self._leaves_out
+            and OPTIONAL.encode() in raw
+            and _has_option(body)
+        ):
             self._leaves_out = True
             return await self._opened(path, body, limits)
-        raise self._refused(refusal(self.dialect, reply.status, raw, reply.charset or "", body), reply)
+        raise self._refused(
+            refusal(self.dialect, reply.status, raw, reply.charset or "", body), reply
+        )
 
-    async def _post(self, path: str, body: bytes, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-        """POST; once more if a connection that was kept turned out to be dead before any answer began.
+    async def _post(
+        self, path: str, body: bytes, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        """POST; once more if a connection that was kept turned out to be dead before any answer
+        began.
 
         On a new connection the provider may have got the question, and be paid for it.
         """
@@ -285,7 +324,9 @@ class Upstream:
                 raise
         return await self._session.post(self._base_url + path, **options)
 
-    async def _read(self, reply: aiohttp.ClientResponse, limit: int, charge: Charge) -> tuple[bytes, Exception | None]:
+    async def _read(
+        self, reply: aiohttp.ClientResponse, limit: int, charge: Charge
+    ) -> tuple[bytes, Exception | None]:
         """Return a body as far as it came, unpacked, and what it broke off with. Raises Full."""
         inflater = Inflater(limit, reply.headers.get("Content-Encoding", ""))
         raw = bytearray()
@@ -298,7 +339,9 @@ class Upstream:
             return bytes(raw), error
         return bytes(raw), None
 
-    async def _parts(self, reply: aiohttp.ClientResponse, reader: StreamReader) -> AsyncIterator[bytes]:
+    async def _parts(
+        self, reply: aiohttp.ClientResponse, reader: StreamReader
+    ) -> AsyncIterator[bytes]:
         """Yield what comes of a stream, unpacked."""
         inflater = Inflater(STREAM_BYTES, reply.headers.get("Content-Encoding", ""))
         while not (reader.done or reader.refusal) and (raw := await self._next(reply, reader)):
@@ -322,7 +365,9 @@ class Upstream:
         except Full:
             raise too_many_bytes(provider=self._provider) from None
         except aiohttp.ConnectionTimeoutError as error:
-            raise self._down(f"No connection to {self._host()} within {CONNECT_SECONDS} s.") from error
+            raise self._down(
+                f"No connection to {self._host()} within {CONNECT_SECONDS} s."
+            ) from error
         except TimeoutError as error:
             limit = f"{self._timeout:g}"
             raise self._error(
@@ -350,10 +395,17 @@ class Upstream:
 
     def _redirected(self, reply: aiohttp.ClientResponse) -> GatewayError:
         target = urlsplit(reply.headers.get("Location", "")).hostname or "another path"
-        detail = f"{self._host()} redirects to {target}; redirects are not followed. Deploy with the final base_url."
-        return self._error(Code.BAD_UPSTREAM_REQUEST, clean(detail, self._api_key), provider_status=reply.status)
+        detail = (
+            f"{self._host()} redirects to {target}; redirects are not followed. Deploy with the"
+            " final base_url."
+        )
+        return self._error(
+            Code.BAD_UPSTREAM_REQUEST, clean(detail, self._api_key), provider_status=reply.status
+        )
 
-    def _error(self, code: Code, detail: str = "", detail_zh: str = "", **known: Any) -> GatewayError:
+    def _error(
+        self, code: Code, detail: str = "", detail_zh: str = "", **known: Any
+    ) -> GatewayError:
         return GatewayError(code, detail, detail_zh, provider=self._provider, **known)
 
     def _host(self) -> str:
@@ -361,7 +413,8 @@ class Upstream:
 
 
 def _told(error: Exception) -> str:
-    """What happened. The text of a connection error names hosts and ports, never the key; that of others may."""
+    """What happened. The text of a connection error names hosts and ports, never the key; that of
+    others may."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection before it answered"
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -15,8 +15,11 @@ class Usage(NamedTuple):
     tokens_out: int | None = None
 
     def most(self, other: Usage) -> Usage:
-        """Return the larger counts: some providers send running totals, and some end them with zeros."""
-        return Usage(_most(self.tokens_in, other.tokens_in), _most(self.tokens_out, other.tokens_out))
+        """Return the larger counts: some providers send running totals, and some end them with
+        zeros."""
+        return Usage(
+            _most(self.tokens_in, other.tokens_in), _most(self.tokens_out, other.tokens_out)
+        )
 
 
 def usage_in(body: dict[str, Any]) -> Usage:
@@ -40,7 +43,11 @@ def _elsewhere(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sane(count: Any) -> int | None:
-    if isinstance(count, bool) or not isinstance(count, int | float) or not 0 <= count <= MAX_TOKENS:
+    if (
+        isinstance(count, bool)
+        or not isinstance(count, int | float)
+        or not 0 <= count <= MAX_TOKENS
+    ):
         return None
     return int(count) if int(count) == count else None
 

@@ -1,4 +1,5 @@
-"""Who waits in this process for the answers of jobs: one wait for each job, shared by all, and no more than so many."""
+"""Who waits in this process for the answers of jobs: one wait for each job, shared by all, and no
+more than so many."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class Wait:
         self._there.set()
 
     def outcome(self, seconds: float | None) -> bytes | None:
-        """Return the answer; None: it is not there after so long. Raises GatewayError: it cannot be had."""
+        """Return the answer; None: it is not there after so long. Raises GatewayError: it cannot be
+        had."""
         self._there.wait(seconds)
         if isinstance(self._outcome, GatewayError):
             raise GatewayError(**self._outcome.as_dict())  # each raises its own

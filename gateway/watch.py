@@ -1,4 +1,5 @@
-"""What became of each request: one line in the log, and the counts for Prometheus. Never a prompt, answer or key."""
+"""What became of each request: one line in the log, and the counts for Prometheus. Never a prompt,
+answer or key."""
 
 from __future__ import annotations
 
@@ -22,18 +23,26 @@ UNWATCHED = frozenset({"status.healthz", "status.readyz", "status.metrics_page",
 
 NAMES_NOBODY = frozenset(
     {
-        *(Code.NOT_DEPLOYED, Code.INVALID_REQUEST, Code.TOO_LARGE, Code.UNAUTHORIZED, Code.FORBIDDEN),
+        *(
+            Code.NOT_DEPLOYED,
+            Code.INVALID_REQUEST,
+            Code.TOO_LARGE,
+            Code.UNAUTHORIZED,
+            Code.FORBIDDEN,
+        ),
         *(Code.GATEWAY_BUSY, Code.CLUSTER_DOWN),
     }
 )
-"""With these codes the name may be whatever a caller likes; counted, such names would fill Prometheus's memory."""
+"""With these codes the name may be whatever a caller likes; counted, such names would fill
+Prometheus's memory."""
 
 STDOUT = 1
 
 
 @dataclass
 class Watched:
-    """A request under way. `chat` was asked, `served_by` answered; `own_seconds` is our part of an answered chat."""
+    """A request under way. `chat` was asked, `served_by` answered; `own_seconds` is our part of an
+    answered chat."""
 
     request_id: str
     client: str
@@ -49,8 +58,11 @@ class Watched:
     spent: Spent | None = None
     own_seconds: float | None = None
 
-    def answered(self, served_by: str, fell_back: Code | None, spent: Spent, counted: bool = False) -> None:
-        """An answer is there, or a stream's first word. `counted`: it is one that was there before."""
+    def answered(
+        self, served_by: str, fell_back: Code | None, spent: Spent, counted: bool = False
+    ) -> None:
+        """An answer is there, or a stream's first word. `counted`: it is one that was there
+        before."""
         self.served_by, self.fell_back, self.spent = served_by, fell_back, spent
         if counted:
             return
@@ -67,13 +79,17 @@ class Watched:
 def install(app: Flask, log_format: str) -> None:
     """Watch every request of `app`. `log_format` is json or text."""
     # Everything else, warnings above all, goes to standard error.
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     writer = LineWriter(STDOUT, metrics.dropped_lines.inc)
     render = _as_json if log_format == "json" else _as_text
 
     def begin() -> None:
         route = request.url_rule.rule if request.url_rule else ""
-        g.watched = Watched(g.request_id, request.remote_addr or "", request.method, request.path[:200], route)
+        g.watched = Watched(
+            g.request_id, request.remote_addr or "", request.method, request.path[:200], route
+        )
         metrics.in_flight.inc()
 
     def finish_later(reply: Response) -> Response:
@@ -88,7 +104,8 @@ def install(app: Flask, log_format: str) -> None:
         metrics.in_flight.dec()
         if watch:
             _count(watched)
-            # Logging's own handler had the threads wait for one another, and all of them for whoever reads.
+            # Logging's own handler had the threads wait for one another, and all of them for
+            # whoever reads.
             writer.write(render(_told(watched, status)) + b"\n")
 
     app.before_request(begin)
@@ -108,7 +125,8 @@ def _told(watched: Watched, status: int) -> dict[str, Any]:
     spent = watched.spent
     now = time.time()
     return {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z",
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+        + f".{int(now * 1000) % 1000:03d}Z",
         "request_id": watched.request_id,
         "client": watched.client,
         "token": watched.token,
@@ -131,7 +149,8 @@ def _as_json(told: dict[str, Any]) -> bytes:
 
 
 def _as_text(told: dict[str, Any]) -> bytes:
-    """Such as `2026-01-01T00:00:00.000Z 200 OK POST /openai/chat chat=shop ms=812.4`; json.dumps keeps it one line."""
+    """Such as `2026-01-01T00:00:00.000Z 200 OK POST /openai/chat chat=shop ms=812.4`; json.dumps
+    keeps it one line."""
     head = " ".join(str(told[name]) for name in ("time", "status", "code", "method"))
     more = " ".join(
         f"{name}={value}"

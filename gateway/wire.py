@@ -1,7 +1,8 @@
 """Bytes to fields, and answers to bytes: JSON, forms, charsets, plain text. Pure: no Flask, no Ray.
 
-Old clients declare what they like, so the body decides what it is. What is safe to forgive is forgiven (padding, raw
-line breaks, a charset that nobody declared); what could be meant in two ways is an error that says so.
+Old clients declare what they like, so the body decides what it is. What is safe to forgive is
+forgiven (padding, raw line breaks, a charset that nobody declared); what could be meant in two ways
+is an error that says so.
 """
 
 from __future__ import annotations
@@ -30,11 +31,22 @@ class Texts(Fields):
 
 TEXTS_OF_V1 = frozenset(
     {
-        *("model", "prompt", "input", "suffix", "stop", "user", "user_id", "request_id", "service_tier"),
+        *(
+            "model",
+            "prompt",
+            "input",
+            "suffix",
+            "stop",
+            "user",
+            "user_id",
+            "request_id",
+            "service_tier",
+        ),
         *("prompt_cache_key", "safety_identifier"),
     }
 )
-"""Fields of /v1 that are texts, or lists of texts, whatever the text looks like: "42" is no number there."""
+"""Fields of /v1 that are texts, or lists of texts, whatever the text looks like: "42" is no number
+there."""
 
 JSON = "application/json; charset=utf-8"
 """The charset is declared since old clients otherwise guess Latin-1."""
@@ -52,7 +64,8 @@ _MULTIPART = "multipart/form-data"
 
 
 class Form(NamedTuple):
-    """How a reply is written. `status`: errors also come with 200. `eol`: "" leaves line ends as they are."""
+    """How a reply is written. `status`: errors also come with 200. `eol`: "" leaves line ends as
+    they are."""
 
     format: str = "json"
     charset: str = "utf-8"
@@ -72,9 +85,11 @@ class Reply(NamedTuple):
 
 
 def fields(body: bytes, content_type: str = "", fallback: str = "gb18030") -> Fields:
-    """The fields of a request. Raises GatewayError: what came is neither a JSON object nor form fields.
+    """The fields of a request. Raises GatewayError: what came is neither a JSON object nor form
+    fields.
 
-    The charset is what the bytes show (see `charsets.codec`), else the declared one, else `fallback`.
+    The charset is what the bytes show (see `charsets.codec`), else the declared one, else
+    `fallback`.
     """
     declared, options = parse_options_header(content_type) if content_type else ("", {})
     charsets = charset(options.get("charset", "")), fallback
@@ -89,16 +104,19 @@ def fields(body: bytes, content_type: str = "", fallback: str = "gb18030") -> Fi
         return Texts(_once(_decoded_pairs(_pairs(text.encode()), "utf-8", "utf-8")))
     if not text:
         raise _malformed(
-            "The body is empty; send a JSON object or form fields.", "请求体为空；请发送 JSON 对象或表单。"
+            "The body is empty; send a JSON object or form fields.",
+            "请求体为空；请发送 JSON 对象或表单。",
         )
     raise _malformed(
-        'The body must be a JSON object, {"chat_name": ...}, or form fields, chat_name=...&content=....',
+        'The body must be a JSON object, {"chat_name": ...}, or form fields,'
+        " chat_name=...&content=....",
         '请求体必须是 JSON 对象 {"chat_name": ...} 或表单 chat_name=...&content=...。',
     )
 
 
 def query(raw: bytes, fallback: str = "gb18030") -> Fields:
-    """The fields of a URL's query. Raises GatewayError: too many of them, or one that is there twice."""
+    """The fields of a URL's query. Raises GatewayError: too many of them, or one that is there
+    twice."""
     return Texts(_once(_decoded_pairs(_pairs(raw), None, fallback)))
 
 
@@ -132,14 +150,22 @@ def _object(text: str) -> Fields:
     try:
         said: Fields = _parsed(text)
     except json.JSONDecodeError as error:
-        where, where_zh = f"line {error.lineno}, column {error.colno}", f"第 {error.lineno} 行第 {error.colno} 列"
+        where, where_zh = (
+            f"line {error.lineno}, column {error.colno}",
+            f"第 {error.lineno} 行第 {error.colno} 列",
+        )
         raise _malformed(
             f"The body is not JSON: {error.msg}, {where}.", f"请求体不是正确的 JSON：{where_zh}。"
         ) from None
     except (ValueError, RecursionError) as error:
-        why = {UnicodeEncodeError: "half of a surrogate pair", RecursionError: "it is nested too deeply"}
+        why = {
+            UnicodeEncodeError: "half of a surrogate pair",
+            RecursionError: "it is nested too deeply",
+        }
         detail = why.get(type(error), "a number that is none, or far too long")
-        raise _malformed(f"The body is not JSON that can be read: {detail}.", "请求体不是可读的 JSON。") from None
+        raise _malformed(
+            f"The body is not JSON that can be read: {detail}.", "请求体不是可读的 JSON。"
+        ) from None
     return said
 
 
@@ -149,7 +175,11 @@ def _once(pairs: Iterable[tuple[str, Any]]) -> Fields:
     for name, value in pairs:
         if name in found:
             shown = name[:64]
-            raise _malformed(f"{shown}: is there twice; give it once.", f"{shown}：出现了两次；请只给一个。", shown)
+            raise _malformed(
+                f"{shown}: is there twice; give it once.",
+                f"{shown}：出现了两次；请只给一个。",
+                shown,
+            )
         found[name] = value
     return found
 
@@ -158,7 +188,8 @@ def _no_number(text: str) -> Any:
     raise ValueError(text)
 
 
-# strict=False: raw control characters in strings, which Python's own parser calls invalid, are what old clients mean.
+# strict=False: raw control characters in strings, which Python's own parser calls invalid, are what
+# old clients mean.
 _JSON = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number, strict=False)
 
 
@@ -172,7 +203,8 @@ def _codec(raw: bytes, declared: str | None, fallback: str) -> str:
         return known
     tried = declared or "utf-8"
     raise _malformed(
-        f"The body is in none of the charsets {tried} and {fallback}: declare its own, Content-Type: ...; charset=....",
+        f"The body is in none of the charsets {tried} and {fallback}: declare its own,"
+        " Content-Type: ...; charset=....",
         f"请求体不是 {tried} 或 {fallback} 编码：请在 Content-Type 中声明 charset。",
     )
 
@@ -181,7 +213,9 @@ def _pairs(body: bytes) -> list[tuple[bytes, bytes]]:
     """Percent-encoded pairs, as bytes still: Latin-1 maps each byte to a character and back."""
     text = body.decode("latin-1").strip(PADDING)
     try:
-        found = parse_qsl(text, keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FORM_FIELDS)
+        found = parse_qsl(
+            text, keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FORM_FIELDS
+        )
     except ValueError:
         words = f"There are more than {MAX_FORM_FIELDS} form fields."
         raise _malformed(words, f"表单字段超过 {MAX_FORM_FIELDS} 个。") from None
@@ -190,12 +224,16 @@ def _pairs(body: bytes) -> list[tuple[bytes, bytes]]:
 
 def _parts(body: bytes, boundary: str) -> Iterator[tuple[bytes, bytes]]:
     """The parts of multipart/form-data; a file counts as the field that it was sent under."""
-    decoder = multipart.MultipartDecoder(boundary.encode(errors="replace"), max_parts=MAX_FORM_FIELDS)
+    decoder = multipart.MultipartDecoder(
+        boundary.encode(errors="replace"), max_parts=MAX_FORM_FIELDS
+    )
     name, value = "", b""
     try:
         decoder.receive_data(body)
         decoder.receive_data(None)
-        while not isinstance(event := decoder.next_event(), multipart.Epilogue | multipart.NeedData):
+        while not isinstance(
+            event := decoder.next_event(), multipart.Epilogue | multipart.NeedData
+        ):
             if isinstance(event, multipart.Field | multipart.File):
                 if event.name is None:
                     raise ValueError("a part without a name")
@@ -205,7 +243,9 @@ def _parts(body: bytes, boundary: str) -> Iterator[tuple[bytes, bytes]]:
                 if not event.more_data:
                     yield name.encode(errors="replace"), value
     except ValueError as error:  # RequestEntityTooLarge is one of Werkzeug's, for too many parts
-        raise _malformed("The body is not whole multipart/form-data.", "multipart/form-data 请求体不完整。") from error
+        raise _malformed(
+            "The body is not whole multipart/form-data.", "multipart/form-data 请求体不完整。"
+        ) from error
 
 
 def _decoded_pairs(
@@ -214,14 +254,17 @@ def _decoded_pairs(
     """The pairs in the charset that fits them all: a single short word often fits several."""
     pairs = list(pairs)
     known = _codec(b"\n".join(part for pair in pairs for part in pair), declared, fallback)
-    return ((name.decode(known, "replace"), value.decode(known, "replace")) for name, value in pairs)
+    return (
+        (name.decode(known, "replace"), value.decode(known, "replace")) for name, value in pairs
+    )
 
 
 # Out.
 
 
 def answer(text: str, form: Form) -> Reply:
-    """A chat's answer: by default the contract's JSON string, in ASCII, which any charset can carry."""
+    """A chat's answer: by default the contract's JSON string, in ASCII, which any charset can
+    carry."""
     if form.format == "json":
         return Reply(_encoded(json.dumps(text), form), f"application/json; charset={form.charset}")
     return plain(text, form)
@@ -261,7 +304,9 @@ class Recoder:
     def feed(self, piece: bytes, last: bool = False) -> bytes:
         """What `piece` adds."""
         text = self._decoder.decode(piece, last)
-        return self._encoder.encode(text.replace("\n", self._eol) if self._eol != "\n" else text, last)
+        return self._encoder.encode(
+            text.replace("\n", self._eol) if self._eol != "\n" else text, last
+        )
 
 
 def _encoded(text: str, form: Form) -> bytes:

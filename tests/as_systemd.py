@@ -1,9 +1,10 @@
-"""Plays the part of systemd that a plain process supervisor lacks: a unit's control group, and its credentials.
+"""Plays the part of systemd that a plain process supervisor lacks: a unit's control group, and its
+credentials.
 
     python as_systemd.py [--credential ID:PATH ... --into FOLDER] -- COMMAND...
 
-Copies the credentials, runs the command, passes SIGTERM and SIGHUP on to it, and when it has ended, however it ended,
-kills what it left behind (KillMode=mixed).
+Copies the credentials, runs the command, passes SIGTERM and SIGHUP on to it, and when it has ended,
+however it ended, kills what it left behind (KillMode=mixed).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The console in a real Chromium: fixtures that open it, and what people do on it.
 
-Whatever a test does, afterwards nothing was asked of another origin, no dialog came up, no script failed, and the
-page's policy had nothing to forbid.
+Whatever a test does, afterwards nothing was asked of another origin, no dialog came up, no script
+failed, and the page's policy had nothing to forbid.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from tests.runtimes import needed
 
 CONSOLE = TOP / "gateway" / "console"
 FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *(
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+    ),
     *("--disable-component-update", "--disable-sync"),
 ]
 PATIENCE_MS = 30_000
@@ -89,7 +95,9 @@ def page(open_page: Open) -> Page:
 @pytest.fixture(scope="module")
 def with_tokens(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
     """The same chats, through a gateway with tokens."""
-    server = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_TOKENS": TOKENS})
+    server = start_server(
+        {**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_TOKENS": TOKENS}
+    )
     yield server
     server.stop()
 

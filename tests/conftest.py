@@ -1,4 +1,5 @@
-"""What the tests share: a real Ray cluster, a real gunicorn with two processes, and the stand-in for the providers.
+"""What the tests share: a real Ray cluster, a real gunicorn with two processes, and the stand-in
+for the providers.
 
 Tests talk HTTP to `gateway` (an httpx.Client) and script the stand-in; nothing of ours is patched.
 """
@@ -31,10 +32,22 @@ pytest_plugins = ["tests.browser", "tests.fronts"]
 GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
 
 LONGEST_FIRST = (
-    *("boot", "heal", "servers", "dashboard", "openapi", "console_run", "console_looks", "doctor", "secrets", "soak"),
+    *(
+        "boot",
+        "heal",
+        "servers",
+        "dashboard",
+        "openapi",
+        "console_run",
+        "console_looks",
+        "doctor",
+        "secrets",
+        "soak",
+    ),
     *("launch", "keyholder", "failover", "legacy", "bytes_in_flight", "job_faults", "byzer"),
 )
-"""With pytest -n each process takes file after file; a long one that came last would be waited for."""
+"""With pytest -n each process takes file after file; a long one that came last would be waited
+for."""
 
 CALLER = "b2xkLWNsaWVudHM"
 """The token of `guarded`'s only caller."""
@@ -59,11 +72,16 @@ def free_port() -> int:
 
 def clean_environment() -> dict[str, str]:
     """This process's, without anything that configures a gateway or Ray."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("GATEWAY_", "RAY_", "WEB_CONCURRENCY"))}
+    return {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("GATEWAY_", "RAY_", "WEB_CONCURRENCY"))
+    }
 
 
 def until(true: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-    """Wait for something that takes its time, but not for ever; who cannot be reached yet says no."""
+    """Wait for something that takes its time, but not for ever; who cannot be reached yet says
+    no."""
     deadline = time.monotonic() + seconds
     while True:
         with suppress(httpx.TransportError):
@@ -76,19 +94,33 @@ def until(true: Callable[[], bool], seconds: float = START_SECONDS) -> None:
 class Server:
     """A gunicorn, or another server, of its own port, settings and log; `http` talks to it."""
 
-    def __init__(self, log: Path, environment: dict[str, str], command: tuple[str, ...] = GUNICORN) -> None:
+    def __init__(
+        self, log: Path, environment: dict[str, str], command: tuple[str, ...] = GUNICORN
+    ) -> None:
         self.log = log
         self.port = free_port()
-        self.environment = {**clean_environment(), "GATEWAY_BIND": f"127.0.0.1:{self.port}", **environment}
+        self.environment = {
+            **clean_environment(),
+            "GATEWAY_BIND": f"127.0.0.1:{self.port}",
+            **environment,
+        }
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                command, cwd=TOP, env=self.environment, stdout=out, stderr=out, start_new_session=True
+                command,
+                cwd=TOP,
+                env=self.environment,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
             )
 
-    def wait_until(self, path: str = "/readyz", status: int = 200, seconds: float = START_SECONDS) -> None:
-        """Until the processes agree: eight connections in a row, each taken by whichever process is free."""
+    def wait_until(
+        self, path: str = "/readyz", status: int = 200, seconds: float = START_SECONDS
+    ) -> None:
+        """Until the processes agree: eight connections in a row, each taken by whichever process is
+        free."""
         deadline = time.monotonic() + seconds
         agreed = 0
         while time.monotonic() < deadline:
@@ -104,9 +136,14 @@ class Server:
         raise AssertionError(f"{path} did not become {status}:\n{self.log.read_text()[-4000:]}")
 
     def chats(self, name: str) -> int:
-        """How often a chat was asked of /v1, as the log has it; its provider is not asked again while it rests."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-        return sum(line["chat"] == name and line["path"] == "/v1/chat/completions" for line in lines)
+        """How often a chat was asked of /v1, as the log has it; its provider is not asked again
+        while it rests."""
+        lines = [
+            json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")
+        ]
+        return sum(
+            line["chat"] == name and line["path"] == "/v1/chat/completions" for line in lines
+        )
 
     def stop(self) -> None:
         self.http.close()
@@ -144,7 +181,9 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     """Start a gunicorn with an environment; all of them end with the session."""
     servers: list[Server] = []
 
-    def start(environment: dict[str, str], ready: bool = True, command: tuple[str, ...] = GUNICORN) -> Server:
+    def start(
+        environment: dict[str, str], ready: bool = True, command: tuple[str, ...] = GUNICORN
+    ) -> Server:
         server = Server(tmp_path_factory.mktemp("gateway") / "log", environment, command)
         servers.append(server)
         if ready:
@@ -207,7 +246,12 @@ def deploy(gateway: httpx.Client, standin: StandIn, names: Callable[[], str], ke
 
     def deployed(provider: Dialect = "openai", model_name: str = "echo", **more: Any) -> str:
         more.setdefault("chat_name", names())
-        body = {"api_key": key, "base_url": standin.base_url(provider), "model_name": model_name, **more}
+        body = {
+            "api_key": key,
+            "base_url": standin.base_url(provider),
+            "model_name": model_name,
+            **more,
+        }
         reply = gateway.post(f"/{provider}/deploy", json=body)
         assert (reply.status_code, reply.json()) == (200, {"ret": "ok"}), reply.text
         return str(more["chat_name"])

@@ -1,4 +1,5 @@
-"""The gateway's fronts as callers meet them, and fixtures for a chat whose provider is `raw` (tests/standin/raw.py)."""
+"""The gateway's fronts as callers meet them, and fixtures for a chat whose provider is `raw`
+(tests/standin/raw.py)."""
 
 from __future__ import annotations
 
@@ -13,7 +14,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.standin.raw import DONE, RawProvider, Reply, Script, by_mode, chunk, completion, event, streamed, whole
+from tests.standin.raw import (
+    DONE,
+    RawProvider,
+    Reply,
+    Script,
+    by_mode,
+    chunk,
+    completion,
+    event,
+    streamed,
+    whole,
+)
 
 CUT = "CUT"
 """The code of a text that broke off: it has no room for another."""
@@ -29,7 +41,8 @@ NEVER_PASSED_ON = {"CONTENT_BLOCKED", "TOO_LARGE", "BAD_UPSTREAM_REQUEST"}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a caller got: the words that came, and the code of the error that came after or instead of them, or ""."""
+    """What a caller got: the words that came, and the code of the error that came after or instead
+    of them, or ""."""
 
     words: str
     code: str = ""
@@ -67,7 +80,9 @@ def chat(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
     return Outcome(reply.json(), headers=reply.headers, body=reply.text)
 
 
-def _streamed(http: httpx.Client, path: str, body: dict[str, Any]) -> tuple[httpx.Response, str, str]:
+def _streamed(
+    http: httpx.Client, path: str, body: dict[str, Any]
+) -> tuple[httpx.Response, str, str]:
     """A reply, its text as far as it came, and CUT or ""."""
     text, code = b"", ""
     with http.stream("POST", path, json=body) as reply:
@@ -104,7 +119,9 @@ def v1(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
 
 def v1_stream(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
     """The same as server-sent events; without [DONE] or an error it is CUT."""
-    reply, text, cut = _streamed(http, "/v1/chat/completions", _question(name, content, stream=True, **more))
+    reply, text, cut = _streamed(
+        http, "/v1/chat/completions", _question(name, content, stream=True, **more)
+    )
     if reply.status_code != 200:
         return _failed(reply, text)
     came = events(text)
@@ -119,7 +136,10 @@ def v1_stream(http: httpx.Client, name: str, content: str, **more: Any) -> Outco
 
 def compare(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
     """POST /all/chat, for one chat's whole answer."""
-    reply = http.post("/all/chat", json={"chat_names": [name], "content": content, "timeout": COMPARE_SECONDS, **more})
+    reply = http.post(
+        "/all/chat",
+        json={"chat_names": [name], "content": content, "timeout": COMPARE_SECONDS, **more},
+    )
     row = reply.json()[name]
     error = row.get("error", {})
     return Outcome(row.get("answer", ""), error.get("code", ""), error=error, body=reply.text)
@@ -127,7 +147,13 @@ def compare(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome
 
 def compare_stream(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
     """The same, a JSON line for each word."""
-    body = {"chat_names": [name], "content": content, "timeout": COMPARE_SECONDS, "stream": True, **more}
+    body = {
+        "chat_names": [name],
+        "content": content,
+        "timeout": COMPARE_SECONDS,
+        "stream": True,
+        **more,
+    }
     _, text, cut = _streamed(http, "/all/chat", body)
     rows = [json.loads(line) for line in text.splitlines()]
     error: dict[str, Any] = next((row["error"] for row in rows if "error" in row), {})
@@ -137,9 +163,12 @@ def compare_stream(http: httpx.Client, name: str, content: str, **more: Any) -> 
 
 
 def _text(content: Any) -> str:
-    """The words of a message's content, which /v1 passes on as it came: a text, or a list of parts."""
+    """The words of a message's content, which /v1 passes on as it came: a text, or a list of
+    parts."""
     if isinstance(content, list):
-        return "".join(_text(part.get("text") if isinstance(part, dict) else part) for part in content)
+        return "".join(
+            _text(part.get("text") if isinstance(part, dict) else part) for part in content
+        )
     return content if isinstance(content, str) else ""
 
 
@@ -153,7 +182,8 @@ FALLING_BACK = (chat, v1, chat_stream, v1_stream)
 
 
 def assert_refused(front: Front, outcome: Outcome, codes: str) -> None:
-    """One of `codes` (`A|B`) came, with not a word of an answer, or else a spare chat answered because of it."""
+    """One of `codes` (`A|B`) came, with not a word of an answer, or else a spare chat answered
+    because of it."""
     code = outcome.fell_back or outcome.code
     assert code in codes.split("|"), outcome
     passed_on = front in FALLING_BACK and code not in NEVER_PASSED_ON
@@ -167,13 +197,17 @@ def in_turn(
     each: int = 1,
     words: Callable[[Any], str] = str,
 ) -> pytest.MarkDecorator:
-    """Parametrize `front` and `name`: each row meets `each` of the fronts, the next row the next ones.
+    """Parametrize `front` and `name`: each row meets `each` of the fronts, the next row the next
+    ones.
 
-    There is one reader for all fronts, and tests/unit tries all rows on it: here each front meets each kind of row.
+    There is one reader for all fronts, and tests/unit tries all rows on it: here each front meets
+    each kind of row.
     """
     turns = itertools.cycle(fronts)
     pairs = [(next(turns), row) for row in rows for _ in range(each)]
-    return pytest.mark.parametrize(("front", name), pairs, ids=[f"{words(row)}-{of(front)}" for front, row in pairs])
+    return pytest.mark.parametrize(
+        ("front", name), pairs, ids=[f"{words(row)}-{of(front)}" for front, row in pairs]
+    )
 
 
 def of(front: Front) -> str:
@@ -188,7 +222,8 @@ def good(words: str) -> Script:
 
 
 class RawChat:
-    """A chat whose provider is `raw`. A deploy takes 50 ms, and forgets what its provider did before."""
+    """A chat whose provider is `raw`. A deploy takes 50 ms, and forgets what its provider did
+    before."""
 
     def __init__(self, http: httpx.Client, name: str, raw: RawProvider) -> None:
         self.http, self.name, self.raw = http, name, raw
@@ -197,7 +232,12 @@ class RawChat:
         """Answer with a script, or always with the same reply."""
         self.raw.script = answer if callable(answer) else lambda request: answer
         self.raw.requests.clear()
-        body = {"chat_name": self.name, "api_key": "sk-raw-0123456789", "base_url": self.raw.base_url, "timeout": 5}
+        body = {
+            "chat_name": self.name,
+            "api_key": "sk-raw-0123456789",
+            "base_url": self.raw.base_url,
+            "timeout": 5,
+        }
         reply = self.http.post(f"/{provider}/deploy", json={**body, "fallback": [], **more})
         assert reply.status_code == 200, reply.text
 

@@ -1,4 +1,5 @@
-"""Coverage-guided fuzzing of the parser (`make fuzz-wire`): no bytes at all are more than the caller's error."""
+"""Coverage-guided fuzzing of the parser (`make fuzz-wire`): no bytes at all are more than the
+caller's error."""
 
 from __future__ import annotations
 
@@ -8,14 +9,26 @@ from contextlib import suppress
 
 import atheris
 
-with atheris.instrument_imports(include=["gateway", "json", "urllib", "werkzeug", "email", "encodings"]):
+with atheris.instrument_imports(
+    include=["gateway", "json", "urllib", "werkzeug", "email", "encodings"]
+):
     from gateway import wire
     from gateway.charsets import CODECS
     from gateway.errors import GatewayError
 
 CONTENT_TYPES = (
-    *("", "application/json", "text/plain; charset=utf-16", "text/plain; charset=gbk", "x/y; charset=nonsense"),
-    *("application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "multipart/form-data"),
+    *(
+        "",
+        "application/json",
+        "text/plain; charset=utf-16",
+        "text/plain; charset=gbk",
+        "x/y; charset=nonsense",
+    ),
+    *(
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=b",
+        "multipart/form-data",
+    ),
 )
 CHARSETS = tuple(CODECS)
 
@@ -35,7 +48,11 @@ def one(data: bytes) -> None:
     text = data[3:].decode(errors="replace")
     form = wire.Form("text", CHARSETS[data[2] % len(CHARSETS)], ("", "lf", "crlf")[data[2] % 3])
     recoder = wire.Recoder(form)
-    pieces = recoder.feed(text.encode()[:7]) + recoder.feed(text.encode()[7:]) + recoder.feed(b"", last=True)
+    pieces = (
+        recoder.feed(text.encode()[:7])
+        + recoder.feed(text.encode()[7:])
+        + recoder.feed(b"", last=True)
+    )
     if pieces != wire.plain(text, form).body:
         raise AssertionError("a stream is not what its whole text is")
 

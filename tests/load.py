@@ -35,7 +35,8 @@ class Asked:
 
 @dataclass
 class Load:
-    """The requests so far. Outcomes are ANSWERED, DROPPED, an error code, or words that are a defect."""
+    """The requests so far. Outcomes are ANSWERED, DROPPED, an error code, or words that are a
+    defect."""
 
     asked: list[Asked] = field(default_factory=list)
 
@@ -43,25 +44,39 @@ class Load:
         return Counter(one.outcome for one in self.asked if one.ended >= since)
 
     def failed(self, since: float = 0.0) -> Counter[str]:
-        return Counter({outcome: n for outcome, n in self.outcomes(since).items() if outcome != ANSWERED})
+        return Counter(
+            {outcome: n for outcome, n in self.outcomes(since).items() if outcome != ANSWERED}
+        )
 
     def answered_again(self, after: float, seconds: float) -> float:
         """Seconds from `after` until a chat that began then is answered."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            ended = [one.ended for one in list(self.asked) if one.began > after and one.outcome == ANSWERED]
+            ended = [
+                one.ended
+                for one in list(self.asked)
+                if one.began > after and one.outcome == ANSWERED
+            ]
             if ended:
                 return min(ended) - after
             time.sleep(0.05)
-        raise AssertionError(f"no chat was answered again within {seconds:g} s: {self.failed(after)}")
+        raise AssertionError(
+            f"no chat was answered again within {seconds:g} s: {self.failed(after)}"
+        )
 
     def slowest(self, outcome: str, since: float = 0.0) -> float:
-        return max((one.seconds for one in self.asked if one.outcome == outcome and one.ended >= since), default=0.0)
+        return max(
+            (one.seconds for one in self.asked if one.outcome == outcome and one.ended >= since),
+            default=0.0,
+        )
 
 
 @contextmanager
-def load(url: str, chat_name: str, says: str = "openai", clients: int = 50, token: str = "") -> Iterator[Load]:
-    """`clients` of their own connections that ask `chat_name` without a pause, each question another one.
+def load(
+    url: str, chat_name: str, says: str = "openai", clients: int = 50, token: str = ""
+) -> Iterator[Load]:
+    """`clients` of their own connections that ask `chat_name` without a pause, each question
+    another one.
 
     An answer is the stand-in's echo of just that question. Ends with every request answered for.
     """
@@ -71,7 +86,9 @@ def load(url: str, chat_name: str, says: str = "openai", clients: int = 50, toke
     headers = {"X-Api-Key": token} if token else {}
 
     def client(_: int) -> None:
-        with httpx.Client(base_url=url, timeout=HANG_SECONDS, trust_env=False, headers=headers) as http:
+        with httpx.Client(
+            base_url=url, timeout=HANG_SECONDS, trust_env=False, headers=headers
+        ) as http:
             while not done.is_set():
                 content = f"question {next(numbers)}"
                 began = time.monotonic()

@@ -1,6 +1,8 @@
-"""A network of the tests' own, which they may break: pytest itself runs in a namespace (`make test-network`).
+"""A network of the tests' own, which they may break: pytest itself runs in a namespace (`make
+test-network`).
 
-Another node is a further namespace at the far end of a cable; names are looked up at a server that a test commands.
+Another node is a further namespace at the far end of a cable; names are looked up at a server that
+a test commands.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ def ip(*words: str) -> None:
 
 
 class Dns:
-    """The only name server. `names` says what address a name has, and how many seconds that takes."""
+    """The only name server. `names` says what address a name has, and how many seconds that
+    takes."""
 
     def __init__(self, folder: Path) -> None:
         self.names: dict[str, tuple[str, float]] = {}
@@ -45,7 +48,9 @@ class Dns:
         threading.Thread(target=self._serve, daemon=True).start()
         (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
         # In this mount namespace only.
-        subprocess.run(["mount", "--bind", folder / "resolv.conf", "/etc/resolv.conf"], check=True, timeout=20)
+        subprocess.run(
+            ["mount", "--bind", folder / "resolv.conf", "/etc/resolv.conf"], check=True, timeout=20
+        )
 
     def _serve(self) -> None:
         while True:
@@ -65,17 +70,38 @@ class Dns:
         address, seconds = self.names.get(name, ("", 0.0))
         answers = int(kind == b"\0\1" and address != "")
         head = question[:2] + struct.pack(">HHHHH", 0x8180 if address else 0x8183, 1, answers, 0, 0)
-        row = b"\xc0\x0c\0\1\0\1" + struct.pack(">IH", 1, 4) + socket.inet_aton(address) if answers else b""
+        row = (
+            b"\xc0\x0c\0\1\0\1" + struct.pack(">IH", 1, 4) + socket.inet_aton(address)
+            if answers
+            else b""
+        )
         return seconds, head + asked + row
 
 
 class Node:
-    """Another machine: a namespace of its own at the far end of a cable, and the processes that run there."""
+    """Another machine: a namespace of its own at the far end of a cable, and the processes that run
+    there."""
 
     def __init__(self) -> None:
         self._holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
-        until(lambda: os.readlink(f"/proc/{self._holder.pid}/ns/net") != os.readlink("/proc/self/ns/net"), 20)
-        ip("link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", str(self._holder.pid))
+        until(
+            lambda: (
+                os.readlink(f"/proc/{self._holder.pid}/ns/net") != os.readlink("/proc/self/ns/net")
+            ),
+            20,
+        )
+        ip(
+            "link",
+            "add",
+            "cable",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "cable",
+            "netns",
+            str(self._holder.pid),
+        )
         ip("address", "add", f"{HERE}/24", "dev", "cable")
         ip("link", "set", "cable", "up")
         self._there("ip", "link", "set", "lo", "up")
@@ -109,7 +135,8 @@ class Sniffer:
         self._flows: defaultdict[bytes, bytearray] = defaultdict(bytearray)
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ALL))
         self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
-        self._socket.bind(("cable", ALL))  # with a protocol's own number, what is sent would not be seen
+        # with a protocol's own number, what is sent would not be seen
+        self._socket.bind(("cable", ALL))
         self._socket.settimeout(0.2)
         self._ended = False
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -127,19 +154,25 @@ class Sniffer:
         tcp = (packet[0] & 15) * 4
         ports = packet[tcp : tcp + 2], packet[tcp + 2 : tcp + 4]
         if packet[9] == socket.IPPROTO_TCP and self._but not in ports:
-            self._flows[packet[12:20] + b"".join(ports)] += packet[tcp + (packet[tcp + 12] >> 4) * 4 :]
+            self._flows[packet[12:20] + b"".join(ports)] += packet[
+                tcp + (packet[tcp + 12] >> 4) * 4 :
+            ]
 
     def end(self) -> bytes:
         """Return all that was read, from here and from there."""
         self._ended = True
         self._thread.join()
         self._socket.close()
-        assert {flow[:4] for flow in self._flows} >= {socket.inet_aton(HERE), socket.inet_aton(THERE)}
+        assert {flow[:4] for flow in self._flows} >= {
+            socket.inet_aton(HERE),
+            socket.inet_aton(THERE),
+        }
         return b"\n".join(self._flows.values())
 
 
 class Cluster:
-    """A Ray head here, as an installed one is started, and a node of it there; `path` is Python's first one there."""
+    """A Ray head here, as an installed one is started, and a node of it there; `path` is Python's
+    first one there."""
 
     def __init__(self, node: Node, path: str = "", **more: str) -> None:
         self._node, self._path = node, path
@@ -167,7 +200,8 @@ class Cluster:
         return "Ray runtime started" in self.log("head")
 
     def joined(self, times: int = 1) -> bool:
-        """Whether the node there has joined so often. If it has ended it is started again, as systemd would.
+        """Whether the node there has joined so often. If it has ended it is started again, as
+        systemd would.
 
         On a busy machine Ray gives up some starts.
         """
@@ -177,7 +211,13 @@ class Cluster:
 
     def join(self) -> None:
         """Start the node there, as docs/operations.md says."""
-        command = [str(BIN / "ray"), "start", f"--address={self.address}", f"--node-ip-address={THERE}", "--block"]
+        command = [
+            str(BIN / "ray"),
+            "start",
+            f"--address={self.address}",
+            f"--node-ip-address={THERE}",
+            "--block",
+        ]
         command += ["--object-store-memory=100000000", "--min-worker-port=0", "--max-worker-port=0"]
         self.other = self._start("node", *self._node.command(*command))
 
@@ -190,7 +230,9 @@ class Cluster:
             environment = {key: value.replace(HERE, THERE) for key, value in environment.items()}
             environment["PYTHONPATH"] = self._path
         with (self._folder / name).open("ab") as log:
-            return subprocess.Popen(command, cwd=TOP, env=environment, stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(
+                command, cwd=TOP, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def end(self) -> None:
         stop(self.other)

@@ -1,4 +1,5 @@
-"""Begin 400 requests from one address, in a network of its own, and print how many connections the gateway keeps."""
+"""Begin 400 requests from one address, in a network of its own, and print how many connections the
+gateway keeps."""
 
 from __future__ import annotations
 

@@ -30,7 +30,9 @@ def another_user(code: str, *arguments: object) -> Iterator[subprocess.Popen[str
         pytest.skip("only root can run a program as another user")
     # Not executed as that user, since Python itself may lie where only we can go.
     command = [sys.executable, "-c", BECOME_ANOTHER + code, *map(str, arguments)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/") as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
+    ) as process:
         yield process
         process.kill()
 

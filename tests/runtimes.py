@@ -18,7 +18,8 @@ SECONDS = 120
 """For one run of a program, on a busy machine."""
 
 CHINESE = """订单四十二：“你好”，库存不足 50% & 3+4=7？"引号" \\ '单' $HOME `x` #镕誠"""
-"""Also what forms, JSON, shells and configuration files give a meaning; 誠 in GBK ends with the byte of a backslash."""
+"""Also what forms, JSON, shells and configuration files give a meaning; 誠 in GBK ends with the byte
+of a backslash."""
 
 
 def needed(program: str) -> str:
@@ -32,7 +33,8 @@ def needed(program: str) -> str:
 
 
 def npm_installed(folder: Path, *options: str, seconds: int = SECONDS) -> Path:
-    """A copy of `folder` with its packages, where `make clean` finds it; installed again only when its lock changed."""
+    """A copy of `folder` with its packages, where `make clean` finds it; installed again only when
+    its lock changed."""
     there = (TOP / ".venv").resolve() / "npm" / folder.name
     lock = (folder / "package-lock.json").read_text()
     there.mkdir(parents=True, exist_ok=True)
@@ -42,7 +44,9 @@ def npm_installed(folder: Path, *options: str, seconds: int = SECONDS) -> Path:
     stamp = there / "installed"
     if not stamp.exists() or stamp.read_text() != lock:
         install = (needed("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", *options)
-        ended = subprocess.run(install, cwd=there, capture_output=True, text=True, timeout=seconds, check=False)
+        ended = subprocess.run(
+            install, cwd=there, capture_output=True, text=True, timeout=seconds, check=False
+        )
         assert ended.returncode == 0, ended.stderr
         stamp.write_text(lock)
     return there
@@ -69,8 +73,14 @@ def ask(
     shown_in: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Said:
-    """Run a client as its owner would, with the question in `charset`; what it prints is in `shown_in`, or the same."""
-    settings = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "GATEWAY_TOKEN": token, "CHAT_NAME": chat_name}
+    """Run a client as its owner would, with the question in `charset`; what it prints is in
+    `shown_in`, or the same."""
+    settings = {
+        "GATEWAY_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "GATEWAY_TOKEN": token,
+        "CHAT_NAME": chat_name,
+    }
     # A proxy of this machine's must not come between; curl and HTTP::Tiny would ask it.
     locale = {"LC_ALL": "C.UTF-8", "no_proxy": "127.0.0.1"}
     ended = subprocess.run(
@@ -80,4 +90,6 @@ def ask(
         timeout=SECONDS,
         check=False,
     )
-    return Said(ended.returncode, ended.stdout.decode(shown_in or charset), ended.stderr.decode(charset))
+    return Said(
+        ended.returncode, ended.stdout.decode(shown_in or charset), ended.stderr.decode(charset)
+    )

@@ -13,8 +13,8 @@ BEGUN = b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nX-"
 
 
 class Flood:
-    """Connections that each send `first`, and a byte every `seconds`. Those that the server closes are opened anew
-    (`again`), or kept half open."""
+    """Connections that each send `first`, and a byte every `seconds`. Those that the server closes
+    are opened anew (`again`), or kept half open."""
 
     def __init__(self, port: int, first: bytes, seconds: float, again: bool) -> None:
         self.closed = 0
@@ -26,7 +26,9 @@ class Flood:
     def open(self) -> None:
         client = socket.create_connection(self._address, 30)
         client.setblocking(False)
-        self._clients.register(client, selectors.EVENT_READ if self._again else selectors.EVENT_WRITE, client)
+        self._clients.register(
+            client, selectors.EVENT_READ if self._again else selectors.EVENT_WRITE, client
+        )
         with suppress(OSError):
             client.send(self._first)
 
@@ -71,7 +73,9 @@ class Flood:
 
 
 @contextmanager
-def flood(port: int, count: int, first: bytes = BEGUN, seconds: float = 20, again: bool = True) -> Iterator[Flood]:
+def flood(
+    port: int, count: int, first: bytes = BEGUN, seconds: float = 20, again: bool = True
+) -> Iterator[Flood]:
     """So many connections are held open meanwhile."""
     clients = Flood(port, first, seconds, again)
     runner = threading.Thread(target=clients.run, daemon=True)

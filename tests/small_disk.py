@@ -13,10 +13,13 @@ import pytest
 
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[Path]:
-    """A tmpfs of `size` bytes, mounted at `folder`; the test is skipped where that is not allowed."""
+    """A tmpfs of `size` bytes, mounted at `folder`; the test is skipped where that is not
+    allowed."""
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     options = f"size={size},mode=0777"
-    mounted = subprocess.run([*as_root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True)
+    mounted = subprocess.run(
+        [*as_root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
     try:

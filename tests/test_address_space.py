@@ -1,4 +1,5 @@
-"""Under `ulimit -v` a gateway says at its start what does not fit, or it runs with all the chats that it promises."""
+"""Under `ulimit -v` a gateway says at its start what does not fit, or it runs with all the chats
+that it promises."""
 
 from __future__ import annotations
 
@@ -25,7 +26,13 @@ def refusal(kilobytes: int, chats: int) -> str:
     settings = {"GATEWAY_BIND": f"127.0.0.1:{free_port()}", "GATEWAY_MAX_IN_FLIGHT": str(chats)}
     environment = {**clean_environment(), **settings}
     ended = subprocess.run(
-        limited(kilobytes), cwd=TOP, env=environment, capture_output=True, text=True, timeout=60, check=False
+        limited(kilobytes),
+        cwd=TOP,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert ended.returncode != 0
     return ended.stderr.strip()
@@ -35,11 +42,14 @@ def test_too_little_is_told_at_the_start_in_one_line_and_what_fits_holds_all_its
     start_server: Callable[..., Server], ray_head: RayHead, deploy: Deploy
 ) -> None:
     words = refusal(KILOBYTES, chats=1024)
-    assert re.fullmatch(r"The gateway cannot start: ulimit -v is 4000000, which is too little [^\n]*", words)
+    assert re.fullmatch(
+        r"The gateway cannot start: ulimit -v is 4000000, which is too little [^\n]*", words
+    )
     [fitting] = re.findall(r"GATEWAY_MAX_IN_FLIGHT to (\d+) or less", words)
     chats = int(fitting)
     small = start_server(
-        {**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_MAX_IN_FLIGHT": fitting}, command=limited(KILOBYTES)
+        {**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_MAX_IN_FLIGHT": fitting},
+        command=limited(KILOBYTES),
     )
     [process] = psutil.Process(small.process.pid).children()
     name = deploy(model_name="slow:4")

@@ -1,4 +1,5 @@
-"""The alerts and the dashboard of deploy/: promtool takes them, and each alert fires when it should, and only then."""
+"""The alerts and the dashboard of deploy/: promtool takes them, and each alert fires when it
+should, and only then."""
 
 from __future__ import annotations
 
@@ -41,26 +42,34 @@ Firing = set[tuple[str, str]]
 
 def promtool(*arguments: str | Path) -> None:
     assert shutil.which("promtool"), "promtool is not installed: tests/install-packages installs it"
-    ended = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        ["promtool", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def assert_firing(folder: Path, series: Series, minute: float, firing: Firing) -> None:
-    """At `minute`, of all the alerts exactly `firing` do: each with the chat or instance that its texts name."""
+    """At `minute`, of all the alerts exactly `firing` do: each with the chat or instance that its
+    texts name."""
     label = {rule["alert"]: named_in(rule["annotations"]["summary"]).pop() for rule in RULES}
     expected = [
-        {"labels": f'{{alertname="{alert}",{label[alert]}="{whom}"}}', "value": 1} for alert, whom in sorted(firing)
+        {"labels": f'{{alertname="{alert}",{label[alert]}="{whom}"}}', "value": 1}
+        for alert, whom in sorted(firing)
     ]
     # The sum is 1 where one alert was sent, and not one for each gateway that tells of the chat.
     now = 'sum by (alertname, chat, instance) (ALERTS{alertstate="firing"})'
     test = {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "promql_expr_test": [{"expr": now, "eval_time": f"{round(minute * 60)}s", "exp_samples": expected}],
+        "promql_expr_test": [
+            {"expr": now, "eval_time": f"{round(minute * 60)}s", "exp_samples": expected}
+        ],
     }
     # YAML is a superset of JSON.
     there = folder / "test.yml"
-    there.write_text(json.dumps({"rule_files": [str(ALERTS)], "evaluation_interval": "30s", "tests": [test]}))
+    there.write_text(
+        json.dumps({"rule_files": [str(ALERTS)], "evaluation_interval": "30s", "tests": [test]})
+    )
     promtool("test", "rules", there)
 
 
@@ -74,12 +83,17 @@ def told(chat: str, answerable: str = FINE, need_key: str = "0x30", **resting: s
         f'gateway_chat_answerable{{{JOB},chat="{chat}"}}': answerable,
         f'gateway_chat_need_key{{{JOB},chat="{chat}"}}': need_key,
         f'gateway_chat_replicas{{{JOB},chat="{chat}"}}': "1x30",
-        **{f'gateway_chat_resting{{{JOB},chat="{chat}",code="{code}"}}': values for code, values in resting.items()},
+        **{
+            f'gateway_chat_resting{{{JOB},chat="{chat}",code="{code}"}}': values
+            for code, values in resting.items()
+        },
     }
 
 
 def requests(chat: str, code: str, values: str) -> Series:
-    return {f'gateway_requests_total{{{JOB},route="/openai/chat",chat="{chat}",code="{code}"}}': values}
+    return {
+        f'gateway_requests_total{{{JOB},route="/openai/chat",chat="{chat}",code="{code}"}}': values
+    }
 
 
 def fallbacks(chat: str, code: str, values: str) -> Series:
@@ -89,24 +103,42 @@ def fallbacks(chat: str, code: str, values: str) -> Series:
 def own_seconds(route: str, fast: str, all_of_them: str) -> Series:
     """How many took up to a second, and up to 5 s."""
     buckets = {"0.1": fast, "1.0": fast, "5.0": all_of_them, "+Inf": all_of_them}
-    return {f'gateway_own_seconds_bucket{{{JOB},route="{route}",le="{le}"}}': values for le, values in buckets.items()}
+    return {
+        f'gateway_own_seconds_bucket{{{JOB},route="{route}",le="{le}"}}': values
+        for le, values in buckets.items()
+    }
 
 
 UP = {f"up{{{JOB}}}": FINE, f"gateway_cluster_up{{{JOB}}}": FINE}
-BILL, KEY, NONE, SLOW = "ProviderBillUnpaid", "ProviderKeyRefused", "ChatCannotAnswer", "GatewaySlow"
+BILL, KEY, NONE, SLOW = (
+    "ProviderBillUnpaid",
+    "ProviderKeyRefused",
+    "ChatCannotAnswer",
+    "GatewaySlow",
+)
 OTHER_CODES = set(Code) - {Code.PAY_BILL, Code.BAD_KEY}
 
 CASES: dict[str, tuple[Series, float, Firing]] = {
     "all is well": (
-        UP | told("a") | told("b") | requests("a", "OK", "0+9x30") | own_seconds("/openai/chat", "0+9x30", "0+9x30"),
+        UP
+        | told("a")
+        | told("b")
+        | requests("a", "OK", "0+9x30")
+        | own_seconds("/openai/chat", "0+9x30", "0+9x30"),
         20,
         set(),
     ),
-    "an unpaid bill behind a working fallback": (UP | told("a", PAY_BILL=FINE) | told("b"), 2, {(BILL, "a")}),
+    "an unpaid bill behind a working fallback": (
+        UP | told("a", PAY_BILL=FINE) | told("b"),
+        2,
+        {(BILL, "a")},
+    ),
     "a bill paid within the minute": (UP | told("a", PAY_BILL="1 stale"), 3, set()),
     "a bill paid later": (UP | told("a", PAY_BILL="1x5 stale"), 8, set()),
     "an unpaid bill that two gateways tell of": (
-        UP | told("a", PAY_BILL=FINE) | {'gateway_chat_resting{instance="other:8099",chat="a",code="PAY_BILL"}': FINE},
+        UP
+        | told("a", PAY_BILL=FINE)
+        | {'gateway_chat_resting{instance="other:8099",chat="a",code="PAY_BILL"}': FINE},
         2,
         {(BILL, "a")},
     ),
@@ -115,19 +147,35 @@ CASES: dict[str, tuple[Series, float, Firing]] = {
         4,
         {(BILL, "a")},
     ),
-    "fallbacks from an unpaid bill": (UP | told("a") | fallbacks("a", "PAY_BILL", "0+3x30"), 4, {(BILL, "a")}),
+    "fallbacks from an unpaid bill": (
+        UP | told("a") | fallbacks("a", "PAY_BILL", "0+3x30"),
+        4,
+        {(BILL, "a")},
+    ),
     "an unpaid bill of last week": (UP | told("a") | requests("a", "PAY_BILL", "7x30"), 20, set()),
-    "a refused key behind a working fallback": (UP | told("a", BAD_KEY=FINE) | told("b"), 2, {(KEY, "a")}),
+    "a refused key behind a working fallback": (
+        UP | told("a", BAD_KEY=FINE) | told("b"),
+        2,
+        {(KEY, "a")},
+    ),
     "a refused key of a chat that cannot rest": (
         UP | told("a") | requests("a", "BAD_KEY", "0+1x30"),
         4,
         {(KEY, "a")},
     ),
-    "fallbacks from a refused key": (UP | told("a") | fallbacks("a", "BAD_KEY", "0+1x30"), 4, {(KEY, "a")}),
+    "fallbacks from a refused key": (
+        UP | told("a") | fallbacks("a", "BAD_KEY", "0+1x30"),
+        4,
+        {(KEY, "a")},
+    ),
     "every other code": (
         UP
         | told("a", SLOW_DOWN=FINE, PROVIDER_DOWN=FINE)
-        | {name: value for code in OTHER_CODES for name, value in requests("a", code, "0+9x30").items()}
+        | {
+            name: value
+            for code in OTHER_CODES
+            for name, value in requests("a", code, "0+9x30").items()
+        }
         | fallbacks("a", "TIMEOUT", "0+9x30"),
         20,
         set(),
@@ -147,7 +195,11 @@ CASES: dict[str, tuple[Series, float, Firing]] = {
         12,
         {(SLOW, GATEWAY)},
     ),
-    "two slow chats in a hundred, not for long": (UP | own_seconds("/v1/x", "0+98x30", "0+100x30"), 4, set()),
+    "two slow chats in a hundred, not for long": (
+        UP | own_seconds("/v1/x", "0+98x30", "0+100x30"),
+        4,
+        set(),
+    ),
     "one slow chat in a thousand": (UP | own_seconds("/v1/x", "0+999x30", "0+1000x30"), 20, set()),
     # The rate sees it for five minutes, which is no longer than `for`.
     "a single slow chat": (UP | own_seconds("/openai/chat", "0x30", "0x4 1x25"), 9.5, set()),
@@ -162,7 +214,11 @@ CASES: dict[str, tuple[Series, float, Firing]] = {
         2,
         {("ClusterDown", GATEWAY)},
     ),
-    "a cluster that was gone for a moment": ({**UP, f"gateway_cluster_up{{{JOB}}}": "0 1x29"}, 2, set()),
+    "a cluster that was gone for a moment": (
+        {**UP, f"gateway_cluster_up{{{JOB}}}": "0 1x29"},
+        2,
+        set(),
+    ),
     "a gateway that is gone": ({f"up{{{JOB}}}": "0x30"}, 2, {("GatewayDown", GATEWAY)}),
     "a gateway that restarts": ({**UP, f"up{{{JOB}}}": "0 1x29"}, 2, set()),
     "another job that is gone": (UP | {'up{job="other",instance="x:1"}': "0x30"}, 2, set()),
@@ -176,7 +232,9 @@ def test_exactly_the_right_alerts_fire_for(case: str, tmp_path: Path) -> None:
 
 
 def test_each_alert_has_its_case() -> None:
-    assert {alert for _, _, firing in CASES.values() for alert, _ in firing} == {rule["alert"] for rule in RULES}
+    assert {alert for _, _, firing in CASES.values() for alert, _ in firing} == {
+        rule["alert"] for rule in RULES
+    }
 
 
 def test_promtool_takes_the_alerts() -> None:
@@ -184,7 +242,10 @@ def test_promtool_takes_the_alerts() -> None:
 
 
 def test_promtool_takes_every_expression_of_the_dashboard(tmp_path: Path) -> None:
-    rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(EXPRESSIONS)]
+    rules = [
+        {"record": f"panel:{number}", "expr": expression}
+        for number, expression in enumerate(EXPRESSIONS)
+    ]
     there = tmp_path / "rules.yml"
     there.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
     promtool("check", "rules", there)
@@ -217,7 +278,11 @@ def test_no_panel_hides_another() -> None:
 
 def test_a_legend_names_labels_that_its_expression_keeps() -> None:
     for target in TARGETS:
-        kept = {label for group in re.findall(r"by \(([^)]*)\)", target["expr"]) for label in group.split(", ")}
+        kept = {
+            label
+            for group in re.findall(r"by \(([^)]*)\)", target["expr"])
+            for label in group.split(", ")
+        }
         assert set(re.findall(r"{{(\w+)}}", target.get("legendFormat", ""))) <= kept, target["expr"]
 
 
@@ -233,17 +298,26 @@ Scraped = tuple[str, str, list[Metric]]
 
 @pytest.fixture
 def scraped(gateway: httpx.Client, deploy: Deploy, names: Callable[[], str]) -> Scraped:
-    """Two chats, the first with a key that is refused and the second in its place, and what /metrics says then."""
+    """Two chats, the first with a key that is refused and the second in its place, and what
+    /metrics says then."""
     second = deploy("zhipu", chat_name=names())
     first = deploy("openai", "refuse:openai-invalid_api_key", chat_name=names(), fallback=second)
     reply = gateway.post("/openai/chat", json={"chat_name": first, "content": "hi"})
-    assert (reply.status_code, reply.headers["X-Served-By"], reply.headers["X-Fell-Back"]) == (200, second, "BAD_KEY")
-    assert gateway.post("/openai/chat", json={"chat_name": second, "content": "hi"}).status_code == 200
+    assert (reply.status_code, reply.headers["X-Served-By"], reply.headers["X-Fell-Back"]) == (
+        200,
+        second,
+        "BAD_KEY",
+    )
+    assert (
+        gateway.post("/openai/chat", json={"chat_name": second, "content": "hi"}).status_code == 200
+    )
     reply = gateway.get("/metrics")
     assert reply.status_code == 200, reply.text
 
     def rests() -> bool:
-        return f'chat="{first}"' in "".join(re.findall(r"gateway_chat_resting.*", gateway.get("/metrics").text))
+        return f'chat="{first}"' in "".join(
+            re.findall(r"gateway_chat_resting.*", gateway.get("/metrics").text)
+        )
 
     until(rests, 10)
     return first, second, list(text_string_to_metric_families(gateway.get("/metrics").text))
@@ -274,11 +348,14 @@ def test_the_gateway_counts_times_around_the_second_that_an_alert_asks_for(
     assert "/openai/chat" in {sample.labels["route"] for sample in own.samples}
 
 
-def test_what_the_gateway_says_of_a_refused_key_fires_that_alert_and_no_other(scraped: Scraped, tmp_path: Path) -> None:
+def test_what_the_gateway_says_of_a_refused_key_fires_that_alert_and_no_other(
+    scraped: Scraped, tmp_path: Path
+) -> None:
     first, second, families = scraped
     series = dict(UP)
     for sample in (sample for family in families for sample in family.samples):
-        if sample.labels.get("chat") in (first, second):  # the cluster's other chats are other tests'
+        # the cluster's other chats are other tests'
+        if sample.labels.get("chat") in (first, second):
             labels = ",".join(f'{name}="{value}"' for name, value in sample.labels.items())
             series[f"{sample.name}{{{JOB},{labels}}}"] = f"{sample.value:.0f}x30"
 

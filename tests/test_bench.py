@@ -1,4 +1,5 @@
-"""The benchmark itself: what its provider answers, what it counts as a failure, and what it writes."""
+"""The benchmark itself: what its provider answers, what it counts as a failure, and what it
+writes."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ def test_the_provider_spreads_twenty_words_over_a_stream(source: Provider) -> No
     with urllib.request.urlopen(request, timeout=30) as reply:
         lines = [line for line in reply.read().decode().split("\n\n") if line]
     chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
-    said = "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
+    said = "".join(
+        choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"]
+    )
     assert said.split() == [f"word{number}" for number in range(1, 21)]
     assert (chunks[-1]["usage"]["completion_tokens"], lines[-1]) == (20, "data: [DONE]")
 
@@ -67,9 +70,13 @@ def test_an_answer_that_is_an_error_is_a_failure_and_not_a_request(source: Provi
 
 
 def test_a_connection_that_is_closed_without_an_answer_is_a_failure() -> None:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+    with socketserver.ThreadingTCPServer(
+        ("127.0.0.1", 0), socketserver.BaseRequestHandler
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        taken = load(Post(f"http://127.0.0.1:{server.server_address[1]}/", {}, {}), connections=1, seconds=1)
+        taken = load(
+            Post(f"http://127.0.0.1:{server.server_address[1]}/", {}, {}), connections=1, seconds=1
+        )
         server.shutdown()
     assert taken.good == 0
     assert taken.failed > 0
@@ -99,14 +106,23 @@ def test_a_document_keeps_what_was_written_by_hand(tmp_path: Path) -> None:
     document.write_text(f"before\n\n{report.BEGIN}\nold\n{report.END}\n\nafter\n")
     for figures in (r"\1 first", r"\2 second"):
         report.write(figures, document)
-        assert document.read_text() == f"before\n\n{report.BEGIN}\n\n{figures}\n\n{report.END}\n\nafter\n"
+        assert (
+            document.read_text()
+            == f"before\n\n{report.BEGIN}\n\n{figures}\n\n{report.END}\n\nafter\n"
+        )
     document.write_text("no marks")
     with pytest.raises(SystemExit, match="lacks its marks"):
         report.write("figures", document)
 
 
 def test_the_plot_names_every_line_apart_from_the_others() -> None:
-    drawn = plot.drawn("a title", "across", "up", {"one": [(1, 2), (10, 30)], "two": [(1, 3), (10, 31)]})
-    heights = [float(part.split('"')[3]) for part in drawn.split("\n") if ">one<" in part or ">two<" in part]
+    drawn = plot.drawn(
+        "a title", "across", "up", {"one": [(1, 2), (10, 30)], "two": [(1, 3), (10, 31)]}
+    )
+    heights = [
+        float(part.split('"')[3])
+        for part in drawn.split("\n")
+        if ">one<" in part or ">two<" in part
+    ]
     assert len(heights) == 2
     assert abs(heights[0] - heights[1]) >= plot.LINE_HEIGHT

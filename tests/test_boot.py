@@ -1,7 +1,7 @@
 """The whole boot without systemd: supervisor runs the very commands of the installed units.
 
-Started in any order and killed in any order, the operator's chats answer again by themselves. Each test prints how many
-seconds that took.
+Started in any order and killed in any order, the operator's chats answer again by themselves. Each
+test prints how many seconds that took.
 """
 
 from __future__ import annotations
@@ -47,15 +47,25 @@ class Machine:
         (self.root / "var/lib/byzer-gateway").mkdir(mode=0o700)  # StateDirectory
         port = free_port()
         self.http = httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", headers={"X-Api-Key": CALLER}, timeout=30, trust_env=False
+            base_url=f"http://127.0.0.1:{port}",
+            headers={"X-Api-Key": CALLER},
+            timeout=30,
+            trust_env=False,
         )
         self.write("gateway.env", self.settings(port))
         self.write("tokens", f"keyholder:{ADMIN}:admin\nshop:{CALLER}:chat\n")
         self.write("admin-token", ADMIN)
         for provider, name, fallback in (("zhipu", "shop", "spare"), ("openai", "spare", "shop")):
-            chat = {"provider": provider, "chat_name": name, "fallback": fallback, "model_name": "echo"}
+            chat = {
+                "provider": provider,
+                "chat_name": name,
+                "fallback": fallback,
+                "model_name": "echo",
+            }
             base_url = standin.base_url(provider)  # type: ignore[arg-type]
-            self.write(f"chats/{name}.json", json.dumps({**chat, "api_key": KEY, "base_url": base_url}))
+            self.write(
+                f"chats/{name}.json", json.dumps({**chat, "api_key": KEY, "base_url": base_url})
+            )
         self._start_supervisord()
 
     def settings(self, port: int) -> str:
@@ -81,22 +91,33 @@ class Machine:
             unit = unit_file.read(self.root, name, folder)
             loaded = [f"--credential={id_}:{path}" for id_, path in unit.credentials.items()]
             into = [f"--into={folder}"] if loaded else []
-            command = [sys.executable, str(TOP / "tests/as_systemd.py"), *loaded, *into, "--", *unit.command]
+            command = [
+                sys.executable,
+                str(TOP / "tests/as_systemd.py"),
+                *loaded,
+                *into,
+                "--",
+                *unit.command,
+            ]
             environment = ",".join(f'{key}="{value}"' for key, value in unit.environment.items())
             sections.append(
                 f"[program:{name}]\ncommand={' '.join(command)}\ndirectory={unit.folder}\nenvironment={environment}\n"
-                f"autostart=false\nautorestart=true\nstartretries=1000\nstopwaitsecs=60\nredirect_stderr=true\n"
+                "autostart=false\nautorestart=true\nstartretries=1000\nstopwaitsecs=60\nredirect_stderr=true\n"
                 f"stdout_logfile={self.root}/{name}.log\n"
             )
         self._conf.write_text("".join(sections))
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._conf)]
         with (self.root / "out").open("wb") as out:
-            self.supervisord = subprocess.Popen(command, cwd="/", env=clean_environment(), stdout=out, stderr=out)
+            self.supervisord = subprocess.Popen(
+                command, cwd="/", env=clean_environment(), stdout=out, stderr=out
+            )
         wait_until((self.root / "s").exists, self.said)
 
     def control(self, *words: str) -> str:
         command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(self._conf), *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False).stdout
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=200, check=False
+        ).stdout
 
     def start(self, *names: str) -> None:
         for name in names:
@@ -119,7 +140,11 @@ class Machine:
         """A process of a unit, by its command line."""
         main = self.main(unit)
         assert main, self.said()
-        return next(one for one in [main, *main.children(recursive=True)] if words in " ".join(one.cmdline()))
+        return next(
+            one
+            for one in [main, *main.children(recursive=True)]
+            if words in " ".join(one.cmdline())
+        )
 
     def ask(self, name: str) -> httpx.Response:
         ask = {"chat_name": name, "content": "hi"}
@@ -135,7 +160,9 @@ class Machine:
 
     def said(self) -> str:
         logs = [self.root / name for name in ("out", *(f"{name}.log" for name in SERVICES))]
-        return "\n".join(f"== {log.name}\n{log.read_text()[-2000:]}" for log in logs if log.exists())
+        return "\n".join(
+            f"== {log.name}\n{log.read_text()[-2000:]}" for log in logs if log.exists()
+        )
 
     def end(self) -> None:
         self.http.close()
@@ -198,7 +225,9 @@ Report = Callable[[str, float], None]
     ],
     ids=" ".join,
 )
-def test_started_in_any_order_the_chats_answer(machine: Machine, report: Report, order: tuple[str, ...]) -> None:
+def test_started_in_any_order_the_chats_answer(
+    machine: Machine, report: Report, order: tuple[str, ...]
+) -> None:
     machine.stop()
     started = time.monotonic()
     machine.start(*order)
@@ -217,7 +246,9 @@ def test_started_in_any_order_the_chats_answer(machine: Machine, report: Report,
         (KEYHOLDER, "keyholder.py"),
     ],
 )
-def test_what_is_killed_comes_back_and_the_chats_answer(booted: Machine, report: Report, unit: str, words: str) -> None:
+def test_what_is_killed_comes_back_and_the_chats_answer(
+    booted: Machine, report: Report, unit: str, words: str
+) -> None:
     ray = booted.root / "var/lib/byzer-gateway/ray"
     for day in range(1, 6):
         (ray / f"session_2020-01-0{day}_00-00-00_0_1").mkdir(exist_ok=True)
@@ -251,7 +282,9 @@ def test_a_killed_gateway_process_is_replaced(booted: Machine, report: Report) -
     [(RAY, GATEWAY, KEYHOLDER), pytest.param((KEYHOLDER, GATEWAY, RAY), marks=pytest.mark.long)],
     ids=" ".join,
 )
-def test_all_are_killed_in_any_order(booted: Machine, report: Report, order: tuple[str, ...]) -> None:
+def test_all_are_killed_in_any_order(
+    booted: Machine, report: Report, order: tuple[str, ...]
+) -> None:
     before = {name: booted.main(name) for name in order}
     started = time.monotonic()
 
@@ -259,7 +292,9 @@ def test_all_are_killed_in_any_order(booted: Machine, report: Report, order: tup
         assert process
         process.kill()
 
-    wait_until(lambda: all(booted.main(name) not in (None, before[name]) for name in order), booted.said)
+    wait_until(
+        lambda: all(booted.main(name) not in (None, before[name]) for name in order), booted.said
+    )
     wait_until(booted.answers, booted.said)
     report(f"killed {', '.join(order)}", time.monotonic() - started)
 
@@ -288,7 +323,10 @@ def test_the_key_stands_in_no_file_but_the_operators_and_their_copies(booted: Ma
     found = {
         str(path.relative_to(booted.root))
         for path in booted.root.rglob("*")
-        if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK) and KEY.encode() in path.read_bytes()
+        if path.is_file()
+        and not path.is_symlink()
+        and os.access(path, os.R_OK)
+        and KEY.encode() in path.read_bytes()
     }
     chats = {"shop.json", "spare.json"}
     assert found == {f"etc/byzer-gateway/chats/{file}" for file in chats} | {

@@ -1,5 +1,5 @@
-"""Bytes in flight: whatever callers and providers pile up, a process holds so many of them, refuses more, and small
-chats go on. What a process took at most is the kernel's own count."""
+"""Bytes in flight: whatever callers and providers pile up, a process holds so many of them, refuses
+more, and small chats go on. What a process took at most is the kernel's own count."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ class Peak:
         return (self._highest() - self._before) // 1024
 
     def _highest(self) -> int:
-        line = next(line for line in self._status.read_text().splitlines() if line.startswith("VmHWM:"))
+        line = next(
+            line for line in self._status.read_text().splitlines() if line.startswith("VmHWM:")
+        )
         return int(line.split()[1])
 
 
@@ -98,7 +100,9 @@ class Holding:
         if len(request.body) > 64 * 1024:
             self.held += 1
             self.go.wait(120)
-        return by_mode(whole(completion("yes")), streamed(event(chunk("yes", "stop")), DONE))(request)
+        return by_mode(whole(completion("yes")), streamed(event(chunk("yes", "stop")), DONE))(
+            request
+        )
 
 
 @pytest.fixture
@@ -111,7 +115,12 @@ def provider() -> Iterator[RawProvider]:
 def name(gateway: httpx.Client, provider: RawProvider, names: Callable[[], str]) -> str:
     """A chat of `provider`, in an actor of its own."""
     name = names()
-    fields = {"chat_name": name, "api_key": "sk-bytes", "model_name": "m", "base_url": provider.base_url}
+    fields = {
+        "chat_name": name,
+        "api_key": "sk-bytes",
+        "model_name": "m",
+        "base_url": provider.base_url,
+    }
     assert gateway.post("/openai/deploy", json=fields).json() == {"ret": "ok"}
     return name
 
@@ -125,7 +134,11 @@ def plainly(server: Server, name: str, number: int) -> httpx.Response:
 
 
 def on_v1(server: Server, name: str, number: int) -> httpx.Response:
-    body = {"model": name, "stream": True, "messages": [{"role": "user", "content": f"{number}{'x' * LARGE}"}]}
+    body = {
+        "model": name,
+        "stream": True,
+        "messages": [{"role": "user", "content": f"{number}{'x' * LARGE}"}],
+    }
     return httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=120, trust_env=False)
 
 
@@ -136,7 +149,9 @@ def as_form(server: Server, name: str, number: int) -> httpx.Response:
 
 
 @contextmanager
-def flood(send: Send, server: Server, name: str, count: int, script: Holding) -> Iterator[list[Future[httpx.Response]]]:
+def flood(
+    send: Send, server: Server, name: str, count: int, script: Holding
+) -> Iterator[list[Future[httpx.Response]]]:
     """So many at once, all of them refused or held by the provider; they are let go at the end."""
     with ThreadPoolExecutor(count) as pool:
         calls = [pool.submit(send, server, name, number) for number in range(count)]
@@ -148,7 +163,12 @@ def flood(send: Send, server: Server, name: str, count: int, script: Holding) ->
 
 
 @pytest.mark.parametrize(
-    "send", [plainly, pytest.param(on_v1, marks=pytest.mark.long), pytest.param(as_form, marks=pytest.mark.long)]
+    "send",
+    [
+        plainly,
+        pytest.param(on_v1, marks=pytest.mark.long),
+        pytest.param(as_form, marks=pytest.mark.long),
+    ],
 )
 def test_questions_beyond_the_budget_are_told_to_wait_and_small_ones_go_on(
     single: Server, ray_head: RayHead, provider: RawProvider, name: str, send: Send
@@ -159,7 +179,10 @@ def test_questions_beyond_the_budget_are_told_to_wait_and_small_ones_go_on(
 
     with flood(send, single, name, QUESTIONS, script) as calls:
         refused = [call.result() for call in calls if call.done()]
-        print(f"\n{send.__name__}: gateway {gateway_peak.megabytes} MB more, actor {actor_peak.megabytes} MB more")
+        print(
+            f"\n{send.__name__}: gateway {gateway_peak.megabytes} MB more, actor"
+            f" {actor_peak.megabytes} MB more"
+        )
         assert len(refused) == QUESTIONS - AT_ONCE
         assert {reply.json()["error"]["code"] for reply in refused} == {"GATEWAY_BUSY"}
         assert all(int(reply.headers["Retry-After"]) >= 1 for reply in refused)
@@ -183,7 +206,9 @@ def compressed(server: Server, name: str, number: int) -> httpx.Response:
     body = json.dumps({"chat_name": name, "content": f"{number}{'x' * (MEGABYTE - 4096)}"}).encode()
     headers = {"Content-Encoding": "gzip"}
     packed = gzip.compress(body)
-    return httpx.post(f"{server.url}/openai/chat", content=packed, headers=headers, timeout=120, trust_env=False)
+    return httpx.post(
+        f"{server.url}/openai/chat", content=packed, headers=headers, timeout=120, trust_env=False
+    )
 
 
 def all_at_once(server: Server, name: str, number: int) -> httpx.Response:
@@ -199,7 +224,9 @@ def in_session(server: Server, name: str, number: int) -> httpx.Response:
 
 
 @pytest.mark.parametrize("send", [chunked, compressed, all_at_once, in_session])
-def test_whatever_way_the_bytes_come_they_count(narrow: Server, provider: RawProvider, name: str, send: Send) -> None:
+def test_whatever_way_the_bytes_come_they_count(
+    narrow: Server, provider: RawProvider, name: str, send: Send
+) -> None:
     if send is in_session:
         provider.script = good("yes")
         assert chat(narrow.http, name, "x" * (MEGABYTE - 4096), session="long").words == "yes"
@@ -221,7 +248,12 @@ def test_one_question_to_many_chats_counts_as_many(
     provider.script = script = Holding()
     chats = [names() for _ in range(3)]
     for each in chats:
-        fields = {"chat_name": each, "api_key": "sk-bytes", "model_name": "m", "base_url": provider.base_url}
+        fields = {
+            "chat_name": each,
+            "api_key": "sk-bytes",
+            "model_name": "m",
+            "base_url": provider.base_url,
+        }
         assert gateway.post("/openai/deploy", json=fields).json() == {"ret": "ok"}
 
     def to_all(server: Server, _: str, number: int) -> httpx.Response:
@@ -238,9 +270,12 @@ def test_one_question_to_many_chats_counts_as_many(
     assert sorted({call.result().status_code for call in calls}) == [200, 503]
 
 
-def test_json_of_many_small_parts_is_unpacked_one_after_the_other(single: Server, name: str) -> None:
+def test_json_of_many_small_parts_is_unpacked_one_after_the_other(
+    single: Server, name: str
+) -> None:
     turn = {"role": "user", "content": "a"}
-    body = json.dumps({"chat_name": name, "content": "", "history": [turn] * 100_000}).encode()  # 3.7 MB
+    # 3.7 MB
+    body = json.dumps({"chat_name": name, "content": "", "history": [turn] * 100_000}).encode()
     peak = Peak(worker_of(single))
 
     def send(_: int) -> str:
@@ -261,7 +296,11 @@ class Long:
     """A script whose stream has `count` such pieces before its end; `taken` tells how many were."""
 
     def __init__(self, repeated: bytes, count: int, *end: bytes) -> None:
-        self._repeated, self._count, self._end = piece(repeated), count, b"".join(map(piece, end)) + LAST
+        self._repeated, self._count, self._end = (
+            piece(repeated),
+            count,
+            b"".join(map(piece, end)) + LAST,
+        )
         self.taken = 0
 
     def __call__(self, request: Asked) -> Any:
@@ -294,12 +333,18 @@ def test_a_megabyte_of_silence_before_the_first_word_is_enough(
 
     assert (outcome.words, outcome.code) == ("", "PROVIDER_DOWN")
     assert provider.requests[-1].left.wait(20)
-    assert script.taken * len(SILENCE[kind]) < 12 * MEGABYTE, "a megabyte, and what is under way in buffers"
+    assert script.taken * len(SILENCE[kind]) < 12 * MEGABYTE, (
+        "a megabyte, and what is under way in buffers"
+    )
 
 
 @pytest.mark.parametrize("front", [chat_stream, v1_stream])
 def test_long_thoughts_are_no_silence_and_take_no_room(
-    single: Server, ray_head: RayHead, provider: RawProvider, name: str, front: Callable[..., Outcome]
+    single: Server,
+    ray_head: RayHead,
+    provider: RawProvider,
+    name: str,
+    front: Callable[..., Outcome],
 ) -> None:
     thoughts = event(chunk(delta={"reasoning_content": "hm " * 1000})) * 10
     provider.script = Long(thoughts, 500, event(chunk("so", "stop")), DONE)
@@ -309,9 +354,13 @@ def test_long_thoughts_are_no_silence_and_take_no_room(
     assert (gateway_peak.megabytes < 100, actor_peak.megabytes < 50) == (True, True)
 
 
-def test_a_first_word_may_be_longer_than_a_silence(single: Server, provider: RawProvider, name: str) -> None:
+def test_a_first_word_may_be_longer_than_a_silence(
+    single: Server, provider: RawProvider, name: str
+) -> None:
     words = "x" * (3 * MEGABYTE)
-    provider.script = lambda request: streamed(event(chunk(words)), event(chunk(finish="stop")), DONE)
+    provider.script = lambda request: streamed(
+        event(chunk(words)), event(chunk(finish="stop")), DONE
+    )
 
     assert v1_stream(single.http, name, "hi").words == words
     assert chat_stream(single.http, name, "hi").words == words
@@ -322,7 +371,12 @@ def test_a_stream_of_text_is_kept_for_a_session_only_and_no_more_of_it_than_that
     single: Server, provider: RawProvider, name: str, session: str | None
 ) -> None:
     provider.script = Long(event(chunk("word " * 2000)), 10_000, event(chunk(finish="stop")), DONE)
-    body = {"chat_name": name, "content": "hi", "stream": True, **({"session": session} if session else {})}
+    body = {
+        "chat_name": name,
+        "content": "hi",
+        "stream": True,
+        **({"session": session} if session else {}),
+    }
     peak, size = Peak(worker_of(single)), 0
 
     with single.http.stream("POST", "/openai/chat", json=body) as reply:
@@ -344,12 +398,17 @@ def test_a_stream_of_text_is_kept_for_a_session_only_and_no_more_of_it_than_that
 def test_a_client_of_all_chats_who_reads_nothing_keeps_their_providers_waiting(
     single: Server, provider: RawProvider, name: str
 ) -> None:
-    provider.script = script = Long(event(chunk("word " * 2000)), 10_000, event(chunk(finish="stop")), DONE)
+    provider.script = script = Long(
+        event(chunk("word " * 2000)), 10_000, event(chunk(finish="stop")), DONE
+    )
     body = json.dumps({"chat_names": [name], "content": "hi", "stream": True}).encode()
     peak = Peak(worker_of(single))
 
     with socket.create_connection(("127.0.0.1", single.port), timeout=60) as client:
-        client.sendall(b"POST /all/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        client.sendall(
+            b"POST /all/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+            + body
+        )
         client.recv(100)
         before = -1
         while before != script.taken:  # until it is waited for
@@ -394,7 +453,9 @@ def test_large_answers_beyond_the_budget_are_given_up_and_small_ones_go_on(
     provider.script = script
     peak = Peak(actor_process(ray_head, "ModelActor"))
     with ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(chat, single.http, name, "large" * 50 + str(number)) for number in range(8)]
+        calls = [
+            pool.submit(chat, single.http, name, "large" * 50 + str(number)) for number in range(8)
+        ]
         wait(calls, 60, return_when="FIRST_COMPLETED")
         until(lambda: sum(call.done() for call in calls) >= 3, 60)
         assert chat(single.http, name, "hi").words == "yes"
@@ -402,4 +463,6 @@ def test_large_answers_beyond_the_budget_are_given_up_and_small_ones_go_on(
     codes = [call.result().code for call in calls]
     print(f"\nanswers: {codes}, {peak.megabytes} MB more")
     assert set(codes) == {"GATEWAY_BUSY", ""}
-    assert chat(single.http, name, "large" * 50).code == "", "what was in flight has been given back"
+    assert chat(single.http, name, "large" * 50).code == "", (
+        "what was in flight has been given back"
+    )

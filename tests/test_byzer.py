@@ -90,7 +90,11 @@ llm.deploy(model_path="", pretrained_model_type="saas/openai", udf_name={chat_na
 print(json.dumps("deployed"))
 """)
 
-    ask = {"chat_name": chat_name, "content": "<_image_>/etc/hostname</_image_>", "system": "Be brief."}
+    ask = {
+        "chat_name": chat_name,
+        "content": "<_image_>/etc/hostname</_image_>",
+        "system": "Be brief.",
+    }
     reply = gateway.post("/openai/chat", json=ask)
 
     # skip_nontext_check: byzerllm's client would else have read that file and sent it upstream.
@@ -100,7 +104,11 @@ print(json.dumps("deployed"))
 
     def listed() -> bool:
         rows = gateway.get("/models").json().get("models", [])
-        told = [(row["provider"], row["replicas"], row["state"]) for row in rows if row["chat_name"] == chat_name]
+        told = [
+            (row["provider"], row["replicas"], row["state"])
+            for row in rows
+            if row["chat_name"] == chat_name
+        ]
         return told == [("byzerllm", 1, "answering")]
 
     until(listed)  # the directory imports pyjava before it can tell what another program's actor is
@@ -116,7 +124,11 @@ def test_a_type_that_we_do_not_relay_is_deployed_through_stock_byzerllm_and_swit
 
     def listed() -> bool:
         rows = gateway.get("/models").json().get("models", [])
-        told = [(row["model_type"], row["replicas"], row["state"]) for row in rows if row["chat_name"] == chat_name]
+        told = [
+            (row["model_type"], row["replicas"], row["state"])
+            for row in rows
+            if row["chat_name"] == chat_name
+        ]
         return told == [("saas/reasoning_openai", 4, "answering")]
 
     until(listed)
@@ -140,7 +152,10 @@ def test_what_stock_byzerllm_cannot_deploy_is_told_and_leaves_nothing_behind(
 
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "INVALID_REQUEST")
     assert "qianfan" in reply.json()["error"]["message"]
-    assert gateway.post("/openai/chat", json={"chat_name": chat_name, "content": "x"}).status_code == 404
+    assert (
+        gateway.post("/openai/chat", json={"chat_name": chat_name, "content": "x"}).status_code
+        == 404
+    )
 
 
 def test_the_name_of_an_actor_that_is_not_a_chat_is_refused(
@@ -164,7 +179,8 @@ print(ray.get(ledger.total.remote()))
     assert (deployed.status_code, chatted.status_code, undeployed.status_code) == (400, 404, 404)
     assert (
         stock(
-            f"ledger = ray.get_actor({chat_name!r}); print(ray.get(ledger.total.remote())); ray.kill(ledger); print(7)"
+            f"ledger = ray.get_actor({chat_name!r}); print(ray.get(ledger.total.remote()));"
+            " ray.kill(ledger); print(7)"
         )
         == 7
     )

@@ -1,4 +1,5 @@
-"""Whatever a provider sends, each caller gets words or an error with a code, in time; never both nothing and success.
+"""Whatever a provider sends, each caller gets words or an error with a code, in time; never both
+nothing and success.
 
 CHAOS_SECONDS says how long a provider answers random bytes to 16 callers; CHAOS_SEED gives others.
 """
@@ -46,12 +47,38 @@ SEED = int(os.environ.get("CHAOS_SEED", "16"))
 CALLERS = 16
 TIMEOUT = 1
 LIMIT = 2 * TIMEOUT + 5
-"""Seconds. A chat's own timeout, once more for a stream that spoke and fell silent, and what a busy machine adds."""
+"""Seconds. A chat's own timeout, once more for a stream that spoke and fell silent, and what a busy
+machine adds."""
 
 OURS = {str(code) for code in Code} - {"INTERNAL", "INVALID_REQUEST"}
 
-TEXTS = ("Ja", "", "你好", "😀", "\x00", "\x01{}", "\n\n", "data: x", "x" * 3000, None, ["Ja"], [{"text": "Ja"}], 7)
-FINISHES = ("stop", "length", "content_filter", "error", "sensitive", "tool_calls", None, "", 7, ["stop"])
+TEXTS = (
+    "Ja",
+    "",
+    "你好",
+    "😀",
+    "\x00",
+    "\x01{}",
+    "\n\n",
+    "data: x",
+    "x" * 3000,
+    None,
+    ["Ja"],
+    [{"text": "Ja"}],
+    7,
+)
+FINISHES = (
+    "stop",
+    "length",
+    "content_filter",
+    "error",
+    "sensitive",
+    "tool_calls",
+    None,
+    "",
+    7,
+    ["stop"],
+)
 USAGES: tuple[object, ...] = (
     {"prompt_tokens": 1, "completion_tokens": 2},
     {"completion_tokens": -3},
@@ -72,8 +99,30 @@ ERRORS: tuple[object, ...] = (
     {"code": None, "type": [1]},
 )
 STATUSES = (
-    *("200 OK", "200", "201 Created", "206 Partial", "204 None", "302 Found", "400 Bad", "401 No", "402 Pay", "403 No"),
-    *("404 Gone", "413 Long", "418 Tea", "429 Slow", "451 Law", "500 Broken", "503 Busy", "529 Busy", "600 ?", "099 ?"),
+    *(
+        "200 OK",
+        "200",
+        "201 Created",
+        "206 Partial",
+        "204 None",
+        "302 Found",
+        "400 Bad",
+        "401 No",
+        "402 Pay",
+        "403 No",
+    ),
+    *(
+        "404 Gone",
+        "413 Long",
+        "418 Tea",
+        "429 Slow",
+        "451 Law",
+        "500 Broken",
+        "503 Busy",
+        "529 Busy",
+        "600 ?",
+        "099 ?",
+    ),
 )
 LABELS = (
     "application/json",
@@ -138,9 +187,12 @@ class Chaos:
     def _stream(self) -> bytes:
         dice = self._dice
         events = [
-            event(self._document(), dice.choice(("", "", "", "error", "message"))) for _ in range(dice.randrange(6))
+            event(self._document(), dice.choice(("", "", "", "error", "message")))
+            for _ in range(dice.randrange(6))
         ]
-        events += dice.choice(((DONE,), (event(chunk(finish="stop")),), (event(chunk(finish="stop")), DONE), ()))
+        events += dice.choice(
+            ((DONE,), (event(chunk(finish="stop")),), (event(chunk(finish="stop")), DONE), ())
+        )
         return streamed(*events, content_type=str(dice.choice(LABELS)), status=self._status())
 
     def _noise(self) -> bytes:
@@ -158,7 +210,9 @@ class Chaos:
         if dice.random() < 0.1:
             document["error"] = dice.choice(ERRORS)
         if dice.random() < 0.1:
-            document["choices"] = dice.choice(([], None, [None], [{}], {}, 3, [{"delta": []}], [{"message": "Ja"}]))
+            document["choices"] = dice.choice(
+                ([], None, [None], [{}], {}, 3, [{"delta": []}], [{"message": "Ja"}])
+            )
         return dice.choice((document,) * 8 + ({"code": 500, "msg": "no"}, [], None, 3, "Ja"))
 
     def _mutated(self, data: bytes) -> bytes:
@@ -181,7 +235,8 @@ def fault(front: Front, outcome: Outcome) -> str:
 
 
 def usable(front: Front, outcome: Outcome) -> bool:
-    """Whether a success holds an answer: words or, on /v1, one that has none but says something else."""
+    """Whether a success holds an answer: words or, on /v1, one that has none but says something
+    else."""
     said_otherwise = re.search(r'"(tool_calls|function_call|refusal|audio)": ?[\[{"]', outcome.body)
     return bool(outcome.words or (front.__name__.startswith("v1") and said_otherwise))
 
@@ -199,7 +254,9 @@ def logs_of_actors(head: RayHead) -> list[Path]:
     return list((head.folder / "ray" / "session_latest" / "logs").glob("worker-*"))
 
 
-def test_random_bytes_for_16_callers(own_gateway: Server, ray_head: RayHead, raw: RawProvider) -> None:
+def test_random_bytes_for_16_callers(
+    own_gateway: Server, ray_head: RayHead, raw: RawProvider
+) -> None:
     name = f"chaos-{os.getpid()}"
     raw_chat = RawChat(own_gateway.http, name, raw)
     replies = itertools.count()
@@ -254,12 +311,20 @@ HARMLESS = (
     event(chunk()),
     event(chunk("")),
 )
-ILL = (event(b"{"), event([]), event(None), event({"error": {"code": 503}}), event({"choices": 3}), b"data: \xff\n\n")
+ILL = (
+    event(b"{"),
+    event([]),
+    event(None),
+    event({"error": {"code": 503}}),
+    event({"choices": 3}),
+    b"data: \xff\n\n",
+)
 
 
 @st.composite
 def replies(draw: st.DrawFn) -> tuple[bytes, bytes, str, bool]:
-    """A stream and a whole reply, the words in both, and whether there is nothing wrong with them."""
+    """A stream and a whole reply, the words in both, and whether there is nothing wrong with
+    them."""
     words = draw(st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=5))
     well = draw(st.booleans())
     between = st.lists(st.sampled_from(HARMLESS if well else HARMLESS + ILL), max_size=2)
@@ -272,14 +337,29 @@ def replies(draw: st.DrawFn) -> tuple[bytes, bytes, str, bool]:
     return b"".join([*parts, *end]), document, "".join(words), well
 
 
-@settings(max_examples=int(SECONDS * 10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(reply=replies(), front=st.sampled_from(FRONTS), streams=st.booleans(), kept=st.none() | st.floats(0, 1))
+@settings(
+    max_examples=int(SECONDS * 10),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    reply=replies(),
+    front=st.sampled_from(FRONTS),
+    streams=st.booleans(),
+    kept=st.none() | st.floats(0, 1),
+)
 def test_words_that_were_there_or_an_error(
-    raw_chat: RawChat, reply: tuple[bytes, bytes, str, bool], front: Front, streams: bool, kept: float | None
+    raw_chat: RawChat,
+    reply: tuple[bytes, bytes, str, bool],
+    front: Front,
+    streams: bool,
+    kept: float | None,
 ) -> None:
     stream, document, words, well = reply
     data = streamed(stream) if streams else whole(document)
-    raw_chat.deploy(data if kept is None else (data[: int(len(data) * kept)], CLOSE), timeout=TIMEOUT)
+    raw_chat.deploy(
+        data if kept is None else (data[: int(len(data) * kept)], CLOSE), timeout=TIMEOUT
+    )
 
     started = time.monotonic()
     outcome = raw_chat.ask(front)

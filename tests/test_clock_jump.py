@@ -1,4 +1,5 @@
-"""The machine's clock jumps an hour, on and back, under a gateway, its Ray and its chats: nobody notices.
+"""The machine's clock jumps an hour, on and back, under a gateway, its Ray and its chats: nobody
+notices.
 
 The clock is moved for these processes alone, by tests/clock/jump.c.
 """
@@ -43,7 +44,10 @@ class Clock:
 def clock(tmp_path_factory: pytest.TempPathFactory) -> Clock:
     folder = tmp_path_factory.mktemp("clock")
     library, file = folder / "jump.so", folder / "jump"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, TOP / "tests/clock/jump.c", "-ldl"], check=True)
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-O2", "-o", library, TOP / "tests/clock/jump.c", "-ldl"],
+        check=True,
+    )
     file.write_bytes(struct.pack("q", 0))
     return Clock(file, {"LD_PRELOAD": str(library), "JUMP_FILE": str(file)})
 
@@ -54,7 +58,9 @@ def jumpy(clock: Clock, start_server: Callable[..., Server]) -> Iterator[Server]
     head = RayHead({**clean_environment(), **clock.environment})
     try:
         until(head.up)
-        server = start_server({**clock.environment, **head.environment, "GATEWAY_UNDO_SECONDS": "600"})
+        server = start_server(
+            {**clock.environment, **head.environment, "GATEWAY_UNDO_SECONDS": "600"}
+        )
         yield server
         server.stop()
     finally:
@@ -62,12 +68,21 @@ def jumpy(clock: Clock, start_server: Callable[..., Server]) -> Iterator[Server]
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_an_hours_jump_changes_nothing(jumpy: Server, clock: Clock, standin: StandIn, key: str, hours: int) -> None:
+def test_an_hours_jump_changes_nothing(
+    jumpy: Server, clock: Clock, standin: StandIn, key: str, hours: int
+) -> None:
     http, name = jumpy.http, f"jump-{hours}"
 
     def deploy(chat_name: str, model_name: str, **more: object) -> None:
-        body = {"api_key": key, "base_url": standin.base_url("openai"), "chat_name": chat_name, **more}
-        assert http.post("/openai/deploy", json={**body, "model_name": model_name}).json() == {"ret": "ok"}
+        body = {
+            "api_key": key,
+            "base_url": standin.base_url("openai"),
+            "chat_name": chat_name,
+            **more,
+        }
+        assert http.post("/openai/deploy", json={**body, "model_name": model_name}).json() == {
+            "ret": "ok"
+        }
 
     def state(chat: str) -> tuple[str, float]:
         row = next(row for row in http.get("/models").json()["models"] if row["chat_name"] == chat)
@@ -85,12 +100,16 @@ def test_an_hours_jump_changes_nothing(jumpy: Server, clock: Clock, standin: Sta
 
     clock.jump(hours * HOUR)
     today = httpx.get(jumpy.url + "/healthz", trust_env=False).headers["Date"]
-    assert abs(parsedate_to_datetime(today).timestamp() - time.time() - hours * HOUR) < 60, "the clock did not jump"
+    assert abs(parsedate_to_datetime(today).timestamp() - time.time() - hours * HOUR) < 60, (
+        "the clock did not jump"
+    )
 
     assert http.get(job, params={"wait": 60}).json() == "openai:hi"
     assert http.get(f"/jobs/{name}.before").json() == answered
     assert ask(http, name).json() == "openai:hi"
-    with http.stream("POST", "/openai/chat", json={"chat_name": name, "content": "hi", "stream": True}) as reply:
+    with http.stream(
+        "POST", "/openai/chat", json={"chat_name": name, "content": "hi", "stream": True}
+    ) as reply:
         assert reply.read() == b"openai:hi"
     # Rests still, until a minute after it was refused; not one question more than those above.
     assert ask(http, f"{name}-unpaid").status_code == 402

@@ -1,4 +1,5 @@
-"""What a chat leaves when it is taken away: no connection in any gateway process, and no socket file."""
+"""What a chat leaves when it is taken away: no connection in any gateway process, and no socket
+file."""
 
 from __future__ import annotations
 
@@ -21,7 +22,10 @@ def socket_file(actor: psutil.Process) -> Path:
 
 def connections(server: Server) -> int:
     """How many Unix sockets the gateway's processes have open."""
-    return sum(len(child.net_connections("unix")) for child in psutil.Process(server.process.pid).children())
+    return sum(
+        len(child.net_connections("unix"))
+        for child in psutil.Process(server.process.pid).children()
+    )
 
 
 def ask_at_once(server: Server, name: str, count: int) -> None:

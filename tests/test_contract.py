@@ -15,7 +15,9 @@ from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, Dialect
 
 
-def chat(gateway: httpx.Client, name: str, content: str = "hello", provider: str = "openai", **more: Any) -> Any:
+def chat(
+    gateway: httpx.Client, name: str, content: str = "hello", provider: str = "openai", **more: Any
+) -> Any:
     reply = gateway.post(f"/{provider}/chat", json={"chat_name": name, "content": content, **more})
     assert reply.status_code == 200, reply.text
     return reply.json()
@@ -51,7 +53,12 @@ def test_a_deployed_chat_answers_with_a_bare_json_string_in_ascii(
     ],
 )
 def test_the_model_types_in_the_wild_are_accepted_with_every_field_of_the_contract(
-    gateway: httpx.Client, standin: StandIn, chat_name: str, key: str, provider: Dialect, model_type: str
+    gateway: httpx.Client,
+    standin: StandIn,
+    chat_name: str,
+    key: str,
+    provider: Dialect,
+    model_type: str,
 ) -> None:
     whole = {
         "api_key": key,
@@ -67,13 +74,22 @@ def test_the_model_types_in_the_wild_are_accepted_with_every_field_of_the_contra
     assert chat(gateway, chat_name) == f"{provider}:hello"
     [seen] = standin.requests(key)
     assert seen["headers"]["Authorization"] == f"Bearer {key}"
-    [listed] = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] == chat_name]
+    [listed] = [
+        row for row in gateway.get("/models").json()["models"] if row["chat_name"] == chat_name
+    ]
     assert (listed["replicas"], listed["model_type"]) == (2, model_type)
 
 
-def test_old_clients_are_understood_whatever_content_type_they_declare(gateway: httpx.Client, deploy: Deploy) -> None:
+def test_old_clients_are_understood_whatever_content_type_they_declare(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
     body = f'{{"chat_name": "{deploy()}", "content": "hi"}}'
-    for declared in ("", "text/plain", "application/octet-stream", "application/x-www-form-urlencoded"):
+    for declared in (
+        "",
+        "text/plain",
+        "application/octet-stream",
+        "application/x-www-form-urlencoded",
+    ):
         reply = gateway.post("/openai/chat", content=body, headers={"Content-Type": declared})
         assert reply.json() == "openai:hi"
 
@@ -95,7 +111,11 @@ def test_only_the_options_that_were_given_are_sent_on(
 
     chat(gateway, name)
     chat(gateway, name, system="Be brief.", temperature="0", top_p=0.5, max_tokens="7")
-    chat(gateway, name, history=[{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}])
+    chat(
+        gateway,
+        name,
+        history=[{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}],
+    )
 
     plain, full, longer = (seen["body"] for seen in standin.requests(key))
     hello = {"role": "user", "content": "hello"}
@@ -112,7 +132,9 @@ def test_only_the_options_that_were_given_are_sent_on(
     assert longer == {"model": "echo", "messages": [*turns, hello], "stream": False}
 
 
-@pytest.mark.parametrize("content", ["<_image_>/etc/hostname</_image_>", '{"input": "x"}', "[1]", "null", '"\x00'])
+@pytest.mark.parametrize(
+    "content", ["<_image_>/etc/hostname</_image_>", '{"input": "x"}', "[1]", "null", '"\x00']
+)
 def test_text_that_byzerllm_would_reinterpret_reaches_the_provider_as_it_is(
     gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, content: str
 ) -> None:
@@ -121,7 +143,9 @@ def test_text_that_byzerllm_would_reinterpret_reaches_the_provider_as_it_is(
     assert seen["body"]["messages"] == [{"role": "user", "content": content}]
 
 
-def test_an_undeployed_chat_is_gone_from_every_process(gateway: httpx.Client, deploy: Deploy) -> None:
+def test_an_undeployed_chat_is_gone_from_every_process(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
     name = deploy()
     for _ in range(8):  # so that both processes know it
         chat(gateway, name)
@@ -129,13 +153,22 @@ def test_an_undeployed_chat_is_gone_from_every_process(gateway: httpx.Client, de
     assert gateway.post("/zhipu/undeploy", json={"chat_name": name}).json() == {"ret": "ok"}
 
     for _ in range(8):
-        reply = gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}, headers={"Connection": "close"})
+        reply = gateway.post(
+            "/openai/chat",
+            json={"chat_name": name, "content": "hi"},
+            headers={"Connection": "close"},
+        )
         assert error(reply)[:2] == (404, "NOT_DEPLOYED")
-    assert error(gateway.post("/openai/undeploy", json={"chat_name": name}))[:2] == (404, "NOT_DEPLOYED")
+    assert error(gateway.post("/openai/undeploy", json={"chat_name": name}))[:2] == (
+        404,
+        "NOT_DEPLOYED",
+    )
     assert name not in gateway.get("/models").text
 
 
-def test_models_tells_everything_but_the_key(gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str) -> None:
+def test_models_tells_everything_but_the_key(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str
+) -> None:
     name = deploy("zhipu", "echo", workers=2, timeout=30)
 
     reply = gateway.get("/models")
@@ -168,7 +201,9 @@ def test_the_same_name_deployed_at_once_through_many_connections_has_one_winner(
 ) -> None:
     keys = [f"sk-race-{n}" for n in range(6)]
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda k: deploy(chat_name=chat_name, api_key=k, model_name=f"say:{k}"), keys))
+        list(
+            pool.map(lambda k: deploy(chat_name=chat_name, api_key=k, model_name=f"say:{k}"), keys)
+        )
 
     said = {chat(gateway, chat_name) for _ in range(10)}
 
@@ -228,8 +263,15 @@ def test_different_names_deployed_at_once_never_mix_their_keys(
 def test_a_wrong_deploy_names_the_field_and_never_the_key(
     gateway: httpx.Client, chat_name: str, change: dict[str, Any], field: str
 ) -> None:
-    body = {"chat_name": chat_name, "api_key": "sk-secret-of-mine", "base_url": "http://127.0.0.1:1/v1", **change}
-    reply = gateway.post("/openai/deploy", json={name: value for name, value in body.items() if value is not None})
+    body = {
+        "chat_name": chat_name,
+        "api_key": "sk-secret-of-mine",
+        "base_url": "http://127.0.0.1:1/v1",
+        **change,
+    }
+    reply = gateway.post(
+        "/openai/deploy", json={name: value for name, value in body.items() if value is not None}
+    )
 
     status, code, message = error(reply)
     assert (status, code) == (400, "INVALID_REQUEST")
@@ -255,16 +297,22 @@ def test_a_wrong_deploy_names_the_field_and_never_the_key(
         ({"histroy": []}, "histroy"),
     ],
 )
-def test_a_wrong_chat_names_the_field(gateway: httpx.Client, change: dict[str, Any], field: str) -> None:
+def test_a_wrong_chat_names_the_field(
+    gateway: httpx.Client, change: dict[str, Any], field: str
+) -> None:
     body = {"chat_name": "any", "content": "hi", **change}
-    reply = gateway.post("/openai/chat", json={name: value for name, value in body.items() if value is not None})
+    reply = gateway.post(
+        "/openai/chat", json={name: value for name, value in body.items() if value is not None}
+    )
 
     status, code, message = error(reply)
     assert (status, code) == (400, "INVALID_REQUEST")
     assert message.startswith(f"{field}: ")
 
 
-@pytest.mark.parametrize("body", [b"", b"  ", b"{", b"[]", b'"x"', b"null", b"\xff\xfe", b"[" * 5000, b"1" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"  ", b"{", b"[]", b'"x"', b"null", b"\xff\xfe", b"[" * 5000, b"1" * 5000]
+)
 def test_a_body_that_is_no_object_is_a_clear_error(gateway: httpx.Client, body: bytes) -> None:
     status, code, message = error(gateway.post("/openai/chat", content=body))
 
@@ -282,7 +330,9 @@ def test_a_body_that_is_no_object_is_a_clear_error(gateway: httpx.Client, body: 
         ("DELETE", "/models", 405),
     ],
 )
-def test_no_route_answers_with_html(gateway: httpx.Client, method: str, path: str, status: int) -> None:
+def test_no_route_answers_with_html(
+    gateway: httpx.Client, method: str, path: str, status: int
+) -> None:
     reply = gateway.request(method, path)
 
     assert error(reply)[:2] == (status, "INVALID_REQUEST")
@@ -290,26 +340,38 @@ def test_no_route_answers_with_html(gateway: httpx.Client, method: str, path: st
 
 
 def test_a_body_over_the_limit_is_refused_and_the_limit_named(gateway: httpx.Client) -> None:
-    status, code, message = error(gateway.post("/openai/chat", content=b"x" * (8 * 1024 * 1024 + 1)))
+    status, code, message = error(
+        gateway.post("/openai/chat", content=b"x" * (8 * 1024 * 1024 + 1))
+    )
 
     assert (status, code) == (413, "TOO_LARGE")
     assert "GATEWAY_MAX_BODY_BYTES" in message
 
 
 def test_a_request_id_is_echoed_if_it_is_harmless(gateway: httpx.Client) -> None:
-    assert gateway.get("/healthz", headers={"X-Request-Id": "order-42.a"}).headers["X-Request-Id"] == "order-42.a"
+    assert (
+        gateway.get("/healthz", headers={"X-Request-Id": "order-42.a"}).headers["X-Request-Id"]
+        == "order-42.a"
+    )
     assert gateway.get("/healthz", headers={"X-Request-Id": "a b"}).headers["X-Request-Id"] != "a b"
 
 
-def test_the_openai_package_path_may_end_a_base_url(gateway: httpx.Client, deploy: Deploy, standin: StandIn) -> None:
-    assert chat(gateway, deploy(base_url=standin.base_url("openai") + "/chat/completions")) == "openai:hello"
+def test_the_openai_package_path_may_end_a_base_url(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn
+) -> None:
+    assert (
+        chat(gateway, deploy(base_url=standin.base_url("openai") + "/chat/completions"))
+        == "openai:hello"
+    )
 
 
 def test_a_reply_in_a_chinese_charset_is_read(gateway: httpx.Client, deploy: Deploy) -> None:
     assert "\ufffd" not in chat(gateway, deploy(model_name="gbk"))
 
 
-def test_a_key_may_hold_any_printable_ascii(gateway: httpx.Client, deploy: Deploy, standin: StandIn) -> None:
+def test_a_key_may_hold_any_printable_ascii(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn
+) -> None:
     odd = base64.b64encode(bytes(range(64))).decode() + "!#$%&'*:;"
     assert chat(gateway, deploy(api_key=odd)) == "openai:hello"
     assert standin.count(odd) == 1

@@ -1,4 +1,5 @@
-"""Ray's dashboard runs any code for whoever may call it: so nobody may without the cluster's token, and it is off."""
+"""Ray's dashboard runs any code for whoever may call it: so nobody may without the cluster's token,
+and it is off."""
 
 from __future__ import annotations
 
@@ -26,18 +27,37 @@ RUNS_CODE = [
     ("PUT", "/api/packages/gcs/code.zip"),
     ("PUT", "/api/serve/applications/"),
 ]
-TELLS = [("GET", "/api/jobs/"), ("GET", "/api/v0/actors"), ("GET", "/nodes?view=summary"), ("GET", "/worker/traceback")]
+TELLS = [
+    ("GET", "/api/jobs/"),
+    ("GET", "/api/v0/actors"),
+    ("GET", "/nodes?view=summary"),
+    ("GET", "/worker/traceback"),
+]
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dashboard's packages that are not installed, in a folder of their own: nobody gets them unasked."""
+    """The dashboard's packages that are not installed, in a folder of their own: nobody gets them
+    unasked."""
     folder = tmp_path_factory.mktemp("dashboard")
-    pins = re.split(r"\n(?=[a-z0-9])", (TOP / "requirements-dashboard.txt").read_text(), flags=re.IGNORECASE)
+    pins = re.split(
+        r"\n(?=[a-z0-9])", (TOP / "requirements-dashboard.txt").read_text(), flags=re.IGNORECASE
+    )
     extra = folder / "requirements.txt"
     extra.write_text("\n".join(pin for pin in pins if not is_installed(pin)) + "\n")
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-    subprocess.run([*pip, "--target", str(folder / "site"), "-r", str(extra)], check=True, timeout=300)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--require-hashes",
+    ]
+    subprocess.run(
+        [*pip, "--target", str(folder / "site"), "-r", str(extra)], check=True, timeout=300
+    )
     return folder / "site"
 
 
@@ -55,7 +75,9 @@ def is_installed(pin: str) -> bool:
 def dashboard(packages: Path) -> Iterator[RayHead]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(packages)
-        head = RayHead({**clean_environment(), "PYTHONPATH": str(packages), "RAY_DASHBOARD_HOST": "127.0.0.1"})
+        head = RayHead(
+            {**clean_environment(), "PYTHONPATH": str(packages), "RAY_DASHBOARD_HOST": "127.0.0.1"}
+        )
     deadline = time.monotonic() + START_SECONDS
     while not (head.up() and answers(head)):
         assert time.monotonic() < deadline, "the dashboard did not start"
@@ -66,7 +88,12 @@ def dashboard(packages: Path) -> Iterator[RayHead]:
 
 def answers(head: RayHead) -> bool:
     try:
-        return httpx.get(f"{head.dashboard}/api/jobs/", headers=bearer(head), trust_env=False).status_code == 200
+        return (
+            httpx.get(
+                f"{head.dashboard}/api/jobs/", headers=bearer(head), trust_env=False
+            ).status_code
+            == 200
+        )
     except httpx.TransportError:
         return False
 
@@ -74,7 +101,10 @@ def answers(head: RayHead) -> bool:
 @functools.cache
 def doors(head: RayHead) -> list[str]:
     """Every address at which a process of the head listens."""
-    processes = [psutil.Process(head.process.pid), *psutil.Process(head.process.pid).children(recursive=True)]
+    processes = [
+        psutil.Process(head.process.pid),
+        *psutil.Process(head.process.pid).children(recursive=True),
+    ]
     ports = {
         connection.laddr.port
         for process in processes
@@ -84,7 +114,9 @@ def doors(head: RayHead) -> list[str]:
     return [f"http://127.0.0.1:{port}" for port in sorted(ports)]
 
 
-def knock(head: RayHead, method: str, path: str, token: str = "", **more: Any) -> list[tuple[int, str]]:
+def knock(
+    head: RayHead, method: str, path: str, token: str = "", **more: Any
+) -> list[tuple[int, str]]:
     """What each door says; those that speak no HTTP/1 (gRPC) say nothing.
 
     One is open to everyone and says the same to everything: Ray's counters for Prometheus.
@@ -93,7 +125,9 @@ def knock(head: RayHead, method: str, path: str, token: str = "", **more: Any) -
 
     def ask(door: str) -> httpx.Response | None:
         try:
-            return httpx.request(method, door + path, headers=headers, trust_env=False, timeout=10, **more)
+            return httpx.request(
+                method, door + path, headers=headers, trust_env=False, timeout=10, **more
+            )
         except httpx.TransportError:
             return None
 
@@ -108,13 +142,21 @@ def knock(head: RayHead, method: str, path: str, token: str = "", **more: Any) -
 
 
 @pytest.mark.parametrize(("method", "path"), RUNS_CODE + TELLS)
-@pytest.mark.parametrize(("token", "refusal"), [("", 401), ("0" * 64, 403)], ids=["no token", "a wrong token"])
+@pytest.mark.parametrize(
+    ("token", "refusal"), [("", 401), ("0" * 64, 403)], ids=["no token", "a wrong token"]
+)
 def test_a_caller_without_the_token_can_do_nothing(
     dashboard: RayHead, method: str, path: str, token: str, refusal: int, tmp_path: Path
 ) -> None:
     ran = tmp_path / "ran"
 
-    said = knock(dashboard, method, path, token, json={"entrypoint": f"touch {ran}", "submission_id": "stranger"})
+    said = knock(
+        dashboard,
+        method,
+        path,
+        token,
+        json={"entrypoint": f"touch {ran}", "submission_id": "stranger"},
+    )
 
     assert said
     assert {status for status, _ in said} <= {refusal, 404, 405}, said
@@ -122,7 +164,10 @@ def test_a_caller_without_the_token_can_do_nothing(
     assert (
         "stranger"
         not in httpx.get(
-            f"{dashboard.dashboard}/api/jobs/", headers=bearer(dashboard), trust_env=False, timeout=30
+            f"{dashboard.dashboard}/api/jobs/",
+            headers=bearer(dashboard),
+            trust_env=False,
+            timeout=30,
         ).text
     )
     assert not ran.exists()
@@ -133,7 +178,11 @@ def test_with_the_token_the_same_call_runs(dashboard: RayHead, tmp_path: Path) -
     job = {"entrypoint": f"touch {ran}"}
 
     reply = httpx.post(
-        f"{dashboard.dashboard}/api/jobs/", json=job, headers=bearer(dashboard), trust_env=False, timeout=60
+        f"{dashboard.dashboard}/api/jobs/",
+        json=job,
+        headers=bearer(dashboard),
+        trust_env=False,
+        timeout=60,
     )
 
     assert reply.status_code == 200, reply.text

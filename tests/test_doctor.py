@@ -18,11 +18,20 @@ import pytest
 
 from gateway.probes import built_in
 from gateway.ray_head import RayHead
-from tests.conftest import START_SECONDS, TOP, Deploy, Server, clean_environment, free_port, running_head
+from tests.conftest import (
+    START_SECONDS,
+    TOP,
+    Deploy,
+    Server,
+    clean_environment,
+    free_port,
+    running_head,
+)
 from tests.standin.client import StandIn
 
 LIMIT_SECONDS = 100
-"""For a doctor in a test on a busy machine; it would hang for much longer without limits of its own."""
+"""For a doctor in a test on a busy machine; it would hang for much longer without limits of its
+own."""
 
 DOCTOR = (sys.executable, "-m", "gateway.doctor")
 TOKEN = "c2VjcmV0LXRva2Vu"
@@ -31,7 +40,9 @@ TOKEN = "c2VjcmV0LXRva2Vu"
 class Report:
     """What the doctor said, and whether with an exit code of 1."""
 
-    def __init__(self, environment: dict[str, str], *hosts: str, command: tuple[str, ...] = DOCTOR) -> None:
+    def __init__(
+        self, environment: dict[str, str], *hosts: str, command: tuple[str, ...] = DOCTOR
+    ) -> None:
         # A closed port, else the providers themselves would be asked.
         self.ended = subprocess.run(
             [*command, *(hosts or ["http://127.0.0.1:1"])],
@@ -91,7 +102,9 @@ def http_server(date: str | None = None) -> Iterator[int]:
 def silent() -> Iterator[Callable[[], int]]:
     """Ports where the kernel accepts connections, and nobody ever answers."""
     with ExitStack() as listening:
-        yield lambda: int(listening.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1])
+        yield lambda: int(
+            listening.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+        )
 
 
 def test_all_is_well(server: Server, deploy: Deploy, standin: StandIn) -> None:
@@ -100,7 +113,9 @@ def test_all_is_well(server: Server, deploy: Deploy, standin: StandIn) -> None:
     assert {(chat["host"] or "127.0.0.1:0").split(":")[0] for chat in chats} == {"127.0.0.1"}
 
     provider = standin.base_url("openai").removesuffix("/v1")
-    report = Report(server.environment, f"HOSTS={provider}", command=("make", "--no-print-directory", "doctor"))
+    report = Report(
+        server.environment, f"HOSTS={provider}", command=("make", "--no-print-directory", "doctor")
+    )
 
     assert report.ended.returncode == 0, report.ended.stdout
     report.line("ok", f"gateway: listens on 127.0.0.1:{server.port}", f"pid {server.process.pid}")
@@ -115,7 +130,9 @@ def test_all_is_well(server: Server, deploy: Deploy, standin: StandIn) -> None:
     report.line("ok", "memory: ")
 
 
-def test_a_terminal_without_the_service_s_settings_looks_at_those_of_the_running_gateway(server: Server) -> None:
+def test_a_terminal_without_the_service_s_settings_looks_at_those_of_the_running_gateway(
+    server: Server,
+) -> None:
     report = Report({"GATEWAY_BIND": f"127.0.0.1:{server.port}"})
     report.line("ok", "RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH", "as the running gateway has them")
     report.line("ok", "cluster: Ray ")
@@ -140,10 +157,17 @@ server.serve_forever()
 def test_settings_of_another_user_s_program_are_not_believed() -> None:
     command = [sys.executable, "-c", SAYS_IT_IS_A_GATEWAY]
     environment = {**clean_environment(), "RAY_ADDRESS": "127.0.0.1:1"}
-    with subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as it:
+    with subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as it:
         try:
             assert it.stdout
-            report = Report({"GATEWAY_BIND": f"127.0.0.1:{int(it.stdout.readline())}", "RAY_ADDRESS": "127.0.0.1:2"})
+            report = Report(
+                {
+                    "GATEWAY_BIND": f"127.0.0.1:{int(it.stdout.readline())}",
+                    "RAY_ADDRESS": "127.0.0.1:2",
+                }
+            )
         finally:
             it.kill()
     assert "sudo -u '#65534' make doctor" in report.line("warn", "the gateway runs as user 65534")
@@ -154,7 +178,9 @@ def test_nothing_runs() -> None:
     environment = nowhere()
     report = Report(environment)
     assert "make run" in report.line("FAIL", f"nothing listens on {environment['GATEWAY_BIND']}")
-    assert "RAY_ADDRESS=" in report.line("FAIL", f"no Ray can be asked at {environment['RAY_ADDRESS']}", "refused")
+    assert "RAY_ADDRESS=" in report.line(
+        "FAIL", f"no Ray can be asked at {environment['RAY_ADDRESS']}", "refused"
+    )
     report.line("warn", "clock: not checked")
 
 
@@ -171,11 +197,15 @@ def older_cluster() -> Iterator[RayHead]:
     """A real cluster whose control store says that Ray 2.47.1 on Python 3.10.2 started it."""
     with running_head() as head:
         environment = {**clean_environment(), **head.environment}
-        subprocess.run([sys.executable, "-c", REWRITE, head.address], env=environment, check=True, timeout=60)
+        subprocess.run(
+            [sys.executable, "-c", REWRITE, head.address], env=environment, check=True, timeout=60
+        )
         yield head
 
 
-def test_a_cluster_of_another_version(older_cluster: RayHead, start_server: Callable[..., Server]) -> None:
+def test_a_cluster_of_another_version(
+    older_cluster: RayHead, start_server: Callable[..., Server]
+) -> None:
     tokens = {"GATEWAY_TOKENS": f"boss:{TOKEN}:chat,admin", "WEB_CONCURRENCY": "1"}
     server = start_server({**older_cluster.environment, **tokens}, ready=False)
     server.wait_until("/readyz", 503)
@@ -198,7 +228,9 @@ def test_a_cluster_of_another_version(older_cluster: RayHead, start_server: Call
 
 def test_a_cluster_that_wants_its_token(ray_head: RayHead, tmp_path: Path) -> None:
     address = {**nowhere(), "RAY_ADDRESS": ray_head.address}
-    assert "RAY_AUTH_MODE=token" in Report(address).line("FAIL", "refuses this token, or the lack of one")
+    assert "RAY_AUTH_MODE=token" in Report(address).line(
+        "FAIL", "refuses this token, or the lack of one"
+    )
 
     wrong = tmp_path / "token"
     wrong.touch(0o600)
@@ -214,7 +246,9 @@ def test_a_cluster_that_wants_its_token(ray_head: RayHead, tmp_path: Path) -> No
 
 def test_a_cluster_s_address_where_something_else_is_silent(silent: Callable[[], int]) -> None:
     address = f"127.0.0.1:{silent()}"
-    Report({**nowhere(), "RAY_ADDRESS": address}).line("FAIL", "no Ray can be asked at", address.split(":")[1])
+    Report({**nowhere(), "RAY_ADDRESS": address}).line(
+        "FAIL", "no Ray can be asked at", address.split(":")[1]
+    )
 
 
 def test_no_ray_is_installed() -> None:
@@ -249,7 +283,9 @@ def test_an_address_that_lets_everyone_in_on_purpose_is_told() -> None:
 def test_a_port_taken_by_another_program() -> None:
     with http_server() as port:
         report = Report({**nowhere(), "GATEWAY_BIND": f"127.0.0.1:{port}"})
-    line = report.line("FAIL", f"port {port}: taken by another program: 127.0.0.1:{port}", f"pid {os.getpid()}")
+    line = report.line(
+        "FAIL", f"port {port}: taken by another program: 127.0.0.1:{port}", f"pid {os.getpid()}"
+    )
     assert "GATEWAY_BIND" in line
 
 
@@ -327,11 +363,15 @@ def test_hosts_are_tried_side_by_side(silent: Callable[[], int]) -> None:
     # One after the other they would take longer than a doctor may in these tests.
     hosts = [f"127.0.0.1:{silent()}" for _ in range(40)]
     report = Report(nowhere(), *hosts)
-    assert len([line for line in report.lines if "does not answer within 5 s" in line]) == len(hosts)
+    assert len([line for line in report.lines if "does not answer within 5 s" in line]) == len(
+        hosts
+    )
 
 
 def test_the_hosts_that_the_operator_allows_are_tried() -> None:
-    report = Report({**nowhere(), "GATEWAY_UPSTREAM_HOSTS": "127.0.0.1:1, 127.0.0.1:2"}, "127.0.0.1:3")
+    report = Report(
+        {**nowhere(), "GATEWAY_UPSTREAM_HOSTS": "127.0.0.1:1, 127.0.0.1:2"}, "127.0.0.1:3"
+    )
     report.line("warn", "http://127.0.0.1:1 refuses connections")
     report.line("warn", "http://127.0.0.1:2 refuses connections")
     report.line("FAIL", "http://127.0.0.1:3 refuses connections")
@@ -348,7 +388,9 @@ def test_without_other_hosts_the_providers_own_are_tried() -> None:
 def test_a_clock_that_is_wrong(seconds: int, words: str) -> None:
     told = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + seconds))
     with http_server(told) as port:
-        Report(nowhere(), f"127.0.0.1:{port}").line("warn", "clock: 3", f"s {words} the providers'", "timedatectl")
+        Report(nowhere(), f"127.0.0.1:{port}").line(
+            "warn", "clock: 3", f"s {words} the providers'", "timedatectl"
+        )
 
 
 @pytest.mark.parametrize(("filled", "level"), [(97, "FAIL"), (92, "warn")])
@@ -357,7 +399,10 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path, filled: int, level: str) -> 
     apart = ["unshare", "--user", "--map-root-user", "--mount"]
     if subprocess.run([*apart, "true"], capture_output=True, timeout=30, check=False).returncode:
         pytest.skip("this machine lets nobody mount a disk of their own")
-    fill = f"mount -t tmpfs -o size=4M none {tmp_path} && head -c {filled * 4 * 1024 * 1024 // 100} /dev/zero >$0/x"
+    fill = (
+        f"mount -t tmpfs -o size=4M none {tmp_path} && head -c {filled * 4 * 1024 * 1024 // 100}"
+        " /dev/zero >$0/x"
+    )
     command = (*apart, "sh", "-c", f'{fill} && exec "$@"', str(tmp_path), *DOCTOR)
     report = Report({**nowhere(), "RAY_TMPDIR": str(tmp_path)}, command=command)
     assert "make room" in report.line(level, f"disk: {tmp_path} is {filled}% full")
@@ -371,7 +416,9 @@ def test_more_processes_than_the_memory_holds() -> None:
 @pytest.mark.parametrize(("limit", "level"), [(3000, "FAIL"), (3600, "warn"), (3900, "ok")])
 def test_fewer_open_files_than_the_threads_need(limit: int, level: str) -> None:
     command = ("bash", "-c", f'ulimit -n {limit} && exec "$@"', "doctor", *DOCTOR)
-    Report(nowhere(), command=command).line(level, f"open files: a gateway process may have {limit}")
+    Report(nowhere(), command=command).line(
+        level, f"open files: a gateway process may have {limit}"
+    )
 
 
 def test_a_chat_whose_provider_cannot_be_reached(server: Server, deploy: Deploy) -> None:
@@ -379,4 +426,6 @@ def test_a_chat_whose_provider_cannot_be_reached(server: Server, deploy: Deploy)
     name = deploy(base_url=f"http://127.0.0.1:{closed}/v1")
     shown = json.dumps(server.http.get("/models").json())
     assert name in shown
-    Report(server.environment).line("FAIL", f"provider: http://127.0.0.1:{closed} refuses connections")
+    Report(server.environment).line(
+        "FAIL", f"provider: http://127.0.0.1:{closed} refuses connections"
+    )

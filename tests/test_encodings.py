@@ -1,4 +1,5 @@
-"""Compressed bodies are known by their bytes, unpacked within a limit, and say whether they are whole."""
+"""Compressed bodies are known by their bytes, unpacked within a limit, and say whether they are
+whole."""
 
 from __future__ import annotations
 

@@ -25,7 +25,12 @@ FALL_BACK_ON = {
 @pytest.fixture(scope="module")
 def careful(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[Server]:
     """A gateway beside the others whose operator has set what can be set about deploys."""
-    settings = {"CHECK": "1", "UPSTREAM_HOSTS": "127.0.0.1", "PROBE_SECONDS": "1", "UNDO_SECONDS": "1"}
+    settings = {
+        "CHECK": "1",
+        "UPSTREAM_HOSTS": "127.0.0.1",
+        "PROBE_SECONDS": "1",
+        "UNDO_SECONDS": "1",
+    }
     set_so = {f"GATEWAY_{name}": value for name, value in settings.items()}
     server = start_server({**ray_head.environment, **set_so, "WEB_CONCURRENCY": "1"})
     yield server
@@ -75,10 +80,20 @@ def test_200_switches_between_two_providers_under_50_chats_fail_none(
     ],
 )
 def test_a_deploy_that_fails_its_check_says_why_and_changes_nothing(
-    gateway: httpx.Client, deploy: Deploy, standin: StandIn, chat_name: str, behaviour: str, code: str
+    gateway: httpx.Client,
+    deploy: Deploy,
+    standin: StandIn,
+    chat_name: str,
+    behaviour: str,
+    code: str,
 ) -> None:
     deploy("zhipu", chat_name=chat_name)
-    new = {"chat_name": chat_name, "api_key": "sk-new", "base_url": standin.base_url("openai"), "check": True}
+    new = {
+        "chat_name": chat_name,
+        "api_key": "sk-new",
+        "base_url": standin.base_url("openai"),
+        "check": True,
+    }
 
     reply = gateway.post("/openai/deploy", json={**new, "model_name": behaviour})
 
@@ -94,7 +109,9 @@ def test_a_deploy_that_passes_its_check_asked_one_question(
     assert ask(gateway, name).json() == "openai:hi"
 
 
-def test_the_operator_can_have_every_deploy_checked(careful: Server, standin: StandIn, chat_name: str) -> None:
+def test_the_operator_can_have_every_deploy_checked(
+    careful: Server, standin: StandIn, chat_name: str
+) -> None:
     new = {"chat_name": chat_name, "api_key": "sk-new", "base_url": standin.base_url("openai")}
     bad = {**new, "model_name": "refuse:openai-invalid_api_key"}
 
@@ -117,14 +134,17 @@ def test_undo_brings_back_what_was_there_with_its_key(
     assert ask(gateway, chat_name).json() == "openai:hi"
 
 
-def test_there_is_nothing_to_undo_after_a_first_deploy(gateway: httpx.Client, deploy: Deploy) -> None:
+def test_there_is_nothing_to_undo_after_a_first_deploy(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
     reply = gateway.post("/openai/undo", json={"chat_name": deploy()})
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "INVALID_REQUEST")
 
 
 @pytest.fixture
 def chain(deploy: Deploy, chat_name: str) -> Callable[..., str]:
-    """Deploy a chat whose second link answers; redeployed for each row, since a chat rests after some refusals."""
+    """Deploy a chat whose second link answers; redeployed for each row, since a chat rests after
+    some refusals."""
     second = deploy("zhipu", api_key="sk-second")
 
     def first(provider: str, model_name: str, **more: Any) -> str:
@@ -161,10 +181,15 @@ def test_a_provider_that_fails_is_answered_for_in_every_form(
     plain = ask(gateway, name)
     text = gateway.post("/openai/chat", json={"chat_name": name, "content": "hi", "stream": True})
     whole = gateway.post("/v1/chat/completions", json={"model": name, "messages": messages})
-    stream = gateway.post("/v1/chat/completions", json={"model": name, "messages": messages, "stream": True})
+    stream = gateway.post(
+        "/v1/chat/completions", json={"model": name, "messages": messages, "stream": True}
+    )
 
     assert (plain.json(), text.text) == ("zhipu:hi", "zhipu:hi")
-    assert (whole.json()["choices"][0]["message"]["content"], whole.json()["model"]) == ("zhipu:hi", name)
+    assert (whole.json()["choices"][0]["message"]["content"], whole.json()["model"]) == (
+        "zhipu:hi",
+        name,
+    )
     assert f'"model":"{name}"' in stream.text
     assert stream.text.endswith("data: [DONE]\n\n")
     for reply in (plain, text, whole, stream):
@@ -172,7 +197,9 @@ def test_a_provider_that_fails_is_answered_for_in_every_form(
         assert reply.headers["X-Served-By"] != name
 
 
-def test_when_every_link_fails_the_first_ones_error_is_told(gateway: httpx.Client, deploy: Deploy) -> None:
+def test_when_every_link_fails_the_first_ones_error_is_told(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
     second = deploy("zhipu", "refuse:zhipu-1302")
     name = deploy("openai", "refuse:openai-insufficient_quota", fallback=[second])
 
@@ -187,7 +214,9 @@ def test_a_chain_can_be_changed_alone_and_wrong_ones_are_refused(
     name = deploy(model_name="drop")
     assert ask(gateway, name).status_code == 502
 
-    assert gateway.post("/openai/fallback", json={"chat_name": name, "fallback": other}).json() == {"ret": "ok"}
+    assert gateway.post("/openai/fallback", json={"chat_name": name, "fallback": other}).json() == {
+        "ret": "ok"
+    }
     assert [ask(gateway, name).json() for _ in range(6)] == ["zhipu:hi"] * 6
     assert row(gateway, name)["fallback"] == [other]
 
@@ -198,7 +227,9 @@ def test_a_chain_can_be_changed_alone_and_wrong_ones_are_refused(
     missing = gateway.post("/openai/fallback", json={"chat_name": chat_name, "fallback": other})
     assert missing.status_code == 404
 
-    assert gateway.post("/openai/fallback", json={"chat_name": name, "fallback": ""}).json() == {"ret": "ok"}
+    assert gateway.post("/openai/fallback", json={"chat_name": name, "fallback": ""}).json() == {
+        "ret": "ok"
+    }
     assert {ask(gateway, name).status_code for _ in range(6)} == {502}
 
 
@@ -227,7 +258,12 @@ def test_an_unpaid_or_refused_account_rests_and_is_not_asked_again_until_deploye
 def test_a_resting_chat_is_probed_by_a_real_request_and_comes_back(
     careful: Server, standin: StandIn, chat_name: str, key: str
 ) -> None:
-    new = {"chat_name": chat_name, "api_key": key, "base_url": standin.base_url("openai"), "model_name": "echo"}
+    new = {
+        "chat_name": chat_name,
+        "api_key": key,
+        "base_url": standin.base_url("openai"),
+        "model_name": "echo",
+    }
     assert careful.http.post("/openai/deploy", json=new).status_code == 200
     standin.script(key, ["refuse:openai-insufficient_quota"])
     assert ask(careful.http, chat_name).status_code == 402
@@ -242,7 +278,9 @@ def test_a_resting_chat_is_probed_by_a_real_request_and_comes_back(
 def test_a_rate_limit_rests_as_long_as_the_provider_said(
     gateway: httpx.Client, deploy: Deploy, standin: StandIn, chat_name: str, key: str
 ) -> None:
-    [refusal, *_] = [row for row in REFUSALS if row.code == "SLOW_DOWN" and "Retry-After" in row.headers]
+    [refusal, *_] = [
+        row for row in REFUSALS if row.code == "SLOW_DOWN" and "Retry-After" in row.headers
+    ]
     deploy(refusal.dialect, f"refuse:{refusal.name}", chat_name=chat_name)
 
     replies = [ask(gateway, chat_name) for _ in range(5)]
@@ -266,7 +304,14 @@ def test_a_provider_that_is_down_again_and_again_is_left_alone_for_a_while(
 
 @pytest.mark.parametrize(
     "host",
-    ["169.254.169.254", "[fe80::1]", "①⑥⑨。②⑤④。①⑥⑨。②⑤④", "2852039166", "[64:ff9b::a9fe:a9fe]", "[fd20:ce::254]"],
+    [
+        "169.254.169.254",
+        "[fe80::1]",
+        "①⑥⑨。②⑤④。①⑥⑨。②⑤④",
+        "2852039166",
+        "[64:ff9b::a9fe:a9fe]",
+        "[fd20:ce::254]",
+    ],
 )
 @pytest.mark.parametrize("model_type", ["saas/openai", "saas/reasoning_openai"])
 def test_a_key_is_not_sent_to_link_local_or_metadata_addresses(
@@ -279,7 +324,9 @@ def test_a_key_is_not_sent_to_link_local_or_metadata_addresses(
     assert reply.json()["error"]["message"].startswith("base_url: ")
 
 
-def test_the_operator_can_restrict_the_hosts(careful: Server, standin: StandIn, chat_name: str) -> None:
+def test_the_operator_can_restrict_the_hosts(
+    careful: Server, standin: StandIn, chat_name: str
+) -> None:
     new = {"chat_name": chat_name, "api_key": "sk-x", "base_url": "http://localhost:9/v1"}
 
     refused = careful.http.post("/openai/deploy", json=new)
@@ -289,7 +336,9 @@ def test_the_operator_can_restrict_the_hosts(careful: Server, standin: StandIn, 
     assert careful.http.post("/openai/deploy", json=allowed).status_code == 200
 
 
-def test_a_base_url_that_leads_back_to_the_gateway_is_noticed(server: Server, deploy: Deploy, chat_name: str) -> None:
+def test_a_base_url_that_leads_back_to_the_gateway_is_noticed(
+    server: Server, deploy: Deploy, chat_name: str
+) -> None:
     deploy(chat_name=chat_name, model_name=chat_name, base_url=f"{server.url}/v1")
 
     error = ask(server.http, chat_name).json()["error"]
@@ -305,7 +354,9 @@ def test_another_gateways_question_is_answered(gateway: httpx.Client, deploy: De
     assert reply.json() == "openai:hi"
 
 
-def test_a_redirect_takes_no_key_elsewhere(gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str) -> None:
+def test_a_redirect_takes_no_key_elsewhere(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str
+) -> None:
     elsewhere = f"{standin.url}/zhipu/elsewhere/chat/completions"
     reply = ask(gateway, deploy(model_name=f"redirect:{elsewhere}"))
 
@@ -313,9 +364,15 @@ def test_a_redirect_takes_no_key_elsewhere(gateway: httpx.Client, deploy: Deploy
     assert [seen["dialect"] for seen in standin.requests(key)] == ["openai"]
 
 
-def test_a_new_base_url_needs_the_key_again(gateway: httpx.Client, deploy: Deploy, standin: StandIn) -> None:
+def test_a_new_base_url_needs_the_key_again(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn
+) -> None:
     moved = {"chat_name": deploy(), "base_url": standin.base_url("zhipu")}
-    assert gateway.post("/openai/deploy", json=moved).json()["error"]["message"].startswith("api_key: ")
+    assert (
+        gateway.post("/openai/deploy", json=moved)
+        .json()["error"]["message"]
+        .startswith("api_key: ")
+    )
 
 
 def test_several_chats_answer_one_question_together(
@@ -326,14 +383,19 @@ def test_several_chats_answer_one_question_together(
     names = [fast, slow, unpaid, local_chat, "no-such-chat"]
     started = time.monotonic()
 
-    said = gateway.post("/all/chat", json={"content": "hi", "chat_names": names, "max_tokens": 5}).json()
+    said = gateway.post(
+        "/all/chat", json={"content": "hi", "chat_names": names, "max_tokens": 5}
+    ).json()
 
     assert time.monotonic() - started < 10
     assert list(said) == names
     assert (said[fast]["answer"], said[slow]["answer"]) == ("zhipu:hi", "openai:hi")
     assert said[fast]["seconds"] < said[slow]["seconds"]
     assert min(said[fast]["tokens"], said[local_chat]["tokens"]) > 0
-    assert (said[unpaid]["error"]["code"], said["no-such-chat"]["error"]["code"]) == ("PAY_BILL", "NOT_DEPLOYED")
+    assert (said[unpaid]["error"]["code"], said["no-such-chat"]["error"]["code"]) == (
+        "PAY_BILL",
+        "NOT_DEPLOYED",
+    )
 
 
 def test_all_are_asked_unless_some_are_named_and_none_is_waited_for_beyond_the_timeout(
@@ -349,12 +411,19 @@ def test_all_are_asked_unless_some_are_named_and_none_is_waited_for_beyond_the_t
     assert said[never]["error"]["code"] == "TIMEOUT"
 
 
-def test_several_chats_speak_line_by_line_as_they_come(gateway: httpx.Client, deploy: Deploy, standin: StandIn) -> None:
+def test_several_chats_speak_line_by_line_as_they_come(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn
+) -> None:
     quick, slow = deploy("zhipu", "stream:3:0.1"), deploy("openai", "stream:3:3")
-    down, never = deploy(model_name="garbage"), deploy(model_name="hang", api_key="sk-never", timeout=60)
+    down, never = (
+        deploy(model_name="garbage"),
+        deploy(model_name="hang", api_key="sk-never", timeout=60),
+    )
     names = [quick, slow, down, never]
 
-    reply = gateway.post("/all/chat", json={"content": "hi", "chat_names": names, "stream": True, "timeout": 8})
+    reply = gateway.post(
+        "/all/chat", json={"content": "hi", "chat_names": names, "stream": True, "timeout": 8}
+    )
 
     lines = [json.loads(line) for line in reply.text.splitlines()]
     by_name = {name: [line for line in lines if line["chat_name"] == name] for name in names}
@@ -366,7 +435,9 @@ def test_several_chats_speak_line_by_line_as_they_come(gateway: httpx.Client, de
     assert by_name[never][-1]["error"]["code"] == "TIMEOUT"
     order = [line["chat_name"] for line in lines]
     # Who speaks first is chance, since both begin at once; who is done first is not.
-    assert max(i for i, name in enumerate(order) if name == quick) < max(i for i, n in enumerate(order) if n == slow)
+    assert max(i for i, name in enumerate(order) if name == quick) < max(
+        i for i, n in enumerate(order) if n == slow
+    )
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -384,7 +455,9 @@ def test_a_chat_that_is_named_many_times_is_asked_once(
         assert list(reply.json()) == [first, second]
 
 
-def test_a_switch_keeps_the_chain_unless_another_is_given(gateway: httpx.Client, deploy: Deploy) -> None:
+def test_a_switch_keeps_the_chain_unless_another_is_given(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
     other = deploy("zhipu")
     name = deploy(fallback=other)
 
@@ -395,8 +468,15 @@ def test_a_switch_keeps_the_chain_unless_another_is_given(gateway: httpx.Client,
     assert ask(gateway, name).status_code == 502
 
 
-def test_a_deploy_can_be_undone_for_a_while_only(careful: Server, standin: StandIn, chat_name: str) -> None:
-    new = {"chat_name": chat_name, "api_key": "sk-x", "base_url": standin.base_url("openai"), "model_name": "echo"}
+def test_a_deploy_can_be_undone_for_a_while_only(
+    careful: Server, standin: StandIn, chat_name: str
+) -> None:
+    new = {
+        "chat_name": chat_name,
+        "api_key": "sk-x",
+        "base_url": standin.base_url("openai"),
+        "model_name": "echo",
+    }
     for _ in range(2):
         assert careful.http.post("/openai/deploy", json=new).status_code == 200
     time.sleep(1.1)  # what is tested is that time passes

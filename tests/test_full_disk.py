@@ -23,7 +23,11 @@ def test_processes_go_on_when_there_is_no_room_to_count_and_count_when_there_is(
 ) -> None:
     with small_disk(tmp_path, 1 << 20) as disk:
         ballast = fill(disk)
-        nowhere = {"TMPDIR": str(disk), "RAY_ADDRESS": f"127.0.0.1:{free_port()}", "WEB_CONCURRENCY": "2"}
+        nowhere = {
+            "TMPDIR": str(disk),
+            "RAY_ADDRESS": f"127.0.0.1:{free_port()}",
+            "WEB_CONCURRENCY": "2",
+        }
         server = start_server(nowhere, ready=False)
         server.wait_until("/healthz")
         began = workers(server)
@@ -36,7 +40,15 @@ def test_processes_go_on_when_there_is_no_room_to_count_and_count_when_there_is(
 
         def counted() -> bool:
             server.http.get("/models", headers={"Connection": "close"})
-            return bool(value(server.http, "gateway_requests_total", route="/models", chat="", code="CLUSTER_DOWN"))
+            return bool(
+                value(
+                    server.http,
+                    "gateway_requests_total",
+                    route="/models",
+                    chat="",
+                    code="CLUSTER_DOWN",
+                )
+            )
 
         until(counted, 20)
         assert workers(server) == began

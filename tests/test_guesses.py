@@ -18,7 +18,8 @@ WRONG = 20
 """So many a minute are told that they are wrong."""
 
 LET_IN, UNKNOWN, BRAKED = 503, 401, 429
-"""What /models says to whoever may see it (there is no cluster), who may not, and who is not looked at."""
+"""What /models says to whoever may see it (there is no cluster), who may not, and who is not looked
+at."""
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,9 @@ def test_guesses_do_not_lock_out_whoever_was_let_in_before(ask: Ask) -> None:
 def test_guesses_at_the_same_time_are_counted_one_by_one(ask: Ask) -> None:
     in_one_minute()
     with ThreadPoolExecutor(16) as pool:
-        replies = list(pool.map(lambda number: ask("198.51.100.4", f"guess-{number}").status_code, range(100)))
+        replies = list(
+            pool.map(lambda number: ask("198.51.100.4", f"guess-{number}").status_code, range(100))
+        )
     assert (replies.count(UNKNOWN), replies.count(BRAKED)) == (WRONG, 100 - WRONG)
 
 

@@ -1,7 +1,9 @@
-"""What is killed under 50 chats in flight comes back by itself, with the keys that are still in memory.
+"""What is killed under 50 chats in flight comes back by itself, with the keys that are still in
+memory.
 
-Each test says what failed, with which code, and how long it took (pytest -s). The bounds are for a hang, not a race:
-on an idle machine a model actor is back in 2 s, and chats are answered 2 s after a cluster is.
+Each test says what failed, with which code, and how long it took (pytest -s). The bounds are for a
+hang, not a race: on an idle machine a model actor is back in 2 s, and chats are answered 2 s after
+a cluster is.
 """
 
 from __future__ import annotations
@@ -43,8 +45,8 @@ def actor_process(head: RayHead, name: str) -> psutil.Process:
 
 def told(what: str, load: Load, since: float, again: float) -> None:
     print(
-        f"\n{what}: {len(load.asked)} chats, failed {dict(load.failed())}, answered again after {again:.1f} s, "
-        f"slowest answer {load.slowest(ANSWERED, since):.1f} s"
+        f"\n{what}: {len(load.asked)} chats, failed {dict(load.failed())}, answered again after"
+        f" {again:.1f} s, slowest answer {load.slowest(ANSWERED, since):.1f} s"
     )
 
 
@@ -63,7 +65,9 @@ def test_a_killed_model_actor_answers_again_and_no_chat_is_lost(
     assert standin.requests(key)[-1]["headers"]["Authorization"] == f"Bearer {key}"
 
 
-def test_a_killed_replica_of_several_loses_no_chat(server: Server, deploy: Deploy, ray_head: RayHead) -> None:
+def test_a_killed_replica_of_several_loses_no_chat(
+    server: Server, deploy: Deploy, ray_head: RayHead
+) -> None:
     name = deploy(model_name="slow:0.3", workers=3)
     with load(server.url, name) as chats:
         chats.answered_again(0, 30)
@@ -81,7 +85,9 @@ def test_a_request_that_ends_its_process_is_not_asked_again_and_again(
 ) -> None:
     name = deploy(model_name="hang")
     with ThreadPoolExecutor(1) as pool:
-        reply = pool.submit(gateway.post, "/openai/chat", json={"chat_name": name, "content": "poison"})
+        reply = pool.submit(
+            gateway.post, "/openai/chat", json={"chat_name": name, "content": "poison"}
+        )
         for asked in (1, 2):
             until(lambda asked=asked: standin.count(key) == asked)  # type: ignore[misc]
             actor_process(ray_head, "ModelActor").kill()
@@ -91,7 +97,9 @@ def test_a_request_that_ends_its_process_is_not_asked_again_and_again(
     assert standin.count(key) == 2
 
 
-def test_a_killed_directory_loses_no_chat(server: Server, deploy: Deploy, ray_head: RayHead) -> None:
+def test_a_killed_directory_loses_no_chat(
+    server: Server, deploy: Deploy, ray_head: RayHead
+) -> None:
     name = deploy(model_name="slow:0.3")
     with load(server.url, name) as chats:
         chats.answered_again(0, 30)
@@ -104,7 +112,9 @@ def test_a_killed_directory_loses_no_chat(server: Server, deploy: Deploy, ray_he
     assert not chats.failed()
 
 
-def test_a_killed_gateway_process_drops_only_the_chats_it_held_and_is_replaced(server: Server, deploy: Deploy) -> None:
+def test_a_killed_gateway_process_drops_only_the_chats_it_held_and_is_replaced(
+    server: Server, deploy: Deploy
+) -> None:
     name = deploy(model_name="slow:0.3")
     master = psutil.Process(server.process.pid)
     with load(server.url, name) as chats:
@@ -124,7 +134,8 @@ def test_a_killed_gateway_process_drops_only_the_chats_it_held_and_is_replaced(s
 
 @pytest.fixture
 def supervised(tmp_path: Path, ray_head: RayHead) -> Iterator[tuple[str, psutil.Process]]:
-    """A gateway under supervisord, as it may run where there is no systemd: its address, and supervisord."""
+    """A gateway under supervisord, as it may run where there is no systemd: its address, and
+    supervisord."""
     url = f"127.0.0.1:{free_port()}"
     environment = {**clean_environment(), **ray_head.environment, "GATEWAY_BIND": url}
     gunicorn = f"{sys.executable} -m gunicorn -c gunicorn.conf.py app:app"
@@ -133,8 +144,17 @@ def supervised(tmp_path: Path, ray_head: RayHead) -> Iterator[tuple[str, psutil.
         f"[program:gateway]\ncommand={gunicorn}\ndirectory={TOP}\nstartretries=1000\n"
         f"stdout_logfile={tmp_path}/gateway.log\nredirect_stderr=true\nstopwaitsecs=30\nkillasgroup=true\n"
     )
-    command = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(tmp_path / "conf")]
-    supervisor = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    command = [
+        sys.executable,
+        "-m",
+        "supervisor.supervisord",
+        "--nodaemon",
+        "-c",
+        str(tmp_path / "conf"),
+    ]
+    supervisor = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     yield url, psutil.Process(supervisor.pid)
     stop(supervisor)
 
@@ -229,7 +249,9 @@ def test_a_chat_whose_actor_and_directory_die_together_says_need_key(
 
 
 @pytest.fixture(scope="module")
-def joined_later(start_server: Callable[..., Server]) -> Iterator[tuple[httpx.Response, RayHead, Server]]:
+def joined_later(
+    start_server: Callable[..., Server],
+) -> Iterator[tuple[httpx.Response, RayHead, Server]]:
     """A gateway that was there before its cluster: what it said to /readyz then; and both."""
     head = RayHead(clean_environment(), start=False)
     server = start_server(head.environment, ready=False)
@@ -254,7 +276,9 @@ def ray_stop(head: RayHead) -> None:
 
 
 def kill_raylet(head: RayHead) -> None:
-    [raylet] = [p for p in psutil.Process(head.process.pid).children(recursive=True) if p.name() == "raylet"]
+    [raylet] = [
+        p for p in psutil.Process(head.process.pid).children(recursive=True) if p.name() == "raylet"
+    ]
     raylet.kill()
 
 
@@ -263,7 +287,11 @@ def test_a_lost_cluster_is_said_at_once_and_found_again_with_its_chats(
     end: Callable[[RayHead], None], own_cluster: tuple[RayHead, Server], standin: StandIn
 ) -> None:
     head, server = own_cluster
-    paid = {"chat_name": "paid", "api_key": "sk-kept-nowhere", "base_url": standin.base_url("openai")}
+    paid = {
+        "chat_name": "paid",
+        "api_key": "sk-kept-nowhere",
+        "base_url": standin.base_url("openai"),
+    }
     paid["model_name"] = "slow:0.3"
     assert server.http.post("/openai/deploy", json=paid).status_code == 200
     assert server.http.post("/local/deploy", json={"chat_name": "free"}).status_code == 200
@@ -296,7 +324,9 @@ def test_a_lost_cluster_is_said_at_once_and_found_again_with_its_chats(
     # The local model needs no key, so it is back by itself.
     free = {"chat_name": "free", "content": "Hi", "max_tokens": 5}
     until(lambda: server.http.post("/local/chat", json=free).status_code == 200)
-    assert psutil.Process(server.process.pid).children() == processes, "a gateway process was restarted"
+    assert psutil.Process(server.process.pid).children() == processes, (
+        "a gateway process was restarted"
+    )
 
 
 def test_a_gateway_without_a_cluster_says_so_and_joins_one_that_comes_later(
@@ -308,7 +338,11 @@ def test_a_gateway_without_a_cluster_says_so_and_joins_one_that_comes_later(
 
 
 def test_a_gateway_process_ends_gracefully_with_its_chats_answered(
-    start_server: Callable[..., Server], ray_head: RayHead, deploy: Deploy, standin: StandIn, key: str
+    start_server: Callable[..., Server],
+    ray_head: RayHead,
+    deploy: Deploy,
+    standin: StandIn,
+    key: str,
 ) -> None:
     server = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1"})
     name = deploy(model_name="slow:4")

@@ -51,9 +51,21 @@ FLOORS = [
     ["gateway.reader"],
     ["gateway.refusals"],
     ["gateway.documents", "gateway.dialects", "gateway.chunks"],
-    ["gateway.shared_words", "gateway.sse", "gateway.usage", "gateway.encodings", "gateway.proxies", "gateway.paths"],
+    [
+        "gateway.shared_words",
+        "gateway.sse",
+        "gateway.usage",
+        "gateway.encodings",
+        "gateway.proxies",
+        "gateway.paths",
+    ],
     ["gateway.byte_budget"],
-    ["gateway.count_file", "gateway.line_writer", "gateway.model_file", "gateway.client_connections"],
+    [
+        "gateway.count_file",
+        "gateway.line_writer",
+        "gateway.model_file",
+        "gateway.client_connections",
+    ],
     ["gateway.doctor"],
     ["gateway.machine", "gateway.probes"],
     ["gateway.errors"],
@@ -66,7 +78,8 @@ FLOORS = [
 
 UPWARD = {
     "app": {"gateway.launch"},  # python app.py
-    "gateway.http_messages": {"gateway.contract", "gateway.wire"},  # inside a function, after gunicorn's fork
+    # inside a function, after gunicorn's fork
+    "gateway.http_messages": {"gateway.contract", "gateway.wire"},
 }
 
 FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}
@@ -78,7 +91,8 @@ def source(module: str) -> Path:
 
 
 def imported(module: str) -> set[str]:
-    """Every module that `module` names in an import, `from gateway import wire` counting as gateway.wire."""
+    """Every module that `module` names in an import, `from gateway import wire` counting as
+    gateway.wire."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source(module).read_text())):
         if isinstance(node, ast.Import):
@@ -89,7 +103,9 @@ def imported(module: str) -> set[str]:
 
 
 def test_every_module_has_its_floor() -> None:
-    there = {f"gateway.{path.stem}" for path in (TOP / "gateway").glob("*.py")} - {"gateway.__init__"}
+    there = {f"gateway.{path.stem}" for path in (TOP / "gateway").glob("*.py")} - {
+        "gateway.__init__"
+    }
     there |= {path.stem for path in TOP.glob("*.py")} | {"app"}
     assert there - {"gunicorn.conf"} == set(FLOOR)
 
@@ -102,9 +118,16 @@ def test_imports_point_down(module: str) -> None:
 
 
 def test_in_the_gateway_process_only_the_cluster_and_what_it_sends_there_know_ray() -> None:
-    users = {module for module in MODULES if any(re.match(r"ray\b|byzerllm\b", name) for name in imported(module))}
+    users = {
+        module
+        for module in MODULES
+        if any(re.match(r"ray\b|byzerllm\b", name) for name in imported(module))
+    }
     here = {"gateway.cluster", "gateway.byzer", "gateway.routes", "gateway.connection"}
-    sent_there = {f"gateway.{name}" for name in ("directory", "actors", "stock", "model_actor", "memory", "actor_logs")}
+    sent_there = {
+        f"gateway.{name}"
+        for name in ("directory", "actors", "stock", "model_actor", "memory", "actor_logs")
+    }
     assert users == here | sent_there
 
 
@@ -130,9 +153,12 @@ assert "gateway" not in sys.modules
 """
 
 
-def test_actors_go_to_the_cluster_without_byzerllms_dependencies_and_load_where_our_code_is_not(tmp_path: Path) -> None:
-    # pyjava replaces collections.namedtuple: what is defined after its import would cost 40 MB in every actor. And what
-    # pickles by its name alone, such as a cached function, no stock byzerllm program could load.
+def test_actors_go_to_the_cluster_without_byzerllms_dependencies_and_load_where_our_code_is_not(
+    tmp_path: Path,
+) -> None:
+    # pyjava replaces collections.namedtuple: what is defined after its import would cost 40 MB in
+    # every actor. And what pickles by its name alone, such as a cached function, no stock byzerllm
+    # program could load.
     for code, folder in ((WHAT_GOES_TO_THE_CLUSTER, TOP), (WHAT_OTHER_PROGRAMS_LOAD, Path("/"))):
         lines = f"from pathlib import Path\nFOLDER = {str(tmp_path)!r}\n{code}"
         subprocess.run([sys.executable, "-c", lines], cwd=folder, check=True, timeout=120)

@@ -1,4 +1,5 @@
-"""`make install` and `make uninstall`, staged into a folder; and what systemd itself says of the units."""
+"""`make install` and `make uninstall`, staged into a folder; and what systemd itself says of the
+units."""
 
 from __future__ import annotations
 
@@ -32,8 +33,17 @@ def make(root: Path) -> Make:
     """make, for a machine whose / is `root`; the service's user is whoever runs the tests."""
 
     def run(target: str, *variables: str) -> str:
-        command = ["make", "--no-print-directory", target, f"DESTDIR={root}", f"USER={getpass.getuser()}", *variables]
-        done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=60, check=False)
+        command = [
+            "make",
+            "--no-print-directory",
+            target,
+            f"DESTDIR={root}",
+            f"USER={getpass.getuser()}",
+            *variables,
+        ]
+        done = subprocess.run(
+            command, cwd=TOP, capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -43,7 +53,10 @@ def make(root: Path) -> Make:
 def tree(root: Path) -> dict[str, tuple[str, bytes]]:
     """Every path with its mode and contents."""
     return {
-        str(path.relative_to(root)): (stat.filemode(path.lstat().st_mode), path.read_bytes() if path.is_file() else b"")
+        str(path.relative_to(root)): (
+            stat.filemode(path.lstat().st_mode),
+            path.read_bytes() if path.is_file() else b"",
+        )
         for path in root.rglob("*")
     }
 
@@ -80,7 +93,9 @@ def test_each_machine_has_a_ray_token_of_its_own(make: Make, root: Path, tmp_pat
     make("install")
     make("install", f"DESTDIR={tmp_path / 'other'}")
 
-    assert (root / ETC / "ray-token").read_text() != (tmp_path / "other" / ETC / "ray-token").read_text()
+    assert (root / ETC / "ray-token").read_text() != (
+        tmp_path / "other" / ETC / "ray-token"
+    ).read_text()
 
 
 def test_prefix_and_user_stand_in_the_units(make: Make, root: Path) -> None:
@@ -96,14 +111,20 @@ def test_prefix_and_user_stand_in_the_units(make: Make, root: Path) -> None:
 
 def test_the_users_own_user_variable_is_not_the_services_user(make: Make, root: Path) -> None:
     command = ["make", "install", f"DESTDIR={root}"]
-    subprocess.run(command, cwd=TOP, env={"PATH": "/usr/bin:/bin", "USER": "alice"}, check=True, timeout=60)
+    subprocess.run(
+        command, cwd=TOP, env={"PATH": "/usr/bin:/bin", "USER": "alice"}, check=True, timeout=60
+    )
 
     assert "User=byzer\n" in (root / "etc/systemd/system/byzer-gateway.service").read_text()
 
 
 def test_the_operators_files_survive_an_update_and_an_uninstall(make: Make, root: Path) -> None:
     make("install")
-    own = {f"{ETC}/gateway.env": "GATEWAY_CHECK=1\n", f"{ETC}/chats/shop.json": "{}", f"{ETC}/admin-token": "t"}
+    own = {
+        f"{ETC}/gateway.env": "GATEWAY_CHECK=1\n",
+        f"{ETC}/chats/shop.json": "{}",
+        f"{ETC}/admin-token": "t",
+    }
     for path, text in own.items():
         (root / path).write_text(text)
 
@@ -169,7 +190,9 @@ def units(make: Make, root: Path, tmp_path: Path) -> list[str]:
     make("install")
     folder = root / "etc/systemd/system"
     for path in folder.glob("*.service"):
-        path.write_text(path.read_text().replace(f"{PREFIX}/.venv/bin", str(Path(sys.executable).parent)))
+        path.write_text(
+            path.read_text().replace(f"{PREFIX}/.venv/bin", str(Path(sys.executable).parent))
+        )
     return [str(folder / f"{name}.service") for name in SERVICES]
 
 
@@ -204,10 +227,16 @@ def test_the_units_are_little_exposed(units: list[str], capfd: pytest.CaptureFix
 
 def test_no_service_leaves_a_dump_of_its_memory(make: Make, root: Path) -> None:
     make("install")
-    assert "\nLimitCORE=0\n" in (root / "etc/systemd/system/byzer-.service.d/hardening.conf").read_text()
+    assert (
+        "\nLimitCORE=0\n"
+        in (root / "etc/systemd/system/byzer-.service.d/hardening.conf").read_text()
+    )
 
 
 def test_nobody_but_the_services_user_enters_the_folder_of_ray(make: Make, root: Path) -> None:
     make("install")
     for name in ("byzer-ray", "byzer-gateway"):  # systemd sets the mode anew for each
-        assert "\nStateDirectoryMode=0700\n" in (root / f"etc/systemd/system/{name}.service").read_text()
+        assert (
+            "\nStateDirectoryMode=0700\n"
+            in (root / f"etc/systemd/system/{name}.service").read_text()
+        )

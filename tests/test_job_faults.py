@@ -1,4 +1,5 @@
-"""Jobs under attack: patient pollers by the thousand, processes that stall or end, and a store that is killed.
+"""Jobs under attack: patient pollers by the thousand, processes that stall or end, and a store that
+is killed.
 
 What is paid for is counted at the stand-in for the provider.
 """
@@ -28,12 +29,16 @@ PATIENCE = 120
 
 
 @pytest.fixture
-def start_one(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Callable[..., Server]]:
+def start_one(
+    start_server: Callable[..., Server], ray_head: RayHead
+) -> Iterator[Callable[..., Server]]:
     """Start gateways of one process each on the same cluster."""
     servers: list[Server] = []
 
     def start(**environment: str) -> Server:
-        servers.append(start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", **environment}))
+        servers.append(
+            start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", **environment})
+        )
         return servers[-1]
 
     yield start
@@ -52,7 +57,9 @@ def fetch(server: Server, job: str, wait: float = PATIENCE) -> tuple[int, str]:
     with httpx.Client(base_url=server.url, timeout=PATIENCE + 30, trust_env=False) as http:
         reply = http.get(f"/jobs/{job}", params={"wait": wait})
     body = reply.json()
-    return reply.status_code, body if isinstance(body, str) else body.get("state") or body["error"]["code"]
+    return reply.status_code, (
+        body if isinstance(body, str) else body.get("state") or body["error"]["code"]
+    )
 
 
 async def polled(port: int, jobs: list[str], connected: asyncio.Event) -> list[tuple[str, str]]:
@@ -63,7 +70,8 @@ async def polled(port: int, jobs: list[str], connected: asyncio.Event) -> list[t
         nonlocal left
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(
-            f"GET /jobs/{job}?wait={PATIENCE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+            f"GET /jobs/{job}?wait={PATIENCE} HTTP/1.1\r\nHost: localhost\r\nConnection:"
+            " close\r\n\r\n".encode()
         )
         await writer.drain()
         left -= 1
@@ -77,10 +85,18 @@ async def polled(port: int, jobs: list[str], connected: asyncio.Event) -> list[t
 
 
 def test_1100_patient_pollers_take_no_place_of_others_and_nothing_is_paid_twice(
-    server: Server, gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, names: Callable[[], str]
+    server: Server,
+    gateway: httpx.Client,
+    deploy: Deploy,
+    standin: StandIn,
+    key: str,
+    names: Callable[[], str],
 ) -> None:
     slow, quick = deploy(model_name=f"slow:{LOST_SECONDS * 2}"), deploy(chat_name=names())
-    jobs = [ask(gateway, slow, job=True, content=f"question {number}").json()["job"] for number in range(10)]
+    jobs = [
+        ask(gateway, slow, job=True, content=f"question {number}").json()["job"]
+        for number in range(10)
+    ]
 
     async def flood() -> tuple[list[tuple[str, str]], list[int]]:
         connected = asyncio.Event()
@@ -93,15 +109,24 @@ def test_1100_patient_pollers_take_no_place_of_others_and_nothing_is_paid_twice(
         statuses = []
         for number in range(20):
             session = {"session": "beside-pollers", "content": f"turn {number}"}
-            statuses += [ask(gateway, quick, **session).status_code, gateway.get("/healthz").status_code]
-            statuses.append(ask(gateway, quick, request_id=f"{quick}.{number}", content=f"q {number}").status_code)
+            statuses += [
+                ask(gateway, quick, **session).status_code,
+                gateway.get("/healthz").status_code,
+            ]
+            statuses.append(
+                ask(
+                    gateway, quick, request_id=f"{quick}.{number}", content=f"q {number}"
+                ).status_code
+            )
             time.sleep(0.5)
         return statuses
 
     answers, others = asyncio.run(flood())
 
     assert others == [200] * 60
-    assert set(answers) == {("HTTP/1.1 200 OK", json.dumps(f"openai:question {number}")) for number in range(10)}
+    assert set(answers) == {
+        ("HTTP/1.1 200 OK", json.dumps(f"openai:question {number}")) for number in range(10)
+    }
     assert standin.count(key) == len(jobs) + 40
 
 
@@ -118,7 +143,9 @@ def test_who_waits_is_bounded_and_has_not_asked_where_there_is_no_place(
     small = start_one(GATEWAY_MAX_IN_FLIGHT="3")
     job = ask(small.http, deploy(model_name="slow:4"), job=True).json()["job"]
     with ThreadPoolExecutor(3) as pool:
-        waiting: list[Future[tuple[int, str]]] = [pool.submit(fetch_patiently, small, job) for _ in range(3)]
+        waiting: list[Future[tuple[int, str]]] = [
+            pool.submit(fetch_patiently, small, job) for _ in range(3)
+        ]
         until(lambda: fetch(small, job, 0.1) == (503, "GATEWAY_BUSY"))
 
         assert fetch(small, job, 0) == (202, "PENDING")
@@ -167,7 +194,8 @@ def test_the_job_of_a_killed_process_is_taken_over_once_and_then_ends(
 
 @pytest.fixture
 def own_cluster(start_server: Callable[..., Server]) -> Iterator[tuple[RayHead, Server, Server]]:
-    """A cluster with two gateways: whoever shared it would be told for an hour that answers were lost."""
+    """A cluster with two gateways: whoever shared it would be told for an hour that answers were
+    lost."""
     with running_head() as head:
         servers = [start_server({**head.environment, "WEB_CONCURRENCY": "1"}) for _ in range(2)]
         yield head, servers[0], servers[1]
@@ -180,7 +208,12 @@ def test_a_killed_store_loses_nothing_that_is_under_way_and_blames_no_caller(
 ) -> None:
     head, server, other = own_cluster
     gateway, name = server.http, "survivor"
-    model = {"api_key": key, "base_url": standin.base_url("openai"), "model_name": "slow:6", "chat_name": name}
+    model = {
+        "api_key": key,
+        "base_url": standin.base_url("openai"),
+        "model_name": "slow:6",
+        "chat_name": name,
+    }
     assert gateway.post("/openai/deploy", json=model).json() == {"ret": "ok"}
     before = {"request_id": f"{name}.before", "content": "before"}
     assert ask(gateway, name, **before).json() == "openai:before"
@@ -205,7 +238,9 @@ def test_a_killed_store_loses_nothing_that_is_under_way_and_blames_no_caller(
     assert standin.count(key) == 3
 
 
-def test_answers_are_kept_for_as_long_as_the_operator_says(start_one: Callable[..., Server], deploy: Deploy) -> None:
+def test_answers_are_kept_for_as_long_as_the_operator_says(
+    start_one: Callable[..., Server], deploy: Deploy
+) -> None:
     short = start_one(GATEWAY_KEEP_ANSWERS="2")
     job = ask(short.http, deploy(), job=True).json()["job"]
     assert fetch(short, job) == (200, "openai:hi")

@@ -1,4 +1,5 @@
-"""Time, for clients that have little of it: jobs, repeats that are not paid for twice, and sessions."""
+"""Time, for clients that have little of it: jobs, repeats that are not paid for twice, and
+sessions."""
 
 from __future__ import annotations
 
@@ -26,18 +27,25 @@ def ask(gateway: httpx.Client, name: str, **more: Any) -> httpx.Response:
 def guarded(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
     """A gateway whose callers have tokens, and where repeats do not join."""
     tokens = f"app:{APP}:chat\nother:{OTHER}:chat"
-    server = start_server({**ray_head.environment, "GATEWAY_TOKENS": tokens, "GATEWAY_JOIN_REPEATS": "0"})
+    server = start_server(
+        {**ray_head.environment, "GATEWAY_TOKENS": tokens, "GATEWAY_JOIN_REPEATS": "0"}
+    )
     server.http.headers["X-Api-Key"] = APP
     yield server
     server.stop()
 
 
-def test_a_job_has_an_id_at_once_and_its_answer_later(gateway: httpx.Client, deploy: Deploy) -> None:
+def test_a_job_has_an_id_at_once_and_its_answer_later(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
     name = deploy(model_name="slow:2")
     begun = ask(gateway, name, job=True)
 
     assert begun.status_code == 202
-    assert begun.json() == {"job": begun.headers["Location"].removeprefix("/jobs/"), "state": "PENDING"}
+    assert begun.json() == {
+        "job": begun.headers["Location"].removeprefix("/jobs/"),
+        "state": "PENDING",
+    }
     pending = gateway.get(begun.headers["Location"])
     assert (pending.status_code, pending.json()) == (202, begun.json())
     answer = gateway.get(begun.headers["Location"], params={"wait": 30})
@@ -70,7 +78,9 @@ def test_a_job_that_fails_says_why_and_falls_back_before_it_does(
     assert (helped.json(), helped.headers["X-Fell-Back"]) == ("zhipu:hi", "PAY_BILL")
 
 
-def test_wait_gives_the_answer_if_it_is_there_in_time_else_the_job(gateway: httpx.Client, deploy: Deploy) -> None:
+def test_wait_gives_the_answer_if_it_is_there_in_time_else_the_job(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
     name = deploy(model_name="slow:3")
 
     begun = ask(gateway, name, wait=0.5)
@@ -85,7 +95,10 @@ def test_a_job_survives_the_gateway_process_that_asked(
     name = deploy(model_name="slow:4")
     done = ask(gateway, name, wait=30, request_id="survivor.done")
     assert done.json() == "openai:hi"
-    under_way = [ask(gateway, name, job=True, request_id=f"survivor.{n}").headers["Location"] for n in range(4)]
+    under_way = [
+        ask(gateway, name, job=True, request_id=f"survivor.{n}").headers["Location"]
+        for n in range(4)
+    ]
     until(lambda: standin.count(key) == 5)
 
     for worker in psutil.Process(server.process.pid).children():
@@ -144,7 +157,10 @@ def test_a_client_that_drops_its_connection_and_repeats_joins_its_own_question(
     server: Server, deploy: Deploy, standin: StandIn, key: str
 ) -> None:
     name = deploy(model_name="slow:2")
-    with pytest.raises(httpx.ReadTimeout), httpx.Client(base_url=server.url, timeout=0.5, trust_env=False) as impatient:
+    with (
+        pytest.raises(httpx.ReadTimeout),
+        httpx.Client(base_url=server.url, timeout=0.5, trust_env=False) as impatient,
+    ):
         ask(impatient, name)
     assert ask(server.http, name).json() == "openai:hi"
     assert standin.count(key) == 1
@@ -175,7 +191,9 @@ def test_only_the_token_that_asked_may_read_a_job(guarded: Server, deploy: Deplo
     assert (other.status_code, other.json()["error"]["code"]) == (404, "INVALID_REQUEST")
     assert guarded.http.get(job, headers={"X-Api-Key": "nobody's"}).status_code == 401
     theirs = guarded.http.post(
-        "/openai/chat", json={"chat_name": name, "content": "other", "request_id": "mine"}, headers={"X-Api-Key": OTHER}
+        "/openai/chat",
+        json={"chat_name": name, "content": "other", "request_id": "mine"},
+        headers={"X-Api-Key": OTHER},
     )
     assert theirs.json() == "openai:other"
 
@@ -191,9 +209,18 @@ def test_a_session_remembers_survives_a_switch_and_forgets(
     deploy("zhipu", chat_name=name)
     ask(gateway, name, content="two", session="order-42", system="Be brief.")
     assert heard() == ["Be brief.", "one", "openai:one", "two"]
-    gateway.get(ask(gateway, name, content="three", session="order-42", job=True).headers["Location"] + "?wait=30")
+    gateway.get(
+        ask(gateway, name, content="three", session="order-42", job=True).headers["Location"]
+        + "?wait=30"
+    )
     ask(gateway, name, content="four", session="order-42", stream=True)
-    until(lambda: ask(gateway, name, content="five", session="order-42").is_success and "zhipu:four" in heard(), 20)
+    until(
+        lambda: (
+            ask(gateway, name, content="five", session="order-42").is_success
+            and "zhipu:four" in heard()
+        ),
+        20,
+    )
     assert heard()[:7] == ["one", "openai:one", "two", "zhipu:two", "three", "zhipu:three", "four"]
 
     for other, session in ((gateway, "order-43"), (guarded.http, "order-42")):
@@ -203,7 +230,9 @@ def test_a_session_remembers_survives_a_switch_and_forgets(
     assert heard() == ["anew"]
 
 
-def test_a_session_is_bounded(gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str) -> None:
+def test_a_session_is_bounded(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str
+) -> None:
     name = deploy(model_name="say:ok")
     for number in range(23):
         assert ask(gateway, name, content=f"q{number}", session="long").json() == "ok"
@@ -228,7 +257,9 @@ def test_a_session_is_bounded(gateway: httpx.Client, deploy: Deploy, standin: St
         ({"session": "x" * 65}, "session"),
     ],
 )
-def test_what_does_not_go_together_is_named(gateway: httpx.Client, more: dict[str, Any], field: str) -> None:
+def test_what_does_not_go_together_is_named(
+    gateway: httpx.Client, more: dict[str, Any], field: str
+) -> None:
     reply = ask(gateway, "any", **more)
 
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "INVALID_REQUEST")

@@ -1,4 +1,5 @@
-"""The key holder deploys the operator's files, keeps them deployed, and says what is wrong with them, once."""
+"""The key holder deploys the operator's files, keeps them deployed, and says what is wrong with
+them, once."""
 
 from __future__ import annotations
 
@@ -36,7 +37,11 @@ class KeyHolder:
     def start(self) -> None:
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "deploy/keyholder.py"], cwd=TOP, env=self.environment, stdout=out, stderr=out
+                [sys.executable, "deploy/keyholder.py"],
+                cwd=TOP,
+                env=self.environment,
+                stdout=out,
+                stderr=out,
             )
 
     def write(self, file: str, request: dict[str, Any] | str, mode: int = 0o600) -> Path:
@@ -80,12 +85,18 @@ def holder(tmp_path: Path, server: Server) -> Iterator[KeyHolder]:
 
 
 @pytest.fixture
-def request_for(standin: StandIn, key: str, names: Callable[[], str]) -> Callable[..., dict[str, Any]]:
+def request_for(
+    standin: StandIn, key: str, names: Callable[[], str]
+) -> Callable[..., dict[str, Any]]:
     """A file's contents: a new chat at the stand-in."""
 
     def new(provider: str = "zhipu", **more: Any) -> dict[str, Any]:
         base_url = standin.base_url(provider)  # type: ignore[arg-type]
-        chat = {"chat_name": more.pop("chat_name", None) or names(), "api_key": key, "model_name": "echo"}
+        chat = {
+            "chat_name": more.pop("chat_name", None) or names(),
+            "api_key": key,
+            "model_name": "echo",
+        }
         return {"provider": provider, **chat, "base_url": base_url, **more}
 
     return new
@@ -168,19 +179,28 @@ def test_a_file_that_others_can_read_is_refused_and_holds_nobody_up(
 
 
 WRONG = {
-    "comma.json": ('{"provider": "zhipu",\n"api_key": "sk-not-said",}', "comma.json: is no JSON (line 2"),
+    "comma.json": (
+        '{"provider": "zhipu",\n"api_key": "sk-not-said",}',
+        "comma.json: is no JSON (line 2",
+    ),
     "list.json": ('["sk-not-said"]', "list.json: must hold one JSON object"),
     "none.json": ('{"chat_name": "a", "api_key": "sk-not-said"}', 'none.json: "provider" must be'),
     "path.json": (
         '{"chat_name": "b", "api_key": "sk-not-said", "provider": "../models"}',
         'path.json: "provider" must',
     ),
-    "who.json": ('{"chat_name": "c", "api_key": "sk-not-said", "provider": "nobody"}', "c: INVALID_REQUEST"),
+    "who.json": (
+        '{"chat_name": "c", "api_key": "sk-not-said", "provider": "nobody"}',
+        "c: INVALID_REQUEST",
+    ),
     "typo.json": (
         '{"chat_name": "d", "api_key": "sk-not-said", "provider": "zhipu", "modle": 1}',
         "d: INVALID_REQUEST",
     ),
-    "nameless.json": ('{"api_key": "sk-not-said", "provider": "zhipu"}', 'nameless.json: "chat_name" is missing'),
+    "nameless.json": (
+        '{"api_key": "sk-not-said", "provider": "zhipu"}',
+        'nameless.json: "chat_name" is missing',
+    ),
 }
 
 
@@ -225,7 +245,9 @@ def test_a_deploy_that_fails_is_said_once_and_tried_again(
     assert ask(chat["chat_name"]) == "openai:hi"
 
 
-def test_a_deploy_that_takes_long_holds_nobody_up(holder: KeyHolder, request_for: RequestFor, ask: Ask) -> None:
+def test_a_deploy_that_takes_long_holds_nobody_up(
+    holder: KeyHolder, request_for: RequestFor, ask: Ask
+) -> None:
     slow, swift = request_for("openai", model_name="hang", check=True, timeout=30), request_for()
     holder.write("a.json", slow)
     holder.write("b.json", swift)
@@ -240,14 +262,19 @@ def test_chats_may_stand_in_for_each_other(
     holder: KeyHolder, request_for: RequestFor, gateway: httpx.Client, names: Callable[[], str]
 ) -> None:
     one, other, last = names(), names(), names()
-    # Renamed into place before the first look or after it: either way, all three end with their chains.
+    # Renamed into place before the first look or after it: either way, all three end with their
+    # chains.
     holder.write("1.json", request_for(chat_name=one, fallback=f"{other}, {last}"))
     holder.write("2.json", request_for(chat_name=other, fallback=[one]))
     holder.write("3.json", request_for(chat_name=last))
 
     def chains() -> dict[str, list[str]]:
         rows = gateway.get("/models").json()["models"]
-        return {row["chat_name"]: row["fallback"] for row in rows if row["chat_name"] in (one, other, last)}
+        return {
+            row["chat_name"]: row["fallback"]
+            for row in rows
+            if row["chat_name"] in (one, other, last)
+        }
 
     until(lambda: chains() == {one: [other, last], other: [one], last: []}, holder.said)
 
@@ -271,7 +298,8 @@ def test_it_ends_at_once_on_sigterm(holder: KeyHolder) -> None:
 def test_a_credential_that_is_older_than_its_file_ends_it_to_be_loaded_anew(
     tmp_path: Path, server: Server, request_for: RequestFor
 ) -> None:
-    # systemd copies the files once, at the start; their names and times are seen in the folder itself.
+    # systemd copies the files once, at the start; their names and times are seen in the folder
+    # itself.
     copies = tmp_path / "credentials"
     copies.mkdir()
     holder = KeyHolder(tmp_path, {"GATEWAY_URL": server.url, "CREDENTIALS_DIRECTORY": str(copies)})

@@ -1,4 +1,5 @@
-"""Large clients of /v1, as their users run them: aider, opencode and promptfoo. `make test-clients`"""
+"""Large clients of /v1, as their users run them: aider, opencode and promptfoo. `make
+test-clients`"""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ import pytest
 from tests.conftest import TOP, Deploy, Server, clean_environment
 from tests.runtimes import npm_installed
 
-pytestmark = pytest.mark.skipif(os.environ.get("CLIENTS") != "1", reason="make test-clients runs it: it takes 2 GB")
+pytestmark = pytest.mark.skipif(
+    os.environ.get("CLIENTS") != "1", reason="make test-clients runs it: it takes 2 GB"
+)
 
 CLIENTS = TOP / "tests" / "clients"
 INSTALL_SECONDS = 900
@@ -22,9 +25,15 @@ SECONDS = 180
 """Each takes half a minute to start on a machine that does nothing else."""
 
 # They ask for prices, models, updates and telemetry by the way: nobody but the gateway is reached.
-ALONE = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9") | {
+ALONE = dict.fromkeys(
+    ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"
+) | {
     **{"no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1", "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-    **{"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_LSP_DOWNLOAD": "1"},
+    **{
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    },
     **{"PROMPTFOO_DISABLE_TELEMETRY": "1", "PROMPTFOO_DISABLE_UPDATE": "1"},
 }
 
@@ -64,24 +73,37 @@ def run(folder: Path, *command: str) -> str:
 
 @pytest.fixture
 def aider(server: Server, tmp_path: Path) -> Ask:
-    quiet = ("--no-git", "--yes-always", "--no-check-update", "--analytics-disable", "--no-show-model-warnings")
+    quiet = (
+        "--no-git",
+        "--yes-always",
+        "--no-check-update",
+        "--analytics-disable",
+        "--no-show-model-warnings",
+    )
     plain = ("--no-pretty", "--no-show-release-notes", "--map-tokens=0", "--edit-format=ask")
     gateway = (f"--openai-api-base={server.url}/v1", "--openai-api-key=any")
     program = str(TOP / ".venv" / "aider" / "bin" / "aider")
-    return lambda name: run(tmp_path, program, "--message=hi", f"--model=openai/{name}", *gateway, *quiet, *plain)
+    return lambda name: run(
+        tmp_path, program, "--message=hi", f"--model=openai/{name}", *gateway, *quiet, *plain
+    )
 
 
 @pytest.fixture
 def opencode(server: Server, tmp_path: Path) -> Ask:
     """It takes its binary as npm unpacks it: a script of the package's would put it elsewhere."""
     packages = npm_installed(CLIENTS / "opencode", seconds=INSTALL_SECONDS) / "node_modules"
-    program = max(map(str, packages.glob("opencode-linux-*/bin/opencode")), key=len)  # for any processor: "-baseline"
+    # for any processor: "-baseline"
+    program = max(map(str, packages.glob("opencode-linux-*/bin/opencode")), key=len)
 
     def ask(name: str) -> str:
         options = {"baseURL": f"{server.url}/v1", "apiKey": "any"}
         provider = {"npm": "@ai-sdk/openai-compatible", "options": options, "models": {name: {}}}
         # A title for the conversation is asked of a small model: of nobody, here.
-        settings = {"provider": {"gateway": provider}, "agent": {"title": {"disable": True}}, "share": "disabled"}
+        settings = {
+            "provider": {"gateway": provider},
+            "agent": {"title": {"disable": True}},
+            "share": "disabled",
+        }
         (tmp_path / "opencode.json").write_text(json.dumps(settings))
         return run(tmp_path, program, "run", "-m", f"gateway/{name}", "hi")
 
@@ -90,15 +112,34 @@ def opencode(server: Server, tmp_path: Path) -> Ask:
 
 @pytest.fixture
 def promptfoo(server: Server, tmp_path: Path) -> Ask:
-    packages = npm_installed(CLIENTS / "promptfoo", "--omit=optional", seconds=INSTALL_SECONDS) / "node_modules"
+    packages = (
+        npm_installed(CLIENTS / "promptfoo", "--omit=optional", seconds=INSTALL_SECONDS)
+        / "node_modules"
+    )
     program = str(packages / "promptfoo" / "dist" / "src" / "entrypoint.js")
 
     def ask(name: str) -> str:
-        provider = {"id": f"openai:chat:{name}", "config": {"apiBaseUrl": f"{server.url}/v1", "apiKey": "any"}}
-        settings = {"prompts": ["{{words}}"], "providers": [provider], "tests": [{"vars": {"words": "hi"}}]}
+        provider = {
+            "id": f"openai:chat:{name}",
+            "config": {"apiBaseUrl": f"{server.url}/v1", "apiKey": "any"},
+        }
+        settings = {
+            "prompts": ["{{words}}"],
+            "providers": [provider],
+            "tests": [{"vars": {"words": "hi"}}],
+        }
         (tmp_path / "settings.json").write_text(json.dumps(settings))
         shown = run(
-            tmp_path, "node", program, "eval", "-c", "settings.json", "--no-write", "--no-cache", "-o", "out.json"
+            tmp_path,
+            "node",
+            program,
+            "eval",
+            "-c",
+            "settings.json",
+            "--no-write",
+            "--no-cache",
+            "-o",
+            "out.json",
         )
         assert (tmp_path / "out.json").exists(), shown
         [row] = json.loads((tmp_path / "out.json").read_text())["results"]["results"]
@@ -117,7 +158,9 @@ def test_a_large_client_chats(ask: Ask, deploy: Deploy) -> None:
     assert "Happy to help." in ask(deploy(model_name="say:Happy to help."))
 
 
-@pytest.mark.parametrize("behaviour", ["refuse:openai-insufficient_quota", "refuse:openai-credit_balance_exhausted"])
+@pytest.mark.parametrize(
+    "behaviour", ["refuse:openai-insufficient_quota", "refuse:openai-credit_balance_exhausted"]
+)
 def test_a_large_client_meets_an_unpaid_chat_once_and_says_so(
     ask: Ask, deploy: Deploy, server: Server, behaviour: str
 ) -> None:

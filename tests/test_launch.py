@@ -1,4 +1,5 @@
-"""`make run`, `python app.py` and a plain `gunicorn app:app`: what each starts, says, and leaves behind."""
+"""`make run`, `python app.py` and a plain `gunicorn app:app`: what each starts, says, and leaves
+behind."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ StartProgram = Callable[..., "Program"]
 
 
 class Program:
-    """A program of ours in a terminal of its own, what it said, and every process that it started."""
+    """A program of ours in a terminal of its own, what it said, and every process that it
+    started."""
 
     def __init__(self, log: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
         self.log = log
@@ -111,12 +113,18 @@ def describe(process: psutil.Process) -> str:
 
 
 def rays_own(processes: list[str]) -> list[str]:
-    return [line for line in processes if any(name in line for name in ("gcs_server", "raylet", "ray start", "ray::"))]
+    return [
+        line
+        for line in processes
+        if any(name in line for name in ("gcs_server", "raylet", "ray start", "ray::"))
+    ]
 
 
 def join(address: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """A driver, as any other program would write it."""
-    code = f"import ray; ray.init({address!r}, log_to_driver=False); print('joined', len(ray.nodes()))"
+    code = (
+        f"import ray; ray.init({address!r}, log_to_driver=False); print('joined', len(ray.nodes()))"
+    )
     return subprocess.run(
         [sys.executable, "-c", code],
         env={**clean_environment(), **environment},
@@ -133,7 +141,9 @@ def start_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartPro
     programs: list[Program] = []
 
     def start(arguments: tuple[str, ...], environment: dict[str, str] | None = None) -> Program:
-        programs.append(Program(tmp_path_factory.mktemp("launch") / "log", arguments, environment or {}))
+        programs.append(
+            Program(tmp_path_factory.mktemp("launch") / "log", arguments, environment or {})
+        )
         return programs[-1]
 
     yield start
@@ -143,13 +153,16 @@ def start_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartPro
 
 @pytest.fixture(scope="module")
 def make_run(start_program: StartProgram, ray_head: RayHead) -> Evidence:
-    """One whole `make run` beside another cluster. It starts a Ray head, so the tests below share it."""
+    """One whole `make run` beside another cluster. It starts a Ray head, so the tests below share
+    it."""
     program = start_program(MAKE_RUN)
     program.wait_until_it_says("\ncurl ", times=3)
     gunicorn = next(process for process in program.started if "gunicorn" in describe(process))
     environment = gunicorn.environ()
     first_curl = next(line for line in program.said().splitlines() if line.startswith("curl "))
-    curl = subprocess.run(["bash", "-c", first_curl], capture_output=True, text=True, timeout=120, check=False)
+    curl = subprocess.run(
+        ["bash", "-c", first_curl], capture_output=True, text=True, timeout=120, check=False
+    )
     refused = join(environment["RAY_ADDRESS"], {})
     program.look_around()
     started = [describe(process) for process in program.started]
@@ -177,9 +190,17 @@ def test_its_ray_refuses_a_driver_without_the_token(make_run: Evidence) -> None:
 
 
 def test_make_run_shows_progress_and_three_curl_lines(make_run: Evidence) -> None:
-    for words in ("Starting Ray ...", "Waiting for the gateway ...", "The gateway answers at http://127.0.0.1:"):
+    for words in (
+        "Starting Ray ...",
+        "Waiting for the gateway ...",
+        "The gateway answers at http://127.0.0.1:",
+    ):
         assert words in make_run.said
-    paths = [line.split("/", 3)[3].split()[0] for line in make_run.said.splitlines() if line.startswith("curl ")]
+    paths = [
+        line.split("/", 3)[3].split()[0]
+        for line in make_run.said.splitlines()
+        if line.startswith("curl ")
+    ]
     assert paths == ["local/chat", "zhipu/deploy", "zhipu/chat"]
 
 
@@ -248,13 +269,17 @@ def taken_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("arguments", [MAKE_RUN, APP], ids=["make run", "python app.py"])
-def test_a_taken_port_ends_the_start_with_one_clear_line(arguments: tuple[str, ...], taken_port: int) -> None:
+def test_a_taken_port_ends_the_start_with_one_clear_line(
+    arguments: tuple[str, ...], taken_port: int
+) -> None:
     line = refusal(arguments, f"127.0.0.1:{taken_port}")
     assert "GATEWAY_BIND" in line
     assert f"127.0.0.1:{taken_port}" in line
 
 
-@pytest.mark.parametrize("bind", ["nonsense", "127.0.0.1:http", "127.0.0.1:65536", "no.such.host.invalid:8099"])
+@pytest.mark.parametrize(
+    "bind", ["nonsense", "127.0.0.1:http", "127.0.0.1:65536", "no.such.host.invalid:8099"]
+)
 def test_a_nonsense_bind_ends_the_start_with_one_clear_line(bind: str) -> None:
     line = refusal(MAKE_RUN, bind)
     assert "GATEWAY_BIND" in line
@@ -262,8 +287,11 @@ def test_a_nonsense_bind_ends_the_start_with_one_clear_line(bind: str) -> None:
 
 
 def test_a_wrong_number_of_processes_ends_the_start_with_one_clear_line() -> None:
-    # Through the launcher: gunicorn itself reads this variable before any code of ours, and shows a traceback.
-    assert "WEB_CONCURRENCY is 'two'" in refusal(MAKE_RUN, f"127.0.0.1:{free_port()}", WEB_CONCURRENCY="two")
+    # Through the launcher: gunicorn itself reads this variable before any code of ours, and shows a
+    # traceback.
+    assert "WEB_CONCURRENCY is 'two'" in refusal(
+        MAKE_RUN, f"127.0.0.1:{free_port()}", WEB_CONCURRENCY="two"
+    )
 
 
 def test_an_address_open_to_everyone_ends_the_start_with_one_clear_line() -> None:

@@ -1,4 +1,5 @@
-"""Whoever leaves before an answer is whole is paid for no longer, unless somebody else waits for the same answer."""
+"""Whoever leaves before an answer is whole is paid for no longer, unless somebody else waits for
+the same answer."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ def leaving(raw_chat: RawChat, front: Front, content: str = "hi") -> None:
 
 @pytest.mark.parametrize("front", [chat, v1, chat_stream, v1_stream], ids=of)
 @pytest.mark.parametrize("begun", [False, True])
-def test_who_leaves_ends_the_providers_request(raw_chat: RawChat, front: Front, begun: bool) -> None:
+def test_who_leaves_ends_the_providers_request(
+    raw_chat: RawChat, front: Front, begun: bool
+) -> None:
     half = opening(content_type="application/json") + piece(b'{"choices": [')
     raw_chat.deploy((half, HANG) if begun else (HANG,), timeout=20)
 
@@ -57,7 +60,9 @@ def test_the_last_who_leaves_ends_a_question_of_several(raw_chat: RawChat) -> No
 
 
 def test_who_left_is_no_failure_of_the_provider(raw_chat: RawChat) -> None:
-    raw_chat.deploy(lambda request: (HANG,) if b"patience" in request.body else good("Ja")(request), timeout=20)
+    raw_chat.deploy(
+        lambda request: (HANG,) if b"patience" in request.body else good("Ja")(request), timeout=20
+    )
     for _ in range(5):
         leaving(raw_chat, v1, "patience")
 

@@ -26,7 +26,9 @@ NIHAO = "你好，世界"
 @pytest.fixture(scope="module")
 def server(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
     """A gateway that chats by GET, too."""
-    started = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_ALLOW_GET": "1"})
+    started = start_server(
+        {**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_ALLOW_GET": "1"}
+    )
     yield started
     started.stop()
 
@@ -38,8 +40,13 @@ def gateway(server: Server) -> httpx.Client:
 
 @pytest.fixture(scope="module")
 def strict(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
-    """A gateway behind a proxy; no chats by GET, and undeclared bytes that are not UTF-8 are Big5."""
-    changed = {"GATEWAY_TRUSTED_PROXIES": "127.0.0.1", "GATEWAY_OPEN": "1", "GATEWAY_FALLBACK_CHARSET": "big5"}
+    """A gateway behind a proxy; no chats by GET, and undeclared bytes that are not UTF-8 are
+    Big5."""
+    changed = {
+        "GATEWAY_TRUSTED_PROXIES": "127.0.0.1",
+        "GATEWAY_OPEN": "1",
+        "GATEWAY_FALLBACK_CHARSET": "big5",
+    }
     started = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", **changed})
     yield started
     started.stop()
@@ -53,30 +60,61 @@ def asked(standin: StandIn, key: str) -> list[str]:
 # In.
 
 
-@pytest.mark.parametrize("declared", ["", "application/x-www-form-urlencoded", "text/plain", "application/json", "x"])
+@pytest.mark.parametrize(
+    "declared", ["", "application/x-www-form-urlencoded", "text/plain", "application/json", "x"]
+)
 def test_form_fields_are_understood_whatever_they_are_declared_as(
     gateway: httpx.Client, deploy: Deploy, declared: str
 ) -> None:
     body = f"%63hat%5fname={deploy()}&content=%e4%bd%a0+%26+hi&max_tokens=7"
-    assert gateway.post("/openai/chat", content=body, headers={"Content-Type": declared}).json() == "openai:你 & hi"
+    assert (
+        gateway.post("/openai/chat", content=body, headers={"Content-Type": declared}).json()
+        == "openai:你 & hi"
+    )
 
 
-def test_multipart_is_understood_and_a_file_is_a_field(gateway: httpx.Client, deploy: Deploy) -> None:
-    files: dict[str, Any] = {"chat_name": (None, deploy()), "content": ("question.txt", NIHAO.encode("gbk"))}
+def test_multipart_is_understood_and_a_file_is_a_field(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
+    files: dict[str, Any] = {
+        "chat_name": (None, deploy()),
+        "content": ("question.txt", NIHAO.encode("gbk")),
+    }
     assert gateway.post("/openai/chat", files=files).json() == f"openai:{NIHAO}"
 
 
 def test_a_deploy_may_be_a_form_with_every_field_a_text(
     gateway: httpx.Client, standin: StandIn, chat_name: str, key: str
 ) -> None:
-    fields = {"chat_name": chat_name, "api_key": key, "model_name": "echo", "base_url": standin.base_url("openai")}
-    more = {"model_type": "", "http_proxy": "", "workers": "1", "check": "true", "reply": '{"format": "text"}'}
+    fields = {
+        "chat_name": chat_name,
+        "api_key": key,
+        "model_name": "echo",
+        "base_url": standin.base_url("openai"),
+    }
+    more = {
+        "model_type": "",
+        "http_proxy": "",
+        "workers": "1",
+        "check": "true",
+        "reply": '{"format": "text"}',
+    }
     assert gateway.post("/openai/deploy", data={**fields, **more}).json() == {"ret": "ok"}
 
     history = json.dumps([{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}])
-    ask = {"chat_name": chat_name, "content": "3", "history": history, "system": "", "temperature": ""}
+    ask = {
+        "chat_name": chat_name,
+        "content": "3",
+        "history": history,
+        "system": "",
+        "temperature": "",
+    }
     assert gateway.post("/openai/chat", data=ask).text == "openai:3"
-    assert [turn["content"] for turn in standin.requests(key)[-1]["body"]["messages"]] == ["1", "2", "3"]
+    assert [turn["content"] for turn in standin.requests(key)[-1]["body"]["messages"]] == [
+        "1",
+        "2",
+        "3",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -114,11 +152,15 @@ def test_each_charset_is_read_as_declared_or_as_it_shows_itself(
 
 
 def test_the_fallback_charset_is_the_operators(strict: Server, deploy: Deploy) -> None:
-    body = json.dumps({"chat_name": deploy(), "content": "繁體中文"}, ensure_ascii=False).encode("big5")
+    body = json.dumps({"chat_name": deploy(), "content": "繁體中文"}, ensure_ascii=False).encode(
+        "big5"
+    )
     assert strict.http.post("/openai/chat", content=body).json() == "openai:繁體中文"
 
 
-def test_raw_line_breaks_and_padding_are_what_they_seem(gateway: httpx.Client, deploy: Deploy) -> None:
+def test_raw_line_breaks_and_padding_are_what_they_seem(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
     body = b'{"chat_name": "%b", "content": "one\r\ntwo\tthree"}\0\0\x1a   ' % deploy().encode()
     assert gateway.post("/openai/chat", content=body).json() == "openai:one\r\ntwo\tthree"
 
@@ -133,7 +175,9 @@ def raw(server: Server, request: bytes) -> bytes:
         return reply
 
 
-def test_http_1_0_with_a_padded_length_is_answered_in_one_piece(server: Server, deploy: Deploy) -> None:
+def test_http_1_0_with_a_padded_length_is_answered_in_one_piece(
+    server: Server, deploy: Deploy
+) -> None:
     body = f'{{"chat_name": "{deploy()}", "content": "hi"}}'.encode()
     head, _, answer = raw(
         server, b"POST /openai/chat HTTP/1.0\r\nContent-Length: 00%d\r\n\r\n%b" % (len(body), body)
@@ -148,8 +192,13 @@ def test_chunks_and_expect_100_continue_are_understood(server: Server, deploy: D
     body = f'{{"chat_name": "{deploy()}", "content": "hi"}}'.encode()
     begin = b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 
-    chunked = raw(server, begin + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
-    expecting = raw(server, begin + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    chunked = raw(
+        server,
+        begin + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),
+    )
+    expecting = raw(
+        server, begin + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
 
     assert chunked.endswith(b'\r\n\r\n"openai:hi"')
     assert expecting.startswith(b"HTTP/1.1 100 ")
@@ -162,17 +211,33 @@ def test_chunks_and_expect_100_continue_are_understood(server: Server, deploy: D
         (b"Content-Length: 0\r\n", b"", b"The body is empty"),
         (b"", b'{"chat_name": "a", "content": "hi"}', b"send Content-Length"),
         (b"Content-Length: 2\r\nContent-Length: 3\r\n", b"{}", b"InvalidHeader"),
-        (b"Content-Length: 49\r\n", b'{"chat_name": "a", "content": "1", "content": "2"}'[:49] + b" ", b"JSON"),
-        (b"Content-Length: 50\r\n", b'{"chat_name": "a", "content": "1", "content": "2"}', b"content: is there twice"),
+        (
+            b"Content-Length: 49\r\n",
+            b'{"chat_name": "a", "content": "1", "content": "2"}'[:49] + b" ",
+            b"JSON",
+        ),
+        (
+            b"Content-Length: 50\r\n",
+            b'{"chat_name": "a", "content": "1", "content": "2"}',
+            b"content: is there twice",
+        ),
         (b"Content-Length: 31\r\n", b"chat_name=a&content=1&content=2", b"content: is there twice"),
-        (b"Content-Length: 49\r\n", b'{"chat_name": "a", "api_key": "1","api_key": "2"}', b"api_key: is there twice"),
+        (
+            b"Content-Length: 49\r\n",
+            b'{"chat_name": "a", "api_key": "1","api_key": "2"}',
+            b"api_key: is there twice",
+        ),
     ],
 )
 def test_what_could_be_meant_in_two_ways_is_a_clear_error(
     server: Server, head: bytes, body: bytes, words: bytes
 ) -> None:
     reply = raw(
-        server, b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + head + b"\r\n" + body
+        server,
+        b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        + head
+        + b"\r\n"
+        + body,
     )
 
     assert reply.startswith(b"HTTP/1.1 400 ")
@@ -182,7 +247,9 @@ def test_what_could_be_meant_in_two_ways_is_a_clear_error(
 
 def test_a_body_without_its_length_is_not_taken_for_the_next_request(server: Server) -> None:
     reply = raw(
-        server, b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        server,
+        b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nHost:"
+        b" localhost\r\n\r\n",
     )
 
     assert reply.count(b"HTTP/1.1 ") == 1
@@ -201,7 +268,9 @@ def test_chat_by_get_is_the_operators_choice_and_never_takes_a_key(
     refused = strict.http.get(url)
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
     told = gateway.get("/openapi.json").json()["paths"]["/openai/chat"]["get"]
-    assert {"chat_name", "content", "format"} <= {row["name"] for row in told["parameters"] if row["in"] == "query"}
+    assert {"chat_name", "content", "format"} <= {
+        row["name"] for row in told["parameters"] if row["in"] == "query"
+    }
 
 
 def test_head_asks_nobody(server: Server, deploy: Deploy, standin: StandIn, key: str) -> None:
@@ -216,7 +285,9 @@ def test_head_asks_nobody(server: Server, deploy: Deploy, standin: StandIn, key:
     assert server.http.get(url).text == "openai:hi"
 
 
-def test_options_tells_what_is_allowed_and_needs_no_token(gateway: httpx.Client, guarded: Server) -> None:
+def test_options_tells_what_is_allowed_and_needs_no_token(
+    gateway: httpx.Client, guarded: Server
+) -> None:
     for client, path, allowed in (
         (gateway, "/openai/chat", {"GET", "HEAD", "POST", "OPTIONS"}),
         (guarded.http, "/openai/chat", {"POST", "OPTIONS"}),
@@ -267,16 +338,30 @@ def test_a_hash_in_a_query_is_no_end_of_the_question(server: Server, deploy: Dep
 @pytest.mark.parametrize(
     ("line", "begins"),
     [
-        (b"GET /openai/chat?format=text&content=two words HTTP/1.0", "ERROR INVALID_REQUEST: There is a blank"),
-        (b"GET /openai/chat?content=two words&format=text&lang=zh HTTP/1.0", "ERROR INVALID_REQUEST: URL 中有空格"),
-        ("GET /openai/chat?format=text&content=你好 HTTP/1.0".encode(), "ERROR INVALID_REQUEST: chat_name: "),
+        (
+            b"GET /openai/chat?format=text&content=two words HTTP/1.0",
+            "ERROR INVALID_REQUEST: There is a blank",
+        ),
+        (
+            b"GET /openai/chat?content=two words&format=text&lang=zh HTTP/1.0",
+            "ERROR INVALID_REQUEST: URL 中有空格",
+        ),
+        (
+            "GET /openai/chat?format=text&content=你好 HTTP/1.0".encode(),
+            "ERROR INVALID_REQUEST: chat_name: ",
+        ),
         ("GET /你好?format=text HTTP/1.0".encode(), "ERROR INVALID_REQUEST: GET /"),
-        (b"GET /openai/chat?format=text&content=" + b"%20" * 8000 + b" HTTP/1.0", "ERROR TOO_LARGE: "),
+        (
+            b"GET /openai/chat?format=text&content=" + b"%20" * 8000 + b" HTTP/1.0",
+            "ERROR TOO_LARGE: ",
+        ),
         (b"GET /openai/chat?content=two words HTTP/1.0", '{"error": {"code": "INVALID_REQUEST"'),
         (b"GET /openai/chat?format=text&status=200&lang=zh HTTP/9.9", "ERROR INVALID_REQUEST: "),
     ],
 )
-def test_an_error_in_the_line_is_written_as_the_query_says(server: Server, line: bytes, begins: str) -> None:
+def test_an_error_in_the_line_is_written_as_the_query_says(
+    server: Server, line: bytes, begins: str
+) -> None:
     head, _, body = raw(server, line + b"\r\n\r\n").partition(b"\r\n\r\n")
 
     assert body.decode().startswith(begins)
@@ -286,8 +371,13 @@ def test_an_error_in_the_line_is_written_as_the_query_says(server: Server, line:
 
 
 @pytest.mark.parametrize("length", ["", "Content-Length: 0\r\n", "Content-Length: 3\r\n"])
-def test_a_post_may_have_its_fields_in_the_query(server: Server, deploy: Deploy, length: str) -> None:
-    line = f"POST /openai/chat?chat_name={deploy()}&content=%C4%E3%BA%C3&format=text HTTP/1.0\r\n{length}\r\n"
+def test_a_post_may_have_its_fields_in_the_query(
+    server: Server, deploy: Deploy, length: str
+) -> None:
+    line = (
+        f"POST /openai/chat?chat_name={deploy()}&content=%C4%E3%BA%C3&format=text"
+        f" HTTP/1.0\r\n{length}\r\n"
+    )
     assert raw(server, line.encode() + b"\r\n " * ("3" in length)).endswith("openai:你好".encode())
 
 
@@ -308,13 +398,19 @@ def bomb(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("label", ["gzip", "deflate", "GZIP", "", "identity", "br"])
-@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, bytes], ids=["gzip", "zlib", "plain"])
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, zlib.compress, bytes], ids=["gzip", "zlib", "plain"]
+)
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_may_be_compressed_whatever_its_label(
     gateway: httpx.Client, deploy: Deploy, label: str, pack: Callable[[bytes], bytes], chunked: bool
 ) -> None:
     body = pack(f'{{"chat_name": "{deploy()}", "content": "{NIHAO}"}}'.encode("gbk"))
-    reply = gateway.post("/openai/chat", content=iter([body]) if chunked else body, headers={"Content-Encoding": label})
+    reply = gateway.post(
+        "/openai/chat",
+        content=iter([body]) if chunked else body,
+        headers={"Content-Encoding": label},
+    )
     assert reply.json() == f"openai:{NIHAO}"
 
 
@@ -322,9 +418,14 @@ def test_a_compressed_form_and_a_compressed_v1(gateway: httpx.Client, deploy: De
     name = deploy()
     form = zlib.compressobj(wbits=-15)
     body = form.compress(f"chat_name={name}&content=hi".encode()) + form.flush()
-    assert gateway.post("/openai/chat", content=body, headers={"Content-Encoding": "deflate"}).json() == "openai:hi"
+    assert (
+        gateway.post("/openai/chat", content=body, headers={"Content-Encoding": "deflate"}).json()
+        == "openai:hi"
+    )
     ask = json.dumps({"model": name, "messages": [{"role": "user", "content": "hi"}]}).encode()
-    reply = gateway.post("/v1/chat/completions", content=gzip.compress(ask), headers={"Content-Encoding": "gzip"})
+    reply = gateway.post(
+        "/v1/chat/completions", content=gzip.compress(ask), headers={"Content-Encoding": "gzip"}
+    )
     assert reply.json()["choices"][0]["message"]["content"] == "openai:hi"
 
 
@@ -332,7 +433,12 @@ def test_a_compressed_form_and_a_compressed_v1(gateway: httpx.Client, deploy: De
     ("label", "body", "status", "words"),
     [
         ("gzip", bomb(200_000_000), 413, "GATEWAY_MAX_BODY_BYTES"),
-        ("gzip", gzip.compress(b'{"chat_name": "a", "content": "hi"}', mtime=0)[:-9], 400, "Content-Encoding: gzip"),
+        (
+            "gzip",
+            gzip.compress(b'{"chat_name": "a", "content": "hi"}', mtime=0)[:-9],
+            400,
+            "Content-Encoding: gzip",
+        ),
         ("gzip", b"\x00\x01\x02\x03" * 9, 400, "Content-Encoding: gzip"),
         ("br", b"\x8b\x11\x80{}\x03", 400, "Content-Encoding: br"),
         ("zstd", b"\x28\xb5\x2f\xfd", 400, "Content-Encoding: zstd"),
@@ -344,7 +450,10 @@ def test_a_bomb_and_what_cannot_be_unpacked_are_refused(
 ) -> None:
     reply = gateway.post("/openai/chat", content=body, headers={"Content-Encoding": label})
 
-    assert (reply.status_code, words in reply.json()["error"]["message"]) == (status, True), reply.text
+    assert (reply.status_code, words in reply.json()["error"]["message"]) == (
+        status,
+        True,
+    ), reply.text
 
 
 # A form on /v1.
@@ -356,17 +465,34 @@ def test_a_form_on_v1_is_as_its_json(
 ) -> None:
     name = deploy()
     meant: dict[str, Any] = {
-        **{"messages": [{"role": "user", "content": NIHAO}], "temperature": 0.5, "stop": ["a"], "user": "42"},
-        **{"tools": [], "logprobs": False, "seed": 7, "response_format": {"type": "text"}, "tool_choice": "auto"},
+        **{
+            "messages": [{"role": "user", "content": NIHAO}],
+            "temperature": 0.5,
+            "stop": ["a"],
+            "user": "42",
+        },
+        **{
+            "tools": [],
+            "logprobs": False,
+            "seed": 7,
+            "response_format": {"type": "text"},
+            "tool_choice": "auto",
+        },
     }
-    form = {n: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for n, v in meant.items()}
+    form = {
+        n: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for n, v in meant.items()
+    }
     form |= {"model": name, "top_p": "", "store": "True"}
-    sent: dict[str, Any] = {"files": {n: (None, v) for n, v in form.items()}} if multipart else {"data": form}
+    sent: dict[str, Any] = (
+        {"files": {n: (None, v) for n, v in form.items()}} if multipart else {"data": form}
+    )
     reply = gateway.post("/v1/chat/completions", **sent)
 
     assert reply.json()["choices"][0]["message"]["content"] == f"openai:{NIHAO}"
     body = standin.requests(key)[-1]["body"]
-    assert {n: v for n, v in body.items() if n not in ("model", "stream")} == meant | {"store": True}
+    assert {n: v for n, v in body.items() if n not in ("model", "stream")} == meant | {
+        "store": True
+    }
     streamed = gateway.post("/v1/chat/completions", data={**form, "stream": "true"})
     assert streamed.headers["Content-Type"].startswith("text/event-stream")
     assert streamed.text.rstrip().endswith("data: [DONE]")
@@ -414,7 +540,9 @@ SMUGGLED = {
     "end only": b"POST /openai/chat HTTP/1.1\nHost: localhost\nContent-Length: 0\n\r\n",
     "a bare CR": b"POST /openai/chat HTTP/1.1\nHost: localhost\rContent-Length: 0\nA: b\n\n",
     "chunks": b"POST /openai/chat HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n\n0\n\n",
-    "chunks with CR": b"POST /openai/chat HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n\n0\r\n\r\n",
+    "chunks with CR": (
+        b"POST /openai/chat HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n\n0\r\n\r\n"
+    ),
     "folded": b"POST /openai/chat HTTP/1.1\nHost: localhost\n Content-Length: 0\n\n",
     "two lengths": b"POST /openai/chat HTTP/1.1\nContent-Length: 0\nContent-Length: 3\n\n{}",
     "a blank before the colon": b"POST /openai/chat HTTP/1.1\nContent-Length : 0\n\n",
@@ -441,7 +569,9 @@ def test_behind_a_proxy_lf_alone_is_refused(strict: Server) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["first line only", "one line", "last lines", "end only", "a bare CR"])
+@pytest.mark.parametrize(
+    "kind", ["first line only", "one line", "last lines", "end only", "a bare CR"]
+)
 def test_mixed_line_ends_are_named(server: Server, kind: str) -> None:
     assert b"end each line with CR LF" in raw(server, SMUGGLED[kind])
 
@@ -473,11 +603,24 @@ BEGIN {
 """
 
 
-@pytest.mark.parametrize("command", [("bash", "-c", BASH), ("gawk", "-b", GAWK)], ids=["bash", "gawk"])
-def test_a_shell_and_awk_that_write_lf(server: Server, deploy: Deploy, command: tuple[str, ...]) -> None:
-    environment = {**clean_environment(), "PORT": str(server.port), "CHAT_NAME": deploy(), "QUESTION": NIHAO}
+@pytest.mark.parametrize(
+    "command", [("bash", "-c", BASH), ("gawk", "-b", GAWK)], ids=["bash", "gawk"]
+)
+def test_a_shell_and_awk_that_write_lf(
+    server: Server, deploy: Deploy, command: tuple[str, ...]
+) -> None:
+    environment = {
+        **clean_environment(),
+        "PORT": str(server.port),
+        "CHAT_NAME": deploy(),
+        "QUESTION": NIHAO,
+    }
     ended = subprocess.run(
-        [needed(command[0]), *command[1:]], env=environment, capture_output=True, timeout=60, check=True
+        [needed(command[0]), *command[1:]],
+        env=environment,
+        capture_output=True,
+        timeout=60,
+        check=True,
     )
     assert ended.stdout.decode().strip().endswith(f"openai:{NIHAO}")
 
@@ -486,26 +629,47 @@ def test_a_shell_and_awk_that_write_lf(server: Server, deploy: Deploy, command: 
 
 
 @pytest.mark.parametrize("where", ["field", "query", "accept", "deploy"])
-def test_the_bare_answer_is_asked_for_in_any_of_these_places(gateway: httpx.Client, deploy: Deploy, where: str) -> None:
+def test_the_bare_answer_is_asked_for_in_any_of_these_places(
+    gateway: httpx.Client, deploy: Deploy, where: str
+) -> None:
     name = deploy(**({"reply": {"format": "text"}} if where == "deploy" else {}))
     ask = {"chat_name": name, "content": NIHAO} | ({"format": "text"} if where == "field" else {})
     headers = {"Accept": "text/plain" if where == "accept" else "*/*"}
 
-    reply = gateway.post(f"/openai/chat{'?format=text&_=42' if where == 'query' else ''}", json=ask, headers=headers)
+    reply = gateway.post(
+        f"/openai/chat{'?format=text&_=42' if where == 'query' else ''}", json=ask, headers=headers
+    )
 
     assert reply.content.decode() == f"openai:{NIHAO}"
     assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert int(reply.headers["Content-Length"]) == len(reply.content)
 
 
-def test_a_clients_usual_accept_header_changes_nothing(gateway: httpx.Client, deploy: Deploy) -> None:
+def test_a_clients_usual_accept_header_changes_nothing(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
     ask = {"chat_name": deploy(), "content": "hi"}
-    for accept in ("*/*", "text/html, image/gif, */*; q=.2", "application/json, text/plain, */*", "nonsense;;"):
-        assert gateway.post("/openai/chat", json=ask, headers={"Accept": accept}).json() == "openai:hi"
+    for accept in (
+        "*/*",
+        "text/html, image/gif, */*; q=.2",
+        "application/json, text/plain, */*",
+        "nonsense;;",
+    ):
+        assert (
+            gateway.post("/openai/chat", json=ask, headers={"Accept": accept}).json() == "openai:hi"
+        )
 
 
-def test_what_the_charset_lacks_becomes_a_question_mark(gateway: httpx.Client, deploy: Deploy) -> None:
-    ask = {"chat_name": deploy(), "content": "naïve 你 😀\nx", "format": "text", "charset": "GBK", "eol": "crlf"}
+def test_what_the_charset_lacks_becomes_a_question_mark(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
+    ask = {
+        "chat_name": deploy(),
+        "content": "naïve 你 😀\nx",
+        "format": "text",
+        "charset": "GBK",
+        "eol": "crlf",
+    }
     reply = gateway.post("/openai/chat", json=ask)
 
     assert reply.content == "openai:na?ve 你 ?\r\nx".encode("gbk")
@@ -531,7 +695,10 @@ def test_a_chats_defaults_serve_the_old_program_that_changes_nothing(
     # A request's own word comes first, and a switch keeps the defaults.
     standin.script(key, [])
     deploy("zhipu", chat_name=name)
-    assert gateway.post("/openai/chat?format=json&charset=utf-8", content=ask).json() == f"zhipu:{NIHAO}"
+    assert (
+        gateway.post("/openai/chat?format=json&charset=utf-8", content=ask).json()
+        == f"zhipu:{NIHAO}"
+    )
     assert gateway.post("/openai/chat", content=ask).content == f"zhipu:{NIHAO}".encode("gbk")
 
 
@@ -555,8 +722,12 @@ def test_an_error_is_plain_words_for_those_who_read_no_json(
 
 def test_accept_language_chooses_an_errors_words(gateway: httpx.Client) -> None:
     headers = {"Accept": "text/plain", "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}
-    assert gateway.get("/nonsense", headers=headers).text.startswith("ERROR INVALID_REQUEST: GET /nonsense")
-    reply = gateway.post("/openai/chat", json={"chat_name": "nobody", "content": "hi"}, headers=headers)
+    assert gateway.get("/nonsense", headers=headers).text.startswith(
+        "ERROR INVALID_REQUEST: GET /nonsense"
+    )
+    reply = gateway.post(
+        "/openai/chat", json={"chat_name": "nobody", "content": "hi"}, headers=headers
+    )
     assert "没有部署" in reply.text
 
 
@@ -573,9 +744,13 @@ def test_an_option_that_is_none_is_named(
         reply = gateway.post("/openai/deploy", json=body)
         option = f"reply.{option}"
     elif where == "query":
-        reply = gateway.post(f"/openai/chat?{option}={value}", json={"chat_name": "any", "content": "hi"})
+        reply = gateway.post(
+            f"/openai/chat?{option}={value}", json={"chat_name": "any", "content": "hi"}
+        )
     else:
-        reply = gateway.post("/openai/chat", json={"chat_name": "any", "content": "hi", option: value})
+        reply = gateway.post(
+            "/openai/chat", json={"chat_name": "any", "content": "hi", option: value}
+        )
 
     assert reply.status_code == 400
     assert reply.json()["error"]["message"].startswith(f"{option}: ")
@@ -588,7 +763,9 @@ def test_a_stream_has_the_charset_and_line_ends_too(gateway: httpx.Client, deplo
     assert reply.content == "你好\r\n世界".encode("gbk")
 
 
-def test_no_header_line_is_longer_than_old_clients_read(server: Server, deploy: Deploy, standin: StandIn) -> None:
+def test_no_header_line_is_longer_than_old_clients_read(
+    server: Server, deploy: Deploy, standin: StandIn
+) -> None:
     name = deploy(model_name="say:hi")
     body = json.dumps({"chat_name": name, "content": "hi"}).encode()
     for request in (

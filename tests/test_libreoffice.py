@@ -17,7 +17,8 @@ from tests.runtimes import CHINESE, EXAMPLES, SECONDS, needed
 from tests.standin.client import StandIn
 
 pytestmark = pytest.mark.skipif(
-    os.environ.get("LIBREOFFICE") != "1", reason="make test-libreoffice runs it: LibreOffice takes 400 MB"
+    os.environ.get("LIBREOFFICE") != "1",
+    reason="make test-libreoffice runs it: LibreOffice takes 400 MB",
 )
 
 DTD = '"-//OpenOffice.org//DTD OfficeDocument 1.0//EN"'
@@ -28,7 +29,8 @@ TRUSTED = """<?xml version="1.0" encoding="UTF-8"?>
  <item oor:path="/org.openoffice.Office.Calc/Content/Update"><prop oor:name="Link" oor:op="fuse">
   <value>0</value></prop></item>
 </oor:items>"""
-"""Links of the documents in a folder are followed. A person would be asked, or sets it in Tools, Options."""
+"""Links of the documents in a folder are followed. A person would be asked, or sets it in Tools,
+Options."""
 
 LIBRARIES = f"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE library:libraries PUBLIC {DTD} "libraries.dtd">
@@ -56,7 +58,8 @@ Sub Convert(source, target)
   sheet.close(True)
 End Sub
 </script:module>"""
-"""What `soffice --convert-to csv` does, and what it lets nobody allow: a document's links are followed."""
+"""What `soffice --convert-to csv` does, and what it lets nobody allow: a document's links are
+followed."""
 
 Calculate = Callable[[str, str, str], str]
 
@@ -64,7 +67,9 @@ Calculate = Callable[[str, str, str], str]
 @pytest.fixture(scope="module")
 def by_get(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
     """A gateway that chats by GET."""
-    started = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_ALLOW_GET": "1"})
+    started = start_server(
+        {**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_ALLOW_GET": "1"}
+    )
     yield started
     started.stop()
 
@@ -86,7 +91,12 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def office(profile: Path, argument: str) -> None:
     """Run LibreOffice without a screen; it always ends with 0."""
-    command = (needed("soffice"), f"-env:UserInstallation={profile.as_uri()}", "--headless", argument)
+    command = (
+        needed("soffice"),
+        f"-env:UserInstallation={profile.as_uri()}",
+        "--headless",
+        argument,
+    )
     environment = {**clean_environment(), "HOME": str(profile), "no_proxy": "127.0.0.1"}
     subprocess.run(command, env=environment, check=True, timeout=SECONDS, capture_output=True)
 
@@ -97,7 +107,11 @@ def calculate(profile: Path, tmp_path: Path) -> Calculate:
 
     def run(address: str, chat_name: str, question: str) -> str:
         text = (EXAMPLES / "libreoffice/chat.fods").read_text()
-        for old, new in (("http://127.0.0.1:8099", address), ("local_chat", chat_name), ("Say hello.", question)):
+        for old, new in (
+            ("http://127.0.0.1:8099", address),
+            ("local_chat", chat_name),
+            ("Say hello.", question),
+        ):
             assert f"<text:p>{old}</text:p>" in text
             text = text.replace(f"<text:p>{old}</text:p>", f"<text:p>{escape(new)}</text:p>")
         source, target = tmp_path / "chat.fods", tmp_path / "chat.csv"
@@ -115,12 +129,14 @@ def test_a_cell_asks_once_and_shows_the_answer(
     assert [row["body"]["messages"][-1]["content"] for row in standin.requests(key)] == [CHINESE]
 
 
-def test_the_local_model_answers_a_cell(calculate: Calculate, by_get: Server, local_chat: str) -> None:
+def test_the_local_model_answers_a_cell(
+    calculate: Calculate, by_get: Server, local_chat: str
+) -> None:
     assert not calculate(by_get.url, local_chat, "Hi").startswith(("ERROR", "#", "Err:"))
 
 
 def test_a_cell_shows_what_is_wrong(calculate: Calculate, by_get: Server, deploy: Deploy) -> None:
     assert calculate(by_get.url, "no-such-chat", "Hi").startswith("ERROR NOT_DEPLOYED: ")
-    assert calculate(by_get.url, deploy(model_name="refuse:openai-insufficient_quota"), "Hi").startswith(
-        "ERROR PAY_BILL: "
-    )
+    assert calculate(
+        by_get.url, deploy(model_name="refuse:openai-insufficient_quota"), "Hi"
+    ).startswith("ERROR PAY_BILL: ")

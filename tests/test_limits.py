@@ -20,14 +20,18 @@ from tests.standin.client import StandIn
 HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def test_64_chats_at_once_are_all_answered_with_their_own_answer(server: Server, deploy: Deploy) -> None:
+def test_64_chats_at_once_are_all_answered_with_their_own_answer(
+    server: Server, deploy: Deploy
+) -> None:
     name = deploy(model_name="slow:2")
 
     def ask(number: int) -> tuple[str, float]:
         # A connection each, so that both processes take part.
         with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
             started = time.monotonic()
-            reply = client.post("/openai/chat", json={"chat_name": name, "content": f"question {number}"})
+            reply = client.post(
+                "/openai/chat", json={"chat_name": name, "content": f"question {number}"}
+            )
             return reply.json(), time.monotonic() - started
 
     with ThreadPoolExecutor(64) as pool:
@@ -38,7 +42,11 @@ def test_64_chats_at_once_are_all_answered_with_their_own_answer(server: Server,
 
 
 def test_more_chats_than_the_usual_limit_of_files_are_held_at_once(
-    start_server: Callable[..., Server], ray_head: RayHead, deploy: Deploy, standin: StandIn, key: str
+    start_server: Callable[..., Server],
+    ray_head: RayHead,
+    deploy: Deploy,
+    standin: StandIn,
+    key: str,
 ) -> None:
     few_files = ("bash", "-c", 'ulimit -S -n 256 && exec "$@"', "bash", *GUNICORN)
     small = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1"}, command=few_files)
@@ -46,7 +54,9 @@ def test_more_chats_than_the_usual_limit_of_files_are_held_at_once(
 
     def ask(number: int) -> int:
         json = {"chat_name": name, "content": f"question {number}"}
-        return httpx.post(f"{small.url}/openai/chat", json=json, timeout=60, trust_env=False).status_code
+        return httpx.post(
+            f"{small.url}/openai/chat", json=json, timeout=60, trust_env=False
+        ).status_code
 
     with ThreadPoolExecutor(300) as pool:
         assert set(pool.map(ask, range(300))) == {200}
@@ -57,11 +67,17 @@ def test_more_chats_than_the_usual_limit_of_files_are_held_at_once(
 def test_four_workers_fit_two_cores(gateway: httpx.Client, deploy: Deploy) -> None:
     name = deploy(workers=4)
 
-    assert gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).json() == "openai:hi"
+    assert (
+        gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).json()
+        == "openai:hi"
+    )
     fewer = deploy(workers="1", chat_name=name)
     [row] = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] == fewer]
     assert row["replicas"] == 1
-    assert gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).json() == "openai:hi"
+    assert (
+        gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).json()
+        == "openai:hi"
+    )
 
 
 @pytest.mark.parametrize("behaviour", ["hang", "drip", "slow:30"])
@@ -80,14 +96,23 @@ def test_a_chat_ends_at_its_own_timeout(
 
 
 def test_chats_beyond_the_limit_are_told_to_wait_and_the_rest_still_answers(
-    start_server: Callable[..., Server], ray_head: RayHead, deploy: Deploy, standin: StandIn, key: str
+    start_server: Callable[..., Server],
+    ray_head: RayHead,
+    deploy: Deploy,
+    standin: StandIn,
+    key: str,
 ) -> None:
-    small = start_server({**ray_head.environment, "GATEWAY_MAX_IN_FLIGHT": "2", "WEB_CONCURRENCY": "1"})
+    small = start_server(
+        {**ray_head.environment, "GATEWAY_MAX_IN_FLIGHT": "2", "WEB_CONCURRENCY": "1"}
+    )
     name = deploy(model_name="slow:3")
     ask = {"chat_name": name, "content": "hi"}
     with ThreadPoolExecutor(2) as pool:
         asks = [{**ask, "content": f"question {number}"} for number in range(2)]
-        taken = [pool.submit(httpx.post, f"{small.url}/openai/chat", json=one, timeout=60) for one in asks]
+        taken = [
+            pool.submit(httpx.post, f"{small.url}/openai/chat", json=one, timeout=60)
+            for one in asks
+        ]
         deadline = time.monotonic() + 20
         while standin.open(key) < 2:
             assert time.monotonic() < deadline
@@ -106,9 +131,15 @@ def test_chats_beyond_the_limit_are_told_to_wait_and_the_rest_still_answers(
 def test_clients_that_keep_their_connections_keep_no_one_waiting(
     start_server: Callable[..., Server], ray_head: RayHead
 ) -> None:
-    small = start_server({**ray_head.environment, "GATEWAY_MAX_IN_FLIGHT": "1", "WEB_CONCURRENCY": "1"})  # 34 threads
+    # 34 threads
+    small = start_server(
+        {**ray_head.environment, "GATEWAY_MAX_IN_FLIGHT": "1", "WEB_CONCURRENCY": "1"}
+    )
     with ExitStack() as kept:
-        clients = [kept.enter_context(socket.create_connection(("127.0.0.1", small.port), 60)) for _ in range(100)]
+        clients = [
+            kept.enter_context(socket.create_connection(("127.0.0.1", small.port), 60))
+            for _ in range(100)
+        ]
         for client in clients:
             client.sendall(HEALTHZ)
             assert client.recv(65536).startswith(b"HTTP/1.1 200")
@@ -119,7 +150,8 @@ def test_clients_that_keep_their_connections_keep_no_one_waiting(
 
 def test_a_reply_goes_out_in_one_piece(server: Server) -> None:
     def first_piece(client: socket.socket) -> bytes:
-        """Looked for without a pause: who sleeps is woken late enough for a second piece to be there, too."""
+        """Looked for without a pause: who sleeps is woken late enough for a second piece to be
+        there, too."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with suppress(BlockingIOError):
@@ -142,9 +174,15 @@ def test_a_reply_goes_out_in_one_piece(server: Server) -> None:
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nBad Header: x\r\n\r\n",
         b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
-        b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        (
+            b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length:"
+            b" 3\r\n\r\n{}"
+        ),
         b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: nonsense\r\n\r\n{}",
-        b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        (
+            b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:"
+            b" chunked\r\n\r\nzz\r\n"
+        ),
     ],
 )
 def test_what_is_no_http_gets_the_error_shape_too(server: Server, request_line: bytes) -> None:

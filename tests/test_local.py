@@ -19,7 +19,9 @@ from tests.gguf_files import GGUF, with_number
 
 
 def test_the_embedded_model_answers_in_words(gateway: httpx.Client, local_chat: str) -> None:
-    reply = gateway.post("/local/chat", json={"chat_name": local_chat, "content": "Say hello.", "max_tokens": 20})
+    reply = gateway.post(
+        "/local/chat", json={"chat_name": local_chat, "content": "Say hello.", "max_tokens": 20}
+    )
 
     assert reply.status_code == 200
     assert len(reply.json().split()) > 1
@@ -45,11 +47,13 @@ def test_any_gguf_file_can_be_deployed_and_a_key_is_not_needed(
 ) -> None:
     other = tmp_path / "other name.gguf"
     other.symlink_to(GGUF)
-    assert gateway.post("/local/deploy", json={"chat_name": chat_name, "model_name": str(other)}).json() == {
-        "ret": "ok"
-    }
+    assert gateway.post(
+        "/local/deploy", json={"chat_name": chat_name, "model_name": str(other)}
+    ).json() == {"ret": "ok"}
 
-    reply = gateway.post("/local/chat", json={"chat_name": chat_name, "content": "Hi", "max_tokens": 5})
+    reply = gateway.post(
+        "/local/chat", json={"chat_name": chat_name, "content": "Hi", "max_tokens": 5}
+    )
 
     assert reply.status_code == 200
     assert isinstance(reply.json(), str)
@@ -74,11 +78,15 @@ NO_MODELS = [
 ]
 
 
-def test_what_is_no_model_is_refused_in_the_same_words(gateway: httpx.Client, own_chat: str, tmp_path: Path) -> None:
+def test_what_is_no_model_is_refused_in_the_same_words(
+    gateway: httpx.Client, own_chat: str, tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "fifo")
     texts = set()
     for model_name in [*NO_MODELS, str(tmp_path / "fifo")]:
-        reply = gateway.post("/local/deploy", json={"chat_name": own_chat, "model_name": model_name})
+        reply = gateway.post(
+            "/local/deploy", json={"chat_name": own_chat, "model_name": model_name}
+        )
 
         assert (reply.status_code, reply.json()["error"]["code"]) == (400, "INVALID_REQUEST")
         error = reply.json()["error"]
@@ -88,7 +96,12 @@ def test_what_is_no_model_is_refused_in_the_same_words(gateway: httpx.Client, ow
 
 
 def test_what_is_no_model_leaves_no_chat_behind(gateway: httpx.Client, chat_name: str) -> None:
-    assert gateway.post("/local/deploy", json={"chat_name": chat_name, "model_name": __file__}).status_code == 400
+    assert (
+        gateway.post(
+            "/local/deploy", json={"chat_name": chat_name, "model_name": __file__}
+        ).status_code
+        == 400
+    )
     assert gateway.post("/local/undeploy", json={"chat_name": chat_name}).status_code == 404
 
 
@@ -96,17 +109,25 @@ def test_what_is_no_model_leaves_no_chat_behind(gateway: httpx.Client, chat_name
 def test_a_damaged_file_disturbs_nobody(
     gateway: httpx.Client, ray_head: RayHead, own_chat: str, tmp_path: Path, key: str
 ) -> None:
-    # llama.cpp ends its process over the first while it loads it, and over the second when it is asked.
+    # llama.cpp ends its process over the first while it loads it, and over the second when it is
+    # asked.
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(with_number(key, 0))
     before = model_actors(ray_head)
-    ask = {"chat_name": own_chat, "content": "Count to a hundred.", "stream": True, "max_tokens": 400}
+    ask = {
+        "chat_name": own_chat,
+        "content": "Count to a hundred.",
+        "stream": True,
+        "max_tokens": 400,
+    }
 
     with gateway.stream("POST", "/local/chat", json=ask) as answer, ThreadPoolExecutor(1) as pool:
         words = answer.iter_text()
         assert next(words)
         deploy = {"chat_name": own_chat, "model_name": str(damaged), "check": True}
-        reply = pool.submit(lambda: httpx.post(f"{gateway.base_url}/local/deploy", json=deploy, timeout=200)).result()
+        reply = pool.submit(
+            lambda: httpx.post(f"{gateway.base_url}/local/deploy", json=deploy, timeout=200)
+        ).result()
         next(words, "")  # it goes on, if it has not ended by now
 
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "INVALID_REQUEST")
@@ -129,14 +150,21 @@ def test_only_files_below_gateway_models_are_loaded(
     models.mkdir()
     shutil.copy(GGUF, models / "model.gguf")
     (models / "escape.gguf").symlink_to(GGUF)
-    server = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_MODELS": str(models)})
+    server = start_server(
+        {**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_MODELS": str(models)}
+    )
 
     def deploy(name: str) -> httpx.Response:
         return server.http.post("/local/deploy", json={"chat_name": chat_name, "model_name": name})
 
     refusals = {
         deploy(name).json()["error"]["message"].replace(repr(name), "IT")
-        for name in (str(GGUF), str(models / "escape.gguf"), f"{models}/../models/no-such.gguf", "/etc/passwd")
+        for name in (
+            str(GGUF),
+            str(models / "escape.gguf"),
+            f"{models}/../models/no-such.gguf",
+            "/etc/passwd",
+        )
     }
     assert len(refusals) == 1
     assert "GATEWAY_MODELS" in refusals.pop()
@@ -147,6 +175,8 @@ def test_only_files_below_gateway_models_are_loaded(
 
 
 def test_a_base_url_makes_no_sense_for_it(gateway: httpx.Client, chat_name: str) -> None:
-    reply = gateway.post("/local/deploy", json={"chat_name": chat_name, "base_url": "http://127.0.0.1:1"})
+    reply = gateway.post(
+        "/local/deploy", json={"chat_name": chat_name, "base_url": "http://127.0.0.1:1"}
+    )
 
     assert reply.json()["error"]["message"].startswith("base_url: ")

@@ -1,7 +1,9 @@
-"""A chat that is deployed and undeployed leaves nothing behind, however often: MANY_DEPLOYS=1000 takes half an hour.
+"""A chat that is deployed and undeployed leaves nothing behind, however often: MANY_DEPLOYS=1000
+takes half an hour.
 
-Each has a name of its own, answers once, and is gone. Looked at are the gateway's and the directory's processes, Ray's
-actors, and the files of Ray's session. docs/decisions.md has the result.
+Each has a name of its own, answers once, and is gone. Looked at are the gateway's and the
+directory's processes, Ray's actors, and the files of Ray's session. docs/decisions.md has the
+result.
 """
 
 from __future__ import annotations
@@ -48,9 +50,17 @@ def churn(gateway: httpx.Client, standin: StandIn, key: str) -> Callable[[int], 
 
     def turn(number: int) -> str:
         name = f"churn-{os.getpid()}-{number}"
-        body = {"api_key": key, "base_url": standin.base_url("openai"), "model_name": "echo", "chat_name": name}
+        body = {
+            "api_key": key,
+            "base_url": standin.base_url("openai"),
+            "model_name": "echo",
+            "chat_name": name,
+        }
         assert gateway.post("/openai/deploy", json=body).json() == {"ret": "ok"}
-        assert gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).json() == "openai:hi"
+        assert (
+            gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).json()
+            == "openai:hi"
+        )
         assert gateway.post("/openai/undeploy", json={"chat_name": name}).json() == {"ret": "ok"}
         return name
 
@@ -61,7 +71,10 @@ def churn(gateway: httpx.Client, standin: StandIn, key: str) -> Callable[[int], 
 def test_what_is_deployed_and_undeployed_leaves_nothing_behind(
     server: Server, ray_head: RayHead, gateway: httpx.Client, churn: Callable[[int], str]
 ) -> None:
-    lasting = [*psutil.Process(server.process.pid).children(), *actor_processes(ray_head, "Directory")]
+    lasting = [
+        *psutil.Process(server.process.pid).children(),
+        *actor_processes(ray_head, "Directory"),
+    ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(churn, range(WARM_UP)))
         time.sleep(5)
@@ -71,7 +84,10 @@ def test_what_is_deployed_and_undeployed_leaves_nothing_behind(
             if len(gone) % 50 == 0:
                 print(f"\n{len(gone)}: {left(ray_head, lasting)}", end="", flush=True)
 
-    assert gateway.post("/openai/chat", json={"chat_name": gone[-1], "content": "hi"}).status_code == 404
+    assert (
+        gateway.post("/openai/chat", json={"chat_name": gone[-1], "content": "hi"}).status_code
+        == 404
+    )
     assert not {row["chat_name"] for row in gateway.get("/models").json()["models"]} & set(gone)
     print(f"\nbefore: {before}\nafter:  {left(ray_head, lasting)}")
 

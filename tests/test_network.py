@@ -1,4 +1,5 @@
-"""What the network does to chats between two machines, and on the way to a provider. `make test-network`"""
+"""What the network does to chats between two machines, and on the way to a provider. `make
+test-network`"""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ from tests.network import HERE, NEVER, THERE, Cluster, Dns, Sniffer, cluster, ip
 from tests.standin.raw import RawProvider, Reply, Request, completion, whole
 from tests.test_heal import told
 
-pytestmark = pytest.mark.skipif(os.environ.get("NETWORK") != "1", reason="make test-network runs it: it takes minutes")
+pytestmark = pytest.mark.skipif(
+    os.environ.get("NETWORK") != "1", reason="make test-network runs it: it takes minutes"
+)
 
 KEY = "sk-a-key-that-crosses-no-cable"
 PROMPT, ANSWER = "a prompt for nobody else", "an answer for nobody else"
@@ -68,7 +71,8 @@ def spread(server: Server, name: str, provider: RawProvider, both: Cluster) -> N
             ask(server, name, f"question {number}")  # the same one would go to the same replica
         if callers(provider) == {HERE, THERE}:
             return True
-        server.http.post("/openai/undeploy", json={"chat_name": name})  # the other node is not there yet
+        # the other node is not there yet
+        server.http.post("/openai/undeploy", json={"chat_name": name})
         return False
 
     until(on_both, 300)
@@ -98,7 +102,9 @@ def test_a_node_that_is_cut_off_loses_no_chat_and_joins_again(
                 # Ray itself has a node end that it gave up; systemd would start it again.
                 both.other.wait(120)
                 until(lambda: both.joined(2), 300)
-                deploy(server, "spread", f"http://{HERE}:{provider.server_address[1]}/v1", workers=6)
+                deploy(
+                    server, "spread", f"http://{HERE}:{provider.server_address[1]}/v1", workers=6
+                )
             since = len(provider.requests)
             until(lambda: callers(provider, since) == {HERE, THERE}, 60)
             print(f"\nthe other node answers {time.monotonic() - plugged:.1f} s after it is back")
@@ -139,7 +145,9 @@ def test_what_crosses_the_cable(
 def test_a_node_that_was_not_upgraded_is_named(
     provider: RawProvider, start_server: Callable[..., Server], tmp_path: Path
 ) -> None:
-    (tmp_path / "cryptography.py").write_text("raise ImportError(\"No module named 'cryptography'\")")
+    (tmp_path / "cryptography.py").write_text(
+        "raise ImportError(\"No module named 'cryptography'\")"
+    )
     with cluster(str(tmp_path)) as (_, both):
         server = start_server(both.environment)
 
@@ -147,7 +155,9 @@ def test_a_node_that_was_not_upgraded_is_named(
             deploy(server, "spread", f"http://{HERE}:{provider.server_address[1]}/v1", workers=4)
             replies = [ask(server, "spread", f"question {number}") for number in range(8)]
             server.http.post("/openai/undeploy", json={"chat_name": "spread"})
-            return {reply.json()["error"]["message"] for reply in replies if reply.status_code != 200}
+            return {
+                reply.json()["error"]["message"] for reply in replies if reply.status_code != 200
+            }
 
         until(lambda: errors() != set(), 300)
         [message] = errors()
@@ -159,7 +169,9 @@ def test_a_node_that_was_not_upgraded_is_named(
 def certificates(folder: Path) -> dict[str, str]:
     """What docs/operations.md has an operator make and set, done here."""
     words = (TOP / "docs/operations.md").read_text().replace("/etc/byzer-gateway", str(folder))
-    script, settings, *_ = re.findall(r"```\w+\n(.*?)```", words.partition("<!-- ray-tls -->")[2], re.DOTALL)
+    script, settings, *_ = re.findall(
+        r"```\w+\n(.*?)```", words.partition("<!-- ray-tls -->")[2], re.DOTALL
+    )
     subprocess.run(["sh", "-e", "-c", script], check=True, timeout=60)
     return dict(line.split("=", 1) for line in settings.splitlines())
 

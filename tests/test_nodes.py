@@ -25,11 +25,19 @@ from tests.test_heal import told
 
 def start_node(head: RayHead, folder: Path) -> subprocess.Popen[bytes]:
     """A further node of the head's cluster, on this machine too."""
-    command = [str(BIN / "ray"), "start", f"--address={head.address}", "--block", "--object-store-memory=100000000"]
+    command = [
+        str(BIN / "ray"),
+        "start",
+        f"--address={head.address}",
+        "--block",
+        "--object-store-memory=100000000",
+    ]
     command += ["--min-worker-port=0", "--max-worker-port=0"]
     environment = {**clean_environment(), **head.environment, "RAY_worker_niceness": "0"}
     with (folder / "node.log").open("ab") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            command, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
 
 
 def actors_of(node: subprocess.Popen[bytes]) -> list[psutil.Process]:
@@ -38,7 +46,9 @@ def actors_of(node: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RayHead, subprocess.Popen[bytes]]]:
+def nodes(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[RayHead, subprocess.Popen[bytes]]]:
     with running_head() as head:
         node = start_node(head, tmp_path_factory.mktemp("node"))
         yield head, node
@@ -46,23 +56,30 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RayHead, s
 
 
 @pytest.fixture(scope="module")
-def wide(nodes: tuple[RayHead, subprocess.Popen[bytes]], start_server: Callable[..., Server]) -> Iterator[Server]:
+def wide(
+    nodes: tuple[RayHead, subprocess.Popen[bytes]], start_server: Callable[..., Server]
+) -> Iterator[Server]:
     server = start_server(nodes[0].environment)
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def spread(nodes: tuple[RayHead, subprocess.Popen[bytes]], wide: Server, standin: StandIn) -> Iterator[str]:
+def spread(
+    nodes: tuple[RayHead, subprocess.Popen[bytes]], wide: Server, standin: StandIn
+) -> Iterator[str]:
     """A chat with replicas on both nodes."""
     body = {"chat_name": "spread", "api_key": "sk-spread", "model_name": "slow:0.2", "workers": 4}
 
     def on_both() -> bool:
-        deployed = wide.http.post("/openai/deploy", json={**body, "base_url": standin.base_url("openai")})
+        deployed = wide.http.post(
+            "/openai/deploy", json={**body, "base_url": standin.base_url("openai")}
+        )
         assert deployed.json() == {"ret": "ok"}, deployed.text
         if 0 < len(actors_of(nodes[1])) < 4:
             return True
-        wide.http.post("/openai/undeploy", json={"chat_name": "spread"})  # the node is not there yet
+        # the node is not there yet
+        wide.http.post("/openai/undeploy", json={"chat_name": "spread"})
         return False
 
     until(on_both)

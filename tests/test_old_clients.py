@@ -1,4 +1,5 @@
-"""Real old runtimes run the clients of examples/: what an owner would copy works, in Chinese, and shows errors."""
+"""Real old runtimes run the clients of examples/: what an owner would copy works, in Chinese, and
+shows errors."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ NODE = TOP / "tests" / "clients" / "node-0.10"
 
 @dataclass(frozen=True)
 class Client:
-    """How an owner builds and runs it. `{here}` is examples/, `{built}` a folder of the test's own."""
+    """How an owner builds and runs it. `{here}` is examples/, `{built}` a folder of the test's
+    own."""
 
     run: str
     build: str = ""
@@ -29,10 +31,16 @@ CLIENTS = {
     "bash /dev/tcp": Client("bash {here}/bash/chat.sh"),
     "COBOL": Client("{built}/chat", "cobc -x -o {built}/chat {here}/cobol/chat.cob", charset="gbk"),
     "gawk /inet": Client("gawk -b -f {here}/gawk/chat.awk"),
-    "Java HttpURLConnection": Client("java -cp {built} Chat", "javac -d {built} {here}/java/Chat.java"),
-    "Mono HttpWebRequest": Client("mono {built}/Chat.exe", "mcs -out:{built}/Chat.exe {here}/csharp/Chat.cs"),
+    "Java HttpURLConnection": Client(
+        "java -cp {built} Chat", "javac -d {built} {here}/java/Chat.java"
+    ),
+    "Mono HttpWebRequest": Client(
+        "mono {built}/Chat.exe", "mcs -out:{built}/Chat.exe {here}/csharp/Chat.cs"
+    ),
     "Node 0.10": Client("{node} {here}/node/chat.js"),
-    "Pascal fphttpclient": Client("{built}/chat", "fpc -FE{built} {here}/pascal/chat.pas", charset="gbk"),
+    "Pascal fphttpclient": Client(
+        "{built}/chat", "fpc -FE{built} {here}/pascal/chat.pas", charset="gbk"
+    ),
     "Perl HTTP::Tiny": Client("perl {here}/perl/http_tiny.pl"),
     "Perl LWP": Client("perl {here}/perl/lwp.pl"),
     "PHP": Client("php {here}/php/chat.php"),
@@ -45,13 +53,16 @@ CLIENTS = {
 
 @pytest.fixture(scope="module")
 def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
-    """One chat name, which each test deploys anew: a switch in place takes no start of a process."""
+    """One chat name, which each test deploys anew: a switch in place takes no start of a
+    process."""
     yield itertools.repeat("old-client").__next__
     gateway.post("/openai/undeploy", json={"chat_name": "old-client"})
 
 
 @pytest.fixture(scope="module", params=CLIENTS)
-def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[str, ...], str]:
+def client(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[tuple[str, ...], str]:
     """A client, built: its command and its charset."""
     chosen = CLIENTS[request.param]
     places = {"here": EXAMPLES, "built": tmp_path_factory.mktemp("built")}
@@ -74,7 +85,9 @@ def asked(client: tuple[tuple[str, ...], str], guarded: Server) -> Ask:
     """Let the client ask a chat; with the token, unless another is given."""
     command, charset = client
 
-    def run(chat_name: str, question: str | None, token: str = CALLER, port: int = guarded.port) -> Said:
+    def run(
+        chat_name: str, question: str | None, token: str = CALLER, port: int = guarded.port
+    ) -> Said:
         return ask(command, port, chat_name, question, token, charset)
 
     return run

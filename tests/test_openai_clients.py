@@ -1,4 +1,5 @@
-"""The official Python SDK talks to /v1 as it talks to OpenAI: only its base URL and the model's name differ.
+"""The official Python SDK talks to /v1 as it talks to OpenAI: only its base URL and the model's
+name differ.
 
 What it raises is in test_openai_errors.py; other clients are in test_other_clients.py.
 """
@@ -15,7 +16,11 @@ from typing import Any
 import httpx
 import pytest
 from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
-from openai.types.chat import ChatCompletionChunk, ChatCompletionFunctionToolParam, ChatCompletionMessageParam
+from openai.types.chat import (
+    ChatCompletionChunk,
+    ChatCompletionFunctionToolParam,
+    ChatCompletionMessageParam,
+)
 from pydantic import BaseModel
 
 from tests.conftest import Deploy, Server
@@ -24,13 +29,18 @@ from tests.standin.refusals import DIALECTS, Dialect
 
 WEATHER: ChatCompletionFunctionToolParam = {
     "type": "function",
-    "function": {"name": "weather", "strict": True, "parameters": {"type": "object", "properties": {}}},
+    "function": {
+        "name": "weather",
+        "strict": True,
+        "parameters": {"type": "object", "properties": {}},
+    },
 }
 
 
 @pytest.fixture(scope="module")
 def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
-    """Two chat names in turn, which each test deploys anew: a switch in place takes no start of a process."""
+    """Two chat names in turn, which each test deploys anew: a switch in place takes no start of a
+    process."""
     two = ["openai-sdk-1", "openai-sdk-2"]
     yield itertools.cycle(two).__next__
     for name in two:
@@ -70,7 +80,11 @@ def test_the_local_model_answers_a_chat(client: OpenAI, local_chat: str) -> None
 
 def test_the_local_model_streams_its_words(client: OpenAI, local_chat: str) -> None:
     with client.chat.completions.create(
-        model=local_chat, messages=says("Tell me about the sea."), max_tokens=20, temperature=0, stream=True
+        model=local_chat,
+        messages=says("Tell me about the sea."),
+        max_tokens=20,
+        temperature=0,
+        stream=True,
     ) as stream:
         chunks = list(stream)
 
@@ -80,27 +94,38 @@ def test_the_local_model_streams_its_words(client: OpenAI, local_chat: str) -> N
     assert chunks[-1].choices[0].finish_reason
 
 
-def test_chats_at_once_in_one_event_loop_each_get_their_own_answer(client: OpenAI, deploy: Deploy) -> None:
+def test_chats_at_once_in_one_event_loop_each_get_their_own_answer(
+    client: OpenAI, deploy: Deploy
+) -> None:
     name = deploy(model_name="echo")
 
     async def ask_all() -> list[str | None]:
         async with asynchronous(client) as asked:
-            chats = [asked.chat.completions.create(model=name, messages=says(str(number))) for number in range(20)]
+            chats = [
+                asked.chat.completions.create(model=name, messages=says(str(number)))
+                for number in range(20)
+            ]
             return [said.choices[0].message.content for said in await asyncio.gather(*chats)]
 
     assert asyncio.run(ask_all()) == [f"openai:{number}" for number in range(20)]
 
 
-def test_streams_at_once_in_one_event_loop_each_get_their_own_words(client: OpenAI, deploy: Deploy) -> None:
+def test_streams_at_once_in_one_event_loop_each_get_their_own_words(
+    client: OpenAI, deploy: Deploy
+) -> None:
     name = deploy("zhipu")
 
     async def ask(asked: AsyncOpenAI, content: str) -> str:
-        async with await asked.chat.completions.create(model=name, messages=says(content), stream=True) as stream:
+        async with await asked.chat.completions.create(
+            model=name, messages=says(content), stream=True
+        ) as stream:
             return words([chunk async for chunk in stream])
 
     async def ask_all() -> list[str]:
         async with asynchronous(client) as asked:
-            return await asyncio.gather(*(ask(asked, f"{number} and so on") for number in range(20)))
+            return await asyncio.gather(
+                *(ask(asked, f"{number} and so on") for number in range(20))
+            )
 
     assert asyncio.run(ask_all()) == [f"zhipu:{number} and so on" for number in range(20)]
 
@@ -112,12 +137,20 @@ def test_the_headers_say_who_really_answered(client: OpenAI, deploy: Deploy, str
     with client.chat.completions.with_streaming_response.create(
         model=name, messages=says("hi"), stream=stream
     ) as reply:
-        assert (reply.headers["X-Served-By"], reply.headers["X-Provider-Model"]) == (name, "glm-4.7")
+        assert (reply.headers["X-Served-By"], reply.headers["X-Provider-Model"]) == (
+            name,
+            "glm-4.7",
+        )
 
 
 @pytest.mark.parametrize(
     ("provider", "behaviour"),
-    [("openai", "echo"), ("zhipu", "echo"), ("tongwen", "usage-always"), ("tongwen", "usage-never")],
+    [
+        ("openai", "echo"),
+        ("zhipu", "echo"),
+        ("tongwen", "usage-always"),
+        ("tongwen", "usage-never"),
+    ],
 )
 def test_a_stream_tells_its_usage_if_asked_and_only_then(
     client: OpenAI, deploy: Deploy, provider: Dialect, behaviour: str
@@ -143,7 +176,9 @@ def test_a_tool_is_called_and_its_result_answered(
 ) -> None:
     name, messages = deploy(provider), says("What weather?")
 
-    asked = client.chat.completions.create(model=name, messages=messages, tools=[WEATHER]).choices[0]
+    asked = client.chat.completions.create(model=name, messages=messages, tools=[WEATHER]).choices[
+        0
+    ]
     assert asked.finish_reason == "tool_calls"
     [call] = asked.message.tool_calls or []
     assert call.type == "function"
@@ -160,7 +195,9 @@ def test_a_tool_is_called_and_its_result_answered(
 
 
 @pytest.mark.parametrize("provider", DIALECTS)
-def test_the_sdk_puts_a_streamed_tool_call_together(client: OpenAI, deploy: Deploy, provider: Dialect) -> None:
+def test_the_sdk_puts_a_streamed_tool_call_together(
+    client: OpenAI, deploy: Deploy, provider: Dialect
+) -> None:
     with client.chat.completions.stream(
         model=deploy(provider), messages=says("What weather?"), tools=[WEATHER]
     ) as stream:
@@ -183,7 +220,11 @@ def test_what_the_sdk_sends_arrives_at_the_provider_but_for_its_model(
         "reasoning_effort": "low",
         "parallel_tool_calls": False,
     }
-    extras = {"enable_thinking": False, "thinking": {"type": "disabled"}, "of_tomorrow": [None, {"a": 1.5}]}
+    extras = {
+        "enable_thinking": False,
+        "thinking": {"type": "disabled"},
+        "of_tomorrow": [None, {"a": 1.5}],
+    }
 
     client.chat.completions.create(model=deploy(model_name="gpt-4.1"), extra_body=extras, **sent)
 
@@ -195,11 +236,15 @@ def test_what_the_sdk_sends_arrives_at_the_provider_but_for_its_model(
 def test_what_we_take_stream_for_is_what_the_provider_gets(
     gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, stream: Any
 ) -> None:
-    reply = gateway.post("/v1/chat/completions", json={"model": deploy(), "messages": says("hi"), "stream": stream})
+    reply = gateway.post(
+        "/v1/chat/completions", json={"model": deploy(), "messages": says("hi"), "stream": stream}
+    )
 
     streams = str(stream).lower() in ("true", "1")
     assert reply.status_code == 200, reply.text
-    assert reply.headers["Content-Type"].startswith("text/event-stream" if streams else "application/json")
+    assert reply.headers["Content-Type"].startswith(
+        "text/event-stream" if streams else "application/json"
+    )
     [arrived] = standin.requests(key)
     assert arrived["body"] == {"model": "echo", "messages": says("hi"), "stream": streams}
     assert isinstance(arrived["body"]["stream"], bool)
@@ -209,7 +254,9 @@ def test_what_we_take_stream_for_is_what_the_provider_gets(
 def test_what_a_typed_client_leaves_null_goes_through(
     gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, stream: bool
 ) -> None:
-    nulls = dict.fromkeys(("temperature", "max_tokens", "tools", "stop", "user", "response_format", "stream_options"))
+    nulls = dict.fromkeys(
+        ("temperature", "max_tokens", "tools", "stop", "user", "response_format", "stream_options")
+    )
     sent = {"messages": says("hi"), "stream": stream, **nulls}
 
     reply = gateway.post("/v1/chat/completions", json={"model": deploy(), **sent})
@@ -219,10 +266,14 @@ def test_what_a_typed_client_leaves_null_goes_through(
     assert arrived["body"] == {"model": "echo", **sent}
 
 
-def test_no_usage_is_told_where_include_usage_is_null(gateway: httpx.Client, deploy: Deploy) -> None:
+def test_no_usage_is_told_where_include_usage_is_null(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
     sent = {"messages": says("hi"), "stream": True, "stream_options": {"include_usage": None}}
 
-    reply = gateway.post("/v1/chat/completions", json={"model": deploy(model_name="usage-always"), **sent})
+    reply = gateway.post(
+        "/v1/chat/completions", json={"model": deploy(model_name="usage-always"), **sent}
+    )
 
     assert reply.status_code == 200, reply.text
     assert reply.text.endswith("data: [DONE]\n\n")
@@ -269,17 +320,24 @@ def test_reasoning_comes_back_whole_and_streamed(client: OpenAI, deploy: Deploy)
     whole = client.chat.completions.create(model=name, messages=says("hi")).choices[0].message
     chunks = list(client.chat.completions.create(model=name, messages=says("hi"), stream=True))
 
-    assert whole.to_dict() == {"role": "assistant", "content": "zhipu:hi", "reasoning_content": "Let me think. "}
+    assert whole.to_dict() == {
+        "role": "assistant",
+        "content": "zhipu:hi",
+        "reasoning_content": "Let me think. ",
+    }
     deltas = [choice.delta.to_dict() for chunk in chunks for choice in chunk.choices]
     assert "".join(str(delta.get("reasoning_content", "")) for delta in deltas) == "Let me think. "
     assert words(chunks) == "zhipu:hi"
 
 
 @pytest.mark.parametrize("provider", ["openai", "zhipu"])
-def test_embeddings_are_the_same_in_both_encodings(client: OpenAI, deploy: Deploy, provider: Dialect) -> None:
+def test_embeddings_are_the_same_in_both_encodings(
+    client: OpenAI, deploy: Deploy, provider: Dialect
+) -> None:
     name, texts = deploy(provider), ["one", "二", "three"]
 
-    as_the_sdk_likes = client.embeddings.create(model=name, input=texts)  # it asks for base64, and decodes
+    # it asks for base64, and decodes
+    as_the_sdk_likes = client.embeddings.create(model=name, input=texts)
     as_floats = client.embeddings.create(model=name, input=texts, encoding_format="float")
     as_base64 = client.embeddings.create(model=name, input=texts, encoding_format="base64")
 
@@ -296,14 +354,21 @@ def test_the_models_are_the_chats(client: OpenAI, deploy: Deploy) -> None:
 
     assert names <= {model.id for model in client.models.list()}
     for name in names:
-        assert client.models.retrieve(name).to_dict().keys() == {"id", "object", "created", "owned_by"}
+        assert client.models.retrieve(name).to_dict().keys() == {
+            "id",
+            "object",
+            "created",
+            "owned_by",
+        }
     assert {client.models.retrieve(name).owned_by for name in names} == {"openai", "zhipu"}
     with pytest.raises(NotFoundError):
         client.models.retrieve("no-such-chat")
 
 
 @pytest.mark.parametrize("behaviour", ["echo", "usage-always", "usage-never"])
-def test_the_legacy_completions_are_answered_whole_and_streamed(client: OpenAI, deploy: Deploy, behaviour: str) -> None:
+def test_the_legacy_completions_are_answered_whole_and_streamed(
+    client: OpenAI, deploy: Deploy, behaviour: str
+) -> None:
     name = deploy(model_name=behaviour)
 
     whole = client.completions.create(model=name, prompt="a b c")

@@ -1,4 +1,5 @@
-"""Each of the gateway's errors is a class of its own in the official Python SDK, in a stream as in a whole reply."""
+"""Each of the gateway's errors is a class of its own in the official Python SDK, in a stream as in
+a whole reply."""
 
 from __future__ import annotations
 
@@ -39,7 +40,13 @@ PROVIDERS_ERRORS = [
     ("zhipu", "refuse:zhipu-1113", APIStatusError, 402, "PAY_BILL"),
     ("tongwen", "refuse:tongwen-Arrearage", APIStatusError, 402, "PAY_BILL"),
     ("openai", "refuse:openai-context_length_exceeded", APIStatusError, 413, "TOO_LARGE"),
-    ("openai", "refuse:openai-content_policy_violation", UnprocessableEntityError, 422, "CONTENT_BLOCKED"),
+    (
+        "openai",
+        "refuse:openai-content_policy_violation",
+        UnprocessableEntityError,
+        422,
+        "CONTENT_BLOCKED",
+    ),
     ("openai", "refuse:openai-rate_limit_exceeded", RateLimitError, 429, "SLOW_DOWN"),
     ("zhipu", "refuse:zhipu-1302", RateLimitError, 429, "SLOW_DOWN"),
     ("openai", "refuse:openai-server_error", InternalServerError, 502, "PROVIDER_DOWN"),
@@ -57,17 +64,19 @@ PERMANENT = [
     ("zhipu", "refuse:zhipu-1210", 400, "BAD_UPSTREAM_REQUEST"),
 ]
 TAKEN_FOR_A_REASON_TO_TRY_AGAIN = re.compile(
-    "429|500|502|503|504|524|rate.?limit|too many requests|server.?error|unavailable|overloaded|try.*again"
-    "|insufficient_quota",
+    "429|500|502|503|504|524|rate.?limit|too many"
+    " requests|server.?error|unavailable|overloaded|try.*again|insufficient_quota",
     re.IGNORECASE,
 )
 """In whatever an error holds: by opencode (packages/opencode/src/session/retry.ts), promptfoo
-(isProviderResponseRateLimited), LiteLLM (exception_mapping_utils.py) and the AI SDK (the last, in an event)."""
+(isProviderResponseRateLimited), LiteLLM (exception_mapping_utils.py) and the AI SDK (the last, in
+an event)."""
 
 
 @pytest.fixture(scope="module")
 def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
-    """Chat names in turn, which each test deploys anew: a switch in place takes no start of a process."""
+    """Chat names in turn, which each test deploys anew: a switch in place takes no start of a
+    process."""
     two = ["openai-errors-1", "openai-errors-2"]
     yield itertools.cycle(two).__next__
     for name in two:
@@ -125,26 +134,39 @@ def test_what_only_the_operator_can_mend_is_asked_of_the_provider_once(
     code: str,
 ) -> None:
     with pytest.raises(APIStatusError) as raised:
-        client.chat.completions.create(model=deploy(provider, behaviour), messages=says("hi"), stream=stream)
+        client.chat.completions.create(
+            model=deploy(provider, behaviour), messages=says("hi"), stream=stream
+        )
 
     assert (raised.value.status_code, raised.value.code) == (status, code)
     assert raised.value.type in ("invalid_request_error", "not_found_error")
     assert standin.count(key) == 1
 
 
-@pytest.mark.parametrize(("provider", "behaviour", "code"), [(row[0], row[1], row[3]) for row in PERMANENT])
+@pytest.mark.parametrize(
+    ("provider", "behaviour", "code"), [(row[0], row[1], row[3]) for row in PERMANENT]
+)
 def test_the_other_front_keeps_its_statuses(
     gateway: httpx.Client, deploy: Deploy, provider: Dialect, behaviour: str, code: str
 ) -> None:
-    reply = gateway.post(f"/{provider}/chat", json={"chat_name": deploy(provider, behaviour), "content": "hi"})
+    reply = gateway.post(
+        f"/{provider}/chat", json={"chat_name": deploy(provider, behaviour), "content": "hi"}
+    )
 
-    assert (reply.status_code, reply.json()["error"]["code"]) == (402 if code == "PAY_BILL" else 502, code)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (
+        402 if code == "PAY_BILL" else 502,
+        code,
+    )
     assert reply.json()["error"]["provider_status"]
 
 
-def test_most_clients_show_the_message_only_so_the_providers_words_are_in_it(impatient: OpenAI, deploy: Deploy) -> None:
+def test_most_clients_show_the_message_only_so_the_providers_words_are_in_it(
+    impatient: OpenAI, deploy: Deploy
+) -> None:
     with pytest.raises(APIStatusError) as raised:
-        impatient.chat.completions.create(model=deploy("zhipu", "refuse:zhipu-1113"), messages=says("hi"))
+        impatient.chat.completions.create(
+            model=deploy("zhipu", "refuse:zhipu-1113"), messages=says("hi")
+        )
 
     error: Any = raised.value.body
     assert error["provider_message"] == "余额不足或无可用资源包,请充值。"
@@ -152,12 +174,17 @@ def test_most_clients_show_the_message_only_so_the_providers_words_are_in_it(imp
     assert error["message_zh"].endswith(f" 服务商返回：{error['provider_message']}")
 
 
-WORDS = "HTTP 429 from upstream, request id 021750214290502: pay 500.00 at https://example.com/e/429, tel. 42900"
+WORDS = (
+    "HTTP 429 from upstream, request id 021750214290502: pay 500.00 at https://example.com/e/429,"
+    " tel. 42900"
+)
 
 
 @pytest.mark.parametrize("code", ["PAY_BILL", "BAD_KEY", "NO_SUCH_MODEL", "BAD_UPSTREAM_REQUEST"])
 def test_nothing_in_an_error_that_lasts_looks_like_a_reason_to_try_again(code: str) -> None:
-    error = GatewayError(code, provider="zhipu", provider_status=429, provider_code="429", provider_message=WORDS)
+    error = GatewayError(
+        code, provider="zhipu", provider_status=429, provider_code="429", provider_message=WORDS
+    )
 
     said = json.dumps(error.openai_shape("abcdefghijklmnop"), ensure_ascii=False)
 
@@ -167,7 +194,9 @@ def test_nothing_in_an_error_that_lasts_looks_like_a_reason_to_try_again(code: s
 
 
 def test_an_error_that_passes_holds_what_the_provider_said_as_it_was() -> None:
-    error = GatewayError("SLOW_DOWN", provider_status=429, provider_code="429", provider_message=WORDS)
+    error = GatewayError(
+        "SLOW_DOWN", provider_status=429, provider_code="429", provider_message=WORDS
+    )
 
     said = error.openai_shape("abc")["error"]
 
@@ -204,7 +233,12 @@ def test_what_passes_is_tried_again_by_the_sdk_itself(
     ],
 )
 def test_the_sdk_raises_its_own_class_for_what_was_asked_wrongly(
-    client: OpenAI, deploy: Deploy, ask: dict[str, Any], kind: type[APIStatusError], code: str, param: str | None
+    client: OpenAI,
+    deploy: Deploy,
+    ask: dict[str, Any],
+    kind: type[APIStatusError],
+    code: str,
+    param: str | None,
 ) -> None:
     with pytest.raises(kind) as raised:
         client.chat.completions.create(**{"model": deploy(), "messages": says("hi"), **ask})
@@ -219,7 +253,9 @@ def test_an_error_in_mid_stream_is_raised_after_the_words_that_came(
 ) -> None:
     chunks: list[ChatCompletionChunk] = []
     with (
-        client.chat.completions.create(model=deploy(provider, behaviour), messages=says("hi"), stream=True) as stream,
+        client.chat.completions.create(
+            model=deploy(provider, behaviour), messages=says("hi"), stream=True
+        ) as stream,
         pytest.raises(APIError) as raised,
     ):
         chunks.extend(stream)
@@ -236,7 +272,9 @@ def test_an_error_in_the_middle_of_a_legacy_stream_is_raised_after_the_words_tha
 ) -> None:
     chunks: list[Completion] = []
     with (
-        client.completions.create(model=deploy(model_name=behaviour), prompt="hi", stream=True) as stream,
+        client.completions.create(
+            model=deploy(model_name=behaviour), prompt="hi", stream=True
+        ) as stream,
         pytest.raises(APIError) as raised,
     ):
         chunks.extend(stream)
@@ -245,13 +283,17 @@ def test_an_error_in_the_middle_of_a_legacy_stream_is_raised_after_the_words_tha
     assert raised.value.code == "PROVIDER_DOWN"
 
 
-def test_an_error_in_mid_stream_is_raised_in_an_event_loop_too(client: OpenAI, deploy: Deploy) -> None:
+def test_an_error_in_mid_stream_is_raised_in_an_event_loop_too(
+    client: OpenAI, deploy: Deploy
+) -> None:
     name, said = deploy(model_name="error-mid"), []
 
     async def ask() -> None:
         async with (
             AsyncOpenAI(base_url=client.base_url, api_key="any") as asked,
-            await asked.chat.completions.create(model=name, messages=says("hi"), stream=True) as stream,
+            await asked.chat.completions.create(
+                model=name, messages=says("hi"), stream=True
+            ) as stream,
         ):
             async for chunk in stream:
                 said.append(words([chunk]))  # noqa: PERF401  # what came before the error is to be kept
@@ -266,12 +308,19 @@ def test_an_error_in_mid_stream_is_raised_in_an_event_loop_too(client: OpenAI, d
 def test_the_sdks_api_key_is_the_gateways_token(
     client: OpenAI, deploy: Deploy, start_server: Callable[..., Server], ray_head: RayHead
 ) -> None:
-    tokens = {"GATEWAY_TOKENS": "app:right-token:chat\nops:admins-token:admin", "WEB_CONCURRENCY": "1"}
-    guarded = client.with_options(base_url=f"{start_server({**ray_head.environment, **tokens}).url}/v1")
+    tokens = {
+        "GATEWAY_TOKENS": "app:right-token:chat\nops:admins-token:admin",
+        "WEB_CONCURRENCY": "1",
+    }
+    guarded = client.with_options(
+        base_url=f"{start_server({**ray_head.environment, **tokens}).url}/v1"
+    )
     name = deploy()
 
     def ask(token: str) -> str | None:
-        asked = guarded.with_options(api_key=token).chat.completions.create(model=name, messages=says("hi"))
+        asked = guarded.with_options(api_key=token).chat.completions.create(
+            model=name, messages=says("hi")
+        )
         return asked.choices[0].message.content
 
     assert ask("right-token") == "openai:hi"

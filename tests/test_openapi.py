@@ -1,4 +1,5 @@
-"""/openapi.json tells of every route, its examples work, and no generated request gets an answer it does not tell."""
+"""/openapi.json tells of every route, its examples work, and no generated request gets an answer it
+does not tell."""
 
 from __future__ import annotations
 
@@ -32,9 +33,15 @@ CLOSED = "http://127.0.0.1:9/v1"
 """Nobody listens there: no generated request may reach a provider."""
 
 ANSWERS, REFUSES, SPARE = "fuzz-answers", "fuzz-refuses", ("fuzz-1", "fuzz-2")
-"""Chats of the fuzzed gateway: with the stand-in; with nobody; and those that are deployed and taken away."""
+"""Chats of the fuzzed gateway: with the stand-in; with nobody; and those that are deployed and
+taken away."""
 
-NOT_SERVED = ("/v1/responses", "/v1/messages", "/v1/messages/count_tokens", "/api/v1/services/{path:any}")
+NOT_SERVED = (
+    "/v1/responses",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/api/v1/services/{path:any}",
+)
 """Other APIs' paths: they only say so."""
 
 TOKEN = "fuzz-8c1f0a"
@@ -81,7 +88,11 @@ def description(gateway: httpx.Client) -> Json:
 
 @pytest.fixture(scope="module")
 def operations(description: Json) -> Operations:
-    return {(method.upper(), path): told for path, row in description["paths"].items() for method, told in row.items()}
+    return {
+        (method.upper(), path): told
+        for path, row in description["paths"].items()
+        for method, told in row.items()
+    }
 
 
 def test_it_is_openapi_3_1(description: Json) -> None:
@@ -102,14 +113,30 @@ os._exit(0)
 def test_it_tells_of_every_route_of_the_app(operations: Operations) -> None:
     environment = {**clean_environment(), "RAY_ADDRESS": f"127.0.0.1:{free_port()}"}
     command = [sys.executable, "-c", ROUTES_OF_THE_APP]
-    said = subprocess.run(command, cwd=TOP, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=120)
+    said = subprocess.run(
+        command,
+        cwd=TOP,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+    )
 
-    routes = {(method, re.sub("<(.*?)>", r"{\1}", rule)) for method, rule in json.loads(said.stdout.splitlines()[-1])}
+    routes = {
+        (method, re.sub("<(.*?)>", r"{\1}", rule))
+        for method, rule in json.loads(said.stdout.splitlines()[-1])
+    }
 
-    routes -= {("GET", "/"), ("GET", "/console/{version}/{name}")}  # the page is for people, and no part of the API
+    # the page is for people, and no part of the API
+    routes -= {("GET", "/"), ("GET", "/console/{version}/{name}")}
     routes -= {("POST", path) for path in NOT_SERVED}
     assert routes == set(operations)
-    assert {("POST", "/zhipu/undeploy"), ("GET", "/v1/models/{name}"), ("GET", "/openapi.json")} < routes
+    assert {
+        ("POST", "/zhipu/undeploy"),
+        ("GET", "/v1/models/{name}"),
+        ("GET", "/openapi.json"),
+    } < routes
     assert len({told["operationId"] for told in operations.values()}) == len(routes)
 
 
@@ -117,14 +144,32 @@ def test_it_tells_what_the_validators_take(description: Json) -> None:
     schemas = description["components"]["schemas"]
     deploy, chat = schemas["DeployRequest"]["properties"], schemas["ChatRequest"]["properties"]
 
-    for kind in (contract.DeployRequest, contract.ChatRequest, contract.NamedRequest, contract.CompletionRequest):
+    for kind in (
+        contract.DeployRequest,
+        contract.ChatRequest,
+        contract.NamedRequest,
+        contract.CompletionRequest,
+    ):
         assert set(kind.model_fields) == set(schemas[kind.__name__]["properties"]) - {"http_proxy"}
     assert (deploy["api_key"]["type"], deploy["api_key"]["writeOnly"]) == ("string", True)
-    assert deploy["base_url"]["anyOf"] == deploy["http_proxy"]["anyOf"] == [{"type": "string"}, {"type": "null"}]
-    workers = {"type": ["integer", "string"], "pattern": "^[0-9]+$", "minimum": 1, "maximum": 32, "default": 1}
+    assert (
+        deploy["base_url"]["anyOf"]
+        == deploy["http_proxy"]["anyOf"]
+        == [{"type": "string"}, {"type": "null"}]
+    )
+    workers = {
+        "type": ["integer", "string"],
+        "pattern": "^[0-9]+$",
+        "minimum": 1,
+        "maximum": 32,
+        "default": 1,
+    }
     assert deploy["workers"] == {**workers, "description": "Replicas."}
     number = {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?$"}
-    assert chat["temperature"]["anyOf"] == [{**number, "minimum": 0, "maximum": 2}, {"type": "null"}]
+    assert chat["temperature"]["anyOf"] == [
+        {**number, "minimum": 0, "maximum": 2},
+        {"type": "null"},
+    ]
 
 
 def test_it_tells_of_every_code_and_of_who_may_call(operations: Operations) -> None:
@@ -132,23 +177,47 @@ def test_it_tells_of_every_code_and_of_who_may_call(operations: Operations) -> N
     for code, meaning in MEANINGS.items():
         assert f"{code}: {meaning.message}" in replies[str(meaning.status)]["description"]
     assert set(replies["200"]["content"]) == {"text/plain", "application/json"}
-    assert set(replies["200"]["headers"]) == {"X-Request-Id", "X-Served-By", "X-Fell-Back", "X-Provider-Model"}
+    assert set(replies["200"]["headers"]) == {
+        "X-Request-Id",
+        "X-Served-By",
+        "X-Fell-Back",
+        "X-Provider-Model",
+    }
     assert set(replies["429"]["headers"]) == {"X-Request-Id", "Retry-After"}
 
     needed = {path: told["security"] for (_, path), told in operations.items()}
-    assert needed["/zhipu/deploy"] == [{"bearer": ["admin"]}, {"basic": ["admin"]}, {"header": ["admin"]}]
-    assert needed["/v1/embeddings"] == [{"bearer": ["chat"]}, {"basic": ["chat"]}, {"header": ["chat"]}]
+    assert needed["/zhipu/deploy"] == [
+        {"bearer": ["admin"]},
+        {"basic": ["admin"]},
+        {"header": ["admin"]},
+    ]
+    assert needed["/v1/embeddings"] == [
+        {"bearer": ["chat"]},
+        {"basic": ["chat"]},
+        {"header": ["chat"]},
+    ]
     assert needed["/models"] == [{"bearer": []}, {"basic": []}, {"header": []}]
     assert needed["/openapi.json"] == needed["/healthz"] == needed["/readyz"] == []
 
 
 def test_every_example_works_and_every_reply_is_as_described(
-    gateway: httpx.Client, standin: StandIn, local_chat: str, description: Json, operations: Operations, key: str
+    gateway: httpx.Client,
+    standin: StandIn,
+    local_chat: str,
+    description: Json,
+    operations: Operations,
+    key: str,
 ) -> None:
     schema = schemathesis.openapi.from_dict(description)
-    asked = {path: told["requestBody"]["content"] for (_, path), told in operations.items() if "requestBody" in told}
+    asked = {
+        path: told["requestBody"]["content"]
+        for (_, path), told in operations.items()
+        if "requestBody" in told
+    }
     # As an operator would: deploy, use, take away.
-    paths = sorted(asked, key=lambda path: (not path.endswith("/deploy"), path.endswith("/undeploy")))
+    paths = sorted(
+        asked, key=lambda path: (not path.endswith("/deploy"), path.endswith("/undeploy"))
+    )
     try:
         for path in paths:
             owner, examples = path.split("/")[1], asked[path]["application/json"]["examples"]
@@ -156,13 +225,24 @@ def test_every_example_works_and_every_reply_is_as_described(
             for title, example in examples.items():
                 body = example["value"]
                 if path.endswith("/deploy") and owner in DIALECTS:
-                    body = {**body, "api_key": key, "base_url": standin.base_url(owner), "model_name": "echo"}
+                    body = {
+                        **body,
+                        "api_key": key,
+                        "base_url": standin.base_url(owner),
+                        "model_name": "echo",
+                    }
                 reply = gateway.post(path, json=body)
                 # A job's id is the same under each provider, so its answer may be there.
-                assert reply.status_code in ((200, 202) if body.get("job") else (200,)), (path, title, reply.text)
+                assert reply.status_code in ((200, 202) if body.get("job") else (200,)), (
+                    path,
+                    title,
+                    reply.text,
+                )
                 stream = "text/event-stream" if owner == "v1" else "text/plain"
                 plain = body.get("stream") or body.get("format") == "text"
-                assert reply.headers["Content-Type"].startswith(stream if plain else "application/json")
+                assert reply.headers["Content-Type"].startswith(
+                    stream if plain else "application/json"
+                )
                 schema[path]["POST"].validate_response(reply)
     finally:
         assert gateway.post("/local/deploy", json={"chat_name": local_chat}).json() == {"ret": "ok"}
@@ -172,10 +252,13 @@ def test_every_example_works_and_every_reply_is_as_described(
 
 @pytest.fixture(scope="module")
 def fuzzed(start_server: Callable[..., Server], standin: StandIn) -> Iterator[Server]:
-    """A gateway with a token, and with a cluster of its own: no generated name is another test's chat."""
+    """A gateway with a token, and with a cluster of its own: no generated name is another test's
+    chat."""
     with running_head() as head:
         tokens = f"fuzz:{TOKEN}:chat,admin"
-        server = start_server({**head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_TOKENS": tokens})
+        server = start_server(
+            {**head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_TOKENS": tokens}
+        )
         server.http.headers["X-Api-Key"] = TOKEN
         for name in (ANSWERS, REFUSES, *SPARE):
             body = {"chat_name": name, "api_key": "sk-fuzz", "model_name": "echo"}
@@ -186,9 +269,13 @@ def fuzzed(start_server: Callable[..., Server], standin: StandIn) -> Iterator[Se
 
 
 @schemathesis.hook
-def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: Json) -> None:
+def before_call(
+    context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: Json
+) -> None:
     """Called by schemathesis, which takes its hooks from this module."""
-    choice = zlib.crc32(repr((case.body, case.path_parameters, case.headers)).encode("utf-8", "replace"))
+    choice = zlib.crc32(
+        repr((case.body, case.path_parameters, case.headers)).encode("utf-8", "replace")
+    )
     if choice % 8:  # else with whatever credentials were generated
         case.headers["X-Api-Key"] = TOKEN
     if "name" in case.path_parameters and choice % 3 == 0:
@@ -197,17 +284,24 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
 
 
 def harmless(path: str, body: Any, choice: int) -> Any:
-    """`body`, but a chat that would be deployed reaches nobody, and by `choice` some chats are those that there are."""
+    """`body`, but a chat that would be deployed reaches nobody, and by `choice` some chats are
+    those that there are."""
     if isinstance(body, bytes | str):
         try:
-            return harmless(path, wire.fields(body if isinstance(body, bytes) else body.encode()), choice)
+            return harmless(
+                path, wire.fields(body if isinstance(body, bytes) else body.encode()), choice
+            )
         except (GatewayError, UnicodeEncodeError):
             return body
     if not isinstance(body, dict):
         return body
     owner, _, action = path.strip("/").partition("/")
     if action == "deploy":
-        return _reaching_nobody(owner, body, choice) if _accepted(contract.DeployRequest, body) else body
+        return (
+            _reaching_nobody(owner, body, choice)
+            if _accepted(contract.DeployRequest, body)
+            else body
+        )
     if action == "undeploy":
         name = (SPARE[0], "fuzz-nobody")[choice % 2]
         return {"chat_name": name} if _accepted(contract.NamedRequest, body) else body
@@ -216,8 +310,11 @@ def harmless(path: str, body: Any, choice: int) -> Any:
 
 
 def _reaching_nobody(provider: str, body: Json, choice: int) -> Json:
-    """A deploy that the contract accepts, in place of one that runs. No model type: byzerllm's own are not for here."""
-    kept = {name: value for name, value in body.items() if name in ("api_key", "model_name", "timeout")}
+    """A deploy that the contract accepts, in place of one that runs. No model type: byzerllm's own
+    are not for here."""
+    kept = {
+        name: value for name, value in body.items() if name in ("api_key", "model_name", "timeout")
+    }
     kept |= {"chat_name": SPARE[choice % 2], "workers": (1, "1")[choice % 2]}
     if provider == "local":
         return {**kept, "model_name": body.get("model_name") or "/no/such.gguf"}
@@ -235,11 +332,24 @@ def _accepted(kind: type[BaseModel], fields: Json) -> bool:
 def test_no_generated_request_gets_an_undocumented_answer(fuzzed: Server, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(SETTINGS)
     program = str(Path(sys.executable).with_name("schemathesis"))
-    command = [program, "--config-file=schemathesis.toml", "run", "--no-color", "--report-json-path=report.json"]
+    command = [
+        program,
+        "--config-file=schemathesis.toml",
+        "run",
+        "--no-color",
+        "--report-json-path=report.json",
+    ]
     command.append(f"{fuzzed.url}/openapi.json")
-    environment = {**clean_environment(), "PYTHONPATH": str(TOP), "SCHEMATHESIS_HOOKS": __name__, "NO_PROXY": "*"}
+    environment = {
+        **clean_environment(),
+        "PYTHONPATH": str(TOP),
+        "SCHEMATHESIS_HOOKS": __name__,
+        "NO_PROXY": "*",
+    }
 
-    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=FUZZ_SECONDS)
+    run = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=FUZZ_SECONDS
+    )
 
     print(run.stdout)
     assert run.returncode == 0, run.stderr
@@ -257,9 +367,19 @@ LONG = "9" * 30
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
-        ("POST", "/openai/chat", f'{{"chat_name": "{ANSWERS}", "content": "x", "max_tokens": "{LONG}"}}', 400),
+        (
+            "POST",
+            "/openai/chat",
+            f'{{"chat_name": "{ANSWERS}", "content": "x", "max_tokens": "{LONG}"}}',
+            400,
+        ),
         ("POST", "/v1/embeddings", f'{{"model": "{ANSWERS}", "input": {NESTED}}}', 400),
-        ("POST", "/v1/chat/completions", f'{{"model": "{ANSWERS}", "messages": [{{"content": {NESTED}}}]}}', 400),
+        (
+            "POST",
+            "/v1/chat/completions",
+            f'{{"model": "{ANSWERS}", "messages": [{{"content": {NESTED}}}]}}',
+            400,
+        ),
         ("POST", "/openai/deploy/", "{}", 404),
     ],
     ids=["long number", "nested input", "nested messages", "a slash too many"],
@@ -270,5 +390,8 @@ def test_what_is_seldom_generated_is_answered_as_described(
     reply = fuzzed.http.request(method, path, content=body)
 
     content_type = reply.headers["Content-Type"]
-    assert (reply.status_code, content_type) == (status, "application/json; charset=utf-8"), reply.text
+    assert (reply.status_code, content_type) == (
+        status,
+        "application/json; charset=utf-8",
+    ), reply.text
     assert reply.json()["error"]["code"] == "INVALID_REQUEST"

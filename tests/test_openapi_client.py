@@ -1,4 +1,5 @@
-"""A client that openapi-python-client makes from /openapi.json deploys and chats, typed, without a line of ours."""
+"""A client that openapi-python-client makes from /openapi.json deploys and chats, typed, without a
+line of ours."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ Module = Callable[[str], ModuleType]
 
 @pytest.fixture(scope="module")
 def folder(gateway: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the package is, as its generator wrote it. It warns of nothing, as it does of what it cannot type."""
+    """Where the package is, as its generator wrote it. It warns of nothing, as it does of what it
+    cannot type."""
     here = tmp_path_factory.mktemp("client")
     (here / "openapi.json").write_bytes(gateway.get("/openapi.json").content)
     (here / "config.json").write_text(json.dumps({"post_hooks": []}))
@@ -79,7 +81,9 @@ def test_the_generated_client_deploys_chats_and_undeploys(
     ask = models.ChatRequest(chat_name=chat_name, content="你好", history=turns, temperature=0.5)
     answer = module("api.zhipu.zhipu_chat").sync(client=client, body=ask)
     listed = module("api.status.status_models").sync(client=client)
-    gone = module("api.zhipu.zhipu_undeploy").sync(client=client, body=models.NamedRequest(chat_name=chat_name))
+    gone = module("api.zhipu.zhipu_undeploy").sync(
+        client=client, body=models.NamedRequest(chat_name=chat_name)
+    )
 
     assert (done.ret, answer, gone.ret) == ("ok", "zhipu:你好", "ok")
     [row] = (row for row in listed.models if row.chat_name == chat_name)
@@ -130,7 +134,9 @@ def test_each_example_is_what_its_schema_describes(gateway: httpx.Client) -> Non
         (example["value"], error.message)
         for body in bodies
         for example in body["examples"].values()
-        for error in Draft202012Validator({**body["schema"], **description}).iter_errors(example["value"])
+        for error in Draft202012Validator({**body["schema"], **description}).iter_errors(
+            example["value"]
+        )
     ]
 
     assert len(bodies) > 20

@@ -1,7 +1,8 @@
 """docs/operations.md is true: its commands run as they stand, and all that it names is there.
 
-One walk through the document, from its first command to its last, on an installation staged in a folder. sudo,
-systemctl and their like are played by a few lines of shell; make, curl, the key holder and the gateway are real.
+One walk through the document, from its first command to its last, on an installation staged in a
+folder. sudo, systemctl and their like are played by a few lines of shell; make, curl, the key
+holder and the gateway are real.
 """
 
 from __future__ import annotations
@@ -105,10 +106,17 @@ class Walk:
 
     def run(self, block: Block) -> None:
         state = self.root / "state"
-        script = f"set -eo pipefail; . {state}\n{self.here(block.text)}\ndeclare -p TOKEN >{state} 2>/dev/null || true"
+        script = (
+            f"set -eo pipefail; . {state}\n{self.here(block.text)}\ndeclare -p TOKEN >{state}"
+            " 2>/dev/null || true"
+        )
         environment = {
             **clean_environment(),
-            **{"PATH": f"{self.root}/bin:{os.environ['PATH']}", "ROOT": str(self.root), "DESTDIR": str(self.root)},
+            **{
+                "PATH": f"{self.root}/bin:{os.environ['PATH']}",
+                "ROOT": str(self.root),
+                "DESTDIR": str(self.root),
+            },
             "MAKEFLAGS": f"USER={getpass.getuser()}",
         }
         done = subprocess.run(
@@ -122,7 +130,9 @@ class Walk:
             check=False,
         )
         # The doctor finds fault with a full disk, too, which is not the document's.
-        assert done.returncode == 0 or "gateway.doctor" in block.text, f"line {block.line}: {done.stdout}{done.stderr}"
+        assert done.returncode == 0 or "gateway.doctor" in block.text, (
+            f"line {block.line}: {done.stdout}{done.stderr}"
+        )
         self.said[block.text] = done.stdout
 
     def of(self, words: str) -> str:
@@ -130,7 +140,8 @@ class Walk:
         return next(said for text, said in self.said.items() if words in text)
 
     def settings(self) -> None:
-        """What differs on this machine, where the shared gateway and cluster have ports of their own."""
+        """What differs on this machine, where the shared gateway and cluster have ports of their
+        own."""
         mine = {**self.server.environment, "GATEWAY_BIND": self.server.url.removeprefix("http://")}
         names = ("GATEWAY_BIND", "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")
         path = self.etc / "gateway.env"
@@ -138,7 +149,9 @@ class Walk:
 
 
 @pytest.fixture(scope="module")
-def walk(tmp_path_factory: pytest.TempPathFactory, server: Server, standin: StandIn, local_chat: str) -> Iterator[Walk]:
+def walk(
+    tmp_path_factory: pytest.TempPathFactory, server: Server, standin: StandIn, local_chat: str
+) -> Iterator[Walk]:
     root = tmp_path_factory.mktemp("machine")
     walk = Walk(root, server, standin)
     for folder in ("bin", "etc/nginx/conf.d", "etc/caddy", "etc/prometheus", "opt/byzer-gateway"):
@@ -149,21 +162,37 @@ def walk(tmp_path_factory: pytest.TempPathFactory, server: Server, standin: Stan
     (root / "opt/byzer-gateway/.venv").symlink_to(sys.prefix)
     (root / "state").touch()
     log = root / "keyholder.log"
-    environment = {**clean_environment(), "CHATS": str(walk.etc / "chats"), "GATEWAY_URL": server.url}
+    environment = {
+        **clean_environment(),
+        "CHATS": str(walk.etc / "chats"),
+        "GATEWAY_URL": server.url,
+    }
     with log.open("wb") as out:
         holder = subprocess.Popen(
-            [sys.executable, "deploy/keyholder.py"], cwd=TOP, env=environment, stdout=out, stderr=out
+            [sys.executable, "deploy/keyholder.py"],
+            cwd=TOP,
+            env=environment,
+            stdout=out,
+            stderr=out,
         )
     try:
         for number, block in enumerate(COMMANDS):
             if "journalctl" in block.text and number < len(COMMANDS) / 2:
                 until(
-                    lambda: all(f"{name}: deployed at " in log.read_text() for name in ("shop_chat", "shop_spare")), 60
+                    lambda: all(
+                        f"{name}: deployed at " in log.read_text()
+                        for name in ("shop_chat", "shop_spare")
+                    ),
+                    60,
                 )
             if "make uninstall" in block.text:
                 walk.seen["tokens"] = load({"GATEWAY_TOKENS_FILE": str(walk.etc / "tokens")}).tokens
-                walk.seen["modes"] = {p.name: p.stat().st_mode & 0o777 for p in walk.etc.rglob("*") if p.is_file()}
-                walk.seen["scraper"] = (root / "etc/prometheus/byzer-gateway-token").read_text().strip()
+                walk.seen["modes"] = {
+                    p.name: p.stat().st_mode & 0o777 for p in walk.etc.rglob("*") if p.is_file()
+                }
+                walk.seen["scraper"] = (
+                    (root / "etc/prometheus/byzer-gateway-token").read_text().strip()
+                )
                 walk.seen["env"] = (walk.etc / "gateway.env").read_text()
                 holder.kill()
             walk.run(block)
@@ -190,9 +219,14 @@ def test_the_key_holder_says_what_the_document_says(walk: Walk) -> None:
 
 def test_a_switch_an_undo_and_a_new_fallback_are_done(walk: Walk) -> None:
     assert json.loads(walk.of("/tongwen/deploy")) == {"ret": "ok"}
-    assert [json.loads(line) for line in walk.of("/zhipu/undo").split("\n")[:2]] == [{"ret": "ok"}] * 2
+    assert [json.loads(line) for line in walk.of("/zhipu/undo").split("\n")[:2]] == [
+        {"ret": "ok"}
+    ] * 2
     rows = {row["chat_name"]: row for row in walk.server.http.get("/models").json()["models"]}
-    assert (rows["shop_chat"]["provider"], rows["shop_chat"]["fallback"]) == ("zhipu", ["local_chat"])
+    assert (rows["shop_chat"]["provider"], rows["shop_chat"]["fallback"]) == (
+        "zhipu",
+        ["local_chat"],
+    )
     assert "shop_spare" not in rows
 
 
@@ -228,7 +262,9 @@ def test_nothing_is_left_after_the_uninstall(walk: Walk) -> None:
 def test_only_our_units_and_those_in_front_are_named(walk: Walk) -> None:
     called = (walk.root / "called").read_text().splitlines()
     verbs = {"restart", "reload", "status", "--no-pager"}
-    named = {word for line in called if line.startswith("systemctl") for word in line.split()[1:]} - verbs
+    named = {
+        word for line in called if line.startswith("systemctl") for word in line.split()[1:]
+    } - verbs
     assert named <= {*SERVICES, "nginx", "caddy", "prometheus"}
     for unit in re.findall(r"\bbyzer-(?:ray|gateway|keyholder)\b", DOCUMENT):
         assert (TOP / f"deploy/systemd/{unit}.service").exists()
@@ -248,7 +284,9 @@ def test_the_example_file_passes_the_contract() -> None:
 
 
 def test_every_file_of_ours_that_is_named_is_there() -> None:
-    named = set(re.findall(r"\b(?:deploy|tests|docs)/[\w./-]*\w", DOCUMENT + "".join(READMES.values())))
+    named = set(
+        re.findall(r"\b(?:deploy|tests|docs)/[\w./-]*\w", DOCUMENT + "".join(READMES.values()))
+    )
     assert len(named) > 8
     missing = {path for path in named if not (TOP / path).exists()}
     assert missing == set()
@@ -272,7 +310,9 @@ def test_prometheus_is_told_where_the_gateway_is() -> None:
 
 def test_every_alert_says_what_to_do() -> None:
     rules = yaml.safe_load((TOP / "deploy/alerts.yml").read_text())
-    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule}
+    alerts = {
+        rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule
+    }
     assert set(re.findall(r"^\| `([A-Z][a-z][A-Za-z]+)` \|", DOCUMENT, re.M)) == alerts
 
 
@@ -289,11 +329,14 @@ def test_every_setting_has_its_row(name: str) -> None:
         found
         for path in sources
         for found in re.findall(
-            r"""(?:environ|env|environment)(?:\.get\(|\[)"([A-Z_]+)"|_number\(env, "([A-Z_]+)\"""", path.read_text()
+            r"""(?:environ|env|environment)(?:\.get\(|\[)"([A-Z_]+)"|_number\(env, "([A-Z_]+)\"""",
+            path.read_text(),
         )
     }
     settings = {one or other for one, other in read}
     settings = {one for one in settings if one.startswith(("GATEWAY_", "RAY_", "WEB_", "LOG_"))}
     assert len(settings) > 12
-    rows = "\n".join(line.split("|")[1] for line in READMES[name].splitlines() if line.startswith("| `"))
+    rows = "\n".join(
+        line.split("|")[1] for line in READMES[name].splitlines() if line.startswith("| `")
+    )
     assert {setting for setting in settings if f"`{setting}`" not in rows} == set()

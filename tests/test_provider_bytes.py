@@ -1,4 +1,5 @@
-"""The bytes beat the label: JSON that is not quite JSON, charsets, gzip, marks in a model's words, odd counts."""
+"""The bytes beat the label: JSON that is not quite JSON, charsets, gzip, marks in a model's words,
+odd counts."""
 
 from __future__ import annotations
 
@@ -25,19 +26,32 @@ from tests.fronts import (
     v1,
     v1_stream,
 )
-from tests.standin.raw import DONE, Script, by_mode, chunk, completion, event, slowly, streamed, whole
+from tests.standin.raw import (
+    DONE,
+    Script,
+    by_mode,
+    chunk,
+    completion,
+    event,
+    slowly,
+    streamed,
+    whole,
+)
 
 every_front = pytest.mark.parametrize("front", FRONTS, ids=of)
 END = event(chunk(finish="stop"))
 
 
 def said(content: bytes, before: bytes = b"", after: bytes = b"") -> Script:
-    """A provider whose JSON string of an answer is these bytes, and whose JSON stands between these."""
+    """A provider whose JSON string of an answer is these bytes, and whose JSON stands between
+    these."""
 
     def filled(data: dict[str, Any]) -> bytes:
         return before + json.dumps(data).encode().replace(b"FILL", content) + after
 
-    return by_mode(whole(filled(completion("FILL"))), streamed(event(filled(chunk("FILL"))), END, DONE))
+    return by_mode(
+        whole(filled(completion("FILL"))), streamed(event(filled(chunk("FILL"))), END, DONE)
+    )
 
 
 FAULTS: dict[str, tuple[bytes, str]] = {
@@ -56,11 +70,17 @@ def near(words: str, expected: str) -> bool:
     """Whether all but what was faulty arrived, the fault as itself or as U+FFFD or not at all."""
     fault = expected.removeprefix("eins ").removesuffix(" zwei")
     rest = words.removeprefix("eins ").removesuffix(" zwei")
-    return words.startswith("eins ") and words.endswith(" zwei") and rest in (fault, "\ufffd", "\ufffd\ufffd", "")
+    return (
+        words.startswith("eins ")
+        and words.endswith(" zwei")
+        and rest in (fault, "\ufffd", "\ufffd\ufffd", "")
+    )
 
 
 @in_turn("fault", FAULTS, each=2)
-def test_a_faulty_character_costs_that_character_at_most(raw_chat: RawChat, front: Front, fault: str) -> None:
+def test_a_faulty_character_costs_that_character_at_most(
+    raw_chat: RawChat, front: Front, fault: str
+) -> None:
     content, expected = FAULTS[fault]
     raw_chat.deploy(said(content))
 
@@ -72,7 +92,9 @@ def test_a_faulty_character_costs_that_character_at_most(raw_chat: RawChat, fron
 
 @pytest.mark.parametrize("front", WHOLE, ids=of)
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"], ids=repr)
-def test_a_raw_line_end_in_a_whole_answer_is_one(raw_chat: RawChat, front: Front, end: bytes) -> None:
+def test_a_raw_line_end_in_a_whole_answer_is_one(
+    raw_chat: RawChat, front: Front, end: bytes
+) -> None:
     raw_chat.deploy(said(b"eins" + end + b"zwei"))
 
     assert raw_chat.ask(front).words.split() == ["eins", "zwei"]
@@ -89,7 +111,9 @@ AROUND: dict[str, tuple[bytes, bytes]] = {
 
 
 @in_turn("around", AROUND, each=2)
-def test_what_stands_around_the_json_costs_nothing(raw_chat: RawChat, front: Front, around: str) -> None:
+def test_what_stands_around_the_json_costs_nothing(
+    raw_chat: RawChat, front: Front, around: str
+) -> None:
     before, after = AROUND[around]
     if front in STREAMS:
         before, after = before.strip(), after.strip()  # a line end would end the line
@@ -108,7 +132,9 @@ def test_numbers_that_json_lacks_cost_nothing(raw_chat: RawChat, front: Front, n
     def filled(data: dict[str, Any]) -> bytes:
         return json.dumps({**data, **odd}).encode().replace(b'"FILL"', number.encode())
 
-    raw_chat.deploy(by_mode(whole(filled(completion("Ja"))), streamed(event(filled(chunk("Ja"))), END, DONE)))
+    raw_chat.deploy(
+        by_mode(whole(filled(completion("Ja"))), streamed(event(filled(chunk("Ja"))), END, DONE))
+    )
 
     outcome = raw_chat.ask(front)
 
@@ -119,11 +145,24 @@ def test_numbers_that_json_lacks_cost_nothing(raw_chat: RawChat, front: Front, n
 
 WORDS = "Grüße, 你好 €"
 UTF8 = json.dumps(completion(WORDS), ensure_ascii=False).encode()
-LABELS = ("iso-8859-1", "windows-1252", "gb2312", "GBK", "big5", "us-ascii", "utf8mb4", "binary", '"utf-8"', "")
+LABELS = (
+    "iso-8859-1",
+    "windows-1252",
+    "gb2312",
+    "GBK",
+    "big5",
+    "us-ascii",
+    "utf8mb4",
+    "binary",
+    '"utf-8"',
+    "",
+)
 
 
 @in_turn("label", LABELS, each=2)
-def test_utf_8_is_read_as_that_whatever_it_is_called(raw_chat: RawChat, front: Front, label: str) -> None:
+def test_utf_8_is_read_as_that_whatever_it_is_called(
+    raw_chat: RawChat, front: Front, label: str
+) -> None:
     stream = streamed(
         event(json.dumps(chunk(WORDS), ensure_ascii=False).encode()),
         END,
@@ -138,8 +177,12 @@ def test_utf_8_is_read_as_that_whatever_it_is_called(raw_chat: RawChat, front: F
 
 
 @pytest.mark.parametrize("front", WHOLE, ids=of)
-@pytest.mark.parametrize(("charset", "words"), [("gbk", "你好, 世界"), ("gb18030", "你好 €"), ("iso-8859-1", "Grüße")])
-def test_a_label_that_is_true_is_believed(raw_chat: RawChat, front: Front, charset: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("charset", "words"), [("gbk", "你好, 世界"), ("gb18030", "你好 €"), ("iso-8859-1", "Grüße")]
+)
+def test_a_label_that_is_true_is_believed(
+    raw_chat: RawChat, front: Front, charset: str, words: str
+) -> None:
     body = json.dumps(completion(words), ensure_ascii=False).encode(charset)
     raw_chat.deploy(whole(body, content_type=f"application/json; charset={charset}"))
 
@@ -158,9 +201,14 @@ def test_a_callers_utf_8_is_read_as_that_whatever_it_is_called(
     body = json.dumps(fields, ensure_ascii=False).encode()
     kind = "application/json"
     if form:
-        body, kind = "&".join(f"{k}={v}" for k, v in fields.items()).encode(), "application/x-www-form-urlencoded"
+        body, kind = (
+            "&".join(f"{k}={v}" for k, v in fields.items()).encode(),
+            "application/x-www-form-urlencoded",
+        )
 
-    reply = gateway.post("/openai/chat", content=body, headers={"Content-Type": f"{kind}; charset={label}"})
+    reply = gateway.post(
+        "/openai/chat", content=body, headers={"Content-Type": f"{kind}; charset={label}"}
+    )
 
     assert reply.json() == "Ja"
     assert raw_chat.raw.requests[-1].json["messages"][-1]["content"] == WORDS
@@ -180,12 +228,17 @@ BODIES: dict[str, tuple[str, Any]] = {
 
 
 @in_turn("how", BODIES, each=2)
-def test_the_bytes_say_whether_they_are_compressed(raw_chat: RawChat, front: Front, how: str) -> None:
+def test_the_bytes_say_whether_they_are_compressed(
+    raw_chat: RawChat, front: Front, how: str
+) -> None:
     label, packed = BODIES[how]
     headers = [f"Content-Encoding: {label}"] if label else []
     stream = b"".join([event(chunk(WORDS)), END, DONE])
     raw_chat.deploy(
-        by_mode(whole(packed(UTF8), headers=headers), whole(packed(stream), content_type=None, headers=headers))
+        by_mode(
+            whole(packed(UTF8), headers=headers),
+            whole(packed(stream), content_type=None, headers=headers),
+        )
     )
 
     outcome = raw_chat.ask(front)
@@ -194,11 +247,18 @@ def test_the_bytes_say_whether_they_are_compressed(raw_chat: RawChat, front: Fro
 
 
 MARKS = ("\x00", "\x01", "\x02", "\x1e", "\ufeff", "\x00\x00", "data: ", "\n\n")
-FORGED = ('{"error": {"code": "PAY_BILL"}}', '{"prompt_tokens": 3, "completion_tokens": 987654}', "null", "[DONE]")
+FORGED = (
+    '{"error": {"code": "PAY_BILL"}}',
+    '{"prompt_tokens": 3, "completion_tokens": 987654}',
+    "null",
+    "[DONE]",
+)
 
 
 @in_turn("mark", MARKS, each=2, words=repr)
-def test_a_models_words_are_never_a_mark_of_ours(raw_chat: RawChat, front: Front, mark: str) -> None:
+def test_a_models_words_are_never_a_mark_of_ours(
+    raw_chat: RawChat, front: Front, mark: str
+) -> None:
     words = ["Ja", *(mark + forged for forged in FORGED), mark]
     stream = slowly(*(event(chunk(word)) for word in words), END, DONE, seconds=0.02)
     raw_chat.deploy(by_mode(whole(completion("".join(words[1:]))), stream))
@@ -212,7 +272,11 @@ def test_a_models_words_are_never_a_mark_of_ours(raw_chat: RawChat, front: Front
 
 def counted(http: httpx.Client, name: str) -> int:
     """The tokens that the gateway counted for a chat, in and out."""
-    lines = [line for line in http.get("/metrics").text.splitlines() if line.startswith("gateway_tokens_total")]
+    lines = [
+        line
+        for line in http.get("/metrics").text.splitlines()
+        if line.startswith("gateway_tokens_total")
+    ]
     return sum(int(float(line.split()[-1])) for line in lines if f'"{name}"' in line)
 
 
@@ -227,7 +291,9 @@ def counted(http: httpx.Client, name: str) -> int:
     ],
     ids=["OpenAI's", "other names", "one is negative", "one is a text"],
 )
-def test_what_is_sane_is_counted(raw_chat: RawChat, front: Front, usage: dict[str, Any], tokens: int) -> None:
+def test_what_is_sane_is_counted(
+    raw_chat: RawChat, front: Front, usage: dict[str, Any], tokens: int
+) -> None:
     stream = streamed(event(chunk("Ja")), event(chunk(finish="stop", usage=usage)), DONE)
     raw_chat.deploy(by_mode(whole(completion("Ja", usage=usage)), stream))
     before = counted(raw_chat.http, raw_chat.name)
@@ -239,10 +305,16 @@ def test_what_is_sane_is_counted(raw_chat: RawChat, front: Front, usage: dict[st
 
 @pytest.mark.parametrize("front", [chat_stream, v1_stream], ids=of)
 @pytest.mark.parametrize("last", [(3, 2), ("?", None), (None, None)], ids=str)
-def test_of_running_totals_the_last_sane_one_is_counted(raw_chat: RawChat, front: Front, last: tuple[Any, Any]) -> None:
+def test_of_running_totals_the_last_sane_one_is_counted(
+    raw_chat: RawChat, front: Front, last: tuple[Any, Any]
+) -> None:
     totals = [(3, 1), (3, 2), last]
     usages = [{"prompt_tokens": came, "completion_tokens": went} for came, went in totals]
-    raw_chat.deploy(streamed(event(chunk("Ja")), *(event(chunk("", usage=usage)) for usage in usages), END, DONE))
+    raw_chat.deploy(
+        streamed(
+            event(chunk("Ja")), *(event(chunk("", usage=usage)) for usage in usages), END, DONE
+        )
+    )
     before = counted(raw_chat.http, raw_chat.name)
 
     raw_chat.ask(front)
@@ -274,7 +346,9 @@ def test_usage_never_costs_an_answer(raw_chat: RawChat, front: Front, usage: str
     also = event({**chunk(), "choices": [], "usage": USAGE[usage]})
     stream = streamed(event(chunk("Ja", usage=USAGE[usage])), last, also, DONE)
     raw_chat.deploy(by_mode(whole(completion("Ja", usage=USAGE[usage])), stream))
-    options: dict[str, Any] = {"stream_options": {"include_usage": True}} if front is v1_stream else {}
+    options: dict[str, Any] = (
+        {"stream_options": {"include_usage": True}} if front is v1_stream else {}
+    )
 
     before = counted(raw_chat.http, raw_chat.name)
 

@@ -1,4 +1,5 @@
-"""Connections to a provider: which die and are asked again, odd servers, what is sent, what typed clients send."""
+"""Connections to a provider: which die and are asked again, odd servers, what is sent, what typed
+clients send."""
 
 from __future__ import annotations
 
@@ -50,7 +51,9 @@ GOOD = good("Ja")
 
 @every_front
 @every_end
-def test_a_kept_connection_that_is_dead_costs_nothing(raw_chat: RawChat, front: Front, end: End) -> None:
+def test_a_kept_connection_that_is_dead_costs_nothing(
+    raw_chat: RawChat, front: Front, end: End
+) -> None:
     # It dies in the moment in which it is asked: nobody can know before.
     raw_chat.deploy(lambda request: GOOD(request) if request.number == 1 else (end,))
     for _ in range(3):
@@ -79,7 +82,9 @@ def test_a_kept_connection_that_died_meanwhile_costs_nothing(raw_chat: RawChat, 
 
 @every_front
 @every_end
-def test_a_new_connection_that_dies_is_asked_once(raw_chat: RawChat, spare: str, front: Front, end: End) -> None:
+def test_a_new_connection_that_dies_is_asked_once(
+    raw_chat: RawChat, spare: str, front: Front, end: End
+) -> None:
     # The question may have been worked at, and paid for.
     raw_chat.deploy((0.05, end), fallback=spare)
 
@@ -89,9 +94,13 @@ def test_a_new_connection_that_dies_is_asked_once(raw_chat: RawChat, spare: str,
 
 @every_front
 @every_end
-def test_a_kept_connection_that_dies_after_a_byte_is_asked_once(raw_chat: RawChat, front: Front, end: End) -> None:
+def test_a_kept_connection_that_dies_after_a_byte_is_asked_once(
+    raw_chat: RawChat, front: Front, end: End
+) -> None:
     raw_chat.deploy(
-        lambda request: GOOD(request) if request.number == 1 else (b"HTTP/1.1 200 OK\r\nContent", 0.05, end)
+        lambda request: (
+            GOOD(request) if request.number == 1 else (b"HTTP/1.1 200 OK\r\nContent", 0.05, end)
+        )
     )
     assert raw_chat.ask(front).words == "Ja"
 
@@ -100,17 +109,25 @@ def test_a_kept_connection_that_dies_after_a_byte_is_asked_once(raw_chat: RawCha
 
 
 @every_front
-def test_a_new_connection_that_dies_in_turn_is_not_asked_again(raw_chat: RawChat, front: Front) -> None:
+def test_a_new_connection_that_dies_in_turn_is_not_asked_again(
+    raw_chat: RawChat, front: Front
+) -> None:
     raw_chat.deploy(lambda request: GOOD(request) if len(raw_chat.raw.requests) == 1 else (CLOSE,))
     assert raw_chat.ask(front).words == "Ja"
 
     assert raw_chat.ask(front).code == "PROVIDER_DOWN"
-    assert [(request.connection, request.number) for request in raw_chat.raw.requests] == [(1, 1), (1, 2), (2, 1)]
+    assert [(request.connection, request.number) for request in raw_chat.raw.requests] == [
+        (1, 1),
+        (1, 2),
+        (2, 1),
+    ]
 
 
 @every_front
 @pytest.mark.parametrize(
-    "headers", [[f"Set-Cookie: c={'x' * 30_000}"], [f"X-{n}: {'y' * 300}" for n in range(100)]], ids=len
+    "headers",
+    [[f"Set-Cookie: c={'x' * 30_000}"], [f"X-{n}: {'y' * 300}" for n in range(100)]],
+    ids=len,
 )
 def test_large_headers_cost_nothing(raw_chat: RawChat, front: Front, headers: list[str]) -> None:
     stream = opening(headers=headers) + piece(event(chunk("Ja", "stop")) + DONE) + LAST
@@ -127,7 +144,9 @@ ODD: dict[str, Reply] = {
     "HTTP/1.0, until the end": (b"HTTP/1.0 200 OK\r\n\r\n" + BODY, CLOSE),
     "no reason": b"HTTP/1.1 200\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY,
     "100 before": b"HTTP/1.1 100 Continue\r\n\r\n" + JSON,
-    "102 and 103 before": b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n" + JSON,
+    "102 and 103 before": (
+        b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n" + JSON
+    ),
     "no type": whole(completion("Ja"), content_type=None),
     "a byte at a time": [bytes([byte]) for byte in JSON],
     "line ends while it works": (opening(), *(piece(b"\n"), 0.05) * 3, piece(BODY) + LAST),
@@ -153,7 +172,16 @@ BROKEN: dict[str, Reply] = {
     "no byte": (CLOSE,),
     "no byte, reset": (RESET,),
 }
-CLASSES = ("Error", "Exception", "Payload", "BadStatusLine", "BadHttp", "aiohttp", "Traceback", "[Errno")
+CLASSES = (
+    "Error",
+    "Exception",
+    "Payload",
+    "BadStatusLine",
+    "BadHttp",
+    "aiohttp",
+    "Traceback",
+    "[Errno",
+)
 
 
 @in_turn("how", BROKEN, each=2)
@@ -163,7 +191,9 @@ def test_an_error_says_what_happened_in_words(raw_chat: RawChat, front: Front, h
     outcome = raw_chat.ask(front)
 
     assert outcome.code == "PROVIDER_DOWN"
-    assert not [name for name in CLASSES if name in outcome.error["message"]], outcome.error["message"]
+    assert not [name for name in CLASSES if name in outcome.error["message"]], outcome.error[
+        "message"
+    ]
 
 
 def test_a_provider_that_is_not_there_is_down_in_words(raw_chat: RawChat) -> None:
@@ -173,7 +203,9 @@ def test_a_provider_that_is_not_there_is_down_in_words(raw_chat: RawChat) -> Non
         outcome = raw_chat.ask(chat)
 
     assert outcome.code == "PROVIDER_DOWN"
-    assert not [name for name in CLASSES if name in outcome.error["message"]], outcome.error["message"]
+    assert not [name for name in CLASSES if name in outcome.error["message"]], outcome.error[
+        "message"
+    ]
 
 
 def test_the_gateway_names_itself(raw_chat: RawChat) -> None:
@@ -186,7 +218,10 @@ def test_the_gateway_names_itself(raw_chat: RawChat) -> None:
 
 
 REFUSED = {
-    "error": {"message": "Unrecognized request argument supplied: stream_options", "type": "invalid_request_error"}
+    "error": {
+        "message": "Unrecognized request argument supplied: stream_options",
+        "type": "invalid_request_error",
+    }
 }
 
 
@@ -199,7 +234,9 @@ def test_a_provider_that_refuses_stream_options_is_asked_without_them(
         return whole(REFUSED, status) if "stream_options" in request.json else GOOD(request)
 
     raw_chat.deploy(script)
-    options: dict[str, Any] = {"stream_options": {"include_usage": True}} if front is v1_stream else {}
+    options: dict[str, Any] = (
+        {"stream_options": {"include_usage": True}} if front is v1_stream else {}
+    )
 
     outcome = raw_chat.ask(front, **options)
 
@@ -212,19 +249,36 @@ def test_a_provider_that_refuses_stream_options_is_asked_without_them(
 def test_stream_options_are_given_up_once_only(raw_chat: RawChat) -> None:
     raw_chat.deploy(whole(REFUSED, "400 Bad Request"))
 
-    assert raw_chat.ask(v1_stream, stream_options={"include_usage": True}).code == "BAD_UPSTREAM_REQUEST"
+    assert (
+        raw_chat.ask(v1_stream, stream_options={"include_usage": True}).code
+        == "BAD_UPSTREAM_REQUEST"
+    )
     assert len(raw_chat.raw.requests) == 2
 
 
 def test_a_refusal_that_does_not_name_stream_options_is_one(raw_chat: RawChat) -> None:
     raw_chat.deploy(whole({"error": {"message": "top_k is unknown"}}, "400 Bad Request"))
 
-    assert raw_chat.ask(v1_stream, stream_options={"include_usage": True}).code == "BAD_UPSTREAM_REQUEST"
+    assert (
+        raw_chat.ask(v1_stream, stream_options={"include_usage": True}).code
+        == "BAD_UPSTREAM_REQUEST"
+    )
     assert len(raw_chat.raw.requests) == 1
 
 
 NULLS: dict[str, Any] = dict.fromkeys(
-    ("stream", "stream_options", "tools", "tool_choice", "temperature", "max_tokens", "stop", "user", "n", "seed")
+    (
+        "stream",
+        "stream_options",
+        "tools",
+        "tool_choice",
+        "temperature",
+        "max_tokens",
+        "stop",
+        "user",
+        "n",
+        "seed",
+    )
 )
 
 

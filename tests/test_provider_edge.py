@@ -1,4 +1,5 @@
-"""What a provider says with HTTP 200, on every front: never an empty success, never a lost answer."""
+"""What a provider says with HTTP 200, on every front: never an empty success, never a lost
+answer."""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ class Said(NamedTuple):
 
 def choice(**fields: Any) -> dict[str, Any]:
     """A reply or a chunk with one choice that says nothing, but for these fields."""
-    return {"choices": [{"index": 0, "message": {"content": ""}, "delta": {"content": ""}, **fields}]}
+    return {
+        "choices": [{"index": 0, "message": {"content": ""}, "delta": {"content": ""}, **fields}]
+    }
 
 
 ERRORS = (
@@ -89,15 +92,23 @@ NOTHING = (
 
 
 @in_turn("said", ERRORS + NOTHING, each=2, words=lambda said: said.name)
-def test_an_error_or_nothing_inside_a_200_is_an_error(raw_chat: RawChat, spare: str, front: Front, said: Said) -> None:
-    raw_chat.deploy(by_mode(whole(said.body), streamed(event(said.body), DONE)), said.provider, fallback=spare)
+def test_an_error_or_nothing_inside_a_200_is_an_error(
+    raw_chat: RawChat, spare: str, front: Front, said: Said
+) -> None:
+    raw_chat.deploy(
+        by_mode(whole(said.body), streamed(event(said.body), DONE)), said.provider, fallback=spare
+    )
 
     assert_refused(front, raw_chat.ask(front), said.codes)
 
 
 @in_turn("said", ERRORS, STREAMS, words=lambda said: said.name)
-def test_an_error_after_the_first_word_ends_the_stream_as_one(raw_chat: RawChat, front: Front, said: Said) -> None:
-    raw_chat.deploy(slowly(event(chunk("Erst ")), event(said.body), DONE, seconds=0.05), said.provider)
+def test_an_error_after_the_first_word_ends_the_stream_as_one(
+    raw_chat: RawChat, front: Front, said: Said
+) -> None:
+    raw_chat.deploy(
+        slowly(event(chunk("Erst ")), event(said.body), DONE, seconds=0.05), said.provider
+    )
 
     outcome = raw_chat.ask(front)
 
@@ -106,21 +117,49 @@ def test_an_error_after_the_first_word_ends_the_stream_as_one(raw_chat: RawChat,
 
 
 NAMED = (
-    Said("flat", event({"code": "Throttling.RPM", "message": "Too many"}, "error"), "SLOW_DOWN", "tongwen"),
-    Said("no spaces", b'id:4\nevent:error\ndata:{"code":"Arrearage","message":"Owing"}\n\n', "PAY_BILL", "tongwen"),
-    Said("a comment", b'event:error\n:HTTP_STATUS/429\ndata:{"code":"limit_requests"}\n\n', "SLOW_DOWN", "tongwen"),
-    Said("no field", b'event:error\nHTTP_STATUS/429\ndata:{"code":"limit_requests"}\n\n', "SLOW_DOWN", "tongwen"),
+    Said(
+        "flat",
+        event({"code": "Throttling.RPM", "message": "Too many"}, "error"),
+        "SLOW_DOWN",
+        "tongwen",
+    ),
+    Said(
+        "no spaces",
+        b'id:4\nevent:error\ndata:{"code":"Arrearage","message":"Owing"}\n\n',
+        "PAY_BILL",
+        "tongwen",
+    ),
+    Said(
+        "a comment",
+        b'event:error\n:HTTP_STATUS/429\ndata:{"code":"limit_requests"}\n\n',
+        "SLOW_DOWN",
+        "tongwen",
+    ),
+    Said(
+        "no field",
+        b'event:error\nHTTP_STATUS/429\ndata:{"code":"limit_requests"}\n\n',
+        "SLOW_DOWN",
+        "tongwen",
+    ),
     Said("a message only", event({"message": "The worker is gone"}, "error"), "PROVIDER_DOWN"),
-    Said("of type error", event({"type": "error", "code": "server_error"}, "error"), "PROVIDER_DOWN"),
+    Said(
+        "of type error", event({"type": "error", "code": "server_error"}, "error"), "PROVIDER_DOWN"
+    ),
     Said("words that are no JSON", event(b"upstream connect error", "error"), "PROVIDER_DOWN"),
     Said("no data", b"event: error\n\n", "PROVIDER_DOWN"),
-    Said("CRLF", b'event: error\r\ndata: {"error":{"code":429,"message":"Wait"}}\r\n\r\n', "SLOW_DOWN"),
+    Said(
+        "CRLF",
+        b'event: error\r\ndata: {"error":{"code":429,"message":"Wait"}}\r\n\r\n',
+        "SLOW_DOWN",
+    ),
 )
 
 
 @in_turn("said", NAMED, STREAMS, words=lambda said: said.name)
 @pytest.mark.parametrize("first", ["", "Erst "])
-def test_an_event_named_error_is_one(raw_chat: RawChat, spare: str, front: Front, said: Said, first: str) -> None:
+def test_an_event_named_error_is_one(
+    raw_chat: RawChat, spare: str, front: Front, said: Said, first: str
+) -> None:
     before = [event(chunk(first))] if first else []
     raw_chat.deploy(slowly(*before, said.body, DONE, seconds=0.05), said.provider, fallback=spare)
 
@@ -144,7 +183,9 @@ def test_the_providers_words_are_kept(raw_chat: RawChat, front: Front, said: Sai
 
 
 @pytest.mark.parametrize("front", [chat, chat_stream], ids=of)
-@pytest.mark.parametrize("said", [ERRORS[0], ERRORS[10], NOTHING[-2], NOTHING[2]], ids=lambda said: said.name)
+@pytest.mark.parametrize(
+    "said", [ERRORS[0], ERRORS[10], NOTHING[-2], NOTHING[2]], ids=lambda said: said.name
+)
 def test_a_session_remembers_no_empty_turn(raw_chat: RawChat, front: Front, said: Said) -> None:
     session = f"{front.__name__} {said.name}".replace(" ", "-").replace(",", "")
     raw_chat.deploy(by_mode(whole(said.body), streamed(event(said.body), DONE)), said.provider)
@@ -167,8 +208,16 @@ def test_a_refusal_inside_a_200_counts_as_a_failure_on_every_front(raw_chat: Raw
 
 
 OTHERS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
-    ("embeddings", {"input": "x"}, {"object": "list", "data": [{"index": 0, "embedding": [0.5]}], "model": "m-7"}),
-    ("completions", {"prompt": "x"}, {"choices": [{"index": 0, "text": "Ja", "finish_reason": "stop"}]}),
+    (
+        "embeddings",
+        {"input": "x"},
+        {"object": "list", "data": [{"index": 0, "embedding": [0.5]}], "model": "m-7"},
+    ),
+    (
+        "completions",
+        {"prompt": "x"},
+        {"choices": [{"index": 0, "text": "Ja", "finish_reason": "stop"}]},
+    ),
 )
 
 
@@ -177,9 +226,13 @@ OTHERS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
 def test_the_other_endpoints_of_v1_tell_an_answer_from_an_error(
     raw_chat: RawChat, path: str, question: dict[str, Any], answer: dict[str, Any], said: Said
 ) -> None:
-    raw_chat.deploy(lambda request: whole(said.body if b"ill" in request.body else answer), said.provider)
+    raw_chat.deploy(
+        lambda request: whole(said.body if b"ill" in request.body else answer), said.provider
+    )
 
-    ill = raw_chat.http.post(f"/v1/{path}", json={"model": raw_chat.name, **question, "user": "ill"})
+    ill = raw_chat.http.post(
+        f"/v1/{path}", json={"model": raw_chat.name, **question, "user": "ill"}
+    )
     well = raw_chat.http.post(f"/v1/{path}", json={"model": raw_chat.name, **question})
 
     assert ill.json().get("error", {}).get("code") == said.codes

@@ -1,4 +1,5 @@
-"""How a provider's answer ends, and what it holds where it holds no words: finish reasons, thoughts, wholeness."""
+"""How a provider's answer ends, and what it holds where it holds no words: finish reasons,
+thoughts, wholeness."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ every_stream = pytest.mark.parametrize("front", STREAMS, ids=of)
 
 
 def ended(content: str | None, finish: str | None, **message: Any) -> Script:
-    """A provider whose whole answer, or else its stream, has this content (and more in its message) and this end."""
+    """A provider whose whole answer, or else its stream, has this content (and more in its message)
+    and this end."""
     delta = {"role": "assistant", "content": content, **message}
     stream = slowly(event(chunk(delta=delta)), event(chunk(finish=finish)), DONE, seconds=0.05)
     return by_mode(whole(completion(content, finish, message=message)), stream)
@@ -74,8 +76,12 @@ def test_a_finish_reason_without_words_is_a_refusal(
 
 
 @every_front
-@pytest.mark.parametrize("finish", ["stop", "length", "end_turn", "eos", "tool_calls", "function_call"])
-def test_words_are_an_answer_whatever_ends_them(raw_chat: RawChat, front: Front, finish: str) -> None:
+@pytest.mark.parametrize(
+    "finish", ["stop", "length", "end_turn", "eos", "tool_calls", "function_call"]
+)
+def test_words_are_an_answer_whatever_ends_them(
+    raw_chat: RawChat, front: Front, finish: str
+) -> None:
     raw_chat.deploy(ended("Ja, gern.", finish))
 
     outcome = raw_chat.ask(front)
@@ -85,7 +91,9 @@ def test_words_are_an_answer_whatever_ends_them(raw_chat: RawChat, front: Front,
 
 @every_stream
 @pytest.mark.parametrize("finish", ["error", "network_error"])
-def test_words_that_a_fault_cut_short_are_no_success(raw_chat: RawChat, front: Front, finish: str) -> None:
+def test_words_that_a_fault_cut_short_are_no_success(
+    raw_chat: RawChat, front: Front, finish: str
+) -> None:
     raw_chat.deploy(ended("Ja, ge", finish), "zhipu")
 
     outcome = raw_chat.ask(front)
@@ -95,7 +103,9 @@ def test_words_that_a_fault_cut_short_are_no_success(raw_chat: RawChat, front: F
 
 
 @every_front
-@pytest.mark.parametrize("thoughts", [{}, {"reasoning_content": "Hm, hm."}, {"reasoning": "Hm."}], ids=str)
+@pytest.mark.parametrize(
+    "thoughts", [{}, {"reasoning_content": "Hm, hm."}, {"reasoning": "Hm."}], ids=str
+)
 def test_max_tokens_that_were_used_up_before_the_first_word_are_said(
     raw_chat: RawChat, spare: str, front: Front, thoughts: dict[str, str]
 ) -> None:
@@ -109,7 +119,9 @@ def test_max_tokens_that_were_used_up_before_the_first_word_are_said(
 
 @every_front
 @pytest.mark.parametrize("content", ["", None])
-@pytest.mark.parametrize("thoughts", [{}, {"reasoning_content": "Hm, hm."}, {"reasoning": "Hm."}], ids=str)
+@pytest.mark.parametrize(
+    "thoughts", [{}, {"reasoning_content": "Hm, hm."}, {"reasoning": "Hm."}], ids=str
+)
 def test_thoughts_are_no_answer(
     raw_chat: RawChat, spare: str, front: Front, content: str | None, thoughts: dict[str, str]
 ) -> None:
@@ -136,7 +148,11 @@ def test_thoughts_before_an_answer_are_not_its_words(raw_chat: RawChat, front: F
     assert ("Hm." in outcome.body) == (front in (v1, v1_stream))
 
 
-CALL = {"id": "call-3", "type": "function", "function": {"name": "weather", "arguments": '{"city": "春城"}'}}
+CALL = {
+    "id": "call-3",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"city": "春城"}'},
+}
 WORDLESS: tuple[dict[str, Any], ...] = (
     {"tool_calls": [{"index": 0, **CALL}]},
     {"function_call": CALL["function"]},
@@ -162,8 +178,14 @@ def test_an_answer_on_v1_may_be_something_else_than_words(
 def test_of_several_choices_one_with_words_is_enough(raw_chat: RawChat, front: Front) -> None:
     rows = [{"index": n, "finish_reason": "stop"} for n in (0, 1)]
     messages = ({"role": "assistant", "content": ""}, {"role": "assistant", "content": "Ja"})
-    reply = {**completion(""), "choices": [{**r, "message": m} for r, m in zip(rows, messages, strict=True)]}
-    deltas = {**chunk(), "choices": [{**r, "delta": m} for r, m in zip(rows, messages, strict=True)]}
+    reply = {
+        **completion(""),
+        "choices": [{**r, "message": m} for r, m in zip(rows, messages, strict=True)],
+    }
+    deltas = {
+        **chunk(),
+        "choices": [{**r, "delta": m} for r, m in zip(rows, messages, strict=True)],
+    }
     raw_chat.deploy(by_mode(whole(reply), streamed(event(deltas), DONE)))
 
     outcome = raw_chat.ask(front)
@@ -174,13 +196,18 @@ def test_of_several_choices_one_with_words_is_enough(raw_chat: RawChat, front: F
 
 WORD, END = event(chunk("Ja")), event(chunk(finish="stop"))
 CLOSED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-WITH_LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(WORD + END)
+WITH_LENGTH = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
+    % len(WORD + END)
+)
 COMPLETE: dict[str, Reply] = {
     "without [DONE]": streamed(WORD, END),
     "without [DONE], until the connection's end": (CLOSED + WORD + END, CLOSE),
     "without [DONE], with a length": WITH_LENGTH + WORD + END,
     "finish in the last word's chunk": streamed(event(chunk("Ja", "stop"))),
-    "usage after the finish": streamed(WORD, END, event({**chunk(), "choices": [], "usage": {"total_tokens": 3}})),
+    "usage after the finish": streamed(
+        WORD, END, event({**chunk(), "choices": [], "usage": {"total_tokens": 3}})
+    ),
     "without a finish, with [DONE]": streamed(WORD, DONE),
     "broken off after [DONE]": (opening() + piece(WORD + END + DONE), CLOSE),
     "more after [DONE]": streamed(WORD, END, DONE, b": so long\n\n", event(chunk("Nein"))),
@@ -197,7 +224,9 @@ INCOMPLETE: dict[str, Reply] = {
 
 @every_stream
 @pytest.mark.parametrize("ends", COMPLETE)
-def test_what_is_whole_is_delivered_however_often(raw_chat: RawChat, front: Front, ends: str) -> None:
+def test_what_is_whole_is_delivered_however_often(
+    raw_chat: RawChat, front: Front, ends: str
+) -> None:
     raw_chat.deploy(COMPLETE[ends])
     for _ in range(6):
         outcome = raw_chat.ask(front)
@@ -208,7 +237,9 @@ def test_what_is_whole_is_delivered_however_often(raw_chat: RawChat, front: Fron
 
 @every_stream
 @pytest.mark.parametrize("ends", INCOMPLETE)
-def test_what_broke_off_is_never_taken_for_whole(raw_chat: RawChat, front: Front, ends: str) -> None:
+def test_what_broke_off_is_never_taken_for_whole(
+    raw_chat: RawChat, front: Front, ends: str
+) -> None:
     raw_chat.deploy(INCOMPLETE[ends])
 
     outcome = raw_chat.ask(front)
@@ -219,7 +250,9 @@ def test_what_broke_off_is_never_taken_for_whole(raw_chat: RawChat, front: Front
 
 @every_stream
 @pytest.mark.parametrize("body", [(), (DONE,), (b": one moment\n\n", DONE), (b"\n\n\n",)], ids=len)
-def test_a_stream_of_nothing_is_an_error(raw_chat: RawChat, spare: str, front: Front, body: tuple[bytes, ...]) -> None:
+def test_a_stream_of_nothing_is_an_error(
+    raw_chat: RawChat, spare: str, front: Front, body: tuple[bytes, ...]
+) -> None:
     raw_chat.deploy(streamed(*body), fallback=spare)
 
     assert_refused(front, raw_chat.ask(front), "PROVIDER_DOWN")
@@ -227,9 +260,13 @@ def test_a_stream_of_nothing_is_an_error(raw_chat: RawChat, spare: str, front: F
 
 @pytest.mark.parametrize("front", WHOLE, ids=of)
 @pytest.mark.parametrize(
-    "body", [b"", b"\n\n", b"<html>not json", b'{"choices": [{"message": {"con', b"\x00\xff"], ids=repr
+    "body",
+    [b"", b"\n\n", b"<html>not json", b'{"choices": [{"message": {"con', b"\x00\xff"],
+    ids=repr,
 )
-def test_a_whole_reply_of_nothing_usable_is_an_error(raw_chat: RawChat, spare: str, front: Front, body: bytes) -> None:
+def test_a_whole_reply_of_nothing_usable_is_an_error(
+    raw_chat: RawChat, spare: str, front: Front, body: bytes
+) -> None:
     raw_chat.deploy(whole(body), fallback=spare)
 
     assert_refused(front, raw_chat.ask(front), "PROVIDER_DOWN")
@@ -241,4 +278,8 @@ def test_a_filter_that_cut_words_short_hides_none_of_them(raw_chat: RawChat, fro
 
     outcome = raw_chat.ask(front)
 
-    assert (outcome.words, outcome.code) in [("Ja, ge", ""), ("Ja, ge", CUT), ("", "CONTENT_BLOCKED")]
+    assert (outcome.words, outcome.code) in [
+        ("Ja, ge", ""),
+        ("Ja, ge", CUT),
+        ("", "CONTENT_BLOCKED"),
+    ]

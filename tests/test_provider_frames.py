@@ -1,4 +1,5 @@
-"""How a provider's words are wrapped: a stream's lines, the other mode's reply, lists of parts, odd choices."""
+"""How a provider's words are wrapped: a stream's lines, the other mode's reply, lists of parts, odd
+choices."""
 
 from __future__ import annotations
 
@@ -27,7 +28,10 @@ def lines(*ends: str, before: str = "", data: str = "data: ") -> bytes:
 
 def in_lines(data: Any) -> bytes:
     """An event whose JSON stands on several `data` lines."""
-    return b"".join(b"data: %b\n" % line.encode() for line in json.dumps(data, indent=1).split("\n")) + b"\n"
+    return (
+        b"".join(b"data: %b\n" % line.encode() for line in json.dumps(data, indent=1).split("\n"))
+        + b"\n"
+    )
 
 
 SNOWMAN = event(json.dumps(chunk("☃"), ensure_ascii=False).encode())
@@ -86,9 +90,18 @@ def test_a_stream_may_be_cut_anywhere(raw_chat: RawChat, front: Front, cut: str)
     assert (outcome.words, outcome.code) == (WORDS, "")
 
 
-LABELS = ("application/json", "text/event-stream", "text/plain; charset=utf-8", "application/octet-stream")
+LABELS = (
+    "application/json",
+    "text/event-stream",
+    "text/plain; charset=utf-8",
+    "application/octet-stream",
+)
 CALLS = [
-    {"id": "call-4", "type": "function", "function": {"name": "weather", "arguments": '{"city": "春城"}'}},
+    {
+        "id": "call-4",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{"city": "春城"}'},
+    },
     {"id": "call-5", "type": "function", "function": {"name": "clock", "arguments": "{}"}},
 ]
 COUNTS = {"prompt_tokens": 4, "completion_tokens": 6, "total_tokens": 10}
@@ -97,7 +110,9 @@ COUNTS = {"prompt_tokens": 4, "completion_tokens": 6, "total_tokens": 10}
 @every_stream
 @pytest.mark.parametrize("label", LABELS)
 @pytest.mark.parametrize("before", [b"", b"\r\n\n", b"\xef\xbb\xbf"], ids=repr)
-def test_json_where_a_stream_was_asked_becomes_one(raw_chat: RawChat, front: Front, label: str, before: bytes) -> None:
+def test_json_where_a_stream_was_asked_becomes_one(
+    raw_chat: RawChat, front: Front, label: str, before: bytes
+) -> None:
     body = before + json.dumps(completion(WORDS), ensure_ascii=False).encode()
     raw_chat.deploy(whole(body, content_type=label))
 
@@ -108,7 +123,9 @@ def test_json_where_a_stream_was_asked_becomes_one(raw_chat: RawChat, front: Fro
 
 @pytest.mark.parametrize("front", WHOLE, ids=of)
 @pytest.mark.parametrize("label", LABELS)
-def test_a_stream_where_json_was_asked_becomes_that(raw_chat: RawChat, front: Front, label: str) -> None:
+def test_a_stream_where_json_was_asked_becomes_that(
+    raw_chat: RawChat, front: Front, label: str
+) -> None:
     raw_chat.deploy(streamed(b": a moment\n\n", *EVENTS, DONE, content_type=label))
 
     outcome = raw_chat.ask(front)
@@ -117,8 +134,12 @@ def test_a_stream_where_json_was_asked_becomes_that(raw_chat: RawChat, front: Fr
 
 
 @pytest.mark.parametrize("front", WHOLE, ids=of)
-@pytest.mark.parametrize("rest", [(), (event({"error": {"code": 503, "message": "Full"}}), DONE)], ids=["end", "error"])
-def test_a_stream_that_broke_off_is_no_whole_answer(raw_chat: RawChat, front: Front, rest: tuple[bytes, ...]) -> None:
+@pytest.mark.parametrize(
+    "rest", [(), (event({"error": {"code": 503, "message": "Full"}}), DONE)], ids=["end", "error"]
+)
+def test_a_stream_that_broke_off_is_no_whole_answer(
+    raw_chat: RawChat, front: Front, rest: tuple[bytes, ...]
+) -> None:
     raw_chat.deploy(streamed(EVENTS[0], *rest))
 
     assert raw_chat.ask(front).code == ("PROVIDER_BUSY" if rest else "PROVIDER_DOWN")
@@ -142,7 +163,9 @@ def test_thoughts_calls_and_counts_of_json_are_streamed_on_v1(raw_chat: RawChat)
 
 
 def test_thoughts_calls_and_counts_of_a_stream_are_whole_on_v1(raw_chat: RawChat) -> None:
-    deltas: list[dict[str, Any]] = [{"role": "assistant", "reasoning_content": part} for part in ("H", "m.")]
+    deltas: list[dict[str, Any]] = [
+        {"role": "assistant", "reasoning_content": part} for part in ("H", "m.")
+    ]
     for index, call in enumerate(CALLS):
         function: Any = call["function"]
         parts = function["arguments"][:5], function["arguments"][5:]
@@ -161,7 +184,9 @@ def test_thoughts_calls_and_counts_of_a_stream_are_whole_on_v1(raw_chat: RawChat
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["role"] == "assistant"
     assert choice["message"]["reasoning_content"] == "Hm."
-    assert [{k: v for k, v in call.items() if k != "index"} for call in choice["message"]["tool_calls"]] == CALLS
+    assert [
+        {k: v for k, v in call.items() if k != "index"} for call in choice["message"]["tool_calls"]
+    ] == CALLS
 
 
 THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
@@ -171,15 +196,27 @@ PARTS: dict[str, list[Any]] = {
     "bare texts": ["Früh", "ling 春眠"],
     "without a type": [{"text": WORDS}],
     "output_text": [{"type": "output_text", "text": WORDS, "annotations": []}],
-    "odd ones between": [None, 3, {"type": "text", "text": WORDS}, {"type": "image_url"}, {"type": "text"}],
+    "odd ones between": [
+        None,
+        3,
+        {"type": "text", "text": WORDS},
+        {"type": "image_url"},
+        {"type": "text"},
+    ],
 }
 
 
-@pytest.mark.parametrize("front", [front for front in FRONTS if front not in (v1, v1_stream)], ids=of)
+@pytest.mark.parametrize(
+    "front", [front for front in FRONTS if front not in (v1, v1_stream)], ids=of
+)
 @pytest.mark.parametrize("parts", PARTS)
 def test_content_may_be_a_list_of_parts(raw_chat: RawChat, front: Front, parts: str) -> None:
     stream = [event(chunk([part])) for part in PARTS[parts]]
-    raw_chat.deploy(by_mode(whole(completion(PARTS[parts])), streamed(*stream, event(chunk(finish="stop")), DONE)))
+    raw_chat.deploy(
+        by_mode(
+            whole(completion(PARTS[parts])), streamed(*stream, event(chunk(finish="stop")), DONE)
+        )
+    )
 
     outcome = raw_chat.ask(front)
 
@@ -217,7 +254,9 @@ def test_a_choice_may_hold_its_words_elsewhere(raw_chat: RawChat, front: Front, 
 
 
 @every_stream
-def test_a_last_chunk_that_repeats_the_whole_answer_is_not_added(raw_chat: RawChat, front: Front) -> None:
+def test_a_last_chunk_that_repeats_the_whole_answer_is_not_added(
+    raw_chat: RawChat, front: Front
+) -> None:
     last = {**completion(WORDS), "usage": COUNTS}
     raw_chat.deploy(streamed(*EVENTS[:3], event(last), DONE))
 

@@ -52,16 +52,25 @@ def unreadable(status: str) -> dict[str, Reply]:
         "hangs": (length + b'{"err', HANG),
         "no byte of it": (length, HANG),
         "labelled gzip": whole(b"no funds, sorry", status, headers=["Content-Encoding: gzip"]),
-        "half of a gzip": whole(b"\x1f\x8b\x08\x00\x00\x00\x00\x00", status, headers=["Content-Encoding: gzip"]),
+        "half of a gzip": whole(
+            b"\x1f\x8b\x08\x00\x00\x00\x00\x00", status, headers=["Content-Encoding: gzip"]
+        ),
         "an unknown charset": whole(b'{"x": "\xff"}', status, "application/json; charset=klingon"),
-        "broken chunks": (begun(status, "Transfer-Encoding: chunked"), 0.05, b"zz\r\n{}\r\n", CLOSE),
+        "broken chunks": (
+            begun(status, "Transfer-Encoding: chunked"),
+            0.05,
+            b"zz\r\n{}\r\n",
+            CLOSE,
+        ),
         "empty": whole(b"", status, None),
         "a page": whole(b"<html><h1>Sorry</h1></html>", status, "text/html"),
     }
 
 
 @in_turn("said", itertools.product(unreadable(""), STATUSES), words=" ".join)
-def test_a_status_is_enough(raw_chat: RawChat, spare: str, front: Front, said: tuple[str, str]) -> None:
+def test_a_status_is_enough(
+    raw_chat: RawChat, spare: str, front: Front, said: tuple[str, str]
+) -> None:
     body, status = said
     raw_chat.deploy(unreadable(status)[body], fallback=spare, timeout=1)
 
@@ -75,23 +84,33 @@ MISLABELLED: dict[str, Reply] = {
     "gzip, labelled": whole(gzip.compress(BILL), "400 No", headers=["Content-Encoding: gzip"]),
     "called gb2312": whole(BILL, "400 No", "application/json; charset=gb2312"),
     "called a page": whole(BILL, "400 No", "text/html"),
-    "called a stream": whole(b"event: error\ndata: " + BILL + b"\n\n", "400 No", "text/event-stream"),
+    "called a stream": whole(
+        b"event: error\ndata: " + BILL + b"\n\n", "400 No", "text/event-stream"
+    ),
     "a byte order mark": whole(b"\xef\xbb\xbf" + BILL, "400 No"),
     "a stray byte": whole(BILL.replace("余".encode(), b"\xff"), "400 No"),
-    "cut after what matters": (begun("400 No", f"Content-Length: {len(BILL) + 9}") + BILL, 0.02, CLOSE),
+    "cut after what matters": (
+        begun("400 No", f"Content-Length: {len(BILL) + 9}") + BILL,
+        0.02,
+        CLOSE,
+    ),
 }
 
 
 @pytest.mark.parametrize("front", [chat, v1_stream], ids=of)
 @pytest.mark.parametrize("how", MISLABELLED)
-def test_the_bytes_of_a_refusal_beat_its_label(raw_chat: RawChat, spare: str, front: Front, how: str) -> None:
+def test_the_bytes_of_a_refusal_beat_its_label(
+    raw_chat: RawChat, spare: str, front: Front, how: str
+) -> None:
     raw_chat.deploy(MISLABELLED[how], "zhipu", fallback=spare)
 
     assert_refused(front, raw_chat.ask(front), "PAY_BILL")
 
 
 @every_front
-@pytest.mark.parametrize("status", ["201 Created", "202 Accepted", "203 Transformed", "206 Partial Content"])
+@pytest.mark.parametrize(
+    "status", ["201 Created", "202 Accepted", "203 Transformed", "206 Partial Content"]
+)
 def test_every_2xx_is_success(raw_chat: RawChat, front: Front, status: str) -> None:
     stream = streamed(event(chunk("Ja", "stop")), DONE, status=status)
     raw_chat.deploy(by_mode(whole(completion("Ja"), status), stream))
@@ -124,20 +143,77 @@ def std(message: str, kind: str | None = None, code: Any = None, **more: Any) ->
 
 
 UNPAID = (
-    Refusal("anthropic", 400, std("Your credit balance is too low.", "invalid_request_error"), "PAY_BILL"),
-    Refusal("ark", 403, std("The account has an overdue balance.", "Forbidden", "AccountOverdueError"), "PAY_BILL"),
-    Refusal("new-api", 403, std("用户额度不足，剩余 ￥0.00", "new_api_error", "insufficient_user_quota"), "PAY_BILL"),
-    Refusal("kimi", 429, std("You have exceeded your current quota.", "exceeded_current_quota_error"), "PAY_BILL"),
-    Refusal("kimi suspended", 429, std("org is suspended due to insufficient balance", "x_error"), "PAY_BILL"),
-    Refusal("deepseek", 402, std("Insufficient Balance", "unknown_error", "invalid_request_error"), "PAY_BILL"),
-    Refusal("siliconflow", 403, {"code": 30001, "message": "Your account balance is insufficient"}, "PAY_BILL"),
+    Refusal(
+        "anthropic",
+        400,
+        std("Your credit balance is too low.", "invalid_request_error"),
+        "PAY_BILL",
+    ),
+    Refusal(
+        "ark",
+        403,
+        std("The account has an overdue balance.", "Forbidden", "AccountOverdueError"),
+        "PAY_BILL",
+    ),
+    Refusal(
+        "new-api",
+        403,
+        std("用户额度不足，剩余 ￥0.00", "new_api_error", "insufficient_user_quota"),
+        "PAY_BILL",
+    ),
+    Refusal(
+        "kimi",
+        429,
+        std("You have exceeded your current quota.", "exceeded_current_quota_error"),
+        "PAY_BILL",
+    ),
+    Refusal(
+        "kimi suspended",
+        429,
+        std("org is suspended due to insufficient balance", "x_error"),
+        "PAY_BILL",
+    ),
+    Refusal(
+        "deepseek",
+        402,
+        std("Insufficient Balance", "unknown_error", "invalid_request_error"),
+        "PAY_BILL",
+    ),
+    Refusal(
+        "siliconflow",
+        403,
+        {"code": 30001, "message": "Your account balance is insufficient"},
+        "PAY_BILL",
+    ),
     Refusal("minimax", 500, std("insufficient balance (1008)", "api_error"), "PAY_BILL"),
-    Refusal("qianfan", 403, std("The account is overdue", "access_denied", "account_overdue"), "PAY_BILL"),
-    Refusal("xai", 429, {"code": "Exhausted", "error": "The team used all available credits"}, "PAY_BILL"),
-    Refusal("gemini", 402, [std("Prepayment credits are depleted", status="RESOURCE_EXHAUSTED")], "PAY_BILL"),
-    Refusal("a relay, flat", 403, {"code": "INSUFFICIENT_BALANCE", "message": "No balance"}, "PAY_BILL"),
+    Refusal(
+        "qianfan",
+        403,
+        std("The account is overdue", "access_denied", "account_overdue"),
+        "PAY_BILL",
+    ),
+    Refusal(
+        "xai",
+        429,
+        {"code": "Exhausted", "error": "The team used all available credits"},
+        "PAY_BILL",
+    ),
+    Refusal(
+        "gemini",
+        402,
+        [std("Prepayment credits are depleted", status="RESOURCE_EXHAUSTED")],
+        "PAY_BILL",
+    ),
+    Refusal(
+        "a relay, flat", 403, {"code": "INSUFFICIENT_BALANCE", "message": "No balance"}, "PAY_BILL"
+    ),
     Refusal("a relay, Chinese", 400, {"error": "账户已欠费，请充值"}, "PAY_BILL"),
-    Refusal("siblings", 429, {"error": "Refused", "code": "insufficient_quota", "message": "Spent"}, "PAY_BILL"),
+    Refusal(
+        "siblings",
+        429,
+        {"error": "Refused", "code": "insufficient_quota", "message": "Spent"},
+        "PAY_BILL",
+    ),
     Refusal("zhipu by another", 429, std("余额不足，请充值", None, "9999"), "PAY_BILL", "zhipu"),
     Refusal("openrouter", 402, std("This needs more credits", None, 402), "PAY_BILL"),
 )
@@ -152,12 +228,34 @@ MODERATED = (
     Refusal("qianfan", 400, std("Unfit", "unsafe_request", "system_unsafe"), "CONTENT_BLOCKED"),
 )  # fmt: skip
 TOO_LONG = (
-    Refusal("vllm", 400, {"object": "error", "message": "maximum context length is 4096", "code": 400}, "TOO_LARGE"),
-    Refusal("nested", 400, std("maximum context length is 512 tokens", "BadRequestError", 400), "TOO_LARGE"),
-    Refusal("anthropic", 400, std("prompt is too long: 900 tokens > 800", "invalid_request_error"), "TOO_LARGE"),
+    Refusal(
+        "vllm",
+        400,
+        {"object": "error", "message": "maximum context length is 4096", "code": 400},
+        "TOO_LARGE",
+    ),
+    Refusal(
+        "nested",
+        400,
+        std("maximum context length is 512 tokens", "BadRequestError", 400),
+        "TOO_LARGE",
+    ),
+    Refusal(
+        "anthropic",
+        400,
+        std("prompt is too long: 900 tokens > 800", "invalid_request_error"),
+        "TOO_LARGE",
+    ),
     Refusal("kimi", 400, std("Input token length too long", "invalid_request_error"), "TOO_LARGE"),
-    Refusal("gemini", 400, [std("The input token count (9) exceeds the maximum", None, 400)], "TOO_LARGE"),
-    Refusal("xai", 400, {"code": "bad", "error": "This model's maximum prompt length is 7"}, "TOO_LARGE"),
+    Refusal(
+        "gemini",
+        400,
+        [std("The input token count (9) exceeds the maximum", None, 400)],
+        "TOO_LARGE",
+    ),
+    Refusal(
+        "xai", 400, {"code": "bad", "error": "This model's maximum prompt length is 7"}, "TOO_LARGE"
+    ),
     Refusal("llama.cpp", 400, std("Too many", "exceed_context_size_error", 400), "TOO_LARGE"),
     Refusal("ark", 400, std("Too much", "BadRequest", "OutofContextError"), "TOO_LARGE"),
     Refusal("zhipu", 400, std("Prompt exceeds", None, "1261"), "TOO_LARGE", "zhipu"),
@@ -183,7 +281,9 @@ OTHERS = (
 )  # fmt: skip
 
 
-@in_turn("said", UNPAID + MODERATED + TOO_LONG + OTHERS, words=lambda said: f"{said.code} {said.name}")
+@in_turn(
+    "said", UNPAID + MODERATED + TOO_LONG + OTHERS, words=lambda said: f"{said.code} {said.name}"
+)
 def test_words_that_all_providers_use_are_understood(
     raw_chat: RawChat, spare: str, front: Front, said: Refusal
 ) -> None:
@@ -193,7 +293,9 @@ def test_words_that_all_providers_use_are_understood(
 
 
 @pytest.mark.parametrize(
-    "said", [row for row in OTHERS if row.code == "BAD_UPSTREAM_REQUEST" and row.status == 404], ids=lambda s: s.name
+    "said",
+    [row for row in OTHERS if row.code == "BAD_UPSTREAM_REQUEST" and row.status == 404],
+    ids=lambda s: s.name,
 )
 def test_a_wrong_address_is_said_to_be_one(raw_chat: RawChat, said: Refusal) -> None:
     raw_chat.deploy(whole(said.body, "404 No"), said.provider)
@@ -202,7 +304,9 @@ def test_a_wrong_address_is_said_to_be_one(raw_chat: RawChat, said: Refusal) -> 
 
 
 @pytest.mark.parametrize("said", MODERATED, ids=lambda said: said.name)
-def test_one_callers_blocked_question_is_no_other_callers_loss(raw_chat: RawChat, said: Refusal) -> None:
+def test_one_callers_blocked_question_is_no_other_callers_loss(
+    raw_chat: RawChat, said: Refusal
+) -> None:
     refusal, answer = whole(said.body, f"{said.status} No"), whole(completion("Ja"))
     raw_chat.deploy(lambda request: refusal if b"wicked" in request.body else answer)
 
@@ -224,10 +328,19 @@ PHRASES = (
     "账户余额不足，请充值",
     "quota exceeded",
 )
-QUOTES = ("Invalid value: '{}'.", 'Could not parse "{}" as JSON', "messages[0].content: {}", "Unexpected: {:.20}...")
+QUOTES = (
+    "Invalid value: '{}'.",
+    'Could not parse "{}" as JSON',
+    "messages[0].content: {}",
+    "Unexpected: {:.20}...",
+)
 
 
-@in_turn("said", itertools.product(PHRASES, QUOTES, ["400 Bad Request", "422 Unprocessable", "200 OK"]), (chat, v1))
+@in_turn(
+    "said",
+    itertools.product(PHRASES, QUOTES, ["400 Bad Request", "422 Unprocessable", "200 OK"]),
+    (chat, v1),
+)
 def test_a_caller_whose_words_are_quoted_makes_no_chat_rest(
     raw_chat: RawChat, front: Front, said: tuple[str, str, str]
 ) -> None:
@@ -235,7 +348,11 @@ def test_a_caller_whose_words_are_quoted_makes_no_chat_rest(
 
     def script(request: Request) -> Reply:
         question = request.json["messages"][-1]["content"]
-        return whole(std(quote.format(question)), status) if phrase in question else whole(completion("Ja"))
+        return (
+            whole(std(quote.format(question)), status)
+            if phrase in question
+            else whole(completion("Ja"))
+        )
 
     raw_chat.deploy(script)
 

@@ -1,4 +1,5 @@
-"""When to come back to a provider that said so: as a date, in milliseconds, or as what nobody can mean."""
+"""When to come back to a provider that said so: as a date, in milliseconds, or as what nobody can
+mean."""
 
 from __future__ import annotations
 

@@ -23,12 +23,21 @@ def chats(gateway: httpx.Client) -> Iterator[Chats]:
         gateway.post("/openai/undeploy", json={"chat_name": name})
 
 
-def ask(gateway: httpx.Client, chats: Chats, standin: StandIn, dialect: Dialect, behaviour: str) -> httpx.Response:
+def ask(
+    gateway: httpx.Client, chats: Chats, standin: StandIn, dialect: Dialect, behaviour: str
+) -> httpx.Response:
     # Deployed anew, since a chat rests after some refusals.
-    body = {"chat_name": chats[dialect], "api_key": KEYS[dialect], "base_url": standin.base_url(dialect), "timeout": 3}
+    body = {
+        "chat_name": chats[dialect],
+        "api_key": KEYS[dialect],
+        "base_url": standin.base_url(dialect),
+        "timeout": 3,
+    }
     assert gateway.post(f"/{dialect}/deploy", json=body).status_code == 200
     standin.script(KEYS[dialect], [behaviour])
-    return gateway.post(f"/{dialect}/chat", json={"chat_name": chats[dialect], "content": "a private question"})
+    return gateway.post(
+        f"/{dialect}/chat", json={"chat_name": chats[dialect], "content": "a private question"}
+    )
 
 
 STATUS = {
@@ -46,7 +55,9 @@ STATUS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
-def test_each_refusal_has_its_code(gateway: httpx.Client, chats: Chats, standin: StandIn, refusal: Refusal) -> None:
+def test_each_refusal_has_its_code(
+    gateway: httpx.Client, chats: Chats, standin: StandIn, refusal: Refusal
+) -> None:
     reply = ask(gateway, chats, standin, refusal.dialect, f"refuse:{refusal.name}")
 
     error = reply.json()["error"]
@@ -82,14 +93,21 @@ def test_each_refusal_has_its_code(gateway: httpx.Client, chats: Chats, standin:
     ],
 )
 def test_a_provider_that_misbehaves_is_told_apart(
-    gateway: httpx.Client, chats: Chats, standin: StandIn, dialect: Dialect, behaviour: str, code: str
+    gateway: httpx.Client,
+    chats: Chats,
+    standin: StandIn,
+    dialect: Dialect,
+    behaviour: str,
+    code: str,
 ) -> None:
     reply = ask(gateway, chats, standin, dialect, behaviour)
 
     assert (reply.status_code, reply.json()["error"]["code"]) == (STATUS[code], code)
 
 
-def test_a_provider_that_is_not_there_is_down_at_once(gateway: httpx.Client, chat_name: str) -> None:
+def test_a_provider_that_is_not_there_is_down_at_once(
+    gateway: httpx.Client, chat_name: str
+) -> None:
     dead = {"chat_name": chat_name, "api_key": "sk-x", "base_url": "http://127.0.0.1:9/v1"}
     assert gateway.post("/openai/deploy", json=dead).status_code == 200
 
@@ -99,11 +117,15 @@ def test_a_provider_that_is_not_there_is_down_at_once(gateway: httpx.Client, cha
     assert "127.0.0.1:9" in reply.json()["error"]["message"]
 
 
-def test_an_unpaid_account_is_asked_once_only(gateway: httpx.Client, chats: Chats, standin: StandIn) -> None:
+def test_an_unpaid_account_is_asked_once_only(
+    gateway: httpx.Client, chats: Chats, standin: StandIn
+) -> None:
     before = standin.count(KEYS["openai"])
     ask(gateway, chats, standin, "openai", "refuse:openai-insufficient_quota")
     assert standin.count(KEYS["openai"]) == before + 1
 
 
-def test_a_large_answer_arrives_whole(gateway: httpx.Client, chats: Chats, standin: StandIn) -> None:
+def test_a_large_answer_arrives_whole(
+    gateway: httpx.Client, chats: Chats, standin: StandIn
+) -> None:
     assert ask(gateway, chats, standin, "openai", "big:3000000").json() == "x" * 3_000_000

@@ -1,4 +1,5 @@
-"""SIGHUP takes new settings and code, SIGTERM ends: under 50 chats in flight, and none that was taken is dropped."""
+"""SIGHUP takes new settings and code, SIGTERM ends: under 50 chats in flight, and none that was
+taken is dropped."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def test_a_reload_takes_new_tokens_and_processes_and_loses_no_chat(
         until(lambda: not any(process.is_running() for process in former))
         again = chats.answered_again(time.monotonic(), 60)
     print(
-        f"\n{len(chats.asked)} chats, failed {dict(chats.failed())}, slowest {chats.slowest('answered'):.1f} s, {again}"
+        f"\n{len(chats.asked)} chats, failed {dict(chats.failed())}, slowest"
+        f" {chats.slowest('answered'):.1f} s, {again}"
     )
 
     assert not chats.failed()
@@ -53,7 +55,9 @@ def test_wrong_settings_are_named_before_a_reload(tmp_path: Path) -> None:
     tokens.chmod(0o600)
     environment = {**clean_environment(), "GATEWAY_TOKENS_FILE": str(tokens)}
     command = [sys.executable, "-m", "gateway.settings"]
-    said = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    said = subprocess.run(
+        command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert said.returncode == 1
     assert "GATEWAY_TOKENS_FILE, line 1" in said.stderr
     assert "sk-secret" not in said.stderr
@@ -82,4 +86,7 @@ def test_a_stop_answers_the_chats_under_way_takes_no_new_ones_and_leaves_the_mod
     assert set(chats.failed()) <= {DROPPED}
     assert standin.count(key) == chats.outcomes()[ANSWERED]
     assert not [one for one in chats.asked if one.began > ended and one.outcome != DROPPED]
-    assert gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).json() == "openai:hi"
+    assert (
+        gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).json()
+        == "openai:hi"
+    )

@@ -1,4 +1,5 @@
-"""Keys are in memory only; prompts and answers are in no log. And the search that says so does find a planted leak."""
+"""Keys are in memory only; prompts and answers are in no log. And the search that says so does find
+a planted leak."""
 
 from __future__ import annotations
 
@@ -37,7 +38,11 @@ def in_processes(needle: bytes) -> Iterator[str]:
     """Every process's arguments and environment, but for this test's own and those above it."""
     mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     for process in Path("/proc").iterdir():
-        for what in ("cmdline", "environ") if process.name.isdigit() and int(process.name) not in mine else ():
+        for what in (
+            ("cmdline", "environ")
+            if process.name.isdigit() and int(process.name) not in mine
+            else ()
+        ):
             try:
                 if needle in (process / what).read_bytes():
                     yield f"{what} of {process.name}"
@@ -47,8 +52,14 @@ def in_processes(needle: bytes) -> Iterator[str]:
 
 def in_control_store(needle: bytes, head: RayHead) -> Iterator[str]:
     """The whole memory of Ray's control store: whatever is kept in any of its tables is there."""
-    gcs = next(p for p in psutil.Process(head.process.pid).children(recursive=True) if "gcs_server" in p.name())
-    ranges = re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw", Path(f"/proc/{gcs.pid}/maps").read_text(), re.M)
+    gcs = next(
+        p
+        for p in psutil.Process(head.process.pid).children(recursive=True)
+        if "gcs_server" in p.name()
+    )
+    ranges = re.findall(
+        r"^([0-9a-f]+)-([0-9a-f]+) rw", Path(f"/proc/{gcs.pid}/maps").read_text(), re.M
+    )
     with Path(f"/proc/{gcs.pid}/mem").open("rb", buffering=0) as memory:
         for start, end in ((int(a, 16), int(b, 16)) for a, b in ranges):
             try:
@@ -94,7 +105,8 @@ def everywhere(needle: str, head: RayHead, server: Server) -> list[str]:
 def replies(
     server: Server, gateway: httpx.Client, ray_head: RayHead, standin: StandIn
 ) -> Iterator[dict[str, httpx.Response]]:
-    """A life with this key: deployed, chatting, failing in every way, killed, deployed again, listed."""
+    """A life with this key: deployed, chatting, failing in every way, killed, deployed again,
+    listed."""
     seen: dict[str, httpx.Response] = {}
     chats = {dialect: f"secret-{dialect}" for dialect in DIALECTS}
 
@@ -103,25 +115,56 @@ def replies(
         seen[what] = gateway.post(path, json=body, timeout=DEPLOY_SECONDS * 1.5)
 
     for dialect, name in chats.items():
-        body = {"chat_name": name, "api_key": KEY, "base_url": standin.base_url(dialect), "model_name": "echo"}
+        body = {
+            "chat_name": name,
+            "api_key": KEY,
+            "base_url": standin.base_url(dialect),
+            "model_name": "echo",
+        }
         post(f"deploy {dialect}", f"/{dialect}/deploy", {**body, "timeout": 2})
         post(f"bad deploy {dialect}", f"/{dialect}/deploy", {**body, "workers": "none"})
         post(f"bad key {dialect}", f"/{dialect}/deploy", {**body, "api_key": KEY + " x"})
-        behaviours = [f"say:{ANSWER}", "drop", "drop-mid", "garbage", "wrong-types", "hang", "redirect:http://x/" + KEY]
-        for behaviour in behaviours + [f"refuse:{row.name}" for row in REFUSALS if row.dialect == dialect]:
-            post(f"deploy for {behaviour}", f"/{dialect}/deploy", {**body, "timeout": 2})  # it rests after some
+        behaviours = [
+            f"say:{ANSWER}",
+            "drop",
+            "drop-mid",
+            "garbage",
+            "wrong-types",
+            "hang",
+            "redirect:http://x/" + KEY,
+        ]
+        for behaviour in behaviours + [
+            f"refuse:{row.name}" for row in REFUSALS if row.dialect == dialect
+        ]:
+            # it rests after some
+            post(f"deploy for {behaviour}", f"/{dialect}/deploy", {**body, "timeout": 2})
             standin.script(KEY, [behaviour])
-            post(f"{dialect} {behaviour}", f"/{dialect}/chat", {"chat_name": name, "content": PROMPT})
+            post(
+                f"{dialect} {behaviour}", f"/{dialect}/chat", {"chat_name": name, "content": PROMPT}
+            )
         post(f"deploy {dialect} again", f"/{dialect}/deploy", {**body, "timeout": 2})
     standin.script(KEY, [f"say:{ANSWER}"])
-    stock = {"chat_name": "secret-stock", "api_key": KEY, "base_url": standin.base_url("openai"), "model_name": "echo"}
+    stock = {
+        "chat_name": "secret-stock",
+        "api_key": KEY,
+        "base_url": standin.base_url("openai"),
+        "model_name": "echo",
+    }
     post("deploy stock", "/openai/deploy", {**stock, "model_type": "saas/reasoning_openai"})
     post("chat stock", "/openai/chat", {"chat_name": "secret-stock", "content": PROMPT})
     for victim in ("ModelActor", "Directory"):
         actor_process(ray_head, victim).kill()
         for name in chats.values():
-            until(lambda ask={"chat_name": name, "content": "hi"}: gateway.post("/openai/chat", json=ask).is_success)  # type: ignore[misc]
-    post("redeploy", "/zhipu/deploy", {**stock, "chat_name": "secret-openai", "base_url": standin.base_url("zhipu")})
+            until(
+                lambda ask={"chat_name": name, "content": "hi"}: (
+                    gateway.post("/openai/chat", json=ask).is_success
+                )
+            )  # type: ignore[misc]
+    post(
+        "redeploy",
+        "/zhipu/deploy",
+        {**stock, "chat_name": "secret-openai", "base_url": standin.base_url("zhipu")},
+    )
     seen["models"] = gateway.get("/models")
     yield seen
     for name in (*chats.values(), "secret-stock"):
@@ -166,7 +209,9 @@ def test_a_planted_leak_is_found(
     planted = f"sk-leaked-{leak.replace(' ', '-')}-{time.time_ns()}"
     process: subprocess.Popen[bytes] | None = None
     if leak == "log":
-        (ray_head.folder / "ray" / "session_latest" / "logs" / "planted.log").write_text(f"key={planted}")
+        (ray_head.folder / "ray" / "session_latest" / "logs" / "planted.log").write_text(
+            f"key={planted}"
+        )
     elif leak == "argument":
         process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", planted])
     elif leak == "environment":
@@ -174,7 +219,12 @@ def test_a_planted_leak_is_found(
     else:
         environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **ray_head.environment}
         subprocess.run(
-            [sys.executable, "-c", PLANT_ARGUMENT], input=planted, text=True, env=environment, timeout=120, check=True
+            [sys.executable, "-c", PLANT_ARGUMENT],
+            input=planted,
+            text=True,
+            env=environment,
+            timeout=120,
+            check=True,
         )
     try:
         found = everywhere(planted, ray_head, server)
@@ -187,11 +237,22 @@ def test_a_planted_leak_is_found(
 
 def test_the_gateways_tokens_are_in_no_process_of_rays() -> None:
     token = "dG9rZW4tb2Ytc2hvcA"
-    head = RayHead({**clean_environment(), "GATEWAY_TOKENS": f"shop:{token}:chat,admin", "GATEWAY_TOKEN": token})
+    head = RayHead(
+        {
+            **clean_environment(),
+            "GATEWAY_TOKENS": f"shop:{token}:chat,admin",
+            "GATEWAY_TOKEN": token,
+        }
+    )
     try:
         until(head.up)
-        processes = [head.process.pid, *(child.pid for child in psutil.Process(head.process.pid).children(True))]
+        processes = [
+            head.process.pid,
+            *(child.pid for child in psutil.Process(head.process.pid).children(True)),
+        ]
         assert len(processes) > 2
-        assert [pid for pid in processes if token.encode() in Path(f"/proc/{pid}/environ").read_bytes()] == []
+        assert [
+            pid for pid in processes if token.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        ] == []
     finally:
         head.stop()

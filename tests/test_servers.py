@@ -1,4 +1,5 @@
-"""nginx and Caddy before the gateway, and uWSGI in gunicorn's place: the real ones, with the very files of deploy/."""
+"""nginx and Caddy before the gateway, and uWSGI in gunicorn's place: the real ones, with the very
+files of deploy/."""
 
 from __future__ import annotations
 
@@ -39,9 +40,16 @@ OUR_NETWORK = "127.0.0.2"
 
 @pytest.fixture(scope="module")
 def server(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[Server]:
-    """A gateway as it stands behind a proxy. Its access log shows the address that it takes for the client's."""
-    behind_a_proxy = {"GATEWAY_TRUSTED_PROXIES": "127.0.0.1", "GATEWAY_OPEN": "1", "WEB_CONCURRENCY": "1"}
-    started = start_server({**ray_head.environment, **behind_a_proxy, "GUNICORN_CMD_ARGS": "--access-logfile=-"})
+    """A gateway as it stands behind a proxy. Its access log shows the address that it takes for the
+    client's."""
+    behind_a_proxy = {
+        "GATEWAY_TRUSTED_PROXIES": "127.0.0.1",
+        "GATEWAY_OPEN": "1",
+        "WEB_CONCURRENCY": "1",
+    }
+    started = start_server(
+        {**ray_head.environment, **behind_a_proxy, "GUNICORN_CMD_ARGS": "--access-logfile=-"}
+    )
     yield started
     started.stop()
 
@@ -60,7 +68,9 @@ class Certificate:
 
     def client(self, port: int) -> httpx.Client:
         tls = ssl.create_default_context(cafile=str(self.pem))
-        return httpx.Client(base_url=f"https://localhost:{port}", verify=tls, timeout=60, trust_env=False)
+        return httpx.Client(
+            base_url=f"https://localhost:{port}", verify=tls, timeout=60, trust_env=False
+        )
 
 
 @dataclass(frozen=True)
@@ -73,16 +83,24 @@ class Proxy:
     http: httpx.Client
 
     def plain(self, source: str, request: bytes) -> bytes:
-        """All that comes back from the plain port until it closes; called from the address `source`."""
-        with socket.create_connection(("127.0.0.1", self.plain_port), A_WHILE, (source, 0)) as client:
+        """All that comes back from the plain port until it closes; called from the address
+        `source`."""
+        with socket.create_connection(
+            ("127.0.0.1", self.plain_port), A_WHILE, (source, 0)
+        ) as client:
             client.sendall(request)
             return b"".join(iter(lambda: client.recv(65536), b""))
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    made = Certificate(*(tmp_path_factory.mktemp("certificate") / name for name in ("gateway.pem", "gateway.key")))
-    kind = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    made = Certificate(
+        *(tmp_path_factory.mktemp("certificate") / name for name in ("gateway.pem", "gateway.key"))
+    )
+    kind = (
+        "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext"
+        " subjectAltName=DNS:localhost"
+    )
     subprocess.run(
         ["openssl", *kind.split(), "-keyout", str(made.key), "-out", str(made.pem)],
         check=True,
@@ -93,7 +111,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 def changed(file: str, *changes: tuple[str, str]) -> str:
-    """A file of deploy/ as an operator would edit it: each first text, which must stand there, becomes the second."""
+    """A file of deploy/ as an operator would edit it: each first text, which must stand there,
+    becomes the second."""
     text = (DEPLOY / file).read_text()
     for old, new in changes:
         assert old in text
@@ -129,7 +148,10 @@ def caddy(folder: Path, upstream: int, tls: int, plain: int, certificate: Certif
         ("127.0.0.1:8099", f"127.0.0.1:{upstream}"),
         ("\ngateway.example.com {", f"\nlocalhost {{\n\ttls {certificate.pem} {certificate.key}"),
         ("10.0.0.0/8", f"{OUR_NETWORK}/32"),
-        ("\n{\n", f"\n{{\nadmin off\nhttp_port {plain}\nhttps_port {tls}\ndefault_bind 127.0.0.1\n"),
+        (
+            "\n{\n",
+            f"\n{{\nadmin off\nhttp_port {plain}\nhttps_port {tls}\ndefault_bind 127.0.0.1\n",
+        ),
     )
     (folder / "Caddyfile").write_text(site)
     return ["caddy", "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
@@ -140,7 +162,9 @@ StartProxy = Callable[[str, int], Proxy]
 
 
 @pytest.fixture(scope="module")
-def start_proxy(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[StartProxy]:
+def start_proxy(
+    tmp_path_factory: pytest.TempPathFactory, certificate: Certificate
+) -> Iterator[StartProxy]:
     """Start nginx or Caddy before a port; all of them end with the module."""
     started: list[subprocess.Popen[bytes]] = []
     clients: list[httpx.Client] = []
@@ -152,7 +176,9 @@ def start_proxy(tmp_path_factory: pytest.TempPathFactory, certificate: Certifica
         environment = {**clean_environment(), "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
         log = folder / "log"
         with log.open("wb") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True)
+            process = subprocess.Popen(
+                command, stdout=out, stderr=out, env=environment, start_new_session=True
+            )
         started.append(process)
         deadline = time.monotonic() + A_WHILE
         for port in (tls, plain):
@@ -198,28 +224,37 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def test_a_chat_over_tls_is_the_gateways_own(proxy: Proxy, deploy: Deploy) -> None:
-    reply = proxy.http.post("/openai/chat", json=chat(deploy()), headers={"X-Request-Id": "my-own.1"})
+    reply = proxy.http.post(
+        "/openai/chat", json=chat(deploy()), headers={"X-Request-Id": "my-own.1"}
+    )
 
     assert (reply.status_code, reply.content) == (200, b'"openai:hi"')
     assert reply.headers["Content-Type"] == "application/json; charset=utf-8"
     assert reply.headers["X-Request-Id"] == "my-own.1"
 
 
-@pytest.mark.parametrize("behaviour", ["refuse:openai-insufficient_quota", "refuse:openai-invalid_api_key", "drop"])
+@pytest.mark.parametrize(
+    "behaviour", ["refuse:openai-insufficient_quota", "refuse:openai-invalid_api_key", "drop"]
+)
 def test_the_gateways_errors_pass_as_they_are(
     proxy: Proxy, gateway: httpx.Client, deploy: Deploy, behaviour: str
 ) -> None:
     body = chat(deploy(model_name=behaviour))
     headers = {"X-Request-Id": "the-same"}
 
-    direct, through = (to.post("/openai/chat", json=body, headers=headers) for to in (gateway, proxy.http))
+    direct, through = (
+        to.post("/openai/chat", json=body, headers=headers) for to in (gateway, proxy.http)
+    )
 
     assert (through.status_code, through.json()) == (direct.status_code, direct.json())
     assert through.json()["error"]["message_zh"]
 
 
-def hear_one_word_and_leave(http: httpx.Client, path: str, body: dict[str, Any], standin: StandIn, key: str) -> None:
-    """The first word comes while the provider still speaks, whose request ends when the client goes."""
+def hear_one_word_and_leave(
+    http: httpx.Client, path: str, body: dict[str, Any], standin: StandIn, key: str
+) -> None:
+    """The first word comes while the provider still speaks, whose request ends when the client
+    goes."""
     with http.stream("POST", path, json=body) as reply:
         said = ""
         for piece in reply.iter_text():
@@ -265,7 +300,9 @@ def test_a_text_that_breaks_off_is_not_mistaken_for_a_whole_one(
         proxy.http.post("/openai/chat", json=chat(deploy(model_name="drop-mid"), stream=True))
 
 
-def test_a_body_up_to_the_limit_passes_and_one_byte_more_is_too_large(proxy: Proxy, deploy: Deploy) -> None:
+def test_a_body_up_to_the_limit_passes_and_one_byte_more_is_too_large(
+    proxy: Proxy, deploy: Deploy
+) -> None:
     body = json.dumps(chat(deploy())).encode()
 
     fits = proxy.http.post("/openai/chat", content=body.ljust(MAX_BODY_BYTES))
@@ -277,10 +314,17 @@ def test_a_body_up_to_the_limit_passes_and_one_byte_more_is_too_large(proxy: Pro
     assert too_large.json()["error"]["message_zh"]
 
 
-@pytest.mark.parametrize("spelling", ["X-Forwarded-For", "X_Forwarded_For", "X-Forwarded_For", "X_FORWARDED-FOR"])
-def test_what_a_client_says_about_its_address_is_not_believed(proxy: Proxy, server: Server, spelling: str) -> None:
+@pytest.mark.parametrize(
+    "spelling", ["X-Forwarded-For", "X_Forwarded_For", "X-Forwarded_For", "X_FORWARDED-FOR"]
+)
+def test_what_a_client_says_about_its_address_is_not_believed(
+    proxy: Proxy, server: Server, spelling: str
+) -> None:
     path = f"/healthz?{proxy.name}-{spelling}"
-    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{spelling}: 203.0.113.9\r\n\r\n".encode()
+    request = (
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{spelling}:"
+        " 203.0.113.9\r\n\r\n".encode()
+    )
 
     assert proxy.plain(OUR_NETWORK, request).startswith(b"HTTP/1.1 200")
 
@@ -289,7 +333,16 @@ def test_what_a_client_says_about_its_address_is_not_believed(proxy: Proxy, serv
 
 @pytest.mark.parametrize(
     "target",
-    ["/metrics", "/metrics?x=1", "/metrics/", "//metrics", "/./metrics", "/v1/../metrics", "/%6Detrics", "/metrics%2f"],
+    [
+        "/metrics",
+        "/metrics?x=1",
+        "/metrics/",
+        "//metrics",
+        "/./metrics",
+        "/v1/../metrics",
+        "/%6Detrics",
+        "/metrics%2f",
+    ],
 )
 def test_metrics_are_not_for_the_outside(proxy: Proxy, server: Server, target: str) -> None:
     request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
@@ -301,7 +354,9 @@ def test_metrics_are_not_for_the_outside(proxy: Proxy, server: Server, target: s
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_old_client_of_our_own_networks_needs_no_tls(proxy: Proxy, deploy: Deploy, stream: bool) -> None:
+def test_an_old_client_of_our_own_networks_needs_no_tls(
+    proxy: Proxy, deploy: Deploy, stream: bool
+) -> None:
     body = json.dumps(chat(deploy(model_name="stream:3"), stream=stream))
     # As before 1997: it says neither whom it calls, nor that it can read chunks.
     sent = f"POST /openai/chat HTTP/1.0\r\nContent-Length: {len(body):04}\r\n\r\n{body}"
@@ -331,7 +386,10 @@ def test_broken_tls_is_refused(proxy: Proxy, version: ssl.TLSVersion) -> None:
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     old.set_ciphers("ALL:@SECLEVEL=0")
     old.minimum_version = old.maximum_version = version
-    with socket.create_connection(("127.0.0.1", proxy.tls_port), A_WHILE) as plain, pytest.raises(ssl.SSLError):
+    with (
+        socket.create_connection(("127.0.0.1", proxy.tls_port), A_WHILE) as plain,
+        pytest.raises(ssl.SSLError),
+    ):
         old.wrap_socket(plain, server_hostname="localhost")
 
 
@@ -346,7 +404,9 @@ def test_slow_heads_keep_nobody_out_and_are_let_go(proxy: Proxy, deploy: Deploy)
 
 
 @pytest.mark.parametrize("name", PROXIES)
-def test_while_the_gateway_is_down_the_proxy_says_so_in_its_shape(start_proxy: StartProxy, name: str) -> None:
+def test_while_the_gateway_is_down_the_proxy_says_so_in_its_shape(
+    start_proxy: StartProxy, name: str
+) -> None:
     reply = start_proxy(name, free_port()).http.post("/openai/chat", json=chat("shop_chat"))
 
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "GATEWAY_BUSY")
@@ -361,14 +421,17 @@ def test_while_the_gateway_is_down_the_proxy_says_so_in_its_shape(start_proxy: S
 def callers(server: Server, path: str) -> list[str]:
     """From where this path was asked for, by the gateway's access log."""
     until(lambda: path in server.log.read_text())
-    return [line.split()[0] for line in server.log.read_text().splitlines() if f'"GET {path} ' in line]
+    return [
+        line.split()[0] for line in server.log.read_text().splitlines() if f'"GET {path} ' in line
+    ]
 
 
 @pytest.mark.parametrize(
     ("peer", "forwarded", "caller"),
     [
         ("127.0.0.1", "198.51.100.7", "198.51.100.7"),
-        ("127.0.0.1", "203.0.113.9, 198.51.100.7", "198.51.100.7"),  # the first was written by the client
+        # the first was written by the client
+        ("127.0.0.1", "203.0.113.9, 198.51.100.7", "198.51.100.7"),
         ("127.0.0.1", "203.0.113.9, 198.51.100.7, 127.0.0.1", "198.51.100.7"),  # two proxies
         ("127.0.0.1", "2001:db8::7", "2001:db8::7"),
         ("127.0.0.1", "<script>", "127.0.0.1"),
@@ -376,7 +439,9 @@ def callers(server: Server, path: str) -> list[str]:
         ("127.0.0.2", "198.51.100.7", "127.0.0.2"),  # no trusted proxy
     ],
 )
-def test_an_address_is_believed_of_a_trusted_proxy_only(server: Server, peer: str, forwarded: str, caller: str) -> None:
+def test_an_address_is_believed_of_a_trusted_proxy_only(
+    server: Server, peer: str, forwarded: str, caller: str
+) -> None:
     path = f"/healthz?{time.monotonic_ns()}"
     transport = httpx.HTTPTransport(local_address=peer)
     with httpx.Client(base_url=server.url, transport=transport) as client:
@@ -387,13 +452,20 @@ def test_an_address_is_believed_of_a_trusted_proxy_only(server: Server, peer: st
 
 @pytest.mark.parametrize("wrong", ["nginx", "10.0.0.1/8", "127.0.0.1;10.0.0.1", "*"])
 def test_wrong_trusted_proxies_end_the_start_with_one_clear_line(wrong: str) -> None:
-    line = refusal(MAKE_RUN, f"127.0.0.1:{free_port()}", GATEWAY_TRUSTED_PROXIES=wrong, GATEWAY_OPEN="1")
+    line = refusal(
+        MAKE_RUN, f"127.0.0.1:{free_port()}", GATEWAY_TRUSTED_PROXIES=wrong, GATEWAY_OPEN="1"
+    )
     assert "GATEWAY_TRUSTED_PROXIES" in line
 
 
 def test_a_proxy_before_a_gateway_open_to_everyone_ends_the_start_with_one_clear_line() -> None:
     line = refusal(MAKE_RUN, f"127.0.0.1:{free_port()}", GATEWAY_TRUSTED_PROXIES="127.0.0.1")
-    for name in ("GATEWAY_TRUSTED_PROXIES", "GATEWAY_TOKENS", "GATEWAY_TOKENS_FILE", "GATEWAY_OPEN=1"):
+    for name in (
+        "GATEWAY_TRUSTED_PROXIES",
+        "GATEWAY_TOKENS",
+        "GATEWAY_TOKENS_FILE",
+        "GATEWAY_OPEN=1",
+    ):
         assert name in line
 
 
@@ -432,7 +504,9 @@ def test_uwsgi_streams_word_by_word_and_notices_that_its_client_has_gone(
     hear_one_word_and_leave(uwsgi.http, path, body, standin, key)
 
 
-def test_uwsgi_streams_are_whole_and_one_that_breaks_off_is_not_mistaken_for_it(uwsgi: Server, deploy: Deploy) -> None:
+def test_uwsgi_streams_are_whole_and_one_that_breaks_off_is_not_mistaken_for_it(
+    uwsgi: Server, deploy: Deploy
+) -> None:
     text = uwsgi.http.post("/v1/chat/completions", json=ask(deploy(model_name="stream:50:1"))).text
     assert words(text).split() == [f"w{n}" for n in range(50)]
 
@@ -440,7 +514,9 @@ def test_uwsgi_streams_are_whole_and_one_that_breaks_off_is_not_mistaken_for_it(
         uwsgi.http.post("/openai/chat", json=chat(deploy(model_name="drop-mid"), stream=True))
 
 
-def test_uwsgi_reads_requests_in_chunks_and_refuses_what_is_too_large(uwsgi: Server, deploy: Deploy) -> None:
+def test_uwsgi_reads_requests_in_chunks_and_refuses_what_is_too_large(
+    uwsgi: Server, deploy: Deploy
+) -> None:
     body = json.dumps(chat(deploy())).encode()
 
     in_chunks = uwsgi.http.post("/openai/chat", content=iter([body[:9], body[9:]]))
@@ -484,11 +560,16 @@ def test_uwsgi_unpacks_a_body_and_no_bomb(uwsgi: Server, deploy: Deploy) -> None
     for body in (packed, iter([packed])):
         reply = uwsgi.http.post("/openai/chat", content=body, headers={"Content-Encoding": "gzip"})
         assert reply.json() == "openai:hi"
-    assert uwsgi.http.post("/openai/chat", content=gzip.compress(bytes(100_000_000))).status_code == 413
+    assert (
+        uwsgi.http.post("/openai/chat", content=gzip.compress(bytes(100_000_000))).status_code
+        == 413
+    )
 
 
 @pytest.mark.parametrize("name", PROXIES)
-def test_uwsgi_behind_a_proxy(uwsgi: Server, start_proxy: StartProxy, deploy: Deploy, name: str) -> None:
+def test_uwsgi_behind_a_proxy(
+    uwsgi: Server, start_proxy: StartProxy, deploy: Deploy, name: str
+) -> None:
     proxy = start_proxy(name, uwsgi.port)
 
     assert proxy.http.post("/openai/chat", json=chat(deploy())).json() == "openai:hi"
@@ -497,13 +578,19 @@ def test_uwsgi_behind_a_proxy(uwsgi: Server, start_proxy: StartProxy, deploy: De
 
 
 def test_uwsgi_answers_the_chats_under_way_before_it_stops(
-    ray_head: RayHead, start_server: Callable[..., Server], deploy: Deploy, standin: StandIn, key: str
+    ray_head: RayHead,
+    start_server: Callable[..., Server],
+    deploy: Deploy,
+    standin: StandIn,
+    key: str,
 ) -> None:
     uwsgi = start_server(ray_head.environment, command=UWSGI)
     slow, stream = deploy(model_name="slow:4"), deploy(model_name="stream:8:4")
     with ThreadPoolExecutor(2) as pool:
         answers = [
-            pool.submit(httpx.post, f"{uwsgi.url}/openai/chat", json=body, timeout=60, trust_env=False)
+            pool.submit(
+                httpx.post, f"{uwsgi.url}/openai/chat", json=body, timeout=60, trust_env=False
+            )
             for body in (chat(slow), chat(stream, stream=True))
         ]
         until(lambda: standin.open(key) == 2)
@@ -535,8 +622,12 @@ application = see_through(who, (ip_network("127.0.0.1"),))
 
 
 @pytest.mark.parametrize("name", PROXIES)
-@pytest.mark.parametrize("spelling", ["X-Forwarded-For", "X_Forwarded_For", "X-Forwarded_For", "X_FORWARDED-FOR"])
-def test_uwsgi_behind_a_proxy_believes_no_client(who: int, start_proxy: StartProxy, name: str, spelling: str) -> None:
+@pytest.mark.parametrize(
+    "spelling", ["X-Forwarded-For", "X_Forwarded_For", "X-Forwarded_For", "X_FORWARDED-FOR"]
+)
+def test_uwsgi_behind_a_proxy_believes_no_client(
+    who: int, start_proxy: StartProxy, name: str, spelling: str
+) -> None:
     request = f"GET / HTTP/1.0\r\nHost: localhost\r\n{spelling}: 203.0.113.9\r\n\r\n".encode()
 
     assert start_proxy(name, who).plain(OUR_NETWORK, request).endswith(OUR_NETWORK.encode())
@@ -544,13 +635,26 @@ def test_uwsgi_behind_a_proxy_believes_no_client(who: int, start_proxy: StartPro
 
 @pytest.fixture(scope="module")
 def who(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a uWSGI that says whom it takes its client for: uWSGI's log does not show what the gateway sees."""
+    """The port of a uWSGI that says whom it takes its client for: uWSGI's log does not show what
+    the gateway sees."""
     folder, port = tmp_path_factory.mktemp("who"), free_port()
     (folder / "who.py").write_text(WHO)
-    command = [UWSGI[0], "--http-socket", f"127.0.0.1:{port}", "--wsgi-file", str(folder / "who.py"), "--need-app"]
+    command = [
+        UWSGI[0],
+        "--http-socket",
+        f"127.0.0.1:{port}",
+        "--wsgi-file",
+        str(folder / "who.py"),
+        "--need-app",
+    ]
     with (folder / "log").open("wb") as out:
         process = subprocess.Popen(
-            [*command, "--die-on-term"], cwd=TOP, env=dict(os.environ), stdout=out, stderr=out, start_new_session=True
+            [*command, "--die-on-term"],
+            cwd=TOP,
+            env=dict(os.environ),
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     until(lambda: listens(port))
     yield port

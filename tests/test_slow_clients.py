@@ -20,7 +20,8 @@ from tests.conftest import GUNICORN, TOP, Deploy, Server, clean_environment
 from tests.slow import BEGUN, flood
 
 PATIENCE = 10
-"""Seconds that a client waits for an answer which takes none: what is held up at all is held up for longer."""
+"""Seconds that a client waits for an answer which takes none: what is held up at all is held up for
+longer."""
 
 ENDS_SECONDS = 75
 """A slow client is let go after 30 s, or after two waits of 30 s each."""
@@ -55,8 +56,12 @@ def test_5000_slow_heads_keep_nobody_waiting(server: Server, deploy: Deploy) -> 
         goes_on(server, name)
 
 
-@pytest.mark.parametrize("first", [BEGUN, b"", b"\r\n", b"GET", b"GET /healthz HTTP/1.1\r\n\r\nGET /hea"])
-def test_where_files_are_few_the_oldest_give_way(small: Server, deploy: Deploy, first: bytes) -> None:
+@pytest.mark.parametrize(
+    "first", [BEGUN, b"", b"\r\n", b"GET", b"GET /healthz HTTP/1.1\r\n\r\nGET /hea"]
+)
+def test_where_files_are_few_the_oldest_give_way(
+    small: Server, deploy: Deploy, first: bytes
+) -> None:
     name = deploy()
     with flood(small.port, 700, first, 1) as clients:
         goes_on(small, name)
@@ -70,13 +75,23 @@ def test_who_does_not_hang_up_keeps_nobody_waiting(small: Server, deploy: Deploy
         goes_on(small, name)
 
 
-def test_a_body_that_nobody_wants_is_not_waited_for(start_server: Callable[..., Server], ray_head: RayHead) -> None:
-    settings = {"WEB_CONCURRENCY": "1", "GATEWAY_MAX_IN_FLIGHT": "1", "GATEWAY_TOKENS": "app:a-token-of-mine:chat"}
+def test_a_body_that_nobody_wants_is_not_waited_for(
+    start_server: Callable[..., Server], ray_head: RayHead
+) -> None:
+    settings = {
+        "WEB_CONCURRENCY": "1",
+        "GATEWAY_MAX_IN_FLIGHT": "1",
+        "GATEWAY_TOKENS": "app:a-token-of-mine:chat",
+    }
     guarded = start_server({**ray_head.environment, **settings})
     unwanted = b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n{"
-    with flood(guarded.port, 300, unwanted, again=False):  # at 5 s each, in 33 threads, they would take 45 s
+    # at 5 s each, in 33 threads, they would take 45 s
+    with flood(guarded.port, 300, unwanted, again=False):
         for _ in range(5):
-            assert httpx.get(f"{guarded.url}/healthz", timeout=PATIENCE, trust_env=False).status_code == 200
+            assert (
+                httpx.get(f"{guarded.url}/healthz", timeout=PATIENCE, trust_env=False).status_code
+                == 200
+            )
     guarded.stop()
 
 
@@ -101,13 +116,16 @@ def dripping(server: Server, sent: bytes) -> bytes:
 
 
 def sipped(server: Server, name: str, size: int) -> int:
-    """How much of a long answer reaches a client that reads 200 bytes a second, and what is there at the end."""
+    """How much of a long answer reaches a client that reads 200 bytes a second, and what is there
+    at the end."""
     body = json.dumps({"chat_name": name, "content": "hi"}).encode()
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.settimeout(ENDS_SECONDS)
         client.connect(("127.0.0.1", server.port))
-        client.sendall(b"POST /openai/chat HTTP/1.0\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        client.sendall(
+            b"POST /openai/chat HTTP/1.0\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
         count = 0
         for _ in range(ENDS_SECONDS):
             count += len(client.recv(200))
@@ -126,7 +144,10 @@ def test_slow_clients_are_let_go(server: Server, deploy: Deploy) -> None:
     name = deploy(model_name=f"big:{size}")
     kept = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" + BEGUN
     body = b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n{"
-    chunks = b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n"
+    chunks = (
+        b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:"
+        b" chunked\r\n\r\nffff\r\n"
+    )
     with ThreadPoolExecutor(5) as pool:
         heads = [pool.submit(dripping, server, sent) for sent in (BEGUN, kept, body, chunks)]
         sip = pool.submit(sipped, server, name, size)
@@ -144,7 +165,12 @@ def test_slow_clients_are_let_go(server: Server, deploy: Deploy) -> None:
 def test_a_slow_client_that_sends_enough_is_waited_for(server: Server, deploy: Deploy) -> None:
     body = json.dumps({"chat_name": deploy(), "content": "hi"}).encode()
     with socket.create_connection(("127.0.0.1", server.port), 60) as client:
-        for piece in (b"POST /openai/chat HTTP/1.0\r\nContent", b"-Length: %d\r\n\r\n" % len(body), body[:9], body[9:]):
+        for piece in (
+            b"POST /openai/chat HTTP/1.0\r\nContent",
+            b"-Length: %d\r\n\r\n" % len(body),
+            body[:9],
+            body[9:],
+        ):
             client.sendall(piece)
             time.sleep(5)
         assert b"".join(iter(lambda: client.recv(65536), b"")).endswith(b'\r\n\r\n"openai:hi"')
@@ -179,11 +205,23 @@ def test_a_head_that_never_ends_is_refused(server: Server) -> None:
 
 def test_one_address_has_a_share_of_the_connections_that_wait(tmp_path: Path) -> None:
     # In a network of its own, since loopback has no limit.
-    settings = {"GATEWAY_BIND": "192.0.2.1:8099", "GATEWAY_TOKENS": "app:a-token-of-mine:chat", "WEB_CONCURRENCY": "1"}
+    settings = {
+        "GATEWAY_BIND": "192.0.2.1:8099",
+        "GATEWAY_TOKENS": "app:a-token-of-mine:chat",
+        "WEB_CONCURRENCY": "1",
+    }
     settings["RAY_ADDRESS"] = "127.0.0.1:9"
     with (tmp_path / "log").open("w") as log:
         ended = subprocess.run(
-            ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-m", "tests.one_address"],
+            [
+                "unshare",
+                "--user",
+                "--map-root-user",
+                "--net",
+                sys.executable,
+                "-m",
+                "tests.one_address",
+            ],
             env={**clean_environment(), **settings},
             cwd=TOP,
             stdout=subprocess.PIPE,

@@ -1,9 +1,10 @@
-"""Everything at once for a while: chats, streams, deploys, undeploys, clients that leave, providers that fail.
+"""Everything at once for a while: chats, streams, deploys, undeploys, clients that leave, providers
+that fail.
 
-`make soak` takes 10 minutes, `make test-long` 40 seconds (SOAK_SECONDS). In the end every request has had just the
-outcome that its kind of request has, nothing is left over, and no process has grown. Memory is each process's own (USS:
-pages that it shares with nobody), from the middle of the run to its end, since pools and arenas fill up in the
-beginning.
+`make soak` takes 10 minutes, `make test-long` 40 seconds (SOAK_SECONDS). In the end every request
+has had just the outcome that its kind of request has, nothing is left over, and no process has
+grown. Memory is each process's own (USS: pages that it shares with nobody), from the middle of the
+run to its end, since pools and arenas fill up in the beginning.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ def whole_chat(http: httpx.Client, name: str, *said_by: str) -> str:
     reply = http.post("/openai/chat", json={"chat_name": name, "content": content})
     if reply.status_code != 200:
         return str(reply.json()["error"]["code"])
-    return "answered" if reply.json() in [f"{who}:{content}" for who in said_by] else f"wrong: {reply.text}"
+    return (
+        "answered"
+        if reply.json() in [f"{who}:{content}" for who in said_by]
+        else f"wrong: {reply.text}"
+    )
 
 
 def text_stream(http: httpx.Client, name: str, leave: bool = False) -> str:
@@ -65,7 +70,11 @@ def event_stream(http: httpx.Client, name: str) -> str:
     body = {"model": name, "messages": [{"role": "user", "content": "hi"}], "stream": True}
     text = http.post("/v1/chat/completions", json=body).text
     places = [text.find(f'"{word}') for word in WORDS.split()]
-    return "answered" if "[DONE]" in text and places == sorted(places) and places[0] > 0 else f"wrong: {text}"
+    return (
+        "answered"
+        if "[DONE]" in text and places == sorted(places) and places[0] > 0
+        else f"wrong: {text}"
+    )
 
 
 def weights(processes: list[psutil.Process]) -> dict[int, float]:
@@ -77,8 +86,14 @@ def weights(processes: list[psutil.Process]) -> dict[int, float]:
 def clients(
     server: Server, deploy: Deploy, names: Callable[[], str], standin: StandIn, key: str
 ) -> dict[str, tuple[int, Client, str]]:
-    """Kinds of clients: how many at once, what each does again and again, and the outcomes that it may have."""
-    main, words, down, hangs = deploy(), deploy(model_name="stream:20:0.2"), deploy(model_name="drop"), names()
+    """Kinds of clients: how many at once, what each does again and again, and the outcomes that it
+    may have."""
+    main, words, down, hangs = (
+        deploy(),
+        deploy(model_name="stream:20:0.2"),
+        deploy(model_name="drop"),
+        names(),
+    )
     deploy(model_name="hang", chat_name=hangs, timeout=1)
     unpaid = deploy(model_name="refuse:openai-insufficient_quota", fallback=[main])
     breaks = deploy(model_name="drop-mid")
@@ -87,14 +102,27 @@ def clients(
 
     def switch(http: httpx.Client) -> str:
         provider = ("zhipu", "openai")[next(turn) % 2]
-        body = {"api_key": key, "base_url": standin.base_url(provider), "model_name": "echo", "chat_name": main}  # type: ignore[arg-type]
+        body = {
+            "api_key": key,
+            "base_url": standin.base_url(provider),
+            "model_name": "echo",
+            "chat_name": main,
+        }  # type: ignore[arg-type]
         return http.post(f"/{provider}/deploy", json=body).text.strip()
 
     def churn(http: httpx.Client) -> str:
-        body = {"api_key": key, "base_url": standin.base_url("openai"), "model_name": "echo", "chat_name": churned}
+        body = {
+            "api_key": key,
+            "base_url": standin.base_url("openai"),
+            "model_name": "echo",
+            "chat_name": churned,
+        }
         deployed = http.post("/openai/deploy", json={**body, "workers": 2}).text.strip()
         said = whole_chat(http, churned, "openai")
-        return f"{deployed} {said} " + http.post("/openai/undeploy", json={"chat_name": churned}).text.strip()
+        return (
+            f"{deployed} {said} "
+            + http.post("/openai/undeploy", json={"chat_name": churned}).text.strip()
+        )
 
     ok = '{"ret":"ok"}'
     return {
@@ -102,10 +130,18 @@ def clients(
         "text streams": (4, lambda http: text_stream(http, words), "answered"),
         "event streams": (4, lambda http: event_stream(http, words), "answered"),
         "clients that leave": (3, lambda http: text_stream(http, words, leave=True), "left"),
-        "an unpaid chat with a fallback": (2, lambda http: whole_chat(http, unpaid, "openai", "zhipu"), "answered"),
+        "an unpaid chat with a fallback": (
+            2,
+            lambda http: whole_chat(http, unpaid, "openai", "zhipu"),
+            "answered",
+        ),
         "a provider that hangs up": (2, lambda http: whole_chat(http, down), "PROVIDER_DOWN"),
         # After five times the chat rests for a while, and says so before it begins.
-        "a provider that breaks off": (2, lambda http: text_stream(http, breaks), "broke off|PROVIDER_DOWN"),
+        "a provider that breaks off": (
+            2,
+            lambda http: text_stream(http, breaks),
+            "broke off|PROVIDER_DOWN",
+        ),
         "a provider that says nothing": (2, lambda http: whole_chat(http, hangs), "TIMEOUT"),
         "switches": (1, switch, ok),
         "deploys and undeploys": (1, churn, f"{ok} answered {ok}"),
@@ -114,7 +150,11 @@ def clients(
 
 @pytest.mark.long
 def test_a_soak_leaves_no_request_unaccounted_for_and_nothing_behind(
-    server: Server, ray_head: RayHead, standin: StandIn, key: str, clients: dict[str, tuple[int, Client, str]]
+    server: Server,
+    ray_head: RayHead,
+    standin: StandIn,
+    key: str,
+    clients: dict[str, tuple[int, Client, str]],
 ) -> None:
     gateway = psutil.Process(server.process.pid).children()
     directory = actor_processes(ray_head, "Directory")
@@ -131,7 +171,9 @@ def test_a_soak_leaves_no_request_unaccounted_for_and_nothing_behind(
     at_once = sum(count for count, _, _ in clients.values())
     with ThreadPoolExecutor(at_once) as pool:
         running = [
-            pool.submit(again_and_again, kind, one) for kind, (count, one, _) in clients.items() for _ in range(count)
+            pool.submit(again_and_again, kind, one)
+            for kind, (count, one, _) in clients.items()
+            for _ in range(count)
         ]
         try:
             time.sleep(SECONDS / 2)
@@ -147,22 +189,34 @@ def test_a_soak_leaves_no_request_unaccounted_for_and_nothing_behind(
         print(f"\n{kind}: {dict(seen)}", end="")
     grown = {pid: round(end[pid] - middle[pid], 1) for pid in end}
     print(
-        f"\nUSS gained from the middle to the end, MB: {grown}; in the end { ({k: round(v) for k, v in end.items()}) }"
+        f"\nUSS gained from the middle to the end, MB: {grown}; in the end"
+        f" { ({k: round(v) for k, v in end.items()}) }"
     )
 
     for kind, (_, _, expected) in clients.items():
         assert outcomes[kind]
         assert set(outcomes[kind]) <= set(expected.split("|")), kind
     assert max(grown.values()) < GROWN_MB
-    # Nobody's request is left at the provider; the deployed chats' processes and no others are left in the cluster.
+    # Nobody's request is left at the provider; the deployed chats' processes and no others are left
+    # in the cluster.
     until(lambda: standin.open(key) == 0)
     chats = {p.pid for p in lasting} - {p.pid for p in (*gateway, *directory)}
     until(lambda: {p.pid for p in actor_processes(ray_head, "ModelActor")} == chats)
     # gunicorn keeps a thread for each client that there was at once.
-    until(lambda: all(p.num_threads() <= before + at_once for p, before in zip(gateway, threads, strict=True)))
+    until(
+        lambda: all(
+            p.num_threads() <= before + at_once for p, before in zip(gateway, threads, strict=True)
+        )
+    )
     # A process keeps a connection to each model actor that it talked to.
     allowed = 2 * len(chats) + 4
     print(f"sockets and files: {sockets} before, {[p.num_fds() for p in gateway]} after")
-    until(lambda: all(p.num_fds() <= before + allowed for p, before in zip(gateway, sockets, strict=True)))
-    in_flight = {row["chat_name"]: row["in_flight"] for row in server.http.get("/models").json()["models"]}
+    until(
+        lambda: all(
+            p.num_fds() <= before + allowed for p, before in zip(gateway, sockets, strict=True)
+        )
+    )
+    in_flight = {
+        row["chat_name"]: row["in_flight"] for row in server.http.get("/models").json()["models"]
+    }
     assert set(in_flight.values()) == {0}

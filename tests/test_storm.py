@@ -1,7 +1,8 @@
-"""Kills, floods and a full disk, one after the other, while callers chat: every request ends, and each question is paid
-once, but for those that a process's death explains.
+"""Kills, floods and a full disk, one after the other, while callers chat: every request ends, and
+each question is paid once, but for those that a process's death explains.
 
-CI storms for 40 seconds, `make soak` for as long as SOAK_SECONDS says. What is paid is counted by the provider itself.
+CI storms for 40 seconds, `make soak` for as long as SOAK_SECONDS says. What is paid is counted by
+the provider itself.
 """
 
 from __future__ import annotations
@@ -28,7 +29,17 @@ from gateway.ray_head import RayHead
 from tests.conftest import Server, running_head, until
 from tests.fronts import Outcome, chat, chat_stream, v1, v1_stream
 from tests.small_disk import fill, small_disk
-from tests.standin.raw import DONE, RawProvider, Reply, Request, chunk, completion, event, slowly, whole
+from tests.standin.raw import (
+    DONE,
+    RawProvider,
+    Reply,
+    Request,
+    chunk,
+    completion,
+    event,
+    slowly,
+    whole,
+)
 from tests.test_heal import actor_processes
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "40"))
@@ -48,7 +59,8 @@ BUSY_THREADS = 24
 
 @dataclass(slots=True)
 class Question:
-    """One question of a caller: when it began and ended, and `answered`, a code, or what else came of it."""
+    """One question of a caller: when it began and ended, and `answered`, a code, or what else came
+    of it."""
 
     content: str
     began: float
@@ -57,7 +69,8 @@ class Question:
 
 
 class Deed(NamedTuple):
-    """What the storm did, and from when until when: on a busy machine it takes a while to find whom to kill."""
+    """What the storm did, and from when until when: on a busy machine it takes a while to find whom
+    to kill."""
 
     name: str
     began: float
@@ -75,7 +88,9 @@ class Diary:
     def explained(self, question: Question, after: float) -> list[str]:
         """What the storm did while the question was under way, or so many seconds before."""
         began = question.began - after
-        return [deed.name for deed in self.deeds if deed.began <= question.ended and deed.ended >= began]
+        return [
+            deed.name for deed in self.deeds if deed.began <= question.ended and deed.ended >= began
+        ]
 
 
 class Storm:
@@ -134,7 +149,10 @@ class Storm:
 
     def flood_with_large_questions(self) -> None:
         def large(number: int) -> None:
-            with suppress(httpx.HTTPError), httpx.Client(base_url=self._server.url, trust_env=False) as http:
+            with (
+                suppress(httpx.HTTPError),
+                httpx.Client(base_url=self._server.url, trust_env=False) as http,
+            ):
                 chat(http, NAME, f"{number} " + "x" * (4 << 20))
 
         with ThreadPoolExecutor(8) as pool:
@@ -163,7 +181,12 @@ def provider(diary: Diary) -> Callable[[Request], Reply]:
 def job(http: httpx.Client, name: str, content: str) -> Outcome:
     """An answer under an id, asked for again until it is there, as a careful caller does."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    asked = {"chat_name": name, "content": content, "request_id": content.replace(" ", "-"), "wait": 5}
+    asked = {
+        "chat_name": name,
+        "content": content,
+        "request_id": content.replace(" ", "-"),
+        "wait": 5,
+    }
     outcome = Outcome("", "never")
     while time.monotonic() < deadline:
         try:
@@ -202,16 +225,29 @@ def test_every_request_ends_and_none_is_paid_twice_but_for_a_death(
                 try:
                     outcome = front(http, NAME, question.content)
                     right = outcome.words == f"re {question.content}"
-                    question.outcome = outcome.code or ("answered" if right else f"wrong: {outcome}")
+                    question.outcome = outcome.code or (
+                        "answered" if right else f"wrong: {outcome}"
+                    )
                 except httpx.TransportError as error:
-                    question.outcome = "timeout" if isinstance(error, httpx.TimeoutException) else "broke off"
+                    question.outcome = (
+                        "timeout" if isinstance(error, httpx.TimeoutException) else "broke off"
+                    )
                 question.ended = time.monotonic()
                 diary.questions.append(question)
 
     with small_disk(tmp_path, 4 << 20) as disk:
-        settings = {"TMPDIR": str(disk), "WEB_CONCURRENCY": "2", "GATEWAY_MAX_IN_FLIGHT": str(BUSY_THREADS)}
+        settings = {
+            "TMPDIR": str(disk),
+            "WEB_CONCURRENCY": "2",
+            "GATEWAY_MAX_IN_FLIGHT": str(BUSY_THREADS),
+        }
         server = start_server({**head.environment, **settings})
-        body = {"chat_name": NAME, "api_key": "sk-storm-0123456789", "base_url": raw.base_url, "timeout": 20}
+        body = {
+            "chat_name": NAME,
+            "api_key": "sk-storm-0123456789",
+            "base_url": raw.base_url,
+            "timeout": 20,
+        }
         assert server.http.post("/openai/deploy", json={**body, "workers": 2}).status_code == 200
         with ThreadPoolExecutor(len(CALLERS)) as pool:
             callers = [pool.submit(call, front, server) for front in CALLERS]
@@ -224,15 +260,23 @@ def test_every_request_ends_and_none_is_paid_twice_but_for_a_death(
                 caller.result(PATIENCE_SECONDS + 60)
         assert_all_accounted_for(diary)
         until(lambda: chat(server.http, NAME, "after the storm").words == "re after the storm", 30)
-        until(lambda: {row["in_flight"] for row in server.http.get("/models").json()["models"]} == {0}, 30)
+        until(
+            lambda: (
+                {row["in_flight"] for row in server.http.get("/models").json()["models"]} == {0}
+            ),
+            30,
+        )
         server.stop()
 
 
 def assert_all_accounted_for(diary: Diary) -> None:
-    """Each question was answered, or what the storm did explains why not; it was paid once, or a death explains it."""
+    """Each question was answered, or what the storm did explains why not; it was paid once, or a
+    death explains it."""
     outcomes = Counter(question.outcome for question in diary.questions)
     times = Counter(diary.paid[question.content] for question in diary.questions)
-    print(f"\n{len(diary.deeds)} deeds; outcomes {dict(outcomes)}; paid so many times: {dict(times)}")
+    print(
+        f"\n{len(diary.deeds)} deeds; outcomes {dict(outcomes)}; paid so many times: {dict(times)}"
+    )
     faults = []
     for question in diary.questions:
         deeds = diary.explained(question, HEAL_SECONDS)
@@ -252,7 +296,12 @@ def assert_all_accounted_for(diary: Diary) -> None:
     assert len(diary.paid) <= len(diary.questions)
 
 
-DEATHS = {"kill_a_model_actor", "kill_a_gateway_process", "kill_the_directory", "kill_the_job_store"}
+DEATHS = {
+    "kill_a_model_actor",
+    "kill_a_gateway_process",
+    "kill_the_directory",
+    "kill_the_job_store",
+}
 FLOODS = {"flood_with_slow_heads", "flood_with_large_questions"}
 EXPLAINED_BY = {
     "CLUSTER_DOWN": DEATHS,

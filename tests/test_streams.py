@@ -1,4 +1,5 @@
-"""Streams: from the first token on, whole and in order, and gone at the provider when their client is gone."""
+"""Streams: from the first token on, whole and in order, and gone at the provider when their client
+is gone."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ def events(text: str) -> list[dict[str, Any] | str]:
 
 def words(text: str) -> str:
     chunks = [event for event in events(text) if isinstance(event, dict)]
-    return "".join(c["delta"].get("content") or "" for chunk in chunks for c in chunk.get("choices", ()))
+    return "".join(
+        c["delta"].get("content") or "" for chunk in chunks for c in chunk.get("choices", ())
+    )
 
 
 def ask(name: str, **more: Any) -> dict[str, Any]:
@@ -63,7 +66,9 @@ def test_usage_comes_last_and_only_if_asked_whatever_the_provider_does(
 ) -> None:
     name = deploy(provider, behaviour)
 
-    text = gateway.post("/v1/chat/completions", json=ask(name, stream_options={"include_usage": include_usage})).text
+    text = gateway.post(
+        "/v1/chat/completions", json=ask(name, stream_options={"include_usage": include_usage})
+    ).text
 
     *chunks, last, done = events(text)
     assert done == "[DONE]"
@@ -118,14 +123,20 @@ def test_an_error_in_mid_stream_is_an_error_event_and_no_done(
     assert "event: error" in text
 
 
-def test_a_chat_streams_bare_text_for_a_client_that_can_read_it(gateway: httpx.Client, deploy: Deploy) -> None:
-    reply = gateway.post("/openai/chat", json={"chat_name": deploy(), "content": "你好 吗", "stream": True})
+def test_a_chat_streams_bare_text_for_a_client_that_can_read_it(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
+    reply = gateway.post(
+        "/openai/chat", json={"chat_name": deploy(), "content": "你好 吗", "stream": True}
+    )
 
     assert reply.text == "openai:你好 吗"
     assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
-def test_a_text_that_breaks_off_is_not_mistaken_for_a_whole_one(gateway: httpx.Client, deploy: Deploy) -> None:
+def test_a_text_that_breaks_off_is_not_mistaken_for_a_whole_one(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
     chat = {"chat_name": deploy(model_name="drop-mid"), "content": "hi", "stream": True}
     with pytest.raises(httpx.RemoteProtocolError):
         gateway.post("/openai/chat", json=chat)
@@ -136,7 +147,11 @@ def test_a_client_that_goes_away_before_the_first_word_ends_the_providers_reques
     gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, path: str
 ) -> None:
     name = deploy(model_name="hang")
-    body = ask(name) if path.startswith("/v1") else {"chat_name": name, "content": "hi", "stream": True}
+    body = (
+        ask(name)
+        if path.startswith("/v1")
+        else {"chat_name": name, "content": "hi", "stream": True}
+    )
     with pytest.raises(httpx.ReadTimeout):
         gateway.post(path, json=body, timeout=2)
 
@@ -148,10 +163,14 @@ def test_a_client_that_goes_away_before_the_first_word_ends_the_providers_reques
 def test_a_client_that_goes_away_ends_the_providers_request_within_a_second(
     server: Server, deploy: Deploy, standin: StandIn, key: str, silent: bool
 ) -> None:
-    # Silent: a provider that says two words and then nothing, so that nothing is written to the client any more.
+    # Silent: a provider that says two words and then nothing, so that nothing is written to the
+    # client any more.
     name = deploy(model_name="stream:2:60" if silent else "stream:4000:60")
     body = json.dumps(ask(name)).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length:"
+        f" {len(body)}\r\n\r\n".encode()
+    )
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(head + body)
         if not silent:
@@ -191,7 +210,10 @@ def test_a_slow_reader_costs_bounded_memory(
     workers = psutil.Process(server.process.pid).children()
     before = sum(p.memory_info().rss for p in [actor, *workers])
     body = json.dumps(ask(name)).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length:"
+        f" {len(body)}\r\n\r\n".encode()
+    )
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(head + body)
         client.recv(100)
@@ -258,7 +280,11 @@ def test_errors_on_v1_have_openais_shape_and_ours_in_it(
     reply = gateway.post("/v1/chat/completions", json=body)
 
     error = reply.json()["error"]
-    assert (reply.status_code, error["code"], error["type"]) == (400, "INVALID_REQUEST", "invalid_request_error")
+    assert (reply.status_code, error["code"], error["type"]) == (
+        400,
+        "INVALID_REQUEST",
+        "invalid_request_error",
+    )
     assert error["param"] == param
     assert error["message_zh"]
     assert error["request_id"] == reply.headers["X-Request-Id"]
@@ -269,7 +295,9 @@ def test_no_route_under_v1_answers_with_html(gateway: httpx.Client) -> None:
     assert (reply.status_code, reply.json()["error"]["type"]) == (404, "invalid_request_error")
 
 
-def test_an_endpoint_that_the_provider_lacks_is_a_clear_error(gateway: httpx.Client, deploy: Deploy) -> None:
+def test_an_endpoint_that_the_provider_lacks_is_a_clear_error(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
     reply = gateway.post("/v1/completions", json={"model": deploy("zhipu"), "prompt": "x"})
 
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "model")

@@ -1,4 +1,5 @@
-"""Who may call: tokens in the forms that old clients can send, their scopes, and settings that refuse to start."""
+"""Who may call: tokens in the forms that old clients can send, their scopes, and settings that
+refuse to start."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ StartServer = Callable[..., Server]
 
 
 def basic(password: str, user: str = "anyone", charset: str = "utf-8") -> dict[str, str]:
-    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode(charset)).decode()}
+    return {
+        "Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode(charset)).decode()
+    }
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -44,16 +47,22 @@ def api_key(token: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def guarded(start_server: StartServer, ray_head: RayHead) -> httpx.Client:
     """A gateway whose tokens are in its environment."""
-    return start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_TOKENS": LINES}).http
+    return start_server(
+        {**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_TOKENS": LINES}
+    ).http
 
 
 @pytest.fixture(scope="module")
-def guarded_by_file(start_server: StartServer, ray_head: RayHead, tmp_path_factory: pytest.TempPathFactory) -> Server:
+def guarded_by_file(
+    start_server: StartServer, ray_head: RayHead, tmp_path_factory: pytest.TempPathFactory
+) -> Server:
     """A gateway whose tokens are in a file, as an operator would keep one."""
     file = tmp_path_factory.mktemp("tokens") / "tokens"
     file.write_text(f"# who may call\n\n  app:{APP}:chat  \r\nboth:{BOTH}:admin, chat")
     file.chmod(0o600)
-    return start_server({**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_TOKENS_FILE": str(file)})
+    return start_server(
+        {**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_TOKENS_FILE": str(file)}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +74,12 @@ def deployed(guarded: httpx.Client, standin: StandIn) -> Iterator[str]:
 
 
 def deploy(guarded: httpx.Client, standin: StandIn, name: str, token: str) -> None:
-    body = {"chat_name": name, "api_key": "sk-tokens", "base_url": standin.base_url("openai"), "model_name": "echo"}
+    body = {
+        "chat_name": name,
+        "api_key": "sk-tokens",
+        "base_url": standin.base_url("openai"),
+        "model_name": "echo",
+    }
     reply = guarded.post("/openai/deploy", json=body, headers=bearer(token))
     assert (reply.status_code, reply.json()) == (200, {"ret": "ok"})
 
@@ -84,7 +98,9 @@ def test_basic_may_name_any_user(guarded: httpx.Client, user: str) -> None:
 
 
 @pytest.mark.parametrize("form", [bearer, basic, api_key])
-def test_tokens_in_a_file_are_the_same(guarded_by_file: Server, form: Callable[[str], dict[str, str]]) -> None:
+def test_tokens_in_a_file_are_the_same(
+    guarded_by_file: Server, form: Callable[[str], dict[str, str]]
+) -> None:
     for token, status in ((APP, 200), (BOTH, 200), (OPS, 401)):
         assert guarded_by_file.http.get("/models", headers=form(token)).status_code == status
 
@@ -112,7 +128,9 @@ def test_tokens_in_a_file_are_the_same(guarded_by_file: Server, form: Callable[[
         pytest.param(bearer("x" * LONGEST_TOKEN), id="huge Bearer"),
     ],
 )
-def test_a_missing_or_wrong_token_is_unauthorized(guarded: httpx.Client, headers: dict[str, str]) -> None:
+def test_a_missing_or_wrong_token_is_unauthorized(
+    guarded: httpx.Client, headers: dict[str, str]
+) -> None:
     refused_with_a_challenge(guarded.get("/models", headers=headers))
 
 
@@ -138,7 +156,9 @@ def refused_with_a_challenge(reply: httpx.Response) -> None:
     assert reply.headers["X-Request-Id"] == reply.json()["error"]["request_id"]
 
 
-@pytest.mark.parametrize("path", ["/openai/deploy", "/openai/chat", "/openai/undeploy", "/local/chat"])
+@pytest.mark.parametrize(
+    "path", ["/openai/deploy", "/openai/chat", "/openai/undeploy", "/local/chat"]
+)
 def test_every_call_needs_a_token(guarded: httpx.Client, path: str) -> None:
     refused_with_a_challenge(guarded.post(path, json={"chat_name": "x", "content": "x"}))
 
@@ -150,27 +170,39 @@ def test_health_needs_no_token(guarded: httpx.Client, path: str) -> None:
 
 @pytest.mark.parametrize("token", [APP, BOTH])
 def test_the_chat_scope_may_chat(guarded: httpx.Client, deployed: str, token: str) -> None:
-    reply = guarded.post("/openai/chat", json={"chat_name": deployed, "content": "你好"}, headers=bearer(token))
+    reply = guarded.post(
+        "/openai/chat", json={"chat_name": deployed, "content": "你好"}, headers=bearer(token)
+    )
     assert reply.status_code == 200
     assert isinstance(reply.json(), str)
 
 
 def test_the_admin_scope_alone_may_not_chat(guarded: httpx.Client, deployed: str) -> None:
-    reply = guarded.post("/openai/chat", json={"chat_name": deployed, "content": "你好"}, headers=bearer(OPS))
+    reply = guarded.post(
+        "/openai/chat", json={"chat_name": deployed, "content": "你好"}, headers=bearer(OPS)
+    )
     forbidden(reply, "chat")
 
 
-@pytest.mark.parametrize("path", ["/openai/deploy", "/openai/undeploy", "/zhipu/deploy", "/local/undeploy"])
-def test_the_chat_scope_alone_may_not_deploy_or_undeploy(guarded: httpx.Client, deployed: str, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/openai/deploy", "/openai/undeploy", "/zhipu/deploy", "/local/undeploy"]
+)
+def test_the_chat_scope_alone_may_not_deploy_or_undeploy(
+    guarded: httpx.Client, deployed: str, path: str
+) -> None:
     forbidden(guarded.post(path, json={"chat_name": deployed}, headers=bearer(APP)), "admin")
     assert deployed in listed(guarded)
 
 
 @pytest.mark.parametrize("token", [OPS, BOTH])
-def test_the_admin_scope_may_deploy_and_undeploy(guarded: httpx.Client, standin: StandIn, token: str) -> None:
+def test_the_admin_scope_may_deploy_and_undeploy(
+    guarded: httpx.Client, standin: StandIn, token: str
+) -> None:
     deploy(guarded, standin, "tokens-other", token)
     assert "tokens-other" in listed(guarded)
-    reply = guarded.post("/openai/undeploy", json={"chat_name": "tokens-other"}, headers=bearer(token))
+    reply = guarded.post(
+        "/openai/undeploy", json={"chat_name": "tokens-other"}, headers=bearer(token)
+    )
     assert (reply.status_code, reply.json()) == (200, {"ret": "ok"})
     assert "tokens-other" not in listed(guarded)
 
@@ -238,10 +270,15 @@ def test_a_wrong_setting_stops_the_start_and_is_named(variable: str, value: str)
         pytest.param(b"# app:token:chat\n\n", id="comments only"),
         pytest.param(b"\xff\xfe" + f"app:{SECRET}:chat".encode("utf-16-le"), id="not UTF-8"),
         pytest.param(f"app:{SECRET}:chat\nops:{SECRET}:admin\n".encode(), id="one token twice"),
-        pytest.param(f"app:another-one:chat\nops:{SECRET}:everything\n".encode(), id="unknown scope in line 2"),
+        pytest.param(
+            f"app:another-one:chat\nops:{SECRET}:everything\n".encode(),
+            id="unknown scope in line 2",
+        ),
     ],
 )
-def test_a_wrong_token_file_stops_the_start_and_is_named(tmp_path: Path, content: bytes | None) -> None:
+def test_a_wrong_token_file_stops_the_start_and_is_named(
+    tmp_path: Path, content: bytes | None
+) -> None:
     file = tmp_path / "tokens"
     if content is not None:
         file.write_bytes(content)
@@ -279,7 +316,9 @@ def test_a_token_that_can_be_guessed_stops_the_start_and_is_not_shown(token: str
 
 
 def test_a_wrong_line_of_tokens_is_named_by_its_number() -> None:
-    assert "GATEWAY_TOKENS, line 2" in refusal({"GATEWAY_TOKENS": f"app:another-one:chat\nops:{SECRET}:everything"})
+    assert "GATEWAY_TOKENS, line 2" in refusal(
+        {"GATEWAY_TOKENS": f"app:another-one:chat\nops:{SECRET}:everything"}
+    )
 
 
 def test_without_tokens_it_listens_on_loopback_only_and_says_so(server: Server) -> None:
@@ -296,7 +335,11 @@ def test_gunicorns_own_bind_may_not_open_the_gateway_to_everyone(host: str) -> N
 
 
 def test_gateway_open_lets_the_operator_open_it(start_server: StartServer) -> None:
-    environment = {"GATEWAY_BIND": f"0.0.0.0:{free_port()}", "GATEWAY_OPEN": "1", "WEB_CONCURRENCY": "1"}
+    environment = {
+        "GATEWAY_BIND": f"0.0.0.0:{free_port()}",
+        "GATEWAY_OPEN": "1",
+        "WEB_CONCURRENCY": "1",
+    }
     server = start_server({**environment, "RAY_ADDRESS": f"127.0.0.1:{free_port()}"}, ready=False)
     try:
         server.http.base_url = f"http://127.0.0.1:{environment['GATEWAY_BIND'].rpartition(':')[2]}"

@@ -1,4 +1,5 @@
-"""What an operator sees of each request: a line in the log, and metrics that are right across the processes."""
+"""What an operator sees of each request: a line in the log, and metrics that are right across the
+processes."""
 
 from __future__ import annotations
 
@@ -25,7 +26,11 @@ PROMPT, SECRET = "a-prompt-nobody-else-should-read", "sk-key-nobody-should-read"
 
 def lines(server: Server) -> list[dict[str, Any]]:
     """The log's lines about requests."""
-    return [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith('{"time"')]
+    return [
+        json.loads(line)
+        for line in server.log.read_text().splitlines()
+        if line.startswith('{"time"')
+    ]
 
 
 def line(server: Server, request_id: str) -> dict[str, Any]:
@@ -36,22 +41,38 @@ def line(server: Server, request_id: str) -> dict[str, Any]:
 
 
 def value(gateway: httpx.Client, name: str, **labels: str) -> float | None:
-    """A sample of /metrics, asked on a connection of its own, so that any of the processes answers; None: absent."""
+    """A sample of /metrics, asked on a connection of its own, so that any of the processes answers;
+    None: absent."""
     text = gateway.get("/metrics", headers={"Connection": "close"}).text
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    samples = [
+        sample for family in text_string_to_metric_families(text) for sample in family.samples
+    ]
     found = [sample.value for sample in samples if sample.name == name and sample.labels == labels]
     assert len(found) < 2
     return found[0] if found else None
 
 
-def test_a_chat_is_one_line_of_json(server: Server, gateway: httpx.Client, deploy: Deploy, key: str) -> None:
+def test_a_chat_is_one_line_of_json(
+    server: Server, gateway: httpx.Client, deploy: Deploy, key: str
+) -> None:
     name = deploy(model_name="slow:0.2")
     reply = gateway.post("/zhipu/chat", json={"chat_name": name, "content": PROMPT})
 
     row = line(server, reply.headers["X-Request-Id"])
     assert {**row, "time": "", "ms": 0, "provider_ms": 0, "tokens_in": 0, "tokens_out": 0} == {
-        **{"time": "", "request_id": reply.headers["X-Request-Id"], "client": "127.0.0.1", "token": None},
-        **{"method": "POST", "path": "/zhipu/chat", "chat": name, "served_by": name, "fell_back": None},
+        **{
+            "time": "",
+            "request_id": reply.headers["X-Request-Id"],
+            "client": "127.0.0.1",
+            "token": None,
+        },
+        **{
+            "method": "POST",
+            "path": "/zhipu/chat",
+            "chat": name,
+            "served_by": name,
+            "fell_back": None,
+        },
         **{"code": "OK", "status": 200, "ms": 0, "provider_ms": 0, "tokens_in": 0, "tokens_out": 0},
     }
     assert time.strptime(row["time"], "%Y-%m-%dT%H:%M:%S.%fZ")
@@ -63,7 +84,9 @@ def test_a_chat_is_one_line_of_json(server: Server, gateway: httpx.Client, deplo
     assert key not in log
 
 
-def test_a_failure_and_a_fallback_say_their_codes(server: Server, gateway: httpx.Client, deploy: Deploy) -> None:
+def test_a_failure_and_a_fallback_say_their_codes(
+    server: Server, gateway: httpx.Client, deploy: Deploy
+) -> None:
     second = deploy()
     unpaid = deploy(model_name="refuse:openai-insufficient_quota")
     failed = gateway.post("/openai/chat", json={"chat_name": unpaid, "content": "hi"})
@@ -71,10 +94,23 @@ def test_a_failure_and_a_fallback_say_their_codes(server: Server, gateway: httpx
     helped = gateway.post("/openai/chat", json={"chat_name": unpaid, "content": "hi"})
 
     row = line(server, failed.headers["X-Request-Id"])
-    assert (row["chat"], row["code"], row["status"], row["served_by"]) == (unpaid, "PAY_BILL", 402, None)
+    assert (row["chat"], row["code"], row["status"], row["served_by"]) == (
+        unpaid,
+        "PAY_BILL",
+        402,
+        None,
+    )
     row = line(server, helped.headers["X-Request-Id"])
-    assert (row["chat"], row["code"], row["served_by"], row["fell_back"]) == (unpaid, "OK", second, "PAY_BILL")
-    assert value(gateway, "gateway_fallbacks_total", chat=unpaid, served_by=second, code="PAY_BILL") == 1
+    assert (row["chat"], row["code"], row["served_by"], row["fell_back"]) == (
+        unpaid,
+        "OK",
+        second,
+        "PAY_BILL",
+    )
+    assert (
+        value(gateway, "gateway_fallbacks_total", chat=unpaid, served_by=second, code="PAY_BILL")
+        == 1
+    )
     assert value(gateway, "gateway_chat_resting", chat=unpaid, code="PAY_BILL") == 1
     assert value(gateway, "gateway_chat_answerable", chat=unpaid) == 1
     gateway.post("/openai/fallback", json={"chat_name": unpaid, "fallback": ""})
@@ -100,8 +136,14 @@ def test_a_stream_is_told_with_its_tokens_when_it_has_ended(
     assert "\1" not in reply.text
 
 
-def test_a_stream_that_breaks_off_says_why(server: Server, gateway: httpx.Client, deploy: Deploy) -> None:
-    body = {"model": deploy(model_name="drop-mid"), "messages": [{"role": "user", "content": "hi"}], "stream": True}
+def test_a_stream_that_breaks_off_says_why(
+    server: Server, gateway: httpx.Client, deploy: Deploy
+) -> None:
+    body = {
+        "model": deploy(model_name="drop-mid"),
+        "messages": [{"role": "user", "content": "hi"}],
+        "stream": True,
+    }
     reply = gateway.post("/v1/chat/completions", json=body)
     row = line(server, reply.headers["X-Request-Id"])
     assert (row["status"], row["code"]) == (200, "PROVIDER_DOWN")
@@ -111,7 +153,10 @@ def test_metrics_are_the_sum_of_all_processes(gateway: httpx.Client, deploy: Dep
     name = deploy()
     for _ in range(30):
         chat = {"chat_name": name, "content": "hi"}
-        assert gateway.post("/openai/chat", json=chat, headers={"Connection": "close"}).status_code == 200
+        assert (
+            gateway.post("/openai/chat", json=chat, headers={"Connection": "close"}).status_code
+            == 200
+        )
 
     counted = {"route": "/openai/chat", "chat": name, "code": "OK"}
     until(lambda: value(gateway, "gateway_requests_total", **counted) == 30, 20)
@@ -127,24 +172,54 @@ def test_metrics_are_the_sum_of_all_processes(gateway: httpx.Client, deploy: Dep
 def test_names_that_nobody_deployed_are_not_kept(gateway: httpx.Client) -> None:
     gateway.post("/openai/chat", json={"chat_name": "nobody-deployed-this", "content": "hi"})
     until(
-        lambda: (value(gateway, "gateway_requests_total", route="/openai/chat", chat="", code="NOT_DEPLOYED") or 0) > 0,
+        lambda: (
+            (
+                value(
+                    gateway,
+                    "gateway_requests_total",
+                    route="/openai/chat",
+                    chat="",
+                    code="NOT_DEPLOYED",
+                )
+                or 0
+            )
+            > 0
+        ),
         20,
     )
     assert "nobody-deployed-this" not in gateway.get("/metrics").text
 
 
 def test_a_token_is_logged_by_its_name_and_wanted_for_metrics(
-    start_server: Callable[..., Server], ray_head: RayHead, standin: StandIn, names: Callable[[], str]
+    start_server: Callable[..., Server],
+    ray_head: RayHead,
+    standin: StandIn,
+    names: Callable[[], str],
 ) -> None:
     server = start_server(
-        {**ray_head.environment, "GATEWAY_TOKENS": TOKENS, "LOG_FORMAT": "text", "WEB_CONCURRENCY": "1"}
+        {
+            **ray_head.environment,
+            "GATEWAY_TOKENS": TOKENS,
+            "LOG_FORMAT": "text",
+            "WEB_CONCURRENCY": "1",
+        }
     )
     admin = {"X-Api-Key": "sk-watch-admin"}
     name = names()
-    body = {"chat_name": name, "api_key": SECRET, "base_url": standin.base_url("openai"), "model_name": "echo"}
+    body = {
+        "chat_name": name,
+        "api_key": SECRET,
+        "base_url": standin.base_url("openai"),
+        "model_name": "echo",
+    }
     assert server.http.post("/openai/deploy", json=body, headers=admin).status_code == 200
     chat = {"chat_name": name, "content": PROMPT}
-    assert server.http.post("/openai/chat", json=chat, headers={"X-Api-Key": "sk-watch-app"}).status_code == 200
+    assert (
+        server.http.post(
+            "/openai/chat", json=chat, headers={"X-Api-Key": "sk-watch-app"}
+        ).status_code
+        == 200
+    )
     assert server.http.get("/metrics").status_code == 401
     assert server.http.get("/metrics", headers={"X-Api-Key": "sk-watch-app"}).status_code == 200
     server.http.get("/healthz")
@@ -166,7 +241,9 @@ def test_the_log_holds_only_what_this_service_says(
         gateway.post("/openai/chat", json=breaks)
     name = deploy()
     actor_process(ray_head, "ModelActor").kill()  # of which Ray would tell at length
-    until(lambda: gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).is_success)
+    until(
+        lambda: gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"}).is_success
+    )
 
     chatter = ("byzerllm", "pyjava", "raylet", "SIGTERM", "Traceback")
     of_ray = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [DIWEC] ")

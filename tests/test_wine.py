@@ -12,26 +12,41 @@ import pytest
 from tests.conftest import CALLER, Deploy, Server, clean_environment
 from tests.runtimes import EXAMPLES, SECONDS, Ask, Said, ask, needed
 
-pytestmark = pytest.mark.skipif(os.environ.get("WINE") != "1", reason="make test-wine runs it: Wine takes 700 MB")
+pytestmark = pytest.mark.skipif(
+    os.environ.get("WINE") != "1", reason="make test-wine runs it: Wine takes 700 MB"
+)
 
 WINHTTP, XMLHTTP = "WinHttp.WinHttpRequest.5.1", "MSXML2.XMLHTTP"
-# Wine's own VBScript cannot create XMLHTTP: it wants a site of its host, and Wine's cscript has none.
-CLIENTS = [("vbscript/chat.vbs", WINHTTP), ("jscript/chat.js", WINHTTP), ("jscript/chat.js", XMLHTTP)]
+# Wine's own VBScript cannot create XMLHTTP: it wants a site of its host, and Wine's cscript has
+# none.
+CLIENTS = [
+    ("vbscript/chat.vbs", WINHTTP),
+    ("jscript/chat.js", WINHTTP),
+    ("jscript/chat.js", XMLHTTP),
+]
 
 CHINESE = """你好，镕誠：50% & 3+4=7? "\\'#$`"""
-"""Wine's cscript prints into a buffer of a byte for each character, and crashes when Chinese overflows it. "zhipu:" and
-this are 31 characters, which take 37 bytes of the 40 that Wine's heap gives for 31."""
+"""Wine's cscript prints into a buffer of a byte for each character, and crashes when Chinese
+overflows it. "zhipu:" and this are 31 characters, which take 37 bytes of the 40 that Wine's heap
+gives for 31."""
 
 
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     """A new Chinese Windows without a screen; what runs in it ends with the tests."""
     locales, prefix = tmp_path_factory.mktemp("locales"), tmp_path_factory.mktemp("wine")
-    made = {"WINEPREFIX": str(prefix), "WINEDEBUG": "-all", "LOCPATH": str(locales), "LC_ALL": "zh_CN.UTF-8"}
+    made = {
+        "WINEPREFIX": str(prefix),
+        "WINEDEBUG": "-all",
+        "LOCPATH": str(locales),
+        "LC_ALL": "zh_CN.UTF-8",
+    }
 
     def run(*command: str, check: bool = True) -> None:
         environment = {**clean_environment(), **made}
-        subprocess.run(command, env=environment, check=check, timeout=3 * SECONDS, capture_output=True)
+        subprocess.run(
+            command, env=environment, check=check, timeout=3 * SECONDS, capture_output=True
+        )
 
     run(needed("localedef"), "-i", "zh_CN", "-f", "UTF-8", str(locales / "zh_CN.UTF-8"))
     run(needed("wineboot"), "--init")
@@ -41,13 +56,22 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, s
 
 @pytest.fixture(params=CLIENTS, ids=lambda client: f"{client[0]} {client[1]}")
 def asked(request: pytest.FixtureRequest, windows: Mapping[str, str], guarded: Server) -> Ask:
-    """Let a script ask a chat with one of the objects. Its console speaks GBK, whatever went over the wire."""
+    """Let a script ask a chat with one of the objects. Its console speaks GBK, whatever went over
+    the wire."""
     script, com_object = request.param
     command = (needed("wine"), "cscript", "//nologo", dos_path(EXAMPLES / script))
 
     def run(chat_name: str, question: str, token: str = CALLER) -> Said:
         environment = {**windows, "HTTP_OBJECT": com_object}
-        return ask(command, guarded.port, chat_name, question, token, shown_in="gbk", environment=environment)
+        return ask(
+            command,
+            guarded.port,
+            chat_name,
+            question,
+            token,
+            shown_in="gbk",
+            environment=environment,
+        )
 
     return run
 

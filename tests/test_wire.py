@@ -1,4 +1,5 @@
-"""What old clients send is understood, and what they get they can read: charsets, forms, plain text."""
+"""What old clients send is understood, and what they get they can read: charsets, forms, plain
+text."""
 
 from __future__ import annotations
 
@@ -28,11 +29,17 @@ def readings(text: str, charset: str) -> set[str]:
 
 def carried(text: str, charset: str) -> str:
     """Of `text` what a charset can carry."""
-    return "".join(c for c in text if c.encode(CODECS[charset][1], "ignore").decode(CODECS[charset][0], "ignore") == c)
+    return "".join(
+        c
+        for c in text
+        if c.encode(CODECS[charset][1], "ignore").decode(CODECS[charset][0], "ignore") == c
+    )
 
 
 @given(TEXTS, st.sampled_from(CHARSETS))
-def test_any_text_comes_in_as_json_in_every_charset_that_can_carry_it(text: str, charset: str) -> None:
+def test_any_text_comes_in_as_json_in_every_charset_that_can_carry_it(
+    text: str, charset: str
+) -> None:
     text = carried(text, charset)
     body = json.dumps({"content": text}, ensure_ascii=False).encode(CODECS[charset][1])
 
@@ -40,7 +47,9 @@ def test_any_text_comes_in_as_json_in_every_charset_that_can_carry_it(text: str,
 
 
 @given(TEXTS, st.sampled_from(ASCII_LIKE))
-def test_any_text_comes_in_as_a_form_in_every_charset_that_can_carry_it(text: str, charset: str) -> None:
+def test_any_text_comes_in_as_a_form_in_every_charset_that_can_carry_it(
+    text: str, charset: str
+) -> None:
     text = carried(text, charset)
     body = b"chat_name=a&content=" + quote_from_bytes(text.encode(CODECS[charset][1])).encode()
 
@@ -61,15 +70,23 @@ def test_any_text_comes_in_as_a_form_in_every_charset_that_can_carry_it(text: st
     ],
 )
 @pytest.mark.parametrize("form", ["json", "form"])
-def test_sound_utf8_is_read_as_such_whatever_it_is_called(raw: str, label: str, text: str, form: str) -> None:
+def test_sound_utf8_is_read_as_such_whatever_it_is_called(
+    raw: str, label: str, text: str, form: str
+) -> None:
     content = raw.encode("gbk" if label == "gbk" else "utf-8")
-    body = b'{"content": "%b"}' % content if form == "json" else b"content=" + quote_from_bytes(content).encode()
+    body = (
+        b'{"content": "%b"}' % content
+        if form == "json"
+        else b"content=" + quote_from_bytes(content).encode()
+    )
 
     assert wire.fields(body, f"text/plain; charset={label}") == {"content": text}
 
 
 @given(TEXTS, st.sampled_from(CHARSETS), st.sampled_from(["json", "text"]))
-def test_any_text_goes_out_in_every_charset_and_format_that_can_carry_it(text: str, charset: str, form: str) -> None:
+def test_any_text_goes_out_in_every_charset_and_format_that_can_carry_it(
+    text: str, charset: str, form: str
+) -> None:
     text = carried(text, charset)
     body, content_type = wire.answer(text, wire.Form(format=form, charset=charset))
 
@@ -79,7 +96,9 @@ def test_any_text_goes_out_in_every_charset_and_format_that_can_carry_it(text: s
 
 
 @given(TEXTS, st.sampled_from(CHARSETS), st.sampled_from(["", "lf", "crlf"]), st.data())
-def test_a_stream_is_written_as_its_whole_text_would_be(text: str, charset: str, eol: str, data: st.DataObject) -> None:
+def test_a_stream_is_written_as_its_whole_text_would_be(
+    text: str, charset: str, eol: str, data: st.DataObject
+) -> None:
     form = wire.Form(format="text", charset=charset, eol=eol)
     raw = text.encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=4)))
@@ -94,10 +113,15 @@ def test_a_stream_is_written_as_its_whole_text_would_be(text: str, charset: str,
 @settings(max_examples=1000)
 @given(
     st.binary() | st.text().map(str.encode) | st.binary().map(lambda raw: b'{"a": "' + raw),
-    st.text() | st.sampled_from(["multipart/form-data; boundary=b", "text/plain; charset=utf-16", "a/b; charset=\0"]),
+    st.text()
+    | st.sampled_from(
+        ["multipart/form-data; boundary=b", "text/plain; charset=utf-16", "a/b; charset=\0"]
+    ),
     st.sampled_from(CHARSETS),
 )
-def test_no_bytes_at_all_are_more_than_the_callers_error(body: bytes, content_type: str, fallback: str) -> None:
+def test_no_bytes_at_all_are_more_than_the_callers_error(
+    body: bytes, content_type: str, fallback: str
+) -> None:
     reads: list[Callable[[], wire.Fields]] = [
         lambda: wire.fields(body, content_type, fallback),
         lambda: wire.query(body, fallback),
@@ -122,12 +146,17 @@ CONTENT_DISPOSITION = b"Content-Disposition: form-data; name="
 
 
 @given(
-    st.lists(st.tuples(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.text()), max_size=5, unique_by=lambda p: p[0])
+    st.lists(
+        st.tuples(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.text()),
+        max_size=5,
+        unique_by=lambda p: p[0],
+    )
 )
 def test_multipart_parts_are_fields(pairs: list[tuple[str, str]]) -> None:
     boundary = b"a-boundary-that-no-text-has"
     parts = [
-        b"--%b\r\n%b%b\r\n\r\n%b\r\n" % (boundary, CONTENT_DISPOSITION, name.encode(), value.encode(errors="replace"))
+        b"--%b\r\n%b%b\r\n\r\n%b\r\n"
+        % (boundary, CONTENT_DISPOSITION, name.encode(), value.encode(errors="replace"))
         for name, value in pairs
     ]
     body = b"".join(parts) + b"--%b--\r\n" % boundary
@@ -140,7 +169,11 @@ def test_multipart_parts_are_fields(pairs: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("messages", ' [{"role": "user", "content": "hi"}]\r\n', [{"role": "user", "content": "hi"}]),
+        (
+            "messages",
+            ' [{"role": "user", "content": "hi"}]\r\n',
+            [{"role": "user", "content": "hi"}],
+        ),
         ("temperature", "0.5", 0.5),
         ("max_tokens", "16", 16),
         ("stream", "true", True),
@@ -174,7 +207,9 @@ def test_json_fields_on_v1_stay_as_they_came() -> None:
     assert wire.typed(wire.fields(json.dumps(body).encode())) == body
 
 
-@pytest.mark.parametrize("padded", [b"\xef\xbb\xbf%b", b"%b\0\0\0", b"%b\x1a", b"  \r\n%b   \0", b"%b\r\n\0 \x1a"])
+@pytest.mark.parametrize(
+    "padded", [b"\xef\xbb\xbf%b", b"%b\0\0\0", b"%b\x1a", b"  \r\n%b   \0", b"%b\r\n\0 \x1a"]
+)
 @pytest.mark.parametrize("body", [b'{"content": "hi"}', b"content=hi"])
 def test_padding_is_not_minded(padded: bytes, body: bytes) -> None:
     assert wire.fields(padded % body) == {"content": "hi"}

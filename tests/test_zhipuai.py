@@ -1,4 +1,5 @@
-"""Zhipu's own Python SDK, pointed at the gateway by its base URL only: it keeps Zhipu's path, /api/paas/v4."""
+"""Zhipu's own Python SDK, pointed at the gateway by its base URL only: it keeps Zhipu's path,
+/api/paas/v4."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ SAYS = [{"role": "user", "content": "你好"}]
 
 @pytest.fixture(scope="module")
 def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
-    """Chat names in turn, which each test deploys anew: a switch in place takes no start of a process."""
+    """Chat names in turn, which each test deploys anew: a switch in place takes no start of a
+    process."""
     two = ["zhipuai-a", "zhipuai-b"]
     yield itertools.cycle(two).__next__
     for name in two:
@@ -26,7 +28,9 @@ def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
 
 
 @pytest.fixture(params=["/api/paas/v4", "/api/paas/v4/", "/v1"])
-def client(request: pytest.FixtureRequest, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def client(
+    request: pytest.FixtureRequest, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
     """The SDK as it comes, its hidden retries included."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")  # a proxy of this machine's must not come between
     with ZhipuAI(api_key="id.secret", base_url=server.url + request.param) as client:
@@ -34,7 +38,9 @@ def client(request: pytest.FixtureRequest, server: Server, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("provider", ["zhipu", "tongwen"])
-def test_zhipus_sdk_chats_and_streams_and_embeds(client: Any, deploy: Deploy, provider: Any) -> None:
+def test_zhipus_sdk_chats_and_streams_and_embeds(
+    client: Any, deploy: Deploy, provider: Any
+) -> None:
     name = deploy(provider)
 
     whole = client.chat.completions.create(model=name, messages=SAYS)
@@ -42,12 +48,17 @@ def test_zhipus_sdk_chats_and_streams_and_embeds(client: Any, deploy: Deploy, pr
     vectors = client.embeddings.create(model=name, input=["一", "二"])
 
     assert (whole.choices[0].message.content, whole.model) == (f"{provider}:你好", name)
-    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == f"{provider}:你好"
+    assert (
+        "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+        == f"{provider}:你好"
+    )
     assert len(vectors.data) == 2
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_zhipus_sdk_meets_an_unpaid_chat_once(client: Any, server: Server, deploy: Deploy, stream: bool) -> None:
+def test_zhipus_sdk_meets_an_unpaid_chat_once(
+    client: Any, server: Server, deploy: Deploy, stream: bool
+) -> None:
     name = deploy("zhipu", "refuse:zhipu-1113")
     before = server.chats(name)
 

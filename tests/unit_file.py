@@ -12,7 +12,8 @@ SERVICES = ("byzer-ray", "byzer-gateway", "byzer-keyholder")
 
 @dataclass(frozen=True)
 class Unit:
-    """A service: its command, environment and working directory, as under systemd in a machine whose / is `root`."""
+    """A service: its command, environment and working directory, as under systemd in a machine
+    whose / is `root`."""
 
     name: str
     command: list[str]

@@ -1,4 +1,5 @@
-"""The page shows all chats that there are, so these tests look at a gateway and a cluster of their own."""
+"""The page shows all chats that there are, so these tests look at a gateway and a cluster of their
+own."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ def test_answers_stream_side_by_side(page: Page, deploy: Deploy, names: Callable
     expect(page.get_by_role("status").last).to_have_text("All done. Write on to follow up.")
 
 
-def test_one_answer_is_stopped_and_the_other_goes_on(page: Page, deploy: Deploy, standin: StandIn, key: str) -> None:
+def test_one_answer_is_stopped_and_the_other_goes_on(
+    page: Page, deploy: Deploy, standin: StandIn, key: str
+) -> None:
     one, other = deploy("openai", "stream:200:200"), deploy("zhipu", "stream:6:6")
     ask(page, "Go on.", one, other)
     expect(answer(page, one).locator(".text")).to_contain_text("w1")
@@ -126,7 +128,10 @@ def test_the_best_is_counted_here_an_answer_is_copied_and_the_comparison_exporte
     page: Page, deploy: Deploy, server: Server
 ) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
-    one, other = deploy("openai", "say:# Title\n\n**bold** words"), deploy("zhipu", "refuse:zhipu-1113")
+    one, other = (
+        deploy("openai", "say:# Title\n\n**bold** words"),
+        deploy("zhipu", "refuse:zhipu-1113"),
+    )
     ask(page, "Which?", one, other)
     is_over(answer(page, one))
     is_over(answer(page, other), "failed")
@@ -141,7 +146,10 @@ def test_the_best_is_counted_here_an_answer_is_copied_and_the_comparison_exporte
 
     text = Path(saved.value.path()).read_text()
     assert re.search(
-        rf"## Which\?\n.*### {one}\n\n_.* s · \d+ tokens · ★ Best_\n\n# Title\n\n\*\*bold\*\* words", text, re.S
+        rf"## Which\?\n.*### {one}\n\n_.* s · \d+ tokens · ★ Best_\n\n# Title\n\n\*\*bold\*\*"
+        r" words",
+        text,
+        re.S,
     )
     assert re.search(rf"### {other}\n.*\*\*PAY_BILL\*\* The provider says", text, re.S)
     page.reload()
@@ -151,7 +159,11 @@ def test_the_best_is_counted_here_an_answer_is_copied_and_the_comparison_exporte
 @pytest.mark.parametrize(
     ("behaviour", "code", "remedy"),
     [
-        ("refuse:openai-insufficient_quota", "PAY_BILL", "Pay the bill, or deploy another provider"),
+        (
+            "refuse:openai-insufficient_quota",
+            "PAY_BILL",
+            "Pay the bill, or deploy another provider",
+        ),
         ("refuse:openai-invalid_api_key", "BAD_KEY", "with a valid key"),
         ("error-mid", "PROVIDER_DOWN", "Try again later"),
     ],
@@ -170,21 +182,27 @@ def test_an_error_says_its_code_and_what_to_do(
         expect(answer(page, chat)).to_contain_text("w0 w1")
 
 
-def test_another_chat_that_answered_in_its_place_is_named_with_the_reason(page: Page, deploy: Deploy) -> None:
+def test_another_chat_that_answered_in_its_place_is_named_with_the_reason(
+    page: Page, deploy: Deploy
+) -> None:
     stand_in = deploy("openai")
     unpaid = deploy("zhipu", "refuse:zhipu-1113", fallback=stand_in)
 
     ask(page, "Hello?", unpaid)
 
     is_over(answer(page, unpaid))
-    expect(answer(page, unpaid)).to_contain_text(f"{stand_in} answered in its place: the bill is unpaid.")
+    expect(answer(page, unpaid)).to_contain_text(
+        f"{stand_in} answered in its place: the bill is unpaid."
+    )
     expect(answer(page, unpaid)).to_contain_text("openai:Hello?")
 
 
 # From code.
 
 
-def test_ready_made_calls_name_this_gateway_and_the_chosen_chat(page: Page, server: Server, deploy: Deploy) -> None:
+def test_ready_made_calls_name_this_gateway_and_the_chosen_chat(
+    page: Page, server: Server, deploy: Deploy
+) -> None:
     chat, other = deploy(), deploy()
     page.get_by_role("link", name="Try it from code").click()
     page.get_by_label("Chat", exact=True).select_option(other)
@@ -200,11 +218,15 @@ def test_ready_made_calls_name_this_gateway_and_the_chosen_chat(page: Page, serv
     expect(shown).to_contain_text(f'model="{chat}"')
 
 
-def test_every_language_of_the_examples_is_there_with_how_to_run_it(page: Page, server: Server, deploy: Deploy) -> None:
+def test_every_language_of_the_examples_is_there_with_how_to_run_it(
+    page: Page, server: Server, deploy: Deploy
+) -> None:
     chat = deploy()
     # A spreadsheet has its settings in its cells.
     languages = sorted(
-        path.name for path in (TOP / "examples").iterdir() if path.is_dir() and path.name != "libreoffice"
+        path.name
+        for path in (TOP / "examples").iterdir()
+        if path.is_dir() and path.name != "libreoffice"
     )
     assert "bash" in languages
     page.get_by_role("link", name="Try it from code").click()
@@ -214,19 +236,28 @@ def test_every_language_of_the_examples_is_there_with_how_to_run_it(page: Page, 
         shown = page.locator(".calls")
         for file in (TOP / "examples" / language).iterdir():
             assert page.locator("pre", has_text=file.read_text().splitlines()[0][:40]).count(), file
-        for setting in ("GATEWAY_HOST=127.0.0.1", f"GATEWAY_PORT={server.port}", "GATEWAY_TOKEN=", f"CHAT_NAME={chat}"):
+        for setting in (
+            "GATEWAY_HOST=127.0.0.1",
+            f"GATEWAY_PORT={server.port}",
+            "GATEWAY_TOKEN=",
+            f"CHAT_NAME={chat}",
+        ):
             expect(shown).to_contain_text(setting)
 
 
 # How it comes.
 
 
-def test_the_pages_headers_are_strict_and_an_upgrade_is_never_served_from_a_cache(server: Server) -> None:
+def test_the_pages_headers_are_strict_and_an_upgrade_is_never_served_from_a_cache(
+    server: Server,
+) -> None:
     page = server.http.get("/")
     version = re.search(r"console/(\w{16})/app\.js", page.text)
     assert version
     policy = page.headers["Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'")
+    assert policy.startswith(
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"
+    )
     assert "unsafe" not in policy
     assert page.headers["X-Content-Type-Options"] == "nosniff"
     assert page.headers["Referrer-Policy"] == "no-referrer"
@@ -244,7 +275,9 @@ def test_the_pages_headers_are_strict_and_an_upgrade_is_never_served_from_a_cach
     assert server.http.get(f"/console/{version[1]}/..%2fconsole.py").status_code == 404
 
 
-def test_it_is_light_and_asks_nobody_else(chromium: Browser, server: Server, deploy: Deploy) -> None:
+def test_it_is_light_and_asks_nobody_else(
+    chromium: Browser, server: Server, deploy: Deploy
+) -> None:
     deploy()
     page = chromium.new_context().new_page()
     finished: list[Request] = []
@@ -255,7 +288,10 @@ def test_it_is_light_and_asks_nobody_else(chromium: Browser, server: Server, dep
         page.get_by_role("link", name=view, exact=True).click()
     expect(page.locator(".calls pre").first).to_be_visible()
 
-    sizes = {one.url: one.sizes()["responseBodySize"] + one.sizes()["responseHeadersSize"] for one in list(finished)}
+    sizes = {
+        one.url: one.sizes()["responseBodySize"] + one.sizes()["responseHeadersSize"]
+        for one in list(finished)
+    }
     loaded = {url: size for url, size in sizes.items() if "/console/state" not in url}
     assert all(one.url.startswith(server.url) for one in finished)
     assert len(loaded) > len(list(CONSOLE.glob("*.js")))

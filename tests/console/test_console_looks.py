@@ -26,34 +26,92 @@ HOSTILE = [
     "<script>hacked = 1; alert(1)</script>",
     "<img src=x onerror=alert(1)>",
     "<svg onload=alert(1)><svg/onload=alert(1)>",
-    "<iframe src='javascript:alert(1)'></iframe><iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    (
+        "<iframe src='javascript:alert(1)'></iframe><iframe"
+        " srcdoc='<script>alert(1)</script>'></iframe>"
+    ),
     "<a href='javascript:alert(1)'>x</a><body onload=alert(1)><details open ontoggle=alert(1)>",
-    "<math><mtext></form><form><mglyph><svg><mtext><style><path id='</style><img onerror=alert(1) src>'>",
-    "<style>@import 'http://elsewhere.example/x.css'; * { background: url(http://elsewhere.example) }</style>",
-    "<meta http-equiv=refresh content='0;url=http://elsewhere.example'><base href=http://elsewhere.example>",
+    (
+        "<math><mtext></form><form><mglyph><svg><mtext><style><path id='</style><img"
+        " onerror=alert(1) src>'>"
+    ),
+    (
+        "<style>@import 'http://elsewhere.example/x.css'; * { background:"
+        " url(http://elsewhere.example) }</style>"
+    ),
+    (
+        "<meta http-equiv=refresh content='0;url=http://elsewhere.example'><base"
+        " href=http://elsewhere.example>"
+    ),
     "<form action=http://elsewhere.example><button>x</button></form><object data=x><embed src=x>",
-    "<link rel=stylesheet href=http://elsewhere.example><link rel=dns-prefetch href=//elsewhere.example>",
+    (
+        "<link rel=stylesheet href=http://elsewhere.example><link rel=dns-prefetch"
+        " href=//elsewhere.example>"
+    ),
     '![x](http://elsewhere.example/spy.png) ![x](javascript:alert(1)) ![x](x "onerror=alert(1)")',
-    "[x](javascript:alert(1)) [x](JaVaScRiPt:alert(1)) [x](javascript&colon;alert(1)) [x](&#106;avascript:alert(1))",
-    "[x](\x01javascript:alert(1)) [x](java\tscript:alert(1)) [x](vbscript:x) [x](file:///etc/passwd)",
-    "[x](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==) [x](blob:http://x) [x](//elsewhere.example)",
+    (
+        "[x](javascript:alert(1)) [x](JaVaScRiPt:alert(1)) [x](javascript&colon;alert(1))"
+        " [x](&#106;avascript:alert(1))"
+    ),
+    (
+        "[x](\x01javascript:alert(1)) [x](java\tscript:alert(1)) [x](vbscript:x)"
+        " [x](file:///etc/passwd)"
+    ),
+    (
+        "[x](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==) [x](blob:http://x)"
+        " [x](//elsewhere.example)"
+    ),
     "<javascript:alert(1)> <data:text/html,x> [x]: javascript:alert(1)\n\n[x][x]",
-    '[x](http://x"onmouseover=alert(1)//) [x](<http://x" onclick="alert(1)>) [a](http://b \'c" onclick="alert(1)\')',
+    (
+        '[x](http://x"onmouseover=alert(1)//) [x](<http://x" onclick="alert(1)>) [a](http://b \'c"'
+        " onclick=\"alert(1)')"
+    ),
     '```html"><img src=x onerror=alert(1)>\n</code></pre><script>alert(1)</script>\n```',
     "`</code><script>alert(1)</script>` **<b onclick=alert(1)>x</b>** # <h1 onclick=alert(1)>",
-    "| <img src=x onerror=alert(1)> | a |\n|:-:|--:|\n| <script>alert(1)</script> | [x](javascript:alert(1)) |",
-    "<!-- --><script>alert(1)</script --> <![CDATA[<script>alert(1)</script>]]> <?xml ?><!DOCTYPE html>",
-    "${alert(1)} {{alert(1)}} {{constructor.constructor('alert(1)')()}} #{alert(1)} <%= alert(1) %>",
+    (
+        "| <img src=x onerror=alert(1)> | a |\n|:-:|--:|\n| <script>alert(1)</script> |"
+        " [x](javascript:alert(1)) |"
+    ),
+    (
+        "<!-- --><script>alert(1)</script --> <![CDATA[<script>alert(1)</script>]]> <?xml"
+        " ?><!DOCTYPE html>"
+    ),
+    (
+        "${alert(1)} {{alert(1)}} {{constructor.constructor('alert(1)')()}} #{alert(1)} <%="
+        " alert(1) %>"
+    ),
     "&lt;script&gt;alert(1)&lt;/script&gt; &#x3C;img src=x onerror=alert(1)&#x3E;",
-    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript><template><script>alert(1)</script>",
+    (
+        "<noscript><p title='</noscript><img src=x"
+        " onerror=alert(1)>'></noscript><template><script>alert(1)</script>"
+    ),
     "> " * 200 + "<script>alert(1)</script>",
     "*a **b " * 1500 + "c** d*" * 1500,
     "\u202e<script>alert(1)</script>\u2028alert(1)\ufeff\x00<img src=x onerror=alert(1)>",
-    "__proto__ [constructor](http://x) <input autofocus onfocus=alert(1)> <video><source onerror=alert(1)></video>",
+    (
+        "__proto__ [constructor](http://x) <input autofocus onfocus=alert(1)> <video><source"
+        " onerror=alert(1)></video>"
+    ),
 ]
 
 KINDS = {
-    *("P", "UL", "OL", "LI", "BLOCKQUOTE", "EM", "STRONG", "S", "BR", "HR", "CODE", "PRE", "H4", "H5", "H6"),
+    *(
+        "P",
+        "UL",
+        "OL",
+        "LI",
+        "BLOCKQUOTE",
+        "EM",
+        "STRONG",
+        "S",
+        "BR",
+        "HR",
+        "CODE",
+        "PRE",
+        "H4",
+        "H5",
+        "H6",
+    ),
     *("TABLE", "THEAD", "TBODY", "TR", "TH", "TD", "A", "SPAN", "DIV", "BUTTON"),
 }
 NODES = """(box) => [...box.querySelectorAll("*")].map((node) => ({
@@ -74,7 +132,9 @@ def test_a_hostile_answer_runs_nothing_and_loads_nothing(
         assert said.locator(".text").inner_text().strip(), text
         for node in said.locator(".text").evaluate(NODES):
             assert node["kind"] in KINDS, (text, node)
-            assert not [name for name in node["names"] if name.startswith("on") or name in ("src", "style")], (
+            assert not [
+                name for name in node["names"] if name.startswith("on") or name in ("src", "style")
+            ], (
                 text,
                 node,
             )
@@ -85,8 +145,14 @@ def test_a_hostile_answer_runs_nothing_and_loads_nothing(
 
 
 def test_markdown_is_rendered(page: Page, deploy: Deploy) -> None:
-    text = "# Title\n\n- **one**\n- *two* ~~three~~\n\n| a | b |\n|--|-:|\n| 1 | 2 |\n\n```python\nprint(1)\n```\n"
-    text += "\n3. [link](https://example.com/x?y=1&z=2) `code`\n\n> quote\n\n![alt](http://elsewhere.example/i.png)"
+    text = (
+        "# Title\n\n- **one**\n- *two* ~~three~~\n\n| a | b |\n|--|-:|\n| 1 | 2"
+        " |\n\n```python\nprint(1)\n```\n"
+    )
+    text += (
+        "\n3. [link](https://example.com/x?y=1&z=2) `code`\n\n>"
+        " quote\n\n![alt](http://elsewhere.example/i.png)"
+    )
     chat = deploy(model_name=f"say:{text}")
 
     ask(page, "Show all.", chat)
@@ -95,11 +161,18 @@ def test_markdown_is_rendered(page: Page, deploy: Deploy) -> None:
     said = answer(page, chat).locator(".text")
     assert said.locator("h4").inner_text() == "Title"
     assert said.locator("ul > li").all_inner_texts() == ["one", "two three"]
-    assert [said.locator(kind).inner_text() for kind in ("strong", "em", "s")] == ["one", "two", "three"]
+    assert [said.locator(kind).inner_text() for kind in ("strong", "em", "s")] == [
+        "one",
+        "two",
+        "three",
+    ]
     assert said.locator("td").all_inner_texts() == ["1", "2"]
     assert said.locator("pre").inner_text() == "print(1)\n"
     assert said.locator(".bar span").first.inner_text() == "python"
-    assert (said.locator("ol").get_attribute("start") or "1", said.locator("code").inner_text()) == ("3", "code")
+    assert (
+        said.locator("ol").get_attribute("start") or "1",
+        said.locator("code").inner_text(),
+    ) == ("3", "code")
     assert said.locator("a").get_attribute("href") == "https://example.com/x?y=1&z=2"
     assert "alt (http://elsewhere.example/i.png)" in said.inner_text()
 
@@ -143,7 +216,9 @@ def test_every_word_is_there_in_both_languages_and_used() -> None:
     known = {*asked, *re.findall(r'"([\w…]+)"', source)}
     made = ("theme_", "state_", "why_", "provider_")
     assert {
-        key for key in english if key not in known and not key.startswith(made) and not key.endswith(("_one", "More"))
+        key
+        for key in english
+        if key not in known and not key.startswith(made) and not key.endswith(("_one", "More"))
     } == set()
 
 
@@ -155,7 +230,9 @@ def test_in_chinese_everything_is_chinese(open_page: Open, deploy: Deploy) -> No
     button(page, "提问").click()
     is_over(answer(page, chat))
     expect(answer(page, chat)).to_contain_text("zhipu:你好，世界？")
-    expect(answer(page, unpaid).get_by_role("alert")).to_contain_text("服务商表示账户欠费或额度已用完")
+    expect(answer(page, unpaid).get_by_role("alert")).to_contain_text(
+        "服务商表示账户欠费或额度已用完"
+    )
 
     for view in ("运维", "用代码调用", "提问"):
         page.get_by_role("link", name=view, exact=True).click()
@@ -164,12 +241,15 @@ def test_in_chinese_everything_is_chinese(open_page: Open, deploy: Deploy) -> No
             text = text.replace(known, "")
         if view != "用代码调用":
             assert not re.search(
-                r"\b(Ask|Stop|Copy|Best|requests|Switch|Undo|Model|Replicas|answering|resting)\b", text
+                r"\b(Ask|Stop|Copy|Best|requests|Switch|Undo|Model|Replicas|answering|resting)\b",
+                text,
             ), text
 
     button(page, "English").click()
     expect(page.get_by_label("Your question")).to_be_visible()
-    expect(answer(page, unpaid).get_by_role("alert")).to_contain_text("The provider says the account is unpaid")
+    expect(answer(page, unpaid).get_by_role("alert")).to_contain_text(
+        "The provider says the account is unpaid"
+    )
     assert page.title() == "Ask · Byzer-LLM gateway"
     page.reload()
     expect(page.get_by_label("Your question")).to_be_visible()
@@ -183,7 +263,10 @@ def test_it_is_used_with_the_keyboard_only(page: Page, deploy: Deploy) -> None:
         for _ in range(60):
             page.keyboard.press("Tab")
             if wanted.evaluate("(element) => element === document.activeElement"):
-                assert wanted.evaluate("(e) => getComputedStyle(e.closest('.chip') ?? e).outlineStyle") == "solid"
+                assert (
+                    wanted.evaluate("(e) => getComputedStyle(e.closest('.chip') ?? e).outlineStyle")
+                    == "solid"
+                )
                 return
         raise AssertionError("it is not reached with Tab")
 
@@ -265,7 +348,9 @@ LOOKS = [
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    return (npm_installed(TOP / "tests" / "axe") / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    return (
+        npm_installed(TOP / "tests" / "axe") / "node_modules" / "axe-core" / "axe.min.js"
+    ).read_text()
 
 
 @pytest.mark.parametrize(("locale", "scheme", "width"), LOOKS)
@@ -283,7 +368,9 @@ def test_every_view_is_accessible_fits_and_is_pictured(
     look = {"locale": locale, "color_scheme": scheme, "viewport": {"width": width, "height": 800}}
     chinese = locale == "zh-CN"
     name = "sea" if not chinese else "hai"
-    good = deploy("openai", f"say:{CHINESE_ANSWER if chinese else ANSWER}", chat_name=f"{name}_openai")
+    good = deploy(
+        "openai", f"say:{CHINESE_ANSWER if chinese else ANSWER}", chat_name=f"{name}_openai"
+    )
     deploy("zhipu", "refuse:zhipu-1113", chat_name=f"{name}_zhipu", fallback=good)
     deploy("tongwen", "refuse:tongwen-invalid_api_key", chat_name=f"{name}_tongwen")
     PICTURES.mkdir(exist_ok=True)
@@ -295,7 +382,9 @@ def test_every_view_is_accessible_fits_and_is_pictured(
         page.evaluate(axe)
         found = page.evaluate("axe.run()")["violations"]
         grave = [one for one in found if one["impact"] in ("serious", "critical")]
-        findings.extend(f"{view}: {one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in grave)
+        findings.extend(
+            f"{view}: {one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in grave
+        )
 
     try:
         door = open_page(with_tokens.url, **look)

@@ -1,4 +1,5 @@
-"""The page at /: an operator runs the gateway, and each sees what their token allows, in a real Chromium."""
+"""The page at /: an operator runs the gateway, and each sees what their token allows, in a real
+Chromium."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ HEARD_SECONDS = 5
 # Run.
 
 
-def fill_in(dialog: Locator, standin: StandIn, key: str, model: str, provider: str = "openai") -> None:
+def fill_in(
+    dialog: Locator, standin: StandIn, key: str, model: str, provider: str = "openai"
+) -> None:
     dialog.get_by_label("Provider").select_option(provider)
     dialog.get_by_label("API key").fill(key)
     dialog.get_by_label("Model", exact=True).fill(model)
@@ -43,25 +46,39 @@ def test_a_chat_is_deployed_and_its_key_never_comes_back(
     dialog.get_by_label("Replicas").fill("2")
     dialog.get_by_label("Add a chat…").select_option(stand_in)
     expect(dialog.locator(".what")).to_contain_text(
-        re.compile(rf"OpenAI echo at 127\.0\.0\.1:\d+ will answer at the new chat name {chat_name}\.")
+        re.compile(
+            rf"OpenAI echo at 127\.0\.0\.1:\d+ will answer at the new chat name {chat_name}\."
+        )
     )
     assert dialog.get_by_label("API key").get_attribute("type") == "password"
 
     button(dialog, "Deploy").click()
 
-    expect(dialog.get_by_role("status")).to_contain_text(f"Done: {chat_name} answers through OpenAI echo at 127.0.0.1:")
+    expect(dialog.get_by_role("status")).to_contain_text(
+        f"Done: {chat_name} answers through OpenAI echo at 127.0.0.1:"
+    )
     button(dialog, "Close").click()
     about = card(page, chat_name)
-    expect(about).to_contain_text(re.compile(rf"answering.*OpenAI echo.*Replicas2.*Falls back to{stand_in}"))
-    [row] = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] == chat_name]
+    expect(about).to_contain_text(
+        re.compile(rf"answering.*OpenAI echo.*Replicas2.*Falls back to{stand_in}")
+    )
+    [row] = [
+        row for row in gateway.get("/models").json()["models"] if row["chat_name"] == chat_name
+    ]
     assert (row["replicas"], row["fallback"]) == (2, [stand_in])
     assert standin.count(key) == 1, "the check"
-    kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])")
-    fields = page.evaluate("[...document.querySelectorAll('input')].map((field) => field.value).join()")
+    kept = page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])"
+    )
+    fields = page.evaluate(
+        "[...document.querySelectorAll('input')].map((field) => field.value).join()"
+    )
     assert key not in page.content() + kept + fields
 
 
-def test_a_key_is_gone_from_the_page_also_when_it_was_refused(page: Page, standin: StandIn, key: str) -> None:
+def test_a_key_is_gone_from_the_page_also_when_it_was_refused(
+    page: Page, standin: StandIn, key: str
+) -> None:
     page.goto(page.url + "#run")
     page.get_by_role("button", name=re.compile("^Deploy a(nother| chat)")).click()
     dialog = page.get_by_role("dialog")
@@ -84,7 +101,8 @@ def test_a_switch_is_checked_first_and_changes_nothing_where_the_check_fails(
     fill_in(dialog, standin, "sk-refused", "refuse:openai-insufficient_quota")
     expect(dialog.locator(".what")).to_contain_text(
         re.compile(
-            rf"{chat_name} now answers through Zhipu echo at .*\. From now on it will answer through OpenAI refuse"
+            rf"{chat_name} now answers through Zhipu echo at .*\. From now on it will answer"
+            r" through OpenAI refuse"
         )
     )
     expect(dialog.locator(".what")).to_contain_text("If it cannot, all stays as it is.")
@@ -94,7 +112,9 @@ def test_a_switch_is_checked_first_and_changes_nothing_where_the_check_fails(
 
     fill_in(dialog, standin, "sk-good", "good")
     button(dialog, "Switch").click()
-    expect(dialog.get_by_role("status")).to_contain_text(f"Done: {chat_name} answers through OpenAI good at 127.0.0.1:")
+    expect(dialog.get_by_role("status")).to_contain_text(
+        f"Done: {chat_name} answers through OpenAI good at 127.0.0.1:"
+    )
     button(dialog, "Close").click()
     expect(card(page, chat_name)).to_contain_text("OpenAI good")
 
@@ -105,10 +125,14 @@ def test_a_deploy_is_undone(page: Page, deploy: Deploy, chat_name: str) -> None:
 
     button(card(page, chat_name), "Undo…").click()
     dialog = page.get_by_role("dialog", name=f"Undo the last deploy of {chat_name}")
-    expect(dialog.locator(".what")).to_contain_text("comes back, key included, in the place of OpenAI echo")
+    expect(dialog.locator(".what")).to_contain_text(
+        "comes back, key included, in the place of OpenAI echo"
+    )
     button(dialog, "Bring it back").click()
 
-    expect(dialog.get_by_role("status")).to_contain_text(f"Done: {chat_name} answers through Zhipu echo at 127.0.0.1:")
+    expect(dialog.get_by_role("status")).to_contain_text(
+        f"Done: {chat_name} answers through Zhipu echo at 127.0.0.1:"
+    )
 
 
 def test_what_cannot_be_undone_says_so(page: Page, deploy: Deploy) -> None:
@@ -117,7 +141,9 @@ def test_what_cannot_be_undone_says_so(page: Page, deploy: Deploy) -> None:
     button(card(page, chat), "Undo…").click()
     button(page.get_by_role("dialog"), "Bring it back").click()
 
-    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("there is nothing to undo")
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text(
+        "there is nothing to undo"
+    )
 
 
 def test_a_chain_is_edited_link_by_link(page: Page, gateway: httpx.Client, deploy: Deploy) -> None:
@@ -169,10 +195,16 @@ def test_a_resting_chat_says_why_and_since_when_and_its_plot_shows_requests_and_
     for name in (chat, chat, fine):
         gateway.post("/openai/chat", json={"chat_name": name, "content": "hi"})
 
-    expect(card(page, chat)).to_contain_text("2 requests in 5 minutes, 2 errors (the bill is unpaid)")
+    expect(card(page, chat)).to_contain_text(
+        "2 requests in 5 minutes, 2 errors (the bill is unpaid)"
+    )
     expect(card(page, chat).locator(".state")).to_have_text("resting")
-    expect(card(page, chat)).to_contain_text(re.compile(r"PAY_BILL (now|\d+ seconds? ago): the bill is unpaid\."))
-    expect(card(page, chat)).to_contain_text(re.compile(r"tried again (in \d+ s|with the next question)\."))
+    expect(card(page, chat)).to_contain_text(
+        re.compile(r"PAY_BILL (now|\d+ seconds? ago): the bill is unpaid\.")
+    )
+    expect(card(page, chat)).to_contain_text(
+        re.compile(r"tried again (in \d+ s|with the next question)\.")
+    )
     assert card(page, chat).locator("rect.wrong").count() > 0
     assert card(page, fine).locator("rect.good").count() > 0
     expect(card(page, fine)).to_contain_text("1 request in 5 minutes")
@@ -190,7 +222,12 @@ def test_a_chat_whose_key_was_lost_and_a_cluster_that_is_away_say_so(
 ) -> None:
     with running_head() as head:
         server = start_server({**head.environment, "WEB_CONCURRENCY": "1"})
-        body = {"chat_name": "lost", "api_key": "sk-lost", "base_url": standin.base_url("openai"), "model_name": "echo"}
+        body = {
+            "chat_name": "lost",
+            "api_key": "sk-lost",
+            "base_url": standin.base_url("openai"),
+            "model_name": "echo",
+        }
         assert server.http.post("/openai/deploy", json=body).json() == {"ret": "ok"}
         page = open_page(server.url, "/#run")
         expect(card(page, "lost").locator(".state")).to_have_text("answering")
@@ -213,7 +250,10 @@ def test_without_a_gateway_the_page_says_so_and_comes_back_by_itself(
     port = free_port()
     bind = {**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_BIND": f"127.0.0.1:{port}"}
     first = start_server(bind, ready=False)
-    first.url, first.http = f"http://127.0.0.1:{port}", httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+    first.url, first.http = (
+        f"http://127.0.0.1:{port}",
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60),
+    )
     first.wait_until()
     page = open_page(first.url)
     expect(page.locator(".chip")).to_have_count(1)
@@ -250,7 +290,9 @@ def test_a_wrong_token_is_told_so_and_the_right_one_is_kept_in_this_tab_only(
 
     assert views(page) == ["Ask", "Run", "Try it from code"]
     assert BOTH in page.evaluate("JSON.stringify({...sessionStorage})")
-    assert BOTH not in page.content() + page.evaluate("JSON.stringify([{...localStorage}, document.cookie])")
+    assert BOTH not in page.content() + page.evaluate(
+        "JSON.stringify([{...localStorage}, document.cookie])"
+    )
     page.reload()
     assert views(page) == ["Ask", "Run", "Try it from code"]
     other_tab = page.context.new_page()
@@ -262,8 +304,12 @@ def test_a_wrong_token_is_told_so_and_the_right_one_is_kept_in_this_tab_only(
     assert page.evaluate("sessionStorage.getItem('token')") is None
 
 
-@pytest.mark.parametrize(("token", "seen"), [(CHAT, ["Ask", "Try it from code"]), (OPS, ["Run", "Try it from code"])])
-def test_a_token_sees_what_its_scope_allows(open_page: Open, with_tokens: Server, token: str, seen: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("token", "seen"), [(CHAT, ["Ask", "Try it from code"]), (OPS, ["Run", "Try it from code"])]
+)
+def test_a_token_sees_what_its_scope_allows(
+    open_page: Open, with_tokens: Server, token: str, seen: list[str]
+) -> None:
     page = open_page(with_tokens.url, "/#run")
 
     sign_in(page, token)
@@ -298,6 +344,10 @@ def test_a_page_of_another_site_can_operate_nothing(
 
     page.context.close()
     assert chat in [row["chat_name"] for row in gateway.get("/models").json()["models"]]
-    for headers in ({"Origin": "http://elsewhere.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}):
+    for headers in (
+        {"Origin": "http://elsewhere.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "same-site"},
+    ):
         refused = gateway.post("/openai/undeploy", json={"chat_name": chat}, headers=headers)
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "FORBIDDEN"), headers

@@ -1,4 +1,5 @@
-"""How the stand-in can behave, well or badly. A behaviour is a string: a name, or `name:` and an argument."""
+"""How the stand-in can behave, well or badly. A behaviour is a string: a name, or `name:` and an
+argument."""
 
 from __future__ import annotations
 
@@ -56,7 +57,9 @@ def _body(row: Refusal, key: str) -> bytes:
 def refusal(row: Refusal, key: str) -> web.Response:
     """The refusal as an HTTP error, with the key put where the row wants it."""
     kind = "text/html" if isinstance(row.body, str) else "application/json"
-    return web.Response(status=row.status, headers=row.headers, body=_body(row, key), content_type=kind)
+    return web.Response(
+        status=row.status, headers=row.headers, body=_body(row, key), content_type=kind
+    )
 
 
 async def _open_stream(call: Call) -> web.StreamResponse:
@@ -69,7 +72,9 @@ async def _event(sse: web.StreamResponse, chunk: Json) -> None:
     await sse.write(b"data: %b\n\n" % orjson.dumps(chunk))
 
 
-async def _words_of(call: Call, reply: Reply, seconds: float = 0, only: int | None = None) -> web.StreamResponse:
+async def _words_of(
+    call: Call, reply: Reply, seconds: float = 0, only: int | None = None
+) -> web.StreamResponse:
     """A stream up to its last word, spread over the seconds; or only its `only` first words."""
     sse = await _open_stream(call)
     for chunk in reply.opening():

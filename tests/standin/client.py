@@ -38,7 +38,10 @@ class StandIn:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -81,7 +84,8 @@ class StandIn:
         return self._url + BASES[dialect]
 
     def script(self, key: str, behaviours: Sequence[str]) -> None:
-        """The key's next requests behave so, one by one; the last sticks. Empty: by the model again."""
+        """The key's next requests behave so, one by one; the last sticks. Empty: by the model
+        again."""
         self._ask("PUT", f"/_scripts/{quote(key, safe='')}", list(behaviours))
 
     def requests(self, key: str | None = None) -> list[Received]:
@@ -105,7 +109,9 @@ class StandIn:
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        with _OPENER.open(Request(self._url + path, data, headers, method=method), timeout=10) as response:
+        with _OPENER.open(
+            Request(self._url + path, data, headers, method=method), timeout=10
+        ) as response:
             return json.load(response)
 
 

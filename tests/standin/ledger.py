@@ -21,7 +21,8 @@ class Received(TypedDict):
 
 
 class Ledger:
-    """Everything is by bearer key: a test that uses a key of its own is alone, even on a shared server."""
+    """Everything is by bearer key: a test that uses a key of its own is alone, even on a shared
+    server."""
 
     def __init__(self) -> None:
         self._scripts: dict[str, deque[str]] = {}

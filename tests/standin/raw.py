@@ -1,7 +1,7 @@
 """A provider on loopback whose every byte a test decides, in the test's own process.
 
-Its script is given each request, and returns the bytes of a reply, or steps: bytes to send, seconds to wait, CLOSE or
-RESET. Without either of the last two the connection is kept for the next request.
+Its script is given each request, and returns the bytes of a reply, or steps: bytes to send, seconds
+to wait, CLOSE or RESET. Without either of the last two the connection is kept for the next request.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ Reply = bytes | Sequence[Step]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: the number of its connection, its own on that connection, both from 1, and who sent it.
+    """One request: the number of its connection, its own on that connection, both from 1, and who
+    sent it.
 
     `left` is set when the client hangs up before its reply is complete.
     """
@@ -115,14 +116,16 @@ class _Connection(socketserver.StreamRequestHandler):
             return False
 
     def _reset(self) -> None:
-        # A socket that lingers for no time is ended by a RST; it closes only when nothing reads from it any more.
+        # A socket that lingers for no time is ended by a RST; it closes only when nothing reads
+        # from it any more.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.rfile.close()
         self.connection.close()
 
 
 class RawProvider(socketserver.ThreadingTCPServer):
-    """Serves until its `with` block ends. `script` may be exchanged at any time; `requests` came in this order."""
+    """Serves until its `with` block ends. `script` may be exchanged at any time; `requests` came in
+    this order."""
 
     request_queue_size = 128
 
@@ -169,12 +172,21 @@ def by_mode(whole: Reply, stream: Reply) -> Script:
 
 
 def _head(status: str, content_type: str | None, headers: Sequence[str]) -> bytes:
-    lines = [f"HTTP/1.1 {status}", *([f"Content-Type: {content_type}"] if content_type else ()), *headers, "", ""]
+    lines = [
+        f"HTTP/1.1 {status}",
+        *([f"Content-Type: {content_type}"] if content_type else ()),
+        *headers,
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode("latin-1")
 
 
 def whole(
-    body: Any, status: str = "200 OK", content_type: str | None = "application/json", headers: Sequence[str] = ()
+    body: Any,
+    status: str = "200 OK",
+    content_type: str | None = "application/json",
+    headers: Sequence[str] = (),
 ) -> bytes:
     """A reply with its length; what is no bytes becomes JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -191,13 +203,17 @@ LAST = b"0\r\n\r\n"
 
 
 def opening(
-    status: str = "200 OK", content_type: str | None = "text/event-stream", headers: Sequence[str] = ()
+    status: str = "200 OK",
+    content_type: str | None = "text/event-stream",
+    headers: Sequence[str] = (),
 ) -> bytes:
     """The head of a chunked reply."""
     return _head(status, content_type, ["Transfer-Encoding: chunked", *headers])
 
 
-def streamed(*events: bytes, content_type: str = "text/event-stream", status: str = "200 OK") -> bytes:
+def streamed(
+    *events: bytes, content_type: str = "text/event-stream", status: str = "200 OK"
+) -> bytes:
     """A chunked reply, properly ended."""
     return opening(status, content_type) + b"".join(map(piece, events)) + LAST
 
@@ -219,15 +235,31 @@ def event(data: Any, name: str = "") -> bytes:
 DONE = event(b"[DONE]")
 
 
-def chunk(content: Any = None, finish: Any = None, delta: Any = None, **more: Any) -> dict[str, Any]:
+def chunk(
+    content: Any = None, finish: Any = None, delta: Any = None, **more: Any
+) -> dict[str, Any]:
     """A chunk of an OpenAI-shaped stream, whose delta is `delta`, or else this content."""
     added = delta if delta is not None else {} if content is None else {"content": content}
     choice = {"index": 0, "delta": added, "finish_reason": finish}
-    return {"id": "r-7", "object": "chat.completion.chunk", "created": 7, "model": "m-7", "choices": [choice], **more}
+    return {
+        "id": "r-7",
+        "object": "chat.completion.chunk",
+        "created": 7,
+        "model": "m-7",
+        "choices": [choice],
+        **more,
+    }
 
 
 def completion(content: Any, finish: Any = "stop", **more: Any) -> dict[str, Any]:
     """An OpenAI-shaped whole answer; `message` adds to its message, what is left to the reply."""
     message = {"role": "assistant", "content": content, **more.pop("message", {})}
     choice = {"index": 0, "message": message, "finish_reason": finish}
-    return {"id": "r-7", "object": "chat.completion", "created": 7, "model": "m-7", "choices": [choice], **more}
+    return {
+        "id": "r-7",
+        "object": "chat.completion",
+        "created": 7,
+        "model": "m-7",
+        "choices": [choice],
+        **more,
+    }

@@ -1,7 +1,8 @@
 """Every way the providers say no, as data, with the gateway code each must become.
 
-Source: "How each says no" and "Bodies, as seen" in the project's facts/providers.md. Where those give only a
-code, the message is from the provider's own list (Model Studio "error-code", bigmodel.cn "api-code").
+Source: "How each says no" and "Bodies, as seen" in the project's facts/providers.md. Where those
+give only a code, the message is from the provider's own list (Model Studio "error-code",
+bigmodel.cn "api-code").
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 class Refusal:
     """One way to say no: what the provider sends, and the gateway's `code` for it.
 
-    `{key}` in the body stands for the key the request came with. A row with a `finish_reason` is a 200 reply
-    with empty content and that finish reason; it has no body of its own.
+    `{key}` in the body stands for the key the request came with. A row with a `finish_reason` is a
+    200 reply with empty content and that finish reason; it has no body of its own.
     """
 
     dialect: Dialect
@@ -38,29 +39,41 @@ class Refusal:
         return code
 
 
-# (gateway code, HTTP status) -> the provider's code -> its message. What follows a "-" in the code is not
-# sent: it tells rows of the same code apart.
+# (gateway code, HTTP status) -> the provider's code -> its message. What follows a "-" in the code
+# is not sent: it tells rows of the same code apart.
 Rows = dict[tuple[str, int], dict[str, str]]
 
 _QUOTA = "You exceeded your current quota, please check your plan and billing details."
 
 _OPENAI: Rows = {
     ("BAD_KEY", 401): {
-        "invalid_api_key": "Incorrect API key provided: sk-ab***yz. You can find your API key at https://...",
+        "invalid_api_key": (
+            "Incorrect API key provided: sk-ab***yz. You can find your API key at https://..."
+        ),
         # Some proxies in front of OpenAI do not mask the key as OpenAI does.
-        "invalid_api_key-echo": "Incorrect API key provided: {key}. You can find your API key at https://...",
+        "invalid_api_key-echo": (
+            "Incorrect API key provided: {key}. You can find your API key at https://..."
+        ),
     },
     ("PAY_BILL", 429): {
-        "insufficient_quota": f"{_QUOTA} For more information on this error, read the docs: https://...",
+        "insufficient_quota": (
+            f"{_QUOTA} For more information on this error, read the docs: https://..."
+        ),
         # From older deployments and some proxies: a null code, so that the type alone tells.
         "insufficient_quota-null_code": _QUOTA,
-        "credit_balance_exhausted": "Your credit balance is exhausted. Please add credits to continue.",
-        "billing_not_active": "Your account is not active, please check your billing details on our website.",
+        "credit_balance_exhausted": (
+            "Your credit balance is exhausted. Please add credits to continue."
+        ),
+        "billing_not_active": (
+            "Your account is not active, please check your billing details on our website."
+        ),
         "billing_hard_limit_reached": "Billing hard limit has been reached.",
     },
     ("SLOW_DOWN", 429): {
-        "rate_limit_exceeded": "Rate limit reached for gpt-4o in organization org-x on tokens per min (TPM): "
-        "Limit 30000, Used 29500, Requested 1200. Please try again in 1s.",
+        "rate_limit_exceeded": (
+            "Rate limit reached for gpt-4o in organization org-x on tokens per min (TPM): "
+            "Limit 30000, Used 29500, Requested 1200. Please try again in 1s."
+        ),
         "slow_down": "Please reduce your request rate to its original level.",
     },
     ("PROVIDER_BUSY", 503): {
@@ -68,7 +81,9 @@ _OPENAI: Rows = {
     },
     ("PROVIDER_DOWN", 500): {
         "server_error": "The server had an error processing your request.",
-        "server_error-null_code": "The server had an error while processing your request. Sorry about that!",
+        "server_error-null_code": (
+            "The server had an error while processing your request. Sorry about that!"
+        ),
     },
     ("PROVIDER_DOWN", 502): {"server_error-502": "Bad gateway."},
     ("NO_SUCH_MODEL", 404): {
@@ -79,14 +94,20 @@ _OPENAI: Rows = {
         "content_policy_violation": "Your request was rejected as a result of our safety system.",
     },
     ("TOO_LARGE", 400): {
-        "context_length_exceeded": "This model's maximum context length is 128000 tokens. However, your "
-        "messages resulted in 200012 tokens.",
+        "context_length_exceeded": (
+            "This model's maximum context length is 128000 tokens. However, your "
+            "messages resulted in 200012 tokens."
+        ),
     },
     ("BAD_UPSTREAM_REQUEST", 400): {
-        "unsupported_parameter": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
-        "'max_completion_tokens' instead.",
+        "unsupported_parameter": (
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+            "'max_completion_tokens' instead."
+        ),
         "invalid_json-null_code": "We could not parse the JSON body of your request.",
-        "unsupported_value": "Unsupported value: 'temperature' does not support 0.2 with this model.",
+        "unsupported_value": (
+            "Unsupported value: 'temperature' does not support 0.2 with this model."
+        ),
     },
 }
 _OPENAI_TYPES = {
@@ -128,7 +149,9 @@ _ZHIPU: Rows = {
     },
     ("PROVIDER_DOWN", 500): {"500": "内部错误", "1234": "网络错误，请联系客服。"},
     ("NO_SUCH_MODEL", 400): {"1211": "模型不存在，请检查模型代码。"},
-    ("CONTENT_BLOCKED", 400): {"1301": "系统检测到输入或生成内容可能包含不安全或敏感内容，请您避免输入。"},
+    ("CONTENT_BLOCKED", 400): {
+        "1301": "系统检测到输入或生成内容可能包含不安全或敏感内容，请您避免输入。"
+    },
     ("TOO_LARGE", 400): {
         "1261": "Prompt exceeds max length",
         "1210-too_long": "API 调用参数有误: this model's maximum context length is 131072 tokens.",
@@ -142,13 +165,19 @@ _ZHIPU: Rows = {
 }
 
 _FREE = "Free allocated quota exceeded."
-_BURST = "Request rate increased too quickly. To ensure system stability, please adjust your client logic."
+_BURST = (
+    "Request rate increased too quickly. To ensure system stability, please adjust your client"
+    " logic."
+)
 _RANGE = "Range of input length should be [1, 30720]"
-_INNER = "<400> InternalError.Algo.InvalidParameter: "  # a 500's name inside a plain 400's message: a trap
+# a 500's name inside a plain 400's message: a trap
+_INNER = "<400> InternalError.Algo.InvalidParameter: "
 
 _TONGWEN: Rows = {
     ("BAD_KEY", 401): {
-        "invalid_api_key": "Incorrect API key provided. For details, see: https://help.aliyun.com/...",
+        "invalid_api_key": (
+            "Incorrect API key provided. For details, see: https://help.aliyun.com/..."
+        ),
         "InvalidApiKey": "Invalid API-key provided.",
     },
     ("PAY_BILL", 400): {
@@ -161,7 +190,8 @@ _TONGWEN: Rows = {
     ("PAY_BILL", 429): {
         "PrepaidBillOverdue": "The prepaid bill is overdue.",
         "PostpaidBillOverdue": "The postpaid bill is overdue.",
-        # With other words both codes mean "tokens per minute": only the message tells bill from limit.
+        # With other words both codes mean "tokens per minute": only the message tells bill from
+        # limit.
         "Throttling.AllocationQuota-free": _FREE,
         "insufficient_quota-free": _FREE,
     },
@@ -175,11 +205,15 @@ _TONGWEN: Rows = {
         "insufficient_quota": _QUOTA,
     },
     ("PROVIDER_BUSY", 503): {
-        "ModelServingError": "Too many requests. You are being throttled due to system capacity limits.",
+        "ModelServingError": (
+            "Too many requests. You are being throttled due to system capacity limits."
+        ),
         "ModelUnavailable": "Model is unavailable, please try again later.",
     },
     ("PROVIDER_DOWN", 500): {
-        "InternalError": "An internal error has occured, please try again later or contact service support.",
+        "InternalError": (
+            "An internal error has occured, please try again later or contact service support."
+        ),
         "InternalError.Algo": "inference internal error.",
         "InternalError.Timeout": "An internal timeout error has occured during execution.",
         "RequestTimeOut": "Request timed out, please try again later.",
@@ -191,17 +225,24 @@ _TONGWEN: Rows = {
     ("CONTENT_BLOCKED", 400): {
         "data_inspection_failed": "Input data may contain inappropriate content.",
         "DataInspectionFailed": "Input or output data may contain sensitive content.",
-        "CustomRoleBlocked": "Input or output data may contain inappropriate content with custom rule.",
+        "CustomRoleBlocked": (
+            "Input or output data may contain inappropriate content with custom rule."
+        ),
     },
     ("TOO_LARGE", 400): {
         "InvalidParameter-range": _RANGE,
-        # What compatible mode says today for the same thing (github.com/agentscope-ai/QwenPaw/issues/6255).
+        # What compatible mode says today for the same thing
+        # (github.com/agentscope-ai/QwenPaw/issues/6255).
         "invalid_parameter_error-range": _INNER + _RANGE,
     },
     ("BAD_UPSTREAM_REQUEST", 400): {
-        "InvalidParameter": "Required parameter(s) missing or invalid, please check the request parameters.",
+        "InvalidParameter": (
+            "Required parameter(s) missing or invalid, please check the request parameters."
+        ),
         "InvalidParameter-rows": f"{_INNER}Value error, batch size should not be larger than 10.",
-        "invalid_parameter_error": "This model only support stream mode, please enable the stream parameter.",
+        "invalid_parameter_error": (
+            "This model only support stream mode, please enable the stream parameter."
+        ),
     },
 }
 # Seen in the flat native shape too.
@@ -225,12 +266,21 @@ _BY_STATUS = {
     500: "PROVIDER_DOWN",
     503: "PROVIDER_BUSY",
 }
-_NEW: Rows = {(code, status): {f"unknown-{status}": "Brand new."} for status, code in _BY_STATUS.items()}
+_NEW: Rows = {
+    (code, status): {f"unknown-{status}": "Brand new."} for status, code in _BY_STATUS.items()
+}
 
-_RETRY_AFTER = {"openai-rate_limit_exceeded", "zhipu-1302", "tongwen-Throttling", "tongwen-limit_requests"}
+_RETRY_AFTER = {
+    "openai-rate_limit_exceeded",
+    "zhipu-1302",
+    "tongwen-Throttling",
+    "tongwen-limit_requests",
+}
 _ID = "8f1c5e0a-3c1d-9b0e-a7b4-5d6f7a8b9c0d"
 # A Cloudflare worker in front of the provider answers in its own way.
-_HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+_HTML = (
+    "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+)
 
 
 def _openai_body(said: str, note: str, message: str) -> dict[str, Any]:
@@ -249,7 +299,9 @@ def _zhipu_body(said: str, note: str, message: str) -> dict[str, Any]:
 def _tongwen_body(said: str, note: str, message: str) -> dict[str, Any]:
     if note == "native":
         return {"code": said, "message": message, "request_id": _ID}
-    kind = "invalid_request_error" if said in {"invalid_api_key", "invalid_parameter_error"} else said
+    kind = (
+        "invalid_request_error" if said in {"invalid_api_key", "invalid_parameter_error"} else said
+    )
     error = {"code": said, "param": None, "message": message, "type": kind}
     return {"error": error, "id": f"chatcmpl-{_ID}", "request_id": _ID}
 
@@ -270,7 +322,9 @@ def _all() -> Iterator[Refusal]:
                 name = f"{dialect}-{slug}"
                 headers = {"Retry-After": "7"} if name in _RETRY_AFTER else {}
                 provider_code, _, note = slug.partition("-")
-                yield Refusal(dialect, name, code, status, body(provider_code, note, message), headers)
+                yield Refusal(
+                    dialect, name, code, status, body(provider_code, note, message), headers
+                )
         yield Refusal(dialect, f"{dialect}-plain-402", "PAY_BILL", 402, {})
         yield Refusal(dialect, f"{dialect}-html-502", "PROVIDER_DOWN", 502, _HTML)
     for (dialect, reason), code in _FINISHES.items():

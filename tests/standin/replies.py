@@ -1,4 +1,5 @@
-"""What a provider answers when all is well: whole replies, stream chunks, embeddings. Pure: no HTTP here.
+"""What a provider answers when all is well: whole replies, stream chunks, embeddings. Pure: no HTTP
+here.
 
 Source: the sections "OpenAI", "Zhipu (GLM)" and "Tongyi Qianwen (DashScope)" of facts/providers.md.
 """
@@ -19,7 +20,8 @@ from tests.standin.refusals import Dialect
 Json = dict[str, Any]
 Kind = Literal["chat", "completions", "embeddings"]
 
-# Words with the space after them; cut at 4,096, because no provider streams one event of a megabyte.
+# Words with the space after them; cut at 4,096, because no provider streams one event of a
+# megabyte.
 _PIECES = re.compile(r"\S{1,4096}\s*|\s+")
 
 
@@ -32,15 +34,22 @@ def text_of(content: Any) -> str:
 
 def last_user_text(body: Json) -> str:
     """What the user said last."""
-    said = [text_of(message.get("content")) for message in body["messages"] if message.get("role") == "user"]
+    said = [
+        text_of(message.get("content"))
+        for message in body["messages"]
+        if message.get("role") == "user"
+    ]
     return said[-1] if said else ""
 
 
 def called_tool(body: Json) -> str:
-    """The function that the reply is to call: the first one offered, unless its result is already in."""
+    """The function that the reply is to call: the first one offered, unless its result is already
+    in."""
     if body.get("tool_choice") == "none" or body["messages"][-1].get("role") == "tool":
         return ""
-    return next((tool["function"]["name"] for tool in body.get("tools") or () if "function" in tool), "")
+    return next(
+        (tool["function"]["name"] for tool in body.get("tools") or () if "function" in tool), ""
+    )
 
 
 def prompt_of(kind: Kind, body: Json) -> str:
@@ -72,9 +81,14 @@ class Reply:
 
     @property
     def _reasoning(self) -> str:
-        """GLM thinks unless told not to; here only models named `think...` do, to keep the rest plain."""
+        """GLM thinks unless told not to; here only models named `think...` do, to keep the rest
+        plain."""
         disabled = (self.asked.get("thinking") or {}).get("type") == "disabled"
-        thinks = self.dialect == "zhipu" and self.kind == "chat" and self.asked["model"].startswith("think")
+        thinks = (
+            self.dialect == "zhipu"
+            and self.kind == "chat"
+            and self.asked["model"].startswith("think")
+        )
         return "Let me think. " if thinks and not disabled else ""
 
     def _usage(self) -> Json:
@@ -93,9 +107,19 @@ class Reply:
         """The reply to a request without `stream`."""
         usage = {} if self.usage is False else {"usage": self._usage()}
         if self.kind == "embeddings":
-            return {"object": "list", "data": _embeddings(self.asked), "model": self.asked["model"], **usage}
+            return {
+                "object": "list",
+                "data": _embeddings(self.asked),
+                "model": self.asked["model"],
+                **usage,
+            }
         if self.kind == "completions":
-            choice: Json = {"index": 0, "text": self.text, "logprobs": None, "finish_reason": self.finish}
+            choice: Json = {
+                "index": 0,
+                "text": self.text,
+                "logprobs": None,
+                "finish_reason": self.finish,
+            }
             return self._envelope("text_completion", choices=[choice], **usage)
         message: Json = {"role": "assistant", "content": None if self.tool else self.text}
         if self._reasoning:
@@ -116,10 +140,13 @@ class Reply:
         if self.dialect != "zhipu":
             return [self._chunk({"role": "assistant", "content": None if self.tool else ""})]
         thoughts = _PIECES.findall(self._reasoning)
-        return [self._chunk({"role": "assistant", "reasoning_content": thought}) for thought in thoughts]
+        return [
+            self._chunk({"role": "assistant", "reasoning_content": thought}) for thought in thoughts
+        ]
 
     def content(self) -> list[Json]:
-        """One chunk for each word; a tool call's name comes before its arguments, but at once in GLM."""
+        """One chunk for each word; a tool call's name comes before its arguments, but at once in
+        GLM."""
         if not self.tool:
             pieces = _PIECES.findall(self.text or "")
             role = {"role": "assistant"} if self.dialect == "zhipu" else {}
@@ -134,7 +161,8 @@ class Reply:
         ]
 
     def closing(self) -> list[Json]:
-        """The last chunks. GLM: finish_reason and usage in one. The others: usage in one without choices."""
+        """The last chunks. GLM: finish_reason and usage in one. The others: usage in one without
+        choices."""
         if self.dialect == "zhipu":
             last = self._chunk({"role": "assistant", "content": ""}, finish=self.finish)
             return [last if self.usage is False else {**last, "usage": self._usage()}]
@@ -174,7 +202,8 @@ def rows(body: Json) -> list[Any]:
 
 
 def _embeddings(body: Json) -> list[Json]:
-    """Eight floats for each row, the same for the same text; exact in float32, so both encodings agree."""
+    """Eight floats for each row, the same for the same text; exact in float32, so both encodings
+    agree."""
     data: list[Json] = []
     for index, row in enumerate(rows(body)):
         floats = [(byte - 128) / 128 for byte in hashlib.sha256(str(row).encode()).digest()[:8]]

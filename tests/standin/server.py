@@ -1,4 +1,5 @@
-"""The stand-in's HTTP server. From the repository's root: `python -m tests.standin.server [--port 0]`."""
+"""The stand-in's HTTP server. From the repository's root: `python -m tests.standin.server [--port
+0]`."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from tests.standin.replies import Kind, rows
 LEDGER = web.AppKey("ledger", Ledger)
 TONGWEN_ROWS = 10
 
-# One path segment at a time: a base URL joined with two slashes must miss, as it may at a real provider.
+# One path segment at a time: a base URL joined with two slashes must miss, as it may at a real
+# provider.
 PREFIX = rf"/{{dialect:{'|'.join(DIALECTS)}}}{{base:(?:/[^/]+)*}}"
 PATHS: dict[str, Kind] = {
     "/chat/completions": "chat",
@@ -59,11 +61,16 @@ def _sound(kind: Kind, body: Any) -> bool:
     if not isinstance(body, dict) or not isinstance(body.get("model"), str):
         return False
     messages = body.get("messages") if kind == "chat" else [{}]
-    return isinstance(messages, list) and bool(messages) and all(isinstance(one, dict) for one in messages)
+    return (
+        isinstance(messages, list)
+        and bool(messages)
+        and all(isinstance(one, dict) for one in messages)
+    )
 
 
 async def provide(request: web.Request, kind: Kind) -> web.StreamResponse:
-    """Answer as the provider in the path would, in the way that the script or the model asks for."""
+    """Answer as the provider in the path would, in the way that the script or the model asks
+    for."""
     ledger = request.app[LEDGER]
     dialect = cast(Dialect, request.match_info["dialect"])
     key = _bearer(request)
@@ -71,14 +78,18 @@ async def provide(request: web.Request, kind: Kind) -> web.StreamResponse:
     with ledger.opened(key):
         body = _parsed(await request.read())
         headers = {str(name): value for name, value in request.headers.items()}  # istr is not JSON
-        ledger.record(key, Received(path=request.path, headers=headers, body=body, at=at, dialect=dialect))
+        ledger.record(
+            key, Received(path=request.path, headers=headers, body=body, at=at, dialect=dialect)
+        )
         if not key:
             return refusal(BY_NAME[NO_KEY[dialect]], key)
         if not _sound(kind, body):
             return refusal(BY_NAME[MALFORMED[dialect]], key)
         if kind == "embeddings" and dialect == "tongwen" and len(rows(body)) > TONGWEN_ROWS:
             return refusal(BY_NAME["tongwen-InvalidParameter-rows"], key)
-        return await behave(Call(request, dialect, kind, body, key), ledger.behaviour(key, body["model"]))
+        return await behave(
+            Call(request, dialect, kind, body, key), ledger.behaviour(key, body["model"])
+        )
 
 
 def _json(value: Any) -> web.Response:

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 
 class Finish(NamedTuple):
-    """A reason that a provider gave for the end, and the gateway's code for it: none, where the answer is whole.
+    """A reason that a provider gave for the end, and the gateway's code for it: none, where the
+    answer is whole.
 
-    `length` and the like are good ends too, as long as there are words: they are told apart by the words, not here.
+    `length` and the like are good ends too, as long as there are words: they are told apart by the
+    words, not here.
     """
 
     provider: str
@@ -44,12 +46,14 @@ FINISHES: tuple[Finish, ...] = (
     Finish("hunyuan", "sensitive", "CONTENT_BLOCKED"),
     Finish("volcengine", "content_filter", "CONTENT_BLOCKED"),
     Finish("qianfan", "normal"),
-    Finish("anthropic", "end_turn"),  # vercel/modelfusion#343, aws-samples/bedrock-access-gateway#11
+    # vercel/modelfusion#343, aws-samples/bedrock-access-gateway#11
+    Finish("anthropic", "end_turn"),
     Finish("anthropic", "stop_sequence"),
     Finish("anthropic", "max_tokens"),
     Finish("anthropic", "tool_use"),
     Finish("anthropic", "refusal", "CONTENT_BLOCKED"),
-    # Gemini's own names come through its compatible endpoint: HKUDS/Vibe-Trading#308, NousResearch/hermes-agent#53610.
+    # Gemini's own names come through its compatible endpoint: HKUDS/Vibe-Trading#308,
+    # NousResearch/hermes-agent#53610.
     Finish("gemini", "STOP"),
     Finish("gemini", "MAX_TOKENS"),
     Finish("gemini", "SAFETY", "CONTENT_BLOCKED"),

@@ -1,7 +1,8 @@
 """How the providers of China say no.
 
-Facts: the project's facts/providers-more.md, and threads in public trackers, named beside the bytes seen in them.
-"(words by the docs)": the shape and the code were seen, the sentence is the documentation's.
+Facts: the project's facts/providers-more.md, and threads in public trackers, named beside the bytes
+seen in them. "(words by the docs)": the shape and the code were seen, the sentence is the
+documentation's.
 """
 # A row is a line, so that it can be found and compared: long lines are the price.
 # ruff: noqa: E501
@@ -22,20 +23,26 @@ def _deepseek(status: int, message: str, code: str, kind: str = "invalid_request
 DEEPSEEK = [
     _deepseek(402, "Insufficient Balance", "PAY_BILL", "unknown_error"),  # danilofalcao/jarvis#62
     _deepseek(400, "Content Exists Risk", "CONTENT_BLOCKED"),  # 666ghj/BettaFish#108
-    Row("deepseek", "openai", 400, {"detail": "Content Exists Risk"}, "CONTENT_BLOCKED", "Content Exists Risk"),  # deepseek-ai/DeepSeek-V2#30
+    # deepseek-ai/DeepSeek-V2#30
+    Row("deepseek", "openai", 400, {"detail": "Content Exists Risk"}, "CONTENT_BLOCKED", "Content Exists Risk"),
     _deepseek(400, "Model Not Exist", "NO_SUCH_MODEL"),  # ConardLi/easy-dataset#9
-    _deepseek(400, "The `reasoning_content` in the thinking mode must be passed back to the API.", "BAD_UPSTREAM_REQUEST"),  # decolua/9router#773
-    _deepseek(400, "Failed to deserialize the JSON body into the target type: messages[1].role: unknown variant `developer`, expected one of `system`, `user`, `assistant`, `tool`, `latest_reminder` at line 1 column 51036", "BAD_UPSTREAM_REQUEST"),  # decolua/9router#773
-    _deepseek(400, "Failed to parse the request body as JSON: messages[158].content: unexpected end of hex escape at line 1 column 350781", "BAD_UPSTREAM_REQUEST"),  # esengine/DeepSeek-Reasonix#1906
+    # decolua/9router#773
+    _deepseek(400, "The `reasoning_content` in the thinking mode must be passed back to the API.", "BAD_UPSTREAM_REQUEST"),
+    # decolua/9router#773
+    _deepseek(400, "Failed to deserialize the JSON body into the target type: messages[1].role: unknown variant `developer`, expected one of `system`, `user`, `assistant`, `tool`, `latest_reminder` at line 1 column 51036", "BAD_UPSTREAM_REQUEST"),
+    # esengine/DeepSeek-Reasonix#1906
+    _deepseek(400, "Failed to parse the request body as JSON: messages[158].content: unexpected end of hex escape at line 1 column 350781", "BAD_UPSTREAM_REQUEST"),
     _deepseek(400, "deepseek-reasoner does not support Function Calling", "BAD_UPSTREAM_REQUEST"),
     _deepseek(400, "This model's maximum context length is 131072 tokens. However, you requested 140531 tokens (132339 in the messages, 8192 in the completion). Please reduce the length of the messages or completion.", "TOO_LARGE"),
     _deepseek(401, "Authentication Fails, Your api key: ****abcd is invalid", "BAD_KEY", "authentication_error"),
     _deepseek(401, "Authentication Fails (governor)", "BAD_KEY", "authentication_error"),
     _deepseek(422, "Failed to deserialize the JSON body into the target type: temperature: invalid type: string \"0.7\", expected f32 at line 1 column 97", "BAD_UPSTREAM_REQUEST"),
-    _deepseek(429, "Too many concurrent requests, please retry later", "SLOW_DOWN", "rate_limit_error"),  # (words by the docs)
+    # (words by the docs)
+    _deepseek(429, "Too many concurrent requests, please retry later", "SLOW_DOWN", "rate_limit_error"),
     _deepseek(503, "Service is too busy. We advise users to temporarily switch to alternative LLM API service providers.", "PROVIDER_BUSY", "service_unavailable_error"),
     _deepseek(500, "Internal Server Error", "PROVIDER_DOWN", "internal_server_error"),
-    _deepseek(200, "Insufficient Balance", "PAY_BILL", "unknown_error"),  # as relays pass it on: OpenCSGs/csghub-server#1369
+    # as relays pass it on: OpenCSGs/csghub-server#1369
+    _deepseek(200, "Insufficient Balance", "PAY_BILL", "unknown_error"),
 ]
 
 _AK = "org-446a70bb2cc542e3960c0b7f05e4e0e1 <ak-f817m9q3k3wi11gjwbgi>"
@@ -47,25 +54,34 @@ def _moonshot(status: int, kind: str, message: str, code: str) -> Row:
 
 MOONSHOT = [
     # One status, three meanings.
-    _moonshot(429, "exceeded_current_quota_error", f"Your account {_AK} is suspended due to insufficient balance, please recharge your account or check your plan and billing details", "PAY_BILL"),  # MoonshotAI/kimi-code#1857
+    # MoonshotAI/kimi-code#1857
+    _moonshot(429, "exceeded_current_quota_error", f"Your account {_AK} is suspended due to insufficient balance, please recharge your account or check your plan and billing details", "PAY_BILL"),
     _moonshot(429, "exceeded_current_quota_error", "You exceeded your current token quota: 1000000, please check your account balance", "PAY_BILL"),
-    _moonshot(403, "exceeded_current_quota_error", f"Your account {_AK} is not active, organization <org-446a70bb> exceeded current quota, please check your plan and billing details", "PAY_BILL"),  # MoonshotAI/Kimi-K2#5
-    _moonshot(429, "rate_limit_reached_error", f"Your account {_AK} request reached max request: 3, please try again after 1 seconds", "SLOW_DOWN"),  # harry0703/MoneyPrinterTurbo#339
+    # MoonshotAI/Kimi-K2#5
+    _moonshot(403, "exceeded_current_quota_error", f"Your account {_AK} is not active, organization <org-446a70bb> exceeded current quota, please check your plan and billing details", "PAY_BILL"),
+    # harry0703/MoneyPrinterTurbo#339
+    _moonshot(429, "rate_limit_reached_error", f"Your account {_AK} request reached max request: 3, please try again after 1 seconds", "SLOW_DOWN"),
     _moonshot(429, "rate_limit_reached_error", f"Your account {_AK} request reached organization TPD rate limit, current: 1500231, limit: 1500000", "SLOW_DOWN"),
     _moonshot(429, "rate_limit_reached_error", f"Your account {_AK} request reached organization max concurrency: 1, please try again after 1 seconds", "SLOW_DOWN"),
-    _moonshot(429, "engine_overloaded_error", "The engine is currently overloaded, please try again later", "PROVIDER_BUSY"),  # MoonshotAI/MoonshotAI-Cookbook#16
+    # MoonshotAI/MoonshotAI-Cookbook#16
+    _moonshot(429, "engine_overloaded_error", "The engine is currently overloaded, please try again later", "PROVIDER_BUSY"),
     _moonshot(404, "resource_not_found_error", "Not found the model kimi-k9 or Permission denied", "NO_SUCH_MODEL"),
-    _moonshot(401, "invalid_authentication_error", "Invalid Authentication", "BAD_KEY"),  # Conway-Research/automaton#69
+    # Conway-Research/automaton#69
+    _moonshot(401, "invalid_authentication_error", "Invalid Authentication", "BAD_KEY"),
     _moonshot(401, "incorrect_api_key_error", "Incorrect API key provided", "BAD_KEY"),
     _moonshot(400, "content_filter", "The request was rejected because it was considered high risk", "CONTENT_BLOCKED"),
-    _moonshot(400, "invalid_request_error", "Invalid request: Your request exceeded model token limit: 262144 (requested: 269030)", "TOO_LARGE"),  # MoonshotAI/kimi-cli#2011
+    # MoonshotAI/kimi-cli#2011
+    _moonshot(400, "invalid_request_error", "Invalid request: Your request exceeded model token limit: 262144 (requested: 269030)", "TOO_LARGE"),
     _moonshot(400, "invalid_request_error", "Input token length too long", "TOO_LARGE"),
-    _moonshot(400, "invalid_request_error", "invalid temperature: only 1 is allowed for this model", "BAD_UPSTREAM_REQUEST"),  # Bike4Mind/bike4mind#1089
+    # Bike4Mind/bike4mind#1089
+    _moonshot(400, "invalid_request_error", "invalid temperature: only 1 is allowed for this model", "BAD_UPSTREAM_REQUEST"),
     _moonshot(400, "invalid_request_error", "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2", "BAD_UPSTREAM_REQUEST"),
     _moonshot(500, "server_error", "Internal server error", "PROVIDER_DOWN"),
     # The coding plan.
-    Row("moonshot", "openai", 403, {"error": {"type": "permission_error", "message": "You've reached your usage limit for this billing cycle. Your quota will be refreshed in the next cycle. To continue now, purchase extra usage or upgrade your plan: https://www.kimi.com/code/#pricing"}, "type": "error"}, "PAY_BILL", "billing cycle"),  # NanmiCoder/cc-haha#1208
-    _moonshot(403, "access_terminated_error", "You've reached your monthly usage limit for this billing cycle", "PAY_BILL"),  # can1357/oh-my-pi#11827
+    # NanmiCoder/cc-haha#1208
+    Row("moonshot", "openai", 403, {"error": {"type": "permission_error", "message": "You've reached your usage limit for this billing cycle. Your quota will be refreshed in the next cycle. To continue now, purchase extra usage or upgrade your plan: https://www.kimi.com/code/#pricing"}, "type": "error"}, "PAY_BILL", "billing cycle"),
+    # can1357/oh-my-pi#11827
+    _moonshot(403, "access_terminated_error", "You've reached your monthly usage limit for this billing cycle", "PAY_BILL"),
     _moonshot(402, "invalid_request_error", "We're unable to verify your membership benefits at this time. Please ensure your membership is active.", "PAY_BILL"),
     _moonshot(429, "rate_limit_reached_error", "You've reached your usage limit for this period. Your quota will be refreshed in the next period.", "SLOW_DOWN"),
     _moonshot(403, "access_terminated_error", "Kimi For Coding is currently only available for Coding Agents such as Kimi CLI, Claude Code, Roo Code, Kilo Code, etc.", "PROVIDER_DOWN"),
@@ -80,13 +96,16 @@ def _ark(status: int, name: str, kind: str, message: str, code: str) -> Row:
 
 
 VOLCENGINE = [
-    _ark(403, "AccountOverdueError", "Forbidden", "The request failed because your account has an overdue balance.", "PAY_BILL"),  # coze-dev/coze-studio#2195
+    # coze-dev/coze-studio#2195
+    _ark(403, "AccountOverdueError", "Forbidden", "The request failed because your account has an overdue balance.", "PAY_BILL"),
     _ark(403, "OperationDenied.ServiceOverdue", "Forbidden", "The request failed because your service is overdue.", "PAY_BILL"),
     _ark(403, "InsufficientAccountBalance", "Forbidden", "The request failed because your account has insufficient balance.", "PAY_BILL"),
-    _ark(429, "SetLimitExceeded", "TooManyRequests", "Your account [2100334555] has reached the set inference limit for the [doubao-seed-1-6-flash] model, and the model service has been paused. To continue using this model, please visit the Model Activation page to adjust or close the \"Safe Experience Mode\".", "PAY_BILL"),  # volcengine/MineContext#328
+    # volcengine/MineContext#328
+    _ark(429, "SetLimitExceeded", "TooManyRequests", "Your account [2100334555] has reached the set inference limit for the [doubao-seed-1-6-flash] model, and the model service has been paused. To continue using this model, please visit the Model Activation page to adjust or close the \"Safe Experience Mode\".", "PAY_BILL"),
     _ark(429, "QuotaExceeded", "TooManyRequests", "Your account has used up the free trial quota of the model doubao-seed-1-6.", "PAY_BILL"),
     _ark(429, "QuotaExceeded", "TooManyRequests", "您的账号对该模型的免费试用额度已用完。", "PAY_BILL"),
-    _ark(400, "InvalidSubscription", "BadRequest", "Your account does not have a valid CodingPlan subscription, or your subscription has expired.", "PAY_BILL"),  # steipete/CodexBar#2610
+    # steipete/CodexBar#2610
+    _ark(400, "InvalidSubscription", "BadRequest", "Your account does not have a valid CodingPlan subscription, or your subscription has expired.", "PAY_BILL"),
     _ark(429, "QuotaExceeded", "TooManyRequests", "You have exceeded the 5-hour usage quota. It will reset at 2026-11-26 18:05:12 +0800 CST.", "SLOW_DOWN"),
     _ark(429, "QuotaExceeded", "TooManyRequests", "You have exceeded the weekly usage quota. It will reset at 2026-11-30 00:00:00 +0800 CST.", "SLOW_DOWN"),
     _ark(429, "RateLimitExceeded.EndpointRPMExceeded", "TooManyRequests", "The Requests Per Minute (RPM) limit of the associated endpoint for your account has been exceeded.", "SLOW_DOWN"),
@@ -96,8 +115,10 @@ VOLCENGINE = [
     _ark(429, "InflightBatchsizeExceeded", "TooManyRequests", "The number of requests in flight exceeded the limit of the account.", "SLOW_DOWN"),
     _ark(429, "ServerOverloaded", "TooManyRequests", "The service is currently unable to handle additional requests due to server overload.", "PROVIDER_BUSY"),
     _ark(429, "RequestBurstTooFast", "TooManyRequests", "The requests grew too suddenly for the system.", "PROVIDER_BUSY"),
-    _ark(404, "InvalidEndpointOrModel.NotFound", "NotFound", "The model or endpoint doubao-1.5-pro-32k does not exist or you do not have access to it.", "NO_SUCH_MODEL"),  # cloudwego/eino#107
-    _ark(404, "InvalidEndpoint.NotFound", "NotFound", "The request targeted an endpoint that does not exist or is invalid.", "NO_SUCH_MODEL"),  # nicepkg/aide#80
+    # cloudwego/eino#107
+    _ark(404, "InvalidEndpointOrModel.NotFound", "NotFound", "The model or endpoint doubao-1.5-pro-32k does not exist or you do not have access to it.", "NO_SUCH_MODEL"),
+    # nicepkg/aide#80
+    _ark(404, "InvalidEndpoint.NotFound", "NotFound", "The request targeted an endpoint that does not exist or is invalid.", "NO_SUCH_MODEL"),
     _ark(404, "InvalidEndpointOrModel.ModelIDAccessDisabled", "NotFound", "The request failed because access by model ID is disabled for your account.", "NO_SUCH_MODEL"),
     _ark(404, "ModelNotOpen", "NotFound", "Your account 2100334555 has not activated the model doubao-seed-1-6. Please activate the model service in the Ark Console.", "NO_SUCH_MODEL"),
     _ark(404, "UnsupportedModel", "BadRequest", "The requested model doubao-seed-1-6 does not support the coding plan feature.", "NO_SUCH_MODEL"),
@@ -109,7 +130,8 @@ VOLCENGINE = [
     _ark(400, "SensitiveContentDetected.SevereViolation", "BadRequest", "The request failed because the input text may contain severe violation information.", "CONTENT_BLOCKED"),
     _ark(400, "InputTextRiskDetection", "BadRequest", "The request failed because the input text was found risky.", "CONTENT_BLOCKED"),
     _ark(400, "ContentFilter", "BadRequest", "The request was refused.", "CONTENT_BLOCKED"),
-    _ark(400, "ContentSecurityDetectionError", "BadRequest", "The request failed because the content check could not be done.", "PROVIDER_DOWN"),  # its checker failed, the text is not to blame
+    # its checker failed, the text is not to blame
+    _ark(400, "ContentSecurityDetectionError", "BadRequest", "The request failed because the content check could not be done.", "PROVIDER_DOWN"),
     _ark(400, "OutofContextError", "BadRequest", "The request failed.", "TOO_LARGE"),
     _ark(400, "InvalidParameter", "BadRequest", "Total tokens of image and text exceed max message tokens.", "TOO_LARGE"),
     _ark(413, "RequestBodyTooLarge", "RequestEntityTooLarge", "The body is larger than the limit.", "TOO_LARGE"),
@@ -128,9 +150,11 @@ QIANFAN = [
     _qianfan(401, "invalid_iam_token", "invalid_request_error", "IAM Certification failed", "BAD_KEY"),
     _qianfan(401, "invalid_appid", "invalid_request_error", "No permission to use the appid", "BAD_KEY"),
     _qianfan(403, "account_overdue", "access_denied", "Your account is overdue", "PAY_BILL"),
-    _qianfan(401, "invalid_model", "invalid_request_error", "No permission to use the model", "NO_SUCH_MODEL"),  # a 401, and the key is right
+    # a 401, and the key is right
+    _qianfan(401, "invalid_model", "invalid_request_error", "No permission to use the model", "NO_SUCH_MODEL"),
     _qianfan(400, "invalid_model", "invalid_request_error", "model is empty", "NO_SUCH_MODEL"),
-    _qianfan(429, "rpm_rate_limit_exceeded", "rate_limit_exceeded", "Rate limit reached for RPM", "SLOW_DOWN"),  # PaddlePaddle/ERNIE#1031
+    # PaddlePaddle/ERNIE#1031
+    _qianfan(429, "rpm_rate_limit_exceeded", "rate_limit_exceeded", "Rate limit reached for RPM", "SLOW_DOWN"),
     _qianfan(429, "input_tpm_rate_limit_exceeded", "rate_limit_exceeded", "Rate limit reached for input TPM", "SLOW_DOWN"),
     _qianfan(429, "preemptible_rate_limit_exceeded", "rate_limit_exceeded", "Rate limit reached for preemptible resource", "SLOW_DOWN"),
     # Their whole cluster is full, not our share; the type is the same as above.
@@ -146,7 +170,8 @@ QIANFAN = [
     _qianfan(500, "dispatch_internal_error", "internal_error", "Internal error", "PROVIDER_DOWN"),
     Row("qianfan", "openai", 200, flat("rpm_rate_limit_exceeded", "Rate limit reached for RPM"), "SLOW_DOWN", "RPM"),
     Row("qianfan", "openai", 429, flat("BILLING_INSUFFICIENT_BALANCE", "insufficient balance"), "PAY_BILL", "insufficient balance"),
-    Row("qianfan", "openai", 200, {"error_code": 110, "error_msg": "Access token invalid or no longer valid"}, "BAD_KEY", "no longer valid"),  # binary-husky/gpt_academic#2162
+    # binary-husky/gpt_academic#2162
+    Row("qianfan", "openai", 200, {"error_code": 110, "error_msg": "Access token invalid or no longer valid"}, "BAD_KEY", "no longer valid"),
 ]
 
 
@@ -173,7 +198,8 @@ TENCENT = [
     _hunyuan(429, "FailedOperation.FreeResourcePackExhausted", "免费资源包余量已用尽，请购买资源包或开通后付费。", "PAY_BILL"),
     _hunyuan(400, "ResourceUnavailable.InArrears", "账号已欠费。", "PAY_BILL"),
     _hunyuan(400, "ResourceInsufficient.ChargeResourceExhaust", "计费资源已耗尽。", "PAY_BILL"),
-    _hunyuan(400, "UnsupportedOperation.PkgExhausted", "The resource pack allowance has been exhausted, please check your resource pack.", "PAY_BILL"),  # TencentCloud/tencentcloud-sdk-nodejs#126
+    # TencentCloud/tencentcloud-sdk-nodejs#126
+    _hunyuan(400, "UnsupportedOperation.PkgExhausted", "The resource pack allowance has been exhausted, please check your resource pack.", "PAY_BILL"),
     _hunyuan(429, "RequestLimitExceeded", "请求的次数超过了频率限制。", "SLOW_DOWN"),
     _hunyuan(429, "LimitExceeded", "请求限频，请稍后重试。", "SLOW_DOWN"),
     _hunyuan(400, "OperationDenied.TextIllegalDetected", "文本内容包含违法违规信息。", "CONTENT_BLOCKED"),
@@ -198,16 +224,21 @@ MINIMAX = [
     _minimax(1000, "unknown error", "PROVIDER_DOWN", input_sensitive=False, output_sensitive=False),
     _minimax(1001, "request timeout", "PROVIDER_DOWN"),
     _minimax(1013, "internal service error", "PROVIDER_DOWN"),
-    Row("minimax", "openai", 200, {"base_resp": {"status_code": 2049, "status_msg": "invalid api key"}}, "BAD_KEY", "invalid api key"),  # MiniMax-AI/MiniMax-01#37
-    Row("minimax", "openai", 500, native("api_error", "insufficient balance (1008)"), "PAY_BILL", "(1008)"),  # MiniMax-AI/MiniMax-M2#62
-    Row("minimax", "openai", 429, {"error": {"http_code": "429", "message": "insufficient balance (1008)", "type": "insufficient_balance_error"}, "request_id": "0614"}, "PAY_BILL", "(1008)"),  # modelscope/modelscope#1691
-    Row("minimax", "openai", 500, native("api_error", "input new_sensitive, messages[13]'s content[2] image is sensitive, please check your input (1026)"), "CONTENT_BLOCKED", "(1026)"),  # MiniMax-AI/MiniMax-M3#11
+    # MiniMax-AI/MiniMax-01#37
+    Row("minimax", "openai", 200, {"base_resp": {"status_code": 2049, "status_msg": "invalid api key"}}, "BAD_KEY", "invalid api key"),
+    # MiniMax-AI/MiniMax-M2#62
+    Row("minimax", "openai", 500, native("api_error", "insufficient balance (1008)"), "PAY_BILL", "(1008)"),
+    # modelscope/modelscope#1691
+    Row("minimax", "openai", 429, {"error": {"http_code": "429", "message": "insufficient balance (1008)", "type": "insufficient_balance_error"}, "request_id": "0614"}, "PAY_BILL", "(1008)"),
+    # MiniMax-AI/MiniMax-M3#11
+    Row("minimax", "openai", 500, native("api_error", "input new_sensitive, messages[13]'s content[2] image is sensitive, please check your input (1026)"), "CONTENT_BLOCKED", "(1026)"),
     Row("minimax", "openai", 400, native("bad_request_error", "invalid params, unknown model 'minimax-m9' (2013)"), "NO_SUCH_MODEL", "minimax-m9"),
     Row("minimax", "openai", 400, native("bad_request_error", "invalid params, context window exceeds limit (2013)"), "TOO_LARGE", "context window"),
     Row("minimax", "openai", 400, native("bad_request_error", "invalid params, thinking.type: allowed values are adaptive, disabled (2013)"), "BAD_UPSTREAM_REQUEST", "thinking.type"),
     Row("minimax", "openai", 429, native("rate_limit_error", "your current token plan not support model, MiniMax-M2.7-highspeed (2061)"), "PAY_BILL", "(2061)"),
     Row("minimax", "openai", 401, native("authorized_error", "invalid api key (2049)"), "BAD_KEY", "(2049)"),
-    Row("minimax", "openai", 520, native("api_error", "unknown error, 520 (1000)"), "PROVIDER_DOWN", "(1000)"),  # anomalyco/opencode#9038
+    # anomalyco/opencode#9038
+    Row("minimax", "openai", 520, native("api_error", "unknown error, 520 (1000)"), "PROVIDER_DOWN", "(1000)"),
     Row("minimax", "openai", 529, native("overloaded_error", "The server cluster is currently under high load. Please retry after a short wait (2064)"), "PROVIDER_BUSY", "(2064)"),
 ]
 
@@ -220,8 +251,10 @@ SILICONFLOW = [
     _siliconflow(403, 30001, "Sorry, your account balance is insufficient", "PAY_BILL"),
     _siliconflow(402, 30001, "Sorry, your account balance is insufficient", "PAY_BILL"),
     _siliconflow(200, 30001, "Sorry, your account balance is insufficient", "PAY_BILL"),
-    _siliconflow(403, 30011, "The selected model requires paid balance. Your paid balance is insufficient. Please top up and try again.", "PAY_BILL"),  # FoundationAgents/OpenManus#438
-    _siliconflow(503, 50508, "System is too busy now. Please try again later.", "PROVIDER_BUSY"),  # coze-dev/coze-studio#801
+    # FoundationAgents/OpenManus#438
+    _siliconflow(403, 30011, "The selected model requires paid balance. Your paid balance is insufficient. Please top up and try again.", "PAY_BILL"),
+    # coze-dev/coze-studio#801
+    _siliconflow(503, 50508, "System is too busy now. Please try again later.", "PROVIDER_BUSY"),
     _siliconflow(400, 20012, "Model does not exist. Please check it carefully.", "NO_SUCH_MODEL"),
     _siliconflow(403, 30003, "Model disabled.", "NO_SUCH_MODEL"),
     _siliconflow(429, 50603, "System is too busy now. Please try again later.", "PROVIDER_BUSY"),
@@ -231,8 +264,10 @@ SILICONFLOW = [
     _siliconflow(400, 20015, "length of prompt_tokens (40213) must be less than max_seq_len (32768).", "TOO_LARGE"),
     _siliconflow(400, 20015, "The parameter is invalid. Please check again.", "BAD_UPSTREAM_REQUEST"),
     _siliconflow(400, 20024, "Json mode is not supported for this model.", "BAD_UPSTREAM_REQUEST"),
-    Row("siliconflow", "openai", 429, {"message": "Request was rejected due to rate limiting. Details: TPM limit reached.", "data": None}, "SLOW_DOWN", "TPM limit reached"),  # AIDotNet/OpenDeepWiki#269
-    Row("siliconflow", "openai", 429, {"message": "Request was rejected due to rate limiting. Details: RPH limit reached.", "data": None}, "SLOW_DOWN", "RPH limit reached"),  # jxq1997216/AITranslator#32
+    # AIDotNet/OpenDeepWiki#269
+    Row("siliconflow", "openai", 429, {"message": "Request was rejected due to rate limiting. Details: TPM limit reached.", "data": None}, "SLOW_DOWN", "TPM limit reached"),
+    # jxq1997216/AITranslator#32
+    Row("siliconflow", "openai", 429, {"message": "Request was rejected due to rate limiting. Details: RPH limit reached.", "data": None}, "SLOW_DOWN", "RPH limit reached"),
     Row("siliconflow", "openai", 401, b'"Invalid token"', "BAD_KEY", "Invalid token"),
     Row("siliconflow", "openai", 401, b'"Api key is invalid"', "BAD_KEY", "Api key is invalid"),
     Row("siliconflow", "openai", 404, b'"404 page not found"', "BAD_UPSTREAM_REQUEST", "404 page not found"),
@@ -256,8 +291,10 @@ def _spark(number: int, message: str, code: str) -> Row:
 
 
 SPARK = [
-    _spark(11200, "AppIdNoAuthError:(17:27:05.718) tokens.total", "PAY_BILL"),  # CCLMSY/nonebot-plugin-sparkapi#8
-    Row("spark", "openai", 403, {"error": {"message": "AppIdNoAuthError:(12:17:04.432) tokens.total", "type": "api_error", "param": None, "code": "11200"}, "sid": "cht000b5e72@dx18b988c77afb81b540"}, "PAY_BILL", "tokens.total"),  # binary-husky/gpt_academic#1230
+    # CCLMSY/nonebot-plugin-sparkapi#8
+    _spark(11200, "AppIdNoAuthError:(17:27:05.718) tokens.total", "PAY_BILL"),
+    # binary-husky/gpt_academic#1230
+    Row("spark", "openai", 403, {"error": {"message": "AppIdNoAuthError:(12:17:04.432) tokens.total", "type": "api_error", "param": None, "code": "11200"}, "sid": "cht000b5e72@dx18b988c77afb81b540"}, "PAY_BILL", "tokens.total"),
     _spark(11202, "AppIdQpsOverFlowError:(09:01:44.112) qps", "SLOW_DOWN"),
     # (Words by the docs.)
     _spark(10007, "用户流量受限：服务正在处理用户当前的问题，需等待处理完成后再发送新的请求。", "SLOW_DOWN"),
@@ -270,11 +307,13 @@ SPARK = [
     # A gateway of its own stands before it.
     Row("spark", "openai", 401, {"message": "Unauthorized"}, "BAD_KEY", "Unauthorized"),
     Row("spark", "openai", 401, {"message": "HMAC signature does not match"}, "BAD_KEY", "HMAC"),
-    Row("spark", "openai", 403, {"message": "HMAC signature cannot be verified, a valid date or x-date header is required for HMAC Authentication"}, "BAD_KEY", "HMAC"),  # dongrixinyu/JioNLP#5
+    # dongrixinyu/JioNLP#5
+    Row("spark", "openai", 403, {"message": "HMAC signature cannot be verified, a valid date or x-date header is required for HMAC Authentication"}, "BAD_KEY", "HMAC"),
 ]
 
 MODELSCOPE = [
-    Row("modelscope", "openai", 401, {"errors": {"message": "Authentication failed, please make sure that a valid ModelScope token is supplied."}, "request_id": "8f1c"}, "BAD_KEY", "ModelScope token"),  # WuMingDao/zenith-image-generator#51
+    # WuMingDao/zenith-image-generator#51
+    Row("modelscope", "openai", 401, {"errors": {"message": "Authentication failed, please make sure that a valid ModelScope token is supplied."}, "request_id": "8f1c"}, "BAD_KEY", "ModelScope token"),
     Row("modelscope", "openai", 400, {"errors": {"message": "Model id : foo/bar , has no provider supported"}, "request_id": "8f1c"}, "NO_SUCH_MODEL", "has no provider supported"),
     Row("modelscope", "openai", 429, {"error": {"message": "Model id : foo/bar , has no provider supported"}}, "NO_SUCH_MODEL", "has no provider supported"),
     Row("modelscope", "openai", 429, {"errors": {"message": "Request limit exceeded."}, "request_id": "8f1c"}, "SLOW_DOWN", "limit exceeded"),

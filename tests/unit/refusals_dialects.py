@@ -1,7 +1,8 @@
-"""How Zhipu and DashScope say no beyond tests/standin/refusals.py, in their own tables and in OpenAI's; and the words of others
-in theirs.
+"""How Zhipu and DashScope say no beyond tests/standin/refusals.py, in their own tables and in
+OpenAI's; and the words of others in theirs.
 
-Facts: the project's facts/providers.md, and threads in public trackers, named beside the bytes seen in them.
+Facts: the project's facts/providers.md, and threads in public trackers, named beside the bytes seen
+in them.
 """
 # A row is a line, so that it can be found and compared: long lines are the price.
 # ruff: noqa: E501
@@ -19,7 +20,8 @@ _TOO_LOW = "Your credit balance is too low to access the Anthropic API. Please g
 
 
 def _dialect(dialect: str) -> list[Row]:
-    """The same words in front of another table: a relay or another provider's model behind its address."""
+    """The same words in front of another table: a relay or another provider's model behind its
+    address."""
     rows: list[tuple[int, Any, str, str]] = [
         (403, {"error": {"message": "用户额度不足, 剩余额度: ＄0.000000 (request id: 1)", "type": "new_api_error", "param": "", "code": "insufficient_user_quota"}}, "PAY_BILL", "用户额度不足"),
         (402, std("Insufficient Balance", "unknown_error", "invalid_request_error"), "PAY_BILL", "Insufficient Balance"),
@@ -58,8 +60,10 @@ ZHIPU = [
     _zhipu(400, "1214", "The messages parameter is illegal. Please check the documentation.", "BAD_UPSTREAM_REQUEST"),
     _zhipu(401, "401", "token expired or incorrect", "BAD_KEY"),
     _zhipu(500, "1234", "网络错误，错误id：2026112011020351, 请联系客服。", "PROVIDER_DOWN"),
-    Row("zhipu", "zhipu", 429, {"type": "error", "error": {"type": "rate_limit_error", "code": "1113", "message": f"[1113][{_RESOURCE}][20260922232915e8288c66f9ff4aaa]"}, "request_id": "20260922"}, "PAY_BILL", "Please recharge"),  # zai-org/feedback#789
-    Row("zhipu", "openai", 429, {"type": "error", "error": {"type": "rate_limit_error", "code": "1113", "message": f"[1113][{_RESOURCE}][20260922232915e8288c66f9ff4aaa]"}, "request_id": "20260922"}, "PAY_BILL", "Please recharge"),  # the same, deployed as OpenAI's
+    # zai-org/feedback#789
+    Row("zhipu", "zhipu", 429, {"type": "error", "error": {"type": "rate_limit_error", "code": "1113", "message": f"[1113][{_RESOURCE}][20260922232915e8288c66f9ff4aaa]"}, "request_id": "20260922"}, "PAY_BILL", "Please recharge"),
+    # the same, deployed as OpenAI's
+    Row("zhipu", "openai", 429, {"type": "error", "error": {"type": "rate_limit_error", "code": "1113", "message": f"[1113][{_RESOURCE}][20260922232915e8288c66f9ff4aaa]"}, "request_id": "20260922"}, "PAY_BILL", "Please recharge"),
     Row("zhipu", "openai", 429, {"error": {"code": "1113", "message": "余额不足或无可用资源包,请充值。"}}, "PAY_BILL", "余额不足"),
     Row("zhipu", "openai", 429, {"error": {"code": "1305", "message": "该模型当前访问量过大，请您稍后再试"}}, "PROVIDER_BUSY", "访问量过大"),
     Row("zhipu", "openai", 400, {"error": {"code": "1211", "message": "模型不存在，请检查模型代码。"}}, "NO_SUCH_MODEL", "模型不存在"),
@@ -88,7 +92,8 @@ TONGWEN = [
     Row("tongwen", "openai", 400, {"error": {"code": "data_inspection_failed", "param": None, "message": "Input data may contain inappropriate content.", "type": "data_inspection_failed"}}, "CONTENT_BLOCKED", "inappropriate content"),
     Row("tongwen", "openai", 400, {"error": {"code": "invalid_parameter_error", "message": "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]", "type": "invalid_request_error"}}, "TOO_LARGE", "129024"),
     _tongwen(400, "data_inspection_failed", "<400> InternalError.Algo.DataInspectionFailed: Input text data may contain inappropriate content.", "CONTENT_BLOCKED"),
-    _tongwen(401, "invalid_api_key", "invalid access token or token expired", "BAD_KEY", "invalid_request_error"),  # QwenLM/qwen-code#3704
+    # QwenLM/qwen-code#3704
+    _tongwen(401, "invalid_api_key", "invalid access token or token expired", "BAD_KEY", "invalid_request_error"),
     _tongwen(400, "invalid_parameter_error", "The thinking_budget parameter must be a positive integer and not greater than 38912", "BAD_UPSTREAM_REQUEST", "invalid_request_error"),
     _tongwen(400, "invalid_parameter_error", "<400> InternalError.Algo.InvalidParameter: The tool call is not supported.", "BAD_UPSTREAM_REQUEST", "invalid_request_error"),
     # Its own code says no more than the status does; the words say which parameter.

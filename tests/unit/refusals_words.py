@@ -23,14 +23,16 @@ WORDS = [
         (400, "1", "Account past due: pay the open invoice", "PAY_BILL"),
         (403, "1", "Your account is not active, please check your billing details on our website.", "PAY_BILL"),
         (403, "1", "请先充值后再使用", "PAY_BILL"),
-        (400, "1", "Access denied, please make sure your account is in good standing.", "PAY_BILL"),  # infiniflow/ragflow#1552
+        # infiniflow/ragflow#1552
+        (400, "1", "Access denied, please make sure your account is in good standing.", "PAY_BILL"),
         (400, "Arrearage", "Access denied.", "PAY_BILL"),
         (500, "1", "Payment required", "PAY_BILL"),
         (400, "1", "Credit limit exceeded", "PAY_BILL"),
         (400, "1", "内容审核未通过，请修改后重试", "CONTENT_BLOCKED"),
         (400, "1", "输入涉嫌违规", "CONTENT_BLOCKED"),
         (400, "DataInspectionFailed", "Refused.", "CONTENT_BLOCKED"),
-        (400, "1", "Input data may contain inappropriate content.", "CONTENT_BLOCKED"),  # web-infra-dev/midscene#1314
+        # web-infra-dev/midscene#1314
+        (400, "1", "Input data may contain inappropriate content.", "CONTENT_BLOCKED"),
         (500, "1", "The request was rejected because it was considered high risk", "CONTENT_BLOCKED"),
         (403, "1", "您的输入涉及敏感内容", "CONTENT_BLOCKED"),
         (400, "1", "Your request was rejected as a result of our safety system.", "CONTENT_BLOCKED"),

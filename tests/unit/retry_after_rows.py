@@ -1,4 +1,5 @@
-"""How long providers ask to wait, in headers; the date forms are those of RFC 9110, section 5.6.7."""
+"""How long providers ask to wait, in headers; the date forms are those of RFC 9110, section
+5.6.7."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from typing import NamedTuple
 
 
 class Wait(NamedTuple):
-    """The headers of a refusal at `NOW`, and the seconds that they ask for: none, where they say nothing of use."""
+    """The headers of a refusal at `NOW`, and the seconds that they ask for: none, where they say
+    nothing of use."""
 
     headers: Mapping[str, str]
     seconds: float | None
@@ -23,14 +25,26 @@ def _after(value: str, seconds: float | None) -> Wait:
 
 
 def _ms(value: str, seconds: float | None, **beside: str) -> Wait:
-    return Wait({"retry-after-ms": value, **{name.replace("_", "-"): text for name, text in beside.items()}}, seconds)
+    return Wait(
+        {
+            "retry-after-ms": value,
+            **{name.replace("_", "-"): text for name, text in beside.items()},
+        },
+        seconds,
+    )
 
 
 WAITS: tuple[Wait, ...] = (
     Wait({}, None),
     # Whose clock is an hour ahead of ours, or behind.
-    Wait({"Date": "Thu, 26 Nov 2026 09:00:00 GMT", "Retry-After": "Thu, 26 Nov 2026 09:00:30 GMT"}, 30),
-    Wait({"Date": "Thu, 26 Nov 2026 07:00:00 GMT", "Retry-After": "Thu, 26 Nov 2026 07:00:30 GMT"}, 30),
+    Wait(
+        {"Date": "Thu, 26 Nov 2026 09:00:00 GMT", "Retry-After": "Thu, 26 Nov 2026 09:00:30 GMT"},
+        30,
+    ),
+    Wait(
+        {"Date": "Thu, 26 Nov 2026 07:00:00 GMT", "Retry-After": "Thu, 26 Nov 2026 07:00:30 GMT"},
+        30,
+    ),
     Wait({"Date": "yesterday", "Retry-After": "Thu, 26 Nov 2026 08:00:30 GMT"}, 30),
     Wait({"Date": "Thu, 26 Nov 2026 09:00:00 GMT", "Retry-After": "7"}, 7),
     _after("7", 7),

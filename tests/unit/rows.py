@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 class Row(NamedTuple):
     """What a provider sends, and the gateway's code of who must act.
 
-    `dialect` is the table that judges it. `words` must be in the message that operators see. A `body` of bytes goes
-    over the wire as it is, any other as JSON.
+    `dialect` is the table that judges it. `words` must be in the message that operators see. A
+    `body` of bytes goes over the wire as it is, any other as JSON.
     """
 
     provider: str
@@ -25,10 +25,16 @@ class Row(NamedTuple):
     @property
     def wire(self) -> bytes:
         """The body as bytes."""
-        return self.body if isinstance(self.body, bytes) else json.dumps(self.body, ensure_ascii=False).encode()
+        return (
+            self.body
+            if isinstance(self.body, bytes)
+            else json.dumps(self.body, ensure_ascii=False).encode()
+        )
 
 
-def std(message: str, kind: str | None = "invalid_request_error", code: str | int | None = None) -> dict[str, Any]:
+def std(
+    message: str, kind: str | None = "invalid_request_error", code: str | int | None = None
+) -> dict[str, Any]:
     """OpenAI's shape."""
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
@@ -40,7 +46,11 @@ def bare(message: str, kind: str) -> dict[str, Any]:
 
 def native(kind: str, message: str) -> dict[str, Any]:
     """Anthropic's own shape."""
-    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_011CbrFTcXhtiMzr3s6EocF7"}
+    return {
+        "type": "error",
+        "error": {"type": kind, "message": message},
+        "request_id": "req_011CbrFTcXhtiMzr3s6EocF7",
+    }
 
 
 def google(status: int, message: str, name: str, *reasons: str) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from gateway.refusals import Refusal
 Json = dict[str, Any]
 
 
-def completion(content: Any = "The sky is blue.", finish: str | None = "stop", **message: Any) -> Json:
+def completion(
+    content: Any = "The sky is blue.", finish: str | None = "stop", **message: Any
+) -> Json:
     said = {"role": "assistant", "content": content, **message}
     return {
         "id": "r1",

@@ -12,7 +12,9 @@ RAYS_LINE = b":actor_name:ModelActor\n"
 
 
 @pytest.mark.parametrize(("output", "is_left"), [(RAYS_LINE, False), (RAYS_LINE * 9, True)])
-def test_a_process_that_said_nothing_takes_its_log_files_along(tmp_path: Path, output: bytes, is_left: bool) -> None:
+def test_a_process_that_said_nothing_takes_its_log_files_along(
+    tmp_path: Path, output: bytes, is_left: bool
+) -> None:
     names = ("worker-w-01-7.out", "worker-w-01-7.err", "python-core-worker-w_7.log")
     events = ("events/event_CORE_WORKER_7.log", "export_events/event_EXPORT_TASK_7.log")
     others = {"worker-w-01-77.out", "events/event_CORE_WORKER_77.log", "raylet.out"}

@@ -1,4 +1,5 @@
-"""Hosts are written in one form, and the addresses where a key may not go are known in all of theirs."""
+"""Hosts are written in one form, and the addresses where a key may not go are known in all of
+theirs."""
 
 from __future__ import annotations
 
@@ -45,7 +46,21 @@ def test_a_host_has_one_form(host: str, form: str) -> None:
     assert canonical(host) == form
 
 
-NO_HOSTS = ("", ".", "a..b", "-a", "a b", "a/b", "a@b", "%31.0.0.1", "1.2.3.256", "1.2.3.4.5", "08", "::g", "a☃.⒈")
+NO_HOSTS = (
+    "",
+    ".",
+    "a..b",
+    "-a",
+    "a b",
+    "a/b",
+    "a@b",
+    "%31.0.0.1",
+    "1.2.3.256",
+    "1.2.3.4.5",
+    "08",
+    "::g",
+    "a☃.⒈",
+)
 
 
 @pytest.mark.parametrize("host", NO_HOSTS)
@@ -62,8 +77,25 @@ GUARDED = (
     "2001:0:a9fe:a9fe::1",
 )  # fmt: skip
 OPEN = (
-    *("127.0.0.1", "::1", "10.0.0.5", "100.100.100.201", "192.0.0.193", "8.8.8.8", "2606:4700::1111", "fd00::1"),
-    *("fd20:ce::255", "64:ff9b::808:808", "2002:808:808::1", "::ffff:127.0.0.1", "api.openai.com", "169.254", ""),
+    *(
+        "127.0.0.1",
+        "::1",
+        "10.0.0.5",
+        "100.100.100.201",
+        "192.0.0.193",
+        "8.8.8.8",
+        "2606:4700::1111",
+        "fd00::1",
+    ),
+    *(
+        "fd20:ce::255",
+        "64:ff9b::808:808",
+        "2002:808:808::1",
+        "::ffff:127.0.0.1",
+        "api.openai.com",
+        "169.254",
+        "",
+    ),
 )
 
 
@@ -77,7 +109,15 @@ def test_other_addresses_and_names_are_not(address: str) -> None:
     assert not is_guarded(address)
 
 
-PORTS = {"a:1": "a", "a": "a", "a:": "a", "[::1]:80": "[::1]", "[::1]": "[::1]", "::1": "::1", "a:b": "a:b"}
+PORTS = {
+    "a:1": "a",
+    "a": "a",
+    "a:": "a",
+    "[::1]:80": "[::1]",
+    "[::1]": "[::1]",
+    "::1": "::1",
+    "a:b": "a:b",
+}
 
 
 @pytest.mark.parametrize(("netloc", "host"), PORTS.items())
@@ -98,11 +138,18 @@ def test_a_base_url_is_kept_with_its_host_in_one_form(url: str, form: str) -> No
     assert DeployRequest(chat_name="x", base_url=url).base_url == form
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "0xa9fea9fe", "[64:ff9b::a9fe:a9fe]", "[fd20:ce::254]"])
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "0xa9fea9fe", "[64:ff9b::a9fe:a9fe]", "[fd20:ce::254]"]
+)
 def test_no_connection_is_made_to_a_guarded_address(host: str) -> None:
     # Addresses and names alike: 0xa9fea9fe is one that only the resolver knows. No packet leaves.
     async def ask() -> None:
-        account = {"provider": "openai", "base_url": f"http://{host}:9/v1", "api_key": "sk-x", "hop": "x"}
+        account = {
+            "provider": "openai",
+            "base_url": f"http://{host}:9/v1",
+            "api_key": "sk-x",
+            "hop": "x",
+        }
         upstream = Upstream(**account, dialect=OPENAI, timeout=5, trusted=False)
         try:
             await upstream.ask("/chat/completions", b"{}")
@@ -126,10 +173,19 @@ for host in ("169.254.169.254", "0xa9fea9fe", "64:ff9b::a9fe:a9fe", "127.0.0.1")
 
 
 def test_a_process_of_stock_byzerllm_connects_to_none_either() -> None:
-    ended = subprocess.run([sys.executable, "-c", STOCK_MODEL], cwd=TOP, capture_output=True, text=True, timeout=60)
-    assert [int(line) for line in ended.stdout.split()] == [EACCES, EACCES, EACCES, ECONNREFUSED], ended.stderr
+    ended = subprocess.run(
+        [sys.executable, "-c", STOCK_MODEL], cwd=TOP, capture_output=True, text=True, timeout=60
+    )
+    assert [int(line) for line in ended.stdout.split()] == [
+        EACCES,
+        EACCES,
+        EACCES,
+        ECONNREFUSED,
+    ], ended.stderr
 
 
 def test_the_operators_hosts_have_the_same_form() -> None:
-    hosts = load({"GATEWAY_UPSTREAM_HOSTS": "API.Example.com, 例子.测试 [FD00::1] 127.0.0.1:1"}).upstream_hosts
+    hosts = load(
+        {"GATEWAY_UPSTREAM_HOSTS": "API.Example.com, 例子.测试 [FD00::1] 127.0.0.1:1"}
+    ).upstream_hosts
     assert hosts == {"api.example.com", "xn--fsqu00a.xn--0zwm56d", "fd00::1", "127.0.0.1:1"}

@@ -1,4 +1,5 @@
-"""How many bytes a process may hold: what is let in, what is refused, and that all of it comes back."""
+"""How many bytes a process may hold: what is let in, what is refused, and that all of it comes
+back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How a chat crosses the cluster: a real listener in an event loop of its own, and real connections to it."""
+"""How a chat crosses the cluster: a real listener in an event loop of its own, and real connections
+to it."""
 
 from __future__ import annotations
 
@@ -36,16 +37,21 @@ MEGABYTE = b"x" * (1 << 20)
 
 
 class Actor:
-    """The actor's end. Its answers are what they are asked to be; `cancelled` counts those that were given up.
+    """The actor's end. Its answers are what they are asked to be; `cancelled` counts those that
+    were given up.
 
     `far`: who asks is on another node. `room`: bytes of large questions at once.
     """
 
-    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, far: bool = False, room: int = 1 << 40) -> None:
+    def __init__(
+        self, folder: Path, loop: asyncio.AbstractEventLoop, far: bool = False, room: int = 1 << 40
+    ) -> None:
         self.folder, self._loop, self._far = folder, loop, far
         self.cancelled = 0
         self.budget = ByteBudget(room)
-        self.listener = Listener(self._answer, "an-actor", self.budget, lambda: frame(Kind.ERROR, b'"busy"'))
+        self.listener = Listener(
+            self._answer, "an-actor", self.budget, lambda: frame(Kind.ERROR, b'"busy"')
+        )
         self._thread = threading.Thread(target=loop.run_forever, daemon=True)
         self._thread.start()
 
@@ -74,7 +80,9 @@ class Actor:
         """How many are in."""
         _, where, *_ = self.address()
         if self._far:
-            return sum(end.laddr == where for end in psutil.Process().net_connections("tcp") if end.raddr)
+            return sum(
+                end.laddr == where for end in psutil.Process().net_connections("tcp") if end.raddr
+            )
         path = str(where)
         ends = [end for end in psutil.Process().net_connections("unix") if str(end.laddr) == path]
         return len(ends) - (self.folder / "an-actor").exists()
@@ -127,7 +135,11 @@ def until(condition: Any, seconds: float = PATIENCE) -> None:
 def test_an_answer_is_its_frames_and_a_connection_carries_many(actor: Actor) -> None:
     channel = Channel(actor.address(), PATIENCE)
 
-    assert ask(channel, "echo", "a", "b") == [(Kind.HEAD, b"a b"), (Kind.PIECE, b"hi"), (Kind.END, b"[1,2]")]
+    assert ask(channel, "echo", "a", "b") == [
+        (Kind.HEAD, b"a b"),
+        (Kind.PIECE, b"hi"),
+        (Kind.END, b"[1,2]"),
+    ]
     assert ask(channel, "echo", "c", body=MEGABYTE * 5)[1] == (Kind.PIECE, MEGABYTE * 5)
     assert ask(channel, "echo", "d", body=b"")[1] == (Kind.PIECE, b"")
     assert actor.connections() == 1
@@ -312,7 +324,9 @@ def small(tmp_path: Path) -> Iterator[Actor]:
     loop.close()
 
 
-def test_a_large_request_beyond_the_budget_is_dropped_and_refused_and_small_ones_go_on(small: Actor) -> None:
+def test_a_large_request_beyond_the_budget_is_dropped_and_refused_and_small_ones_go_on(
+    small: Actor,
+) -> None:
     first, second = Channel(small.address(), PATIENCE), Channel(small.address(), PATIENCE)
     first.send("sleep", body=MEGABYTE)
     until(lambda: small.budget.used > 1 << 20)
@@ -332,7 +346,9 @@ def test_half_a_request_gives_its_bytes_back_when_its_connection_ends(small: Act
     _, where, secret, _ = small.address()
     with socket.socket(socket.AF_UNIX) as half:
         half.connect(where)
-        half.sendall(frame(Kind.REQUEST, secret.encode()) + frame(Kind.REQUEST, MEGABYTE)[: 1 << 19])
+        half.sendall(
+            frame(Kind.REQUEST, secret.encode()) + frame(Kind.REQUEST, MEGABYTE)[: 1 << 19]
+        )
         until(lambda: small.budget.used)
 
     until(lambda: not small.budget.used)
@@ -340,7 +356,10 @@ def test_half_a_request_gives_its_bytes_back_when_its_connection_ends(small: Act
 
 def test_an_answer_beyond_the_budget_is_not_kept(actor: Actor) -> None:
     budget = ByteBudget(2 << 20)
-    first, second = Channel(actor.address(), PATIENCE, budget=budget), Channel(actor.address(), PATIENCE, budget=budget)
+    first, second = (
+        Channel(actor.address(), PATIENCE, budget=budget),
+        Channel(actor.address(), PATIENCE, budget=budget),
+    )
     first.send("echo", body=MEGABYTE)
     assert [first.receive()[0], first.receive()[0]] == [Kind.HEAD, Kind.PIECE]
     second.send("echo", body=MEGABYTE)

@@ -1,4 +1,5 @@
-"""A head is whole exactly where gunicorn's parser reads no further; of many that wait, the oldest gives way."""
+"""A head is whole exactly where gunicorn's parser reads no further; of many that wait, the oldest
+gives way."""
 
 from __future__ import annotations
 
@@ -21,7 +22,13 @@ from gateway.proxies import origin, speaks_for_many
 from gateway.settings import load
 
 LINES = (
-    *(b"GET /healthz HTTP/1.1", b"POST /openai/chat HTTP/1.0", b"nonsense", b"Host: localhost", b"Content-Length: 2"),
+    *(
+        b"GET /healthz HTTP/1.1",
+        b"POST /openai/chat HTTP/1.0",
+        b"nonsense",
+        b"Host: localhost",
+        b"Content-Length: 2",
+    ),
     *(b"Transfer-Encoding: chunked", b" folded", b"X:y", b"", b"{}"),
 )
 ENDS = (b"\r\n", b"\n", b"\r", b"\n\r", b"")
@@ -43,7 +50,10 @@ def takes_bare_lf(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.usefixtures("takes_bare_lf")
 def test_the_parser_never_waits_for_more_than_a_whole_head() -> None:
-    @given(st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(ENDS)), max_size=8), st.integers(1, 40))
+    @given(
+        st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(ENDS)), max_size=8),
+        st.integers(1, 40),
+    )
     def parse(lines: list[tuple[bytes, bytes]], size: int) -> None:
         sent = b"".join(line + end for line, end in lines)
         reader = Reader(Source())  # type: ignore[arg-type]
@@ -139,7 +149,13 @@ def test_an_origin_is_an_address_or_the_network_of_one_client(address: str, expe
 @pytest.mark.parametrize(
     ("address", "many"),
     [
-        *(("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("", True), ("10.0.0.7", True)),
+        *(
+            ("127.0.0.1", True),
+            ("::1", True),
+            ("::ffff:127.0.0.1", True),
+            ("", True),
+            ("10.0.0.7", True),
+        ),
         *(("10.0.0.8", False), ("2001:db8::1", False), ("::ffff:10.0.0.7", True)),
     ],
 )

@@ -1,4 +1,5 @@
-"""What lasts for a time does so although the machine's clock jumps an hour; only what people read has its time."""
+"""What lasts for a time does so although the machine's clock jumps an hour; only what people read
+has its time."""
 
 from __future__ import annotations
 
@@ -26,16 +27,22 @@ TOLD_TO_PEOPLE = {
 def asked_time_of_day(path: str) -> int:
     nodes = ast.walk(ast.parse((TOP / path).read_text()))
     names = [ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)]
-    return sum(name in ("time.time", "datetime.now", "datetime.utcnow", "time.time_ns") for name in names)
+    return sum(
+        name in ("time.time", "datetime.now", "datetime.utcnow", "time.time_ns") for name in names
+    )
 
 
 def test_nothing_is_timed_by_a_clock_that_may_be_set() -> None:
     files = [*(TOP / "gateway").glob("*.py"), *TOP.glob("*.py"), TOP / "deploy" / "keyholder.py"]
-    counts = {str(path.relative_to(TOP)): asked_time_of_day(str(path.relative_to(TOP))) for path in files}
+    counts = {
+        str(path.relative_to(TOP)): asked_time_of_day(str(path.relative_to(TOP))) for path in files
+    }
     assert {path: count for path, count in counts.items() if count} == TOLD_TO_PEOPLE
 
 
-@pytest.mark.parametrize(("code", "retry_after", "seconds"), [("SLOW_DOWN", 30.0, 30), ("PAY_BILL", None, 60)])
+@pytest.mark.parametrize(
+    ("code", "retry_after", "seconds"), [("SLOW_DOWN", 30.0, 30), ("PAY_BILL", None, 60)]
+)
 def test_a_chat_rests_for_its_time(code: str, retry_after: float | None, seconds: int) -> None:
     clock = Clock()
     rest = Rest(60, clock)

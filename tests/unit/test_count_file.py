@@ -76,7 +76,11 @@ def test_each_block_is_there_before_it_is_used(tmp_path: Path) -> None:
 def test_a_full_disk_ends_no_process_and_is_said_once(tmp_path: Path) -> None:
     with small_disk(tmp_path, 1 << 20) as folder:
         done = subprocess.run(
-            [sys.executable, "-c", COUNTS_ON_A_FULL_DISK, folder], cwd=TOP, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", COUNTS_ON_A_FULL_DISK, folder],
+            cwd=TOP,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         assert done.returncode == 0, (done.returncode, done.stderr)
         assert done.stdout == "done\n"

@@ -1,4 +1,5 @@
-"""The jobs of gateway processes, with the store itself, which is called as in the cluster but without Ray."""
+"""The jobs of gateway processes, with the store itself, which is called as in the cluster but
+without Ray."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ PATIENCE = 60
 
 
 class Cluster:
-    """A store in an event loop of its own, which can be ended; the processes that are there, and what they pay for."""
+    """A store in an event loop of its own, which can be ended; the processes that are there, and
+    what they pay for."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -61,7 +63,9 @@ class Cluster:
         self.calls[method] += 1
         if not self.up:
             raise GatewayError(Code.CLUSTER_DOWN, "gone")
-        return asyncio.run_coroutine_threadsafe(getattr(self.memory, method)(*arguments), self._loop).result(PATIENCE)
+        return asyncio.run_coroutine_threadsafe(
+            getattr(self.memory, method)(*arguments), self._loop
+        ).result(PATIENCE)
 
     def answer(self, owner: str, question: bytes, lost: int) -> tuple[bytes, bool]:
         """Pays, and takes until `go` is set."""
@@ -73,7 +77,8 @@ class Cluster:
 
 
 class Process:
-    """A gateway process: a runner that can be stalled or ended, so that it says and hears nothing."""
+    """A gateway process: a runner that can be stalled or ended, so that it says and hears
+    nothing."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self._cluster = cluster
@@ -134,12 +139,16 @@ def code(call: Callable[[], Any]) -> tuple[Code, int]:
     return caught.value.code, caught.value.status
 
 
-def test_many_who_wait_hold_no_call_and_are_all_told(cluster: Cluster, process: Callable[[str], Process]) -> None:
+def test_many_who_wait_hold_no_call_and_are_all_told(
+    cluster: Cluster, process: Callable[[str], Process]
+) -> None:
     asks, waits = process("asks"), process("waits")
     assert begin(asks) == "new"
     assert begin(waits) == "known"
     with ThreadPoolExecutor(MOST * 2) as pool:
-        told = [pool.submit(one.runner.wait, KEY, None) for one in (asks, waits) for _ in range(MOST)]
+        told = [
+            pool.submit(one.runner.wait, KEY, None) for one in (asks, waits) for _ in range(MOST)
+        ]
         until(lambda: cluster.calls["news"] >= MOST + 5, PATIENCE)
         assert begin(waits, OTHER_KEY) == "new"  # nobody is behind them
         before = cluster.calls["news"]
@@ -150,7 +159,9 @@ def test_many_who_wait_hold_no_call_and_are_all_told(cluster: Cluster, process: 
     assert cluster.paid == {b"q": 2}
 
 
-def test_those_who_wait_are_bounded_and_beyond_that_the_gateway_is_busy(process: Callable[[str], Process]) -> None:
+def test_those_who_wait_are_bounded_and_beyond_that_the_gateway_is_busy(
+    process: Callable[[str], Process],
+) -> None:
     waits = process("waits").runner.waits
     places = [waits.place() for _ in range(MOST)]
     for place in places:
@@ -207,7 +218,10 @@ def test_what_ends_two_processes_is_not_asked_again_and_still_ends(
         ends.end()
         cluster.clock.now += LOST_SECONDS + 1
         heir.runner.wait(KEY, 0)  # looks only; the store notes who shall ask
-        until(lambda heir=heir: heir.runner.wait(KEY, 3) is not None or cluster.paid[b"q"] == 2, PATIENCE)  # type: ignore[misc]
+        until(
+            lambda heir=heir: heir.runner.wait(KEY, 3) is not None or cluster.paid[b"q"] == 2,
+            PATIENCE,
+        )  # type: ignore[misc]
 
     assert third.runner.wait(KEY, PATIENCE) == b"ended twice"
     assert cluster.paid == {b"q": 2}
@@ -230,7 +244,9 @@ def test_a_store_that_is_restarted_hears_what_is_under_way_and_nobody_pays_twice
     assert cluster.paid == {b"q": 1}
 
 
-def test_an_answer_is_held_until_a_store_takes_it(cluster: Cluster, process: Callable[[str], Process]) -> None:
+def test_an_answer_is_held_until_a_store_takes_it(
+    cluster: Cluster, process: Callable[[str], Process]
+) -> None:
     asks, other = process("asks"), process("other")
     begin(asks)
     until(lambda: cluster.paid[b"q"] == 1, PATIENCE)
@@ -247,7 +263,9 @@ def test_an_answer_is_held_until_a_store_takes_it(cluster: Cluster, process: Cal
     assert cluster.paid == {b"q": 1}
 
 
-def test_what_a_store_lost_is_never_its_callers_fault(cluster: Cluster, process: Callable[[str], Process]) -> None:
+def test_what_a_store_lost_is_never_its_callers_fault(
+    cluster: Cluster, process: Callable[[str], Process]
+) -> None:
     asks = process("asks")
     cluster.go.set()
     begin(asks)
@@ -263,7 +281,9 @@ def test_what_a_store_lost_is_never_its_callers_fault(cluster: Cluster, process:
     assert code(lambda: asks.runner.wait(OTHER_KEY, 0)) == (Code.INVALID_REQUEST, 404)
 
 
-def test_a_failure_is_told_and_may_be_asked_anew_at_once(cluster: Cluster, process: Callable[[str], Process]) -> None:
+def test_a_failure_is_told_and_may_be_asked_anew_at_once(
+    cluster: Cluster, process: Callable[[str], Process]
+) -> None:
     asks = process("asks")
     cluster.go.set()
     for _ in range(20):
@@ -271,7 +291,9 @@ def test_a_failure_is_told_and_may_be_asked_anew_at_once(cluster: Cluster, proce
         assert asks.runner.wait(KEY, PATIENCE) == b"answer to fails"
 
 
-def test_a_store_that_does_not_answer_keeps_nobody_waiting(cluster: Cluster, process: Callable[[str], Process]) -> None:
+def test_a_store_that_does_not_answer_keeps_nobody_waiting(
+    cluster: Cluster, process: Callable[[str], Process]
+) -> None:
     asks, other = process("asks"), process("other")
     begin(asks)
     begin(other)

@@ -21,7 +21,12 @@ APP, OTHER = "app", "other"
 KEEP_SECONDS = 3600
 MEGABYTE = 1 << 20
 
-ONE: Caller = {"process": "a-process", "driver": "driver of a-process", "store": "", "keep": KEEP_SECONDS}
+ONE: Caller = {
+    "process": "a-process",
+    "driver": "driver of a-process",
+    "store": "",
+    "keep": KEEP_SECONDS,
+}
 OTHER_ONE: Caller = {**ONE, "process": "another", "driver": "driver of another"}
 THIRD: Caller = {**ONE, "process": "third", "driver": "driver of third"}
 
@@ -96,7 +101,9 @@ def test_answers_are_forgotten_in_order_an_hour_after_they_came(jobs: Jobs, cloc
     assert (jobs.shares.count, jobs.shares.bytes) == (0, 0)
 
 
-def test_what_is_too_old_is_not_given_though_many_wait_to_be_forgotten(jobs: Jobs, clock: Clock) -> None:
+def test_what_is_too_old_is_not_given_though_many_wait_to_be_forgotten(
+    jobs: Jobs, clock: Clock
+) -> None:
     for number in range(10 * FORGET_AT_ONCE):
         answer(jobs, APP, str(number))
     clock.now += KEEP_SECONDS + 1
@@ -107,7 +114,9 @@ def test_what_is_too_old_is_not_given_though_many_wait_to_be_forgotten(jobs: Job
     assert begin(jobs, APP, last) == "new"
 
 
-def test_a_job_is_taken_over_only_when_its_process_is_known_to_have_ended(jobs: Jobs, clock: Clock) -> None:
+def test_a_job_is_taken_over_only_when_its_process_is_known_to_have_ended(
+    jobs: Jobs, clock: Clock
+) -> None:
     assert begin(jobs, APP, "1") == "new"
     jobs.bury(set())
     clock.now += 1000 * LOST_SECONDS  # it is stalled, and Ray says that it is there
@@ -176,7 +185,9 @@ def test_news_is_told_in_pieces(jobs: Jobs) -> None:
     assert first == keys[:3]
 
 
-def test_a_store_that_follows_another_asks_nobody_anew_before_it_knows_what_is_being_asked(clock: Clock) -> None:
+def test_a_store_that_follows_another_asks_nobody_anew_before_it_knows_what_is_being_asked(
+    clock: Clock,
+) -> None:
     jobs = Jobs(clock, follows=True)
     assert begin(jobs, APP, "1") == "early"
     assert jobs.news(OTHER_ONE, [(APP, "1")]) == []
@@ -191,7 +202,9 @@ def test_a_store_that_follows_another_asks_nobody_anew_before_it_knows_what_is_b
 
 
 @pytest.mark.parametrize("told", [False, True])
-def test_names_from_before_a_restart_are_lost_and_no_callers_fault(clock: Clock, told: bool) -> None:
+def test_names_from_before_a_restart_are_lost_and_no_callers_fault(
+    clock: Clock, told: bool
+) -> None:
     jobs = Jobs(clock, follows=not told)
     clock.now += GATHER_SECONDS + 1
     if told:  # as after a restart of the whole cluster, by a process that was there before
@@ -202,7 +215,9 @@ def test_names_from_before_a_restart_are_lost_and_no_callers_fault(clock: Clock,
     assert jobs.news(OTHER_ONE, [(APP, "1")]) == [((APP, "1"), "unknown", None)]
 
 
-def test_each_answer_is_kept_for_as_long_as_its_process_keeps_answers(jobs: Jobs, clock: Clock) -> None:
+def test_each_answer_is_kept_for_as_long_as_its_process_keeps_answers(
+    jobs: Jobs, clock: Clock
+) -> None:
     assert jobs.begin({**OTHER_ONE, "keep": 24 * 3600}, (APP, "1"), "d", b"q") == "new"
     jobs.finish((APP, "1"), b"answer", failed=False)
     clock.now += 24 * 3600 - 1
@@ -220,7 +235,8 @@ def test_processes_that_have_nothing_to_do_are_forgotten(jobs: Jobs, clock: Cloc
 
 
 def test_a_days_jobs_are_kept_and_then_forgotten(jobs: Jobs, clock: Clock) -> None:
-    """24 hours of a job each ten seconds, kept for an hour: no more than an hour's are there at any time."""
+    """24 hours of a job each ten seconds, kept for an hour: no more than an hour's are there at any
+    time."""
     for number in range(24 * 360):
         answer(jobs, APP, str(number), b"x" * 1000)
         clock.now += 10
@@ -257,7 +273,9 @@ def test_a_callers_many_answers_leave_room_for_others(jobs: Jobs) -> None:
     assert kept(jobs, APP, range(MAX_ANSWERS)) == list(range(MAX_ANSWERS // 2, MAX_ANSWERS))
 
 
-def test_a_large_question_of_one_who_has_little_makes_those_who_have_much_give_way(jobs: Jobs) -> None:
+def test_a_large_question_of_one_who_has_little_makes_those_who_have_much_give_way(
+    jobs: Jobs,
+) -> None:
     for number in range(63):
         answer(jobs, APP, str(number), b"x" * MEGABYTE)
 
@@ -295,7 +313,8 @@ def test_a_call_takes_no_longer_where_there_is_much(jobs: Jobs, clock: Clock, mu
     key = "app-1", "11"
 
     assert steps(lambda: jobs.find(key)) < 60
-    assert steps(lambda: begin(jobs, OTHER, "new")) < 400  # where it is full, it looks at each of eleven callers
+    # where it is full, it looks at each of eleven callers
+    assert steps(lambda: begin(jobs, OTHER, "new")) < 400
     assert steps(lambda: jobs.finish((OTHER, "new"), b"answer", failed=False)) < 150
     clock.now += 2 * KEEP_SECONDS  # all of it is too old
     assert steps(lambda: jobs.find(key)) < 40 * FORGET_AT_ONCE

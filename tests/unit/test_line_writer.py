@@ -93,7 +93,9 @@ def test_nobody_waits_for_a_reader_who_stalls_and_what_is_dropped_is_counted_and
     assert len(lines) + pipe.dropped == 3 * MOST_LINES
     assert lines == sorted(lines, key=lambda line: int(line[11 : line.index(b",")]))
     said = [record.message for record in caplog.records if "dropped" in record.message]
-    assert said == [f"{pipe.dropped} lines about requests were dropped: nobody read standard output"]
+    assert said == [
+        f"{pipe.dropped} lines about requests were dropped: nobody read standard output"
+    ]
     writer.write(LINE % 7)
     assert list(pipe.lines()) == [LINE % 7]
 
@@ -124,7 +126,8 @@ def test_a_descriptor_that_does_not_block_is_waited_for(pipe: Pipe) -> None:
 @pytest.mark.parametrize("read", [True, False])
 def test_a_process_writes_its_last_lines_before_it_ends_but_not_for_ever(read: bool) -> None:
     code = (
-        "from gateway.line_writer import *; w = LineWriter(1, print)\nfor n in range(5000): w.write(b'x' * 99 + b'\\n')"
+        "from gateway.line_writer import *; w = LineWriter(1, print)\nfor n in range(5000):"
+        " w.write(b'x' * 99 + b'\\n')"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=TOP, stdout=subprocess.PIPE)
     if read:

@@ -25,5 +25,7 @@ def test_a_call_while_the_cluster_is_lost_is_cluster_down_and_starts_none() -> N
     """In a process of its own, where Ray has never been connected."""
     environment = {**clean_environment(), "RAY_ADDRESS": "127.0.0.1:9"}
     command = [sys.executable, "-c", CALLS]
-    ended = subprocess.run(command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert ended.stdout == "CLUSTER_DOWN False\n" * 2, ended.stderr

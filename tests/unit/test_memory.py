@@ -39,7 +39,9 @@ def test_a_session_keeps_its_last_turns(sessions: Sessions) -> None:
     key = APP, "1"
     for number in range(SESSION_TURNS + 5):
         sessions.remember(key, f"q{number}", f"a{number}")
-    assert sessions.turns(key, reset=False) == [(f"q{n}", f"a{n}") for n in range(5, SESSION_TURNS + 5)]
+    assert sessions.turns(key, reset=False) == [
+        (f"q{n}", f"a{n}") for n in range(5, SESSION_TURNS + 5)
+    ]
     assert sessions.turns((OTHER, "1"), reset=False) == []
 
     sessions.remember(key, "q" * SESSION_CHARACTERS, "long")
@@ -62,7 +64,9 @@ def test_a_session_is_forgotten_a_day_after_its_last_turn(sessions: Sessions, cl
     assert sessions.shares.count == 1
 
 
-def test_sessions_are_bounded_in_bytes_and_the_caller_who_has_most_gives_way(sessions: Sessions) -> None:
+def test_sessions_are_bounded_in_bytes_and_the_caller_who_has_most_gives_way(
+    sessions: Sessions,
+) -> None:
     for number in range(100):
         sessions.remember((OTHER, str(number)), "q", "a")
     for number in range(100):
@@ -74,7 +78,9 @@ def test_sessions_are_bounded_in_bytes_and_the_caller_who_has_most_gives_way(ses
     assert mine == list(range(37, 100))
 
 
-def test_sessions_are_bounded_in_number_and_a_call_takes_no_longer_where_there_are_many(sessions: Sessions) -> None:
+def test_sessions_are_bounded_in_number_and_a_call_takes_no_longer_where_there_are_many(
+    sessions: Sessions,
+) -> None:
     sessions.remember((OTHER, "1"), "q", "a")
     for number in range(MAX_SESSIONS + 10):
         sessions.remember((APP, str(number)), "q", "a")

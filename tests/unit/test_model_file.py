@@ -1,4 +1,5 @@
-"""Which files may be loaded as local models: real files, and llama.cpp itself in a process of its own."""
+"""Which files may be loaded as local models: real files, and llama.cpp itself in a process of its
+own."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ WAIT_SECONDS = 240
 
 
 def loaded(name: str, below: str = "") -> LocalModel:
-    """Load a file that nobody tried yet, in a thread of its own as an actor does, since it becomes nice."""
+    """Load a file that nobody tried yet, in a thread of its own as an actor does, since it becomes
+    nice."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(load, name, below, untried=True).result(WAIT_SECONDS)
 
@@ -38,7 +40,8 @@ DAMAGED: dict[str, Callable[[], bytes]] = {
     "too many keys": lambda: counting(5, 2**63 - 1),
     "many keys": lambda: counting(5, 2**31),
     "a string of 4 EB": lambda: b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 2**62) + b"abc",
-    "no layers": lambda: with_number("llama.block_count", 0),  # llama.cpp ends its process while it loads it
+    # llama.cpp ends its process while it loads it
+    "no layers": lambda: with_number("llama.block_count", 0),
     "no context": lambda: with_number("llama.context_length", 0),  # and here at the first question
 }
 
@@ -105,7 +108,9 @@ def refusal(name: str, below: str = "") -> str:
     return f"{error.value.code} {error.value.detail} {error.value.detail_zh}"
 
 
-def test_below_the_models_folder_is_where_a_file_is_and_not_where_its_link_lies(tmp_path: Path) -> None:
+def test_below_the_models_folder_is_where_a_file_is_and_not_where_its_link_lies(
+    tmp_path: Path,
+) -> None:
     models, outside = tmp_path / "models", tmp_path / "models-of-others"
     models.mkdir()
     outside.mkdir()
@@ -126,12 +131,19 @@ def test_below_the_models_folder_is_where_a_file_is_and_not_where_its_link_lies(
         ):
             assert is_gguf(f"{tmp_path}/{name}", below)
         for name in (
-            *("models-of-others/model.gguf", "models/escape.gguf", "models/folder/model.gguf", "models"),
+            *(
+                "models-of-others/model.gguf",
+                "models/escape.gguf",
+                "models/folder/model.gguf",
+                "models",
+            ),
             "models/../models-of-others/model.gguf",
         ):
             assert not is_gguf(f"{tmp_path}/{name}", below)
     there, nowhere = f"{outside}/model.gguf", f"{outside}/no-such.gguf"
-    assert refusal(there, str(models)).replace(there, "IT") == refusal(nowhere, str(models)).replace(nowhere, "IT")
+    assert refusal(there, str(models)).replace(there, "IT") == refusal(
+        nowhere, str(models)
+    ).replace(nowhere, "IT")
 
 
 def test_the_embedded_model_lies_nowhere_in_particular(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""What is whole is delivered in OpenAI's shape, however oddly it was framed, and in whichever mode it came."""
+"""What is whole is delivered in OpenAI's shape, however oddly it was framed, and in whichever mode
+it came."""
 
 from __future__ import annotations
 
@@ -31,15 +32,23 @@ ODDLY_FRAMED = {
     "no end mark": STREAM,
     "CRLF": (STREAM + DONE).replace(b"\n", b"\r\n"),
     "CR": (STREAM + DONE).replace(b"\n", b"\r"),
-    "mixed line ends": event(WORDS[0], b"\r\n\n") + event(WORDS[1], b"\n\r\n") + event(WORDS[2], b"\r\r") + DONE,
+    "mixed line ends": event(WORDS[0], b"\r\n\n")
+    + event(WORDS[1], b"\n\r\n")
+    + event(WORDS[2], b"\r\r")
+    + DONE,
     "a byte order mark": b"\xef\xbb\xbf" + STREAM + DONE,
     "no line end at the end": STREAM.rstrip(),
     "single line ends": b"".join(event(part, b"\n") for part in WORDS) + DONE,
     "no blank after the colon": (STREAM + DONE).replace(b"data: ", b"data:"),
-    "other fields": b"retry: 10\nid: 7\n: ping\n\n" + STREAM.replace(b"data:", b"event: message\nid: 1\ndata:") + DONE,
+    "other fields": b"retry: 10\nid: 7\n: ping\n\n"
+    + STREAM.replace(b"data:", b"event: message\nid: 1\ndata:")
+    + DONE,
     "empty lines before it": b"\n\n\r\n" + STREAM + DONE,
     "data over several lines": b"".join(
-        b"".join(b"data: " + line + b"\n" for line in json.dumps(part, indent=1).encode().split(b"\n")) + b"\n"
+        b"".join(
+            b"data: " + line + b"\n" for line in json.dumps(part, indent=1).encode().split(b"\n")
+        )
+        + b"\n"
         for part in WORDS
     ),
     "JSON lines": b"".join(packed(part) + b"\n" for part in WORDS),
@@ -53,9 +62,12 @@ ODDLY_FRAMED = {
     "an end mark in quotes": STREAM + event(b'"[DONE]"'),
     "whatever follows the end mark": STREAM + DONE + event({"error": {"message": "too late"}}),
     "a whole reply": packed(completion()),
-    "a whole reply, indented, after blank lines": b"\n\n" + json.dumps(completion(), indent=2).encode(),
+    "a whole reply, indented, after blank lines": b"\n\n"
+    + json.dumps(completion(), indent=2).encode(),
     "a whole reply as the only event": event(completion()) + DONE,
-    "the whole message once more at the end": STREAM[: STREAM.rindex(b"data:")] + event(completion()) + DONE,
+    "the whole message once more at the end": STREAM[: STREAM.rindex(b"data:")]
+    + event(completion())
+    + DONE,
 }
 
 
@@ -90,7 +102,11 @@ def test_where_the_bytes_are_cut_makes_no_difference(stream: bytes, cuts: list[i
     assert (said.text, said.code) == ("The sky is blue.", "")
 
 
-CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Kunming"}'}}
+CALL = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"city": "Kunming"}'},
+}
 
 
 def test_calls_of_tools_and_thoughts_survive_from_one_mode_to_the_other() -> None:
@@ -107,9 +123,17 @@ def test_calls_of_tools_and_thoughts_survive_from_one_mode_to_the_other() -> Non
 
 
 def test_a_tools_arguments_that_come_in_pieces_are_put_together_by_their_index() -> None:
-    first = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x":'}}
+    first = {
+        "index": 0,
+        "id": "a",
+        "type": "function",
+        "function": {"name": "f", "arguments": '{"x":'},
+    }
     second = {"index": 1, "id": "b", "type": "function", "function": {"name": "g", "arguments": ""}}
-    rest = [{"index": 1, "function": {"arguments": "{}"}}, {"index": 0, "function": {"arguments": "1}"}}]
+    rest = [
+        {"index": 1, "function": {"arguments": "{}"}},
+        {"index": 0, "function": {"arguments": "1}"}},
+    ]
     reply = whole(
         b"".join(event(chunk(tool_calls=calls)) for calls in ([first], [second], rest))
         + event(chunk(finish="tool_calls"))
@@ -129,17 +153,25 @@ SAYS_BLUE = {
     "a part": completion({"type": "text", "text": "blue"}),
     "parts that are texts": completion(["bl", "ue"]),
     "parts with thoughts": completion(
-        [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "blue"}]
+        [
+            {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+            {"type": "text", "text": "blue"},
+        ]
     ),
     "output_text": completion([{"type": "output_text", "text": "blue", "annotations": []}]),
     "a delta in a whole reply": {"choices": [choice_of("delta", {"content": "blue"}, "stop")]},
     "a bare text in a choice": {"choices": [{"index": 0, "text": "blue", "finish_reason": "stop"}]},
-    "a message that is a text": {"choices": [{"index": 0, "message": "blue", "finish_reason": "stop"}]},
+    "a message that is a text": {
+        "choices": [{"index": 0, "message": "blue", "finish_reason": "stop"}]
+    },
     "an empty error beside": {**completion("blue"), "error": {"message": "", "code": None}},
     "a null error beside": {**completion("blue"), "error": None},
     "a code of success beside": {**completion("blue"), "code": 0, "message": "Success", "sid": "x"},
     "a status of success beside": {**completion("blue"), "code": 200, "msg": "ok", "success": True},
-    "base_resp of success": {**completion("blue"), "base_resp": {"status_code": 0, "status_msg": ""}},
+    "base_resp of success": {
+        **completion("blue"),
+        "base_resp": {"status_code": 0, "status_msg": ""},
+    },
     "a filter that came late": completion("blue", "content_filter"),
     "a limit": completion("blue", "length"),
     "a reason that nobody knows": completion("blue", "eos"),
@@ -147,7 +179,10 @@ SAYS_BLUE = {
     "a refusal of the model's own": completion(None, refusal="blue"),
     "an odd usage": {**completion("blue"), "usage": "many"},
     "a second choice that speaks": {
-        "choices": [choice_of("message", {"content": ""}, "stop"), choice_of("message", {"content": "blue"}, "stop")]
+        "choices": [
+            choice_of("message", {"content": ""}, "stop"),
+            choice_of("message", {"content": "blue"}, "stop"),
+        ]
     },
 }
 
@@ -165,7 +200,11 @@ def test_content_in_parts_becomes_a_text_with_its_thoughts_beside_it() -> None:
     reply = whole(SAYS_BLUE["parts with thoughts"])
 
     assert isinstance(reply, Reply)
-    assert reply.body["choices"][0]["message"] == {"role": "assistant", "content": "blue", "reasoning_content": "hm"}
+    assert reply.body["choices"][0]["message"] == {
+        "role": "assistant",
+        "content": "blue",
+        "reasoning_content": "hm",
+    }
 
 
 STRICT = {
@@ -190,7 +229,8 @@ def test_one_bad_character_costs_no_more_than_itself(content: bytes, text: str) 
         assert said.text == text
         said.text.encode()
     stream = heard(
-        event(packed(chunk("MARK")).replace(b'"MARK"', content).replace(b"\n", b" ")) + event(chunk(finish="stop"))
+        event(packed(chunk("MARK")).replace(b'"MARK"', content).replace(b"\n", b" "))
+        + event(chunk(finish="stop"))
     )
     assert (stream.text, stream.code) == (text.replace("\n", " "), "")
 
@@ -223,7 +263,19 @@ def test_a_number_that_is_none_costs_no_answer(number: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", ["iso-8859-1", "windows-1252", "gb2312", "GBK", "big5", "us-ascii", "latin9", "binary", "utf8mb4", ""]
+    "label",
+    [
+        "iso-8859-1",
+        "windows-1252",
+        "gb2312",
+        "GBK",
+        "big5",
+        "us-ascii",
+        "latin9",
+        "binary",
+        "utf8mb4",
+        "",
+    ],
 )
 def test_utf8_is_read_as_such_whatever_its_label_says(label: str) -> None:
     reply = whole(packed(completion("天空是蓝色的。")), label)
@@ -243,7 +295,9 @@ def test_utf8_is_read_as_such_whatever_its_label_says(label: str) -> None:
         ("iso-8859-1", "iso-8859-1", "naïve café"),
     ],
 )
-def test_another_charset_is_read_by_its_label_or_its_bytes(charset: str, label: str, text: str) -> None:
+def test_another_charset_is_read_by_its_label_or_its_bytes(
+    charset: str, label: str, text: str
+) -> None:
     reply = whole(packed(completion(text)).decode().encode(charset), label)
 
     assert isinstance(reply, Reply)

@@ -1,4 +1,5 @@
-"""A success without an answer is none: it is a refusal, with the code of who must act. Never neither."""
+"""A success without an answer is none: it is a refusal, with the code of who must act. Never
+neither."""
 
 from __future__ import annotations
 
@@ -16,7 +17,18 @@ from gateway.reader import Reply, StreamReader, chat_reply, other_reply
 from gateway.refusals import Refusal
 from gateway.usage import Usage, usage_in
 from tests.unit.finish_rows import FINISHES, Finish
-from tests.unit.shapes import DONE, STREAM, WORDS, Heard, chunk, completion, event, heard, packed, whole
+from tests.unit.shapes import (
+    DONE,
+    STREAM,
+    WORDS,
+    Heard,
+    chunk,
+    completion,
+    event,
+    heard,
+    packed,
+    whole,
+)
 from tests.unit.usage_rows import USAGES
 from tests.unit.usage_rows import Usage as UsageRow
 
@@ -29,17 +41,30 @@ FAILS = {
     "error, true": ({"error": True, "message": "rate limit exceeded"}, "SLOW_DOWN"),
     "error, a list": ({"error": [{"message": "server overloaded"}]}, "PROVIDER_BUSY"),
     "error, a text with a code beside": ({"error": "No", "code": "insufficient_quota"}, "PAY_BILL"),
-    "error beside empty choices": ({"choices": [], "error": {"code": 429, "message": "slow"}}, "SLOW_DOWN"),
-    "error beside words": ({**completion("The sk", None), "error": {"code": 502, "message": "broke"}}, "PROVIDER_DOWN"),
+    "error beside empty choices": (
+        {"choices": [], "error": {"code": 429, "message": "slow"}},
+        "SLOW_DOWN",
+    ),
+    "error beside words": (
+        {**completion("The sk", None), "error": {"code": 502, "message": "broke"}},
+        "PROVIDER_DOWN",
+    ),
     "error in a choice": (
         {
             "choices": [
-                {"error": {"code": 503, "message": "no"}, "message": {"content": "The"}, "finish_reason": "error"}
+                {
+                    "error": {"code": 503, "message": "no"},
+                    "message": {"content": "The"},
+                    "finish_reason": "error",
+                }
             ]
         },
         "PROVIDER_BUSY",
     ),
-    "a flat code and message": ({"code": "Arrearage", "message": "Access denied, please pay"}, "PAY_BILL"),
+    "a flat code and message": (
+        {"code": "Arrearage", "message": "Access denied, please pay"},
+        "PAY_BILL",
+    ),
     "code, msg, success": ({"code": 401, "msg": "expired", "success": False}, "BAD_KEY"),
     "success alone": ({"success": "false"}, "PROVIDER_DOWN"),
     "error_type, error_message": (
@@ -47,8 +72,14 @@ FAILS = {
         "BAD_KEY",
     ),
     "error_code, error_msg": ({"error_code": 17, "error_msg": "请充值"}, "PAY_BILL"),
-    "object error": ({"object": "error", "message": "maximum context length is 10", "code": 40303}, "TOO_LARGE"),
-    "type error": ({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "PROVIDER_BUSY"),
+    "object error": (
+        {"object": "error", "message": "maximum context length is 10", "code": 40303},
+        "TOO_LARGE",
+    ),
+    "type error": (
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
+        "PROVIDER_BUSY",
+    ),
     "base_resp": (
         {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
         "PAY_BILL",
@@ -61,7 +92,10 @@ FAILS = {
     "detail": ({"detail": "Invalid API key"}, "BAD_KEY"),
     "a numeric code": ({"code": 504, "message": "late"}, "TIMEOUT"),
     "JSON in a string": (json.dumps({"error": {"code": 402, "message": "x"}}), "PAY_BILL"),
-    "a list": ([{"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "API key not valid"}}], "BAD_KEY"),
+    "a list": (
+        [{"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "API key not valid"}}],
+        "BAD_KEY",
+    ),
     "a page": (b"<!DOCTYPE html><html><title>Welcome</title></html>", "PROVIDER_DOWN"),
     "a text": (b"upstream connect error", "PROVIDER_DOWN"),
     "nothing": (b"", "PROVIDER_DOWN"),
@@ -70,12 +104,18 @@ FAILS = {
     "choices that are none": ({"choices": 7}, "PROVIDER_DOWN"),
     "choices of nothing": ({"choices": [None]}, "PROVIDER_DOWN"),
     "a choice without a message": ({"choices": [{"index": 0}]}, "PROVIDER_DOWN"),
-    "a choice that was filtered": ({"choices": [{"index": 0, "finish_reason": "content_filter"}]}, "CONTENT_BLOCKED"),
+    "a choice that was filtered": (
+        {"choices": [{"index": 0, "finish_reason": "content_filter"}]},
+        "CONTENT_BLOCKED",
+    ),
     "no words": (completion(""), "PROVIDER_DOWN"),
     "null": (completion(None), "PROVIDER_DOWN"),
     "parts without words": (completion([{"type": "text", "text": ""}]), "PROVIDER_DOWN"),
     "thoughts only": (completion("", reasoning_content="The sky..."), "PROVIDER_DOWN"),
-    "parts of thoughts only": (completion([{"type": "thinking", "thinking": "hm"}]), "PROVIDER_DOWN"),
+    "parts of thoughts only": (
+        completion([{"type": "thinking", "thinking": "hm"}]),
+        "PROVIDER_DOWN",
+    ),
     "cut off before a word": (completion("", "length"), "TOO_LARGE"),
     "cut off in its thoughts": (completion(None, "max_tokens", reasoning="The"), "TOO_LARGE"),
     "half a document": (packed(completion())[:-20], "PROVIDER_DOWN"),
@@ -96,7 +136,11 @@ def test_a_success_without_an_answer_is_a_refusal(body: Any, code: str) -> None:
 def test_in_a_stream_it_is_the_same(body: Any, code: str, form: str, words_only: bool) -> None:
     raw = packed(body)
     if form != "document":
-        raw = (b"event: error\n" if form == "named event" else b"") + event(raw.replace(b"\n", b" ")) + DONE
+        raw = (
+            (b"event: error\n" if form == "named event" else b"")
+            + event(raw.replace(b"\n", b" "))
+            + DONE
+        )
     said = heard(raw, words_only)
 
     assert said.refusal
@@ -106,7 +150,8 @@ def test_in_a_stream_it_is_the_same(body: Any, code: str, form: str, words_only:
 
 
 @pytest.mark.parametrize(
-    ("body", "code"), [row for row in FAILS.values() if isinstance(row[0], dict) and "error" in row[0]]
+    ("body", "code"),
+    [row for row in FAILS.values() if isinstance(row[0], dict) and "error" in row[0]],
 )
 def test_after_the_first_word_it_ends_the_stream_with_an_error(body: Any, code: str) -> None:
     said = heard(event(chunk("The sky ")) + event(body) + event(chunk("is blue.")) + DONE)
@@ -128,9 +173,9 @@ def test_each_finish_reason_means_the_same_whole_and_streamed(row: Finish) -> No
         assert empty.code == row.code
     broken = row.code in ("PROVIDER_DOWN", "PROVIDER_BUSY")
     assert isinstance(spoken, Refusal) == broken
-    assert (heard(event(chunk("The sky")) + event(chunk(finish=reason)) + DONE).code == row.code) == (
-        broken or not row.code
-    )
+    assert (
+        heard(event(chunk("The sky")) + event(chunk(finish=reason)) + DONE).code == row.code
+    ) == (broken or not row.code)
 
 
 BREAKS_OFF = {
@@ -141,8 +186,12 @@ BREAKS_OFF = {
     "with the end mark only": DONE,
     "with a role only": event(chunk("", role="assistant")),
     "with a role and the end mark": event(chunk("", role="assistant")) + DONE,
-    "with usage only": event({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 0}}) + DONE,
-    "with JSON that cannot be read": event(WORDS[0]) + event(b'{"choices": [{"delta"') + event(WORDS[2]) + DONE,
+    "with usage only": event({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 0}})
+    + DONE,
+    "with JSON that cannot be read": event(WORDS[0])
+    + event(b'{"choices": [{"delta"')
+    + event(WORDS[2])
+    + DONE,
     "with an error's words": event(WORDS[0]) + b"Internal Server Error\n",
     "with one choice of two": event(
         {
@@ -177,12 +226,18 @@ def test_of_usage_only_what_can_be_believed_counts(row: UsageRow) -> None:
         total = total.most(usage_in(piece))
     assert total == Usage(row.tokens_in, row.tokens_out)
 
-    said = heard(event(chunk("blue")) + b"".join(map(event, row.pieces)) + event(chunk(finish="stop")) + DONE)
+    said = heard(
+        event(chunk("blue")) + b"".join(map(event, row.pieces)) + event(chunk(finish="stop")) + DONE
+    )
     assert (said.text, said.code, said.reader.usage) == ("blue", "", total)
 
 
 def test_embeddings_need_data() -> None:
-    body = {"object": "list", "data": [{"index": 0, "embedding": [0.5]}], "usage": {"prompt_tokens": 3}}
+    body = {
+        "object": "list",
+        "data": [{"index": 0, "embedding": [0.5]}],
+        "usage": {"prompt_tokens": 3},
+    }
     reply = other_reply(OPENAI, packed(body))
 
     assert isinstance(reply, Reply)
@@ -209,12 +264,17 @@ PARTS = [
         b'{"choices":[{"delta":{"content":"x"',
     ),
 ]
-MIXTURES = st.lists(st.one_of(st.sampled_from(PARTS), st.binary(max_size=20)), max_size=8).map(b"".join)
+MIXTURES = st.lists(st.one_of(st.sampled_from(PARTS), st.binary(max_size=20)), max_size=8).map(
+    b"".join
+)
 
 
 @settings(max_examples=800)
 @given(
-    MIXTURES, st.lists(st.integers(0, 3000), max_size=5), st.booleans(), st.sampled_from(["", "gbk", "latin-1", "x"])
+    MIXTURES,
+    st.lists(st.integers(0, 3000), max_size=5),
+    st.booleans(),
+    st.sampled_from(["", "gbk", "latin-1", "x"]),
 )
 def test_whatever_comes_there_are_words_or_a_refusal(
     stream: bytes, cuts: list[int], words_only: bool, label: str
@@ -224,7 +284,11 @@ def test_whatever_comes_there_are_words_or_a_refusal(
     reply = chat_reply(OPENAI, stream, label)
 
     assert said.refusal or said.text or (not words_only and said.reader.answered)
-    assert isinstance(reply, Refusal) or reply.text or any("tool_calls" in json.dumps(c) for c in reply.body["choices"])
+    assert (
+        isinstance(reply, Refusal)
+        or reply.text
+        or any("tool_calls" in json.dumps(c) for c in reply.body["choices"])
+    )
     said.text.encode()
     json.dumps(said.chunks, ensure_ascii=False).encode()
 

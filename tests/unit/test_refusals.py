@@ -1,4 +1,5 @@
-"""Every way in which a provider says no, as it was seen on the wire, becomes the code that says who must act."""
+"""Every way in which a provider says no, as it was seen on the wire, becomes the code that says who
+must act."""
 
 from __future__ import annotations
 
@@ -41,9 +42,25 @@ def test_retry_after_is_read_in_all_its_forms_and_bounded(wait: Wait) -> None:
 KEY = "sk-proj-4fT_9xQz+81/LmWv~c0"
 
 ECHOES = (
-    *(KEY, KEY[:-4], KEY[8:], " ".join(KEY), "-".join(KEY), KEY.upper(), KEY[::1].replace("-", "\u200b")),
-    *(quote(KEY, safe=""), "".join(f"%{byte:02X}" for byte in KEY.encode()), KEY.encode().hex(), KEY.encode().hex(":")),
-    *(base64.b64encode(before + KEY.encode()).decode() for before in (b"", b"B", b"Be", b"Bearer ", b":", b"user:")),
+    *(
+        KEY,
+        KEY[:-4],
+        KEY[8:],
+        " ".join(KEY),
+        "-".join(KEY),
+        KEY.upper(),
+        KEY[::1].replace("-", "\u200b"),
+    ),
+    *(
+        quote(KEY, safe=""),
+        "".join(f"%{byte:02X}" for byte in KEY.encode()),
+        KEY.encode().hex(),
+        KEY.encode().hex(":"),
+    ),
+    *(
+        base64.b64encode(before + KEY.encode()).decode()
+        for before in (b"", b"B", b"Be", b"Bearer ", b":", b"user:")
+    ),
     *(base64.urlsafe_b64encode(b"Bearer " + KEY.encode()).decode(), KEY[:6] + "..." + KEY[6:]),
 )
 
@@ -51,17 +68,28 @@ ECHOES = (
 @pytest.mark.parametrize("echo", ECHOES)
 @pytest.mark.parametrize(
     ("code", "status"),
-    [*(("BAD_KEY", status) for status in (401, 400, 200)), *(("PAY_BILL", status) for status in (401, 403))],
+    [
+        *(("BAD_KEY", status) for status in (401, 400, 200)),
+        *(("PAY_BILL", status) for status in (401, 403)),
+    ],
 )
-def test_a_key_that_is_quoted_in_whatever_form_is_not_shown(code: str, status: int, echo: str) -> None:
+def test_a_key_that_is_quoted_in_whatever_form_is_not_shown(
+    code: str, status: int, echo: str
+) -> None:
     outcome = Refusal(Code(code), echo, f"Refused: {echo}!")
 
     assert shown(outcome, status, KEY) == ("", "")
 
 
 def test_other_words_of_a_refusal_are_shown() -> None:
-    assert shown(Refusal(Code.BAD_KEY, "invalid_api_key", "Incorrect API key"), 401, KEY) == ("invalid_api_key", "")
+    assert shown(Refusal(Code.BAD_KEY, "invalid_api_key", "Incorrect API key"), 401, KEY) == (
+        "invalid_api_key",
+        "",
+    )
     assert shown(Refusal(Code.BAD_KEY, "401", "令牌已过期"), 200, KEY) == ("401", "令牌已过期")
     assert shown(Refusal(Code.PAY_BILL, "1113", "余额不足"), 403, KEY) == ("1113", "余额不足")
-    assert shown(Refusal(Code.SLOW_DOWN, "a code", "60 a minute"), 429, KEY) == ("a code", "60 a minute")
+    assert shown(Refusal(Code.SLOW_DOWN, "a code", "60 a minute"), 429, KEY) == (
+        "a code",
+        "60 a minute",
+    )
     assert shown(Refusal(Code.PAY_BILL, "", "Unpaid"), 401, "") == ("", "Unpaid")

@@ -1,4 +1,5 @@
-"""Which replica is asked: one that was lost is tried by one chat at a time, until it lets somebody in."""
+"""Which replica is asked: one that was lost is tried by one chat at a time, until it lets somebody
+in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How much of a stream is held back before it says something: enough for any provider, and never more."""
+"""How much of a stream is held back before it says something: enough for any provider, and never
+more."""
 
 from __future__ import annotations
 
@@ -18,7 +19,11 @@ PART_BYTES = 10_000
 
 def event(delta: dict[str, Any], **more: Any) -> bytes:
     """A chunk of a stream."""
-    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta}], **more}).encode() + b"\n\n"
+    return (
+        b"data: "
+        + json.dumps({"choices": [{"index": 0, "delta": delta}], **more}).encode()
+        + b"\n\n"
+    )
 
 
 class Stream:

@@ -1,4 +1,5 @@
-"""What crosses between two nodes: nobody on the way reads it, and nobody else is taken for the actor."""
+"""What crosses between two nodes: nobody on the way reads it, and nobody else is taken for the
+actor."""
 
 from __future__ import annotations
 
@@ -68,7 +69,9 @@ class Eavesdropper:
         self._pool.shutdown()
 
 
-def test_who_listens_on_the_way_reads_neither_prompt_nor_answer_nor_secret(address: Address) -> None:
+def test_who_listens_on_the_way_reads_neither_prompt_nor_answer_nor_secret(
+    address: Address,
+) -> None:
     kind, where, secret, certificate = address
     with closing(Eavesdropper(where)) as between:  # type: ignore[arg-type]
         channel = Channel((kind, between.where, secret, certificate), PATIENCE)
@@ -77,7 +80,11 @@ def test_who_listens_on_the_way_reads_neither_prompt_nor_answer_nor_secret(addre
         channel.close()
 
     assert len(between.copy) > len(PROMPT + ANSWER)
-    assert not [words for words in (PROMPT[:24], ANSWER[:25], secret.encode(), b"echo") if words in between.copy]
+    assert not [
+        words
+        for words in (PROMPT[:24], ANSWER[:25], secret.encode(), b"echo")
+        if words in between.copy
+    ]
 
 
 def test_who_shows_another_certificate_is_not_told_the_secret(address: Address) -> None:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 
 class Usage(NamedTuple):
-    """The pieces of a stream (or one whole reply), and the tokens in and out that may be counted."""
+    """The pieces of a stream (or one whole reply), and the tokens in and out that may be
+    counted."""
 
     provider: str
     pieces: tuple[dict[str, Any], ...]
@@ -45,37 +46,91 @@ USAGES: tuple[Usage, ...] = (
         10,
     ),
     _usage("openai", {"prompt_tokens": 8, "total_tokens": 8}, 8, None),  # embeddings
-    _usage("openai", {"input_tokens": 75, "output_tokens": 1186, "total_tokens": 1261}, 75, 1186),  # responses
-    _usage("zhipu", {**_pair(15, 239), "prompt_tokens_details": {"cached_tokens": 0}, "total_tokens": 254}, 15, 239),
-    _usage("dashscope", {"input_tokens": 22, "output_tokens": 17, "total_tokens": 39}, 22, 17),  # native
-    _usage("dashscope", {**_pair(22, 17), "total_tokens": 39, "prompt_tokens_details": {"cached_tokens": 0}}, 22, 17),
+    # responses
+    _usage("openai", {"input_tokens": 75, "output_tokens": 1186, "total_tokens": 1261}, 75, 1186),
+    _usage(
+        "zhipu",
+        {**_pair(15, 239), "prompt_tokens_details": {"cached_tokens": 0}, "total_tokens": 254},
+        15,
+        239,
+    ),
+    # native
+    _usage("dashscope", {"input_tokens": 22, "output_tokens": 17, "total_tokens": 39}, 22, 17),
+    _usage(
+        "dashscope",
+        {**_pair(22, 17), "total_tokens": 39, "prompt_tokens_details": {"cached_tokens": 0}},
+        22,
+        17,
+    ),
     _usage("minimax", {"total_tokens": 249, "total_characters": 0, **_pair(26, 223)}, 26, 223),
-    _usage("moonshot", {**_pair(19, 21), "total_tokens": 40, "cached_tokens": 10}, 19, 21),  # aallan/vera-bench#97
+    # aallan/vera-bench#97
+    _usage("moonshot", {**_pair(19, 21), "total_tokens": 40, "cached_tokens": 10}, 19, 21),
     # northes/go-moonshot#17, higress-group/higress#1568
-    Usage("moonshot", ({"choices": [{**_END, "usage": {**_pair(10, 79), "total_tokens": 89}}]},), 10, 79),
+    Usage(
+        "moonshot",
+        ({"choices": [{**_END, "usage": {**_pair(10, 79), "total_tokens": 89}}]},),
+        10,
+        79,
+    ),
     Usage("moonshot", ({"choices": [{**_END, "usage": _pair(10, 79)}], "usage": None},), 10, 79),
-    Usage("groq", ({"choices": [_END], "x_groq": {"id": "req_1", "usage": {**_TIMES, **_pair(18, 556)}}},), 18, 556),
+    Usage(
+        "groq",
+        ({"choices": [_END], "x_groq": {"id": "req_1", "usage": {**_TIMES, **_pair(18, 556)}}},),
+        18,
+        556,
+    ),
     Usage("groq", ({"choices": [_END], "x_groq": {"id": "req_1"}},), None, None),
     _usage("groq", {**_TIMES, **_pair(18, 556), "total_tokens": 574}, 18, 556),
     # More thoughts than words out: vercel/ai#11487, vercel/ai#18614.
     _usage(
-        "xai", {**_pair(279, 6), "total_tokens": 374, "completion_tokens_details": {"reasoning_tokens": 89}}, 279, 6
+        "xai",
+        {
+            **_pair(279, 6),
+            "total_tokens": 374,
+            "completion_tokens_details": {"reasoning_tokens": 89},
+        },
+        279,
+        6,
     ),
     _usage("baseten", {**_pair(951, 6000), "total_tokens": 6952}, 951, 6000),
-    _usage("openrouter", {**_pair(194, 2), "total_tokens": 196, "cost": 0.00014, "is_byok": False}, 194, 2),
-    _usage("anthropic", {"input_tokens": 19, "output_tokens": 0, "cache_read_input_tokens": 0}, 19, 0),
-    _usage("llama", {**_pair(1386, 70), "completion_tokens_details": None, "prompt_tokens_details": None}, 1386, 70),
-    _usage("proxy", {**_pair(500, 200), "prompt_tokens_details": {"cached_tokens": None}}, 500, 200),  # posthog
+    _usage(
+        "openrouter",
+        {**_pair(194, 2), "total_tokens": 196, "cost": 0.00014, "is_byok": False},
+        194,
+        2,
+    ),
+    _usage(
+        "anthropic", {"input_tokens": 19, "output_tokens": 0, "cache_read_input_tokens": 0}, 19, 0
+    ),
+    _usage(
+        "llama",
+        {**_pair(1386, 70), "completion_tokens_details": None, "prompt_tokens_details": None},
+        1386,
+        70,
+    ),
+    # posthog
+    _usage(
+        "proxy", {**_pair(500, 200), "prompt_tokens_details": {"cached_tokens": None}}, 500, 200
+    ),
     # A running total in every chunk: the last one counts.
-    Usage("siliconflow", ({"usage": _pair(9, 1)}, {"usage": _pair(9, 2)}, {"usage": _pair(9, 31)}), 9, 31),
+    Usage(
+        "siliconflow",
+        ({"usage": _pair(9, 1)}, {"usage": _pair(9, 2)}, {"usage": _pair(9, 31)}),
+        9,
+        31,
+    ),
     Usage("gemini", ({"usage": _pair(9, 0)}, {"usage": _pair(9, 14)}), 9, 14),
-    Usage("azure", ({"choices": [], "usage": None}, {"usage": None}, {"usage": _pair(9, 31)}), 9, 31),
-    Usage("xai", ({"usage": _pair(9, 31)}, {"choices": [], "usage": None}), 9, 31),  # BerriAI/litellm#17136
+    Usage(
+        "azure", ({"choices": [], "usage": None}, {"usage": None}, {"usage": _pair(9, 31)}), 9, 31
+    ),
+    # BerriAI/litellm#17136
+    Usage("xai", ({"usage": _pair(9, 31)}, {"choices": [], "usage": None}), 9, 31),
     Usage("xai", ({"usage": _pair(9, 31)}, {"choices": []}), 9, 31),
     Usage("spark", ({"usage": _pair(9, 30)}, {"usage": _pair(-1, 31)}), 9, 31),
     Usage("proxy", ({"usage": _pair(9, 30)}, {"usage": "none"}), 9, 30),
     Usage("proxy", ({"usage": {"prompt_tokens": 9}}, {"usage": {"completion_tokens": 30}}), 9, 30),
-    # Absent, or no object: run-llama/llama_index#22812, FoundationAgents/MetaGPT#1746, openai/openai-python#1145.
+    # Absent, or no object: run-llama/llama_index#22812, FoundationAgents/MetaGPT#1746,
+    # openai/openai-python#1145.
     Usage("nobody", ({"choices": []},), None, None),
     Usage("nobody", (), None, None),
     _usage("nobody", None, None, None),
