@@ -34,11 +34,11 @@ help:
 	@sed -n 's/^# make/make/p' Makefile
 
 run: .venv/run $(DASHBOARD)
-	exec .venv/bin/python -m gateway.launch --local-chat
+	exec .venv/bin/python -m gateway run --local-chat
 
 # It installs nothing: whatever is broken, it only looks.
 doctor:
-	@$(or $(wildcard .venv/bin/python),$(PYTHON)) -m gateway.doctor $(HOSTS)
+	@$(or $(wildcard .venv/bin/python),$(PYTHON)) -m gateway doctor $(HOSTS)
 
 test: .venv/test
 	tests/install-packages
@@ -78,6 +78,7 @@ quick: lint
 lint: .venv/test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports --no-logo
 	.venv/bin/mypy
 
 format: .venv/test

@@ -1,23 +1,25 @@
 """The Byzer-LLM gateway: legacy applications call large language models over plain HTTP.
 
-`gunicorn app:app` serves it; `python app.py` also starts what it needs (see gateway/launch.py).
+`gunicorn app:app` serves it; `python app.py` also starts what it needs (see
+gateway/commands/run.py).
 """
 
 from __future__ import annotations
 
 from flask import Flask
 
-from gateway import paths, proxies, replies, service, settings, watch
-from gateway.ask_all import all_app
-from gateway.auth import Doorman
+from gateway import settings
 from gateway.byte_budget import ByteBudget, give_back_large_blocks
-from gateway.cluster import GatewayLLM
-from gateway.console import console_app
-from gateway.jobs import jobs_app, make_runner
-from gateway.large_body import AT_ONCE
-from gateway.openai_api import v1_app
-from gateway.openapi import openapi_app
-from gateway.status import status_app
+from gateway.cluster.client import GatewayLLM
+from gateway.web import access_log, paths, proxies, replies, services
+from gateway.web.ask_all import all_app
+from gateway.web.auth import Authenticator
+from gateway.web.console import console_app
+from gateway.web.jobs import jobs_app, make_runner
+from gateway.web.large_body import AT_ONCE
+from gateway.web.openai_api import v1_app
+from gateway.web.openapi import openapi_app
+from gateway.web.status import status_app
 from llm_local import local_app
 from llm_openai import openai_app
 from llm_tongwen import tongwen_app
@@ -30,18 +32,18 @@ def create_app() -> Flask:
     config = settings.load()
     give_back_large_blocks()
     app = Flask(__name__, static_folder=None)
-    # Else Werkzeug answers by itself, in HTML; gateway/paths.py knows what to do with slashes.
+    # Else Werkzeug answers by itself, in HTML; gateway/web/paths.py knows what to do with slashes.
     app.url_map.merge_slashes = False
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.extensions["settings"] = config
-    app.extensions["doorman"] = Doorman(config)
+    app.extensions["authenticator"] = Authenticator(config)
     app.extensions["llm"] = llm = GatewayLLM(config.ray_address, config.max_in_flight)
     app.extensions["runner"] = make_runner(llm, config)
     app.extensions["questions"] = ByteBudget(AT_ONCE * config.max_body_bytes)
+    access_log.install(app, config.log_format)
     replies.install(app)
-    watch.install(app, config.log_format)
-    app.before_request(service.admit)
+    app.before_request(services.admit)
     forgiving = paths.forgiving(app.wsgi_app)
     app.wsgi_app = proxies.see_through(forgiving, config.trusted_proxies)  # type: ignore[assignment,method-assign]
     app.register_blueprint(openai_app)
@@ -59,8 +61,10 @@ def create_app() -> Flask:
 
 
 if __name__ == "__main__":
-    from gateway.launch import main
+    import sys
 
-    main()
+    from gateway.commands import run
+
+    run.main(sys.argv[1:])
 else:
     app = create_app()

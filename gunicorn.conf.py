@@ -8,9 +8,9 @@ import struct
 import sys
 from typing import Any
 
-from gateway.client_connections import SLOW_CLIENT_SECONDS
 from gateway.settings import SPARE_THREADS, SettingError, bind_is_safe, load
-from gateway.worker import Worker
+from gateway.web.client_connections import SLOW_CLIENT_SECONDS
+from gateway.web.worker import Worker
 
 try:
     settings = load()
@@ -36,18 +36,18 @@ graceful_timeout = 120
 # closes first.
 keepalive = 75
 backlog = 2048
-# which gateway/worker.py adds to; the one in C is taken by itself where it is installed
+# which gateway/web/worker.py adds to; the one in C is taken by itself where it is installed
 http_parser = "python"
 limit_request_line = 8190  # gunicorn's most: with GATEWAY_ALLOW_GET the question stands in it
 # gunicorn's control socket would be one more door, and is not used.
 control_socket_disable = True
 # gunicorn would believe a proxy on loopback, and so whoever calls through it, what a request's path
-# and scheme are: with `SCRIPT_NAME: /x` the path /x/metrics is /metrics. gateway/proxies.py
+# and scheme are: with `SCRIPT_NAME: /x` the path /x/metrics is /metrics. gateway/web/proxies.py
 # believes addresses, and nothing else is.
 forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
-# the gateway has no files to send, and gateway/worker.py's replies would not notice
+# the gateway has no files to send, and gateway/web/worker.py's replies would not notice
 sendfile = False
 # byzerllm and Ray must not find the gateway's tokens in their environment's logs; access logs hold
 # no bodies.

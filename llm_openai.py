@@ -1,7 +1,8 @@
 """OpenAI."""
 
-from gateway import dialects
-from gateway.provider import Provider
+from gateway.providers import dialects
+from gateway.providers.provider import Provider
+from gateway.web.provider_views import provider_blueprint
 
 OPENAI = Provider(
     name="openai",
@@ -12,4 +13,4 @@ OPENAI = Provider(
     endpoints=("/embeddings", "/completions"),
 )
 
-openai_app = OPENAI.blueprint()
+openai_app = provider_blueprint(OPENAI)

@@ -1,7 +1,8 @@
 """Tongyi Qianwen (DashScope's OpenAI-compatible endpoint)."""
 
-from gateway import dialects
-from gateway.provider import Provider
+from gateway.providers import dialects
+from gateway.providers.provider import Provider
+from gateway.web.provider_views import provider_blueprint
 
 TONGWEN = Provider(
     name="tongwen",
@@ -12,4 +13,4 @@ TONGWEN = Provider(
     endpoints=("/embeddings", "/completions"),
 )
 
-tongwen_app = TONGWEN.blueprint()
+tongwen_app = provider_blueprint(TONGWEN)

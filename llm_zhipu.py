@@ -1,7 +1,8 @@
 """Zhipu (GLM)."""
 
-from gateway import dialects
-from gateway.provider import Provider
+from gateway.providers import dialects
+from gateway.providers.provider import Provider
+from gateway.web.provider_views import provider_blueprint
 
 ZHIPU = Provider(
     name="zhipu",
@@ -11,4 +12,4 @@ ZHIPU = Provider(
     dialect=dialects.ZHIPU,
 )
 
-zhipu_app = ZHIPU.blueprint()
+zhipu_app = provider_blueprint(ZHIPU)

@@ -19,8 +19,8 @@ from bench.loads import AT_ONCE, LOADS, Rounds, measure, median
 from bench.provider import provider
 from bench.service import gateway, ray_head
 from bench.targets import Row, judged
-from gateway.launch import HERE
-from gateway.ray_head import say
+from gateway.commands.ray_head import say
+from gateway.commands.run import HERE
 
 EVERYTHING = (*LOADS, memory.LOAD, start.LOAD)
 PLOT = HERE / "docs/latency.svg"

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from bench.provider import Provider
 from bench.service import Service, answers, clean_environment, free_port
 from bench.wrk import Post
-from gateway.launch import HERE, wait
-from gateway.ray_head import stop
+from gateway.commands.ray_head import stop
+from gateway.commands.run import HERE, wait
 
 PEERS = HERE / ".bench"
 """Where `make` installs the peers, each in a folder of its own."""

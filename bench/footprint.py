@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from bench.processes import GONE, command, family, megabytes
 from bench.service import free_port, running
-from gateway.ray_head import say
+from gateway.commands.ray_head import say
 
 CHATS = ("footprint-1", "footprint-2", "footprint-3")
 RELAY_CHAT_MB = 90

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bench.contenders import Contender
 from bench.processes import cpu_seconds, machine_seconds
 from bench.wrk import Run, load
-from gateway.ray_head import say
+from gateway.commands.ray_head import say
 
 WARM_SECONDS = 1
 

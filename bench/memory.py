@@ -11,7 +11,7 @@ from bench.processes import command, family, megabytes
 from bench.service import Service
 from bench.targets import Row, under
 from bench.wrk import load
-from gateway.ray_head import say
+from gateway.commands.ray_head import say
 
 PROCESS_MB = 260
 CHATS = 100_000

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.service import answers, free_port
-from gateway.launch import wait
-from gateway.ray_head import stop
+from gateway.commands.ray_head import stop
+from gateway.commands.run import wait
 
 CONF = Path(__file__).with_name("provider.conf")
 START_SECONDS = 10

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.contenders import CHAT, V1
 from bench.loads import LOADS, Rounds, Seen, median
 from bench.targets import Row
-from gateway.launch import HERE
+from gateway.commands.run import HERE
 
 DOCUMENT = HERE / "docs/performance.md"
 FIGURES: dict[str, Callable[[Seen], float]] = {

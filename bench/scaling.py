@@ -24,7 +24,7 @@ from bench.processes import GONE, command, cpu_seconds, family, megabytes
 from bench.provider import Provider, provider
 from bench.service import Service, answers, clean_environment, gateway, ray_head
 from bench.wrk import Post, load
-from gateway.ray_head import BIN, RayHead, say, stop
+from gateway.commands.ray_head import BIN, RayHead, say, stop
 
 CHAT = "scaling"
 NODE_SECONDS = 60

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NamedTuple
 
-from gateway.launch import HERE, RAY_SECONDS, READY_SECONDS, wait
-from gateway.ray_head import BIN, RayHead, stop
+from gateway.commands.ray_head import BIN, RayHead, stop
+from gateway.commands.run import HERE, RAY_SECONDS, READY_SECONDS, wait
 
 
 class Service(NamedTuple):

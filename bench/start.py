@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from bench.processes import family
 from bench.service import answers, clean_environment, free_port, starting_gateway
 from bench.targets import Row, under
-from gateway.launch import HERE
-from gateway.ray_head import RayHead, say, stop
+from gateway.commands.ray_head import RayHead, say, stop
+from gateway.commands.run import HERE
 
 RUN_SECONDS = 20
 WORKER_SECONDS = 6
@@ -35,7 +35,7 @@ def whole() -> float:
     """Seconds from the start of what `make run` runs, once it has installed, to the first answer of
     local_chat."""
     bind = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "gateway.launch", "--local-chat"]
+    command = [sys.executable, "-m", "gateway", "run", "--local-chat"]
     environment = {**clean_environment(), "GATEWAY_BIND": bind}
     started = time.monotonic()
     launched = subprocess.Popen(

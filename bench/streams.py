@@ -17,7 +17,7 @@ import aiohttp
 import psutil
 
 from bench.service import Service, running
-from gateway.ray_head import say
+from gateway.commands.ray_head import say
 from tests.standin.client import StandIn
 
 TOTAL = 5_000

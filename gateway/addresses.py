@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
 
 GUARDED = tuple(
     ip_network(network)
@@ -59,14 +60,28 @@ def canonical(host: str) -> str:
         raise ValueError(f"{host!r} is no address") from error
 
 
-def without_port(netloc: str) -> str:
-    """Return the host of `host:port`, of `[address]:port`, or of a host alone."""
+def split_port(netloc: str) -> tuple[str, str]:
+    """Return the host and the port of `host:port` or `[address]:port`, the brackets left on; the
+    port is "" where there is none."""
     host, colon, port = netloc.rpartition(":")
-    return (
-        host
-        if colon and not port.strip("0123456789") and (netloc.startswith("[") or ":" not in host)
-        else netloc
-    )
+    sound = not port.strip("0123456789") and (netloc.startswith("[") or ":" not in host)
+    return (host, port) if colon and sound else (netloc, "")
+
+
+def url_netloc(url: str) -> str:
+    """Return the host of a URL with its port, as it stands there; "": there is none."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
+
+
+def url_host(url: str) -> str:
+    """Return the host of a URL, without brackets; "": there is none, or the URL is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_address(host: str) -> bool:

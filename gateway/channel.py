@@ -35,13 +35,13 @@ import traceback
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from enum import IntEnum
 from pathlib import Path
 from typing import cast
 
 import orjson
 
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full
+from gateway.protocol import Kind
 from gateway.tls import SecureSocket, make_certificate, trusting, watched
 
 HEADER_BYTES = 5
@@ -69,20 +69,6 @@ Address = tuple[str, str | tuple[str, int], str, str]
 the actor who listens: its user's number, or its certificate."""
 
 Answer = Callable[..., AsyncGenerator[bytes, None]]
-
-
-class Kind(IntEnum):
-    """What a frame is. An answer is one head, pieces, and an end; or, at any time, an error."""
-
-    REQUEST = 0
-    HEAD = 1
-    """JSON: who answers."""
-    PIECE = 2
-    """What a client shall read; may be empty, to tell that somebody works at it."""
-    END = 3
-    """JSON: the tokens in and out. The answer is whole."""
-    ERROR = 4
-    """JSON: why there is no answer, or no more of it; empty: by a fault of ours."""
 
 
 Frame = tuple[Kind, bytes]

@@ -1,8 +1,8 @@
 """The gateway's errors: every way to fail, what it means, who must act, and the one shape they
 have.
 
-An error is raised low, where its cause is known, and rendered once (gateway/replies.py). It crosses
-Ray as plain data (`GatewayError.as_dict`), since exceptions of other libraries often do not
+An error is raised low, where its cause is known, and rendered once (gateway/web/replies.py). It
+crosses Ray as plain data (`GatewayError.as_dict`), since exceptions of other libraries often do not
 unpickle on the far side.
 """
 
@@ -12,7 +12,7 @@ import errno
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 PROVIDER_MESSAGE_CHARACTERS = 300
 """A provider's own words are cut to this length."""
@@ -176,9 +176,6 @@ PERMANENT = {
 LASTING = frozenset({Code.PAY_BILL, Code.BAD_KEY})
 """The codes that last until somebody acts: a chat rests with them."""
 
-OPENAI_PREFIX = "/v1"
-ANTHROPIC_PREFIX = "/v1/messages"
-DASHSCOPE_PREFIX = "/api/v1/services"
 
 OPENAI_STATUSES = {
     Code.PAY_BILL: 402,
@@ -209,6 +206,23 @@ _OPENAI_TYPES = {
 # opencode searches a whole error for these digits, promptfoo for "429", also within an id, and both
 # then try again.
 _STATUS_LIKE = re.compile(r"[\w-]*(?:429|50[0234]|524)[\w-]*", re.ASCII)
+
+
+class ErrorRecord(TypedDict):
+    """A GatewayError as plain data, which crosses Ray and is kept for jobs."""
+
+    code: str
+    detail: str
+    detail_zh: str
+    status: int
+    param: str
+    chat_name: str
+    provider: str
+    provider_status: int | None
+    provider_code: str
+    provider_message: str
+    retry_after: float | None
+    headers: dict[str, str]
 
 
 class GatewayError(Exception):
@@ -249,9 +263,27 @@ class GatewayError(Exception):
         self.retry_after = retry_after
         self.headers = headers or {}
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data that crosses Ray; `GatewayError(**data)` is the error again."""
-        return {name: value for name, value in vars(self).items() if name != "args"}
+    def as_dict(self) -> ErrorRecord:
+        """Return the error as plain data, of which `from_dict` makes the error again."""
+        return ErrorRecord(
+            code=self.code.value,
+            detail=self.detail,
+            detail_zh=self.detail_zh,
+            status=self.status,
+            param=self.param,
+            chat_name=self.chat_name,
+            provider=self.provider,
+            provider_status=self.provider_status,
+            provider_code=self.provider_code,
+            provider_message=self.provider_message,
+            retry_after=self.retry_after,
+            headers=self.headers,
+        )
+
+    @classmethod
+    def from_dict(cls, record: ErrorRecord) -> GatewayError:
+        """Return the error of which `as_dict` made a record."""
+        return cls(**record)
 
     def shape(self, request_id: str) -> dict[str, Any]:
         """The body that every failed request gets, whatever failed."""

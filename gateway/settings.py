@@ -6,13 +6,12 @@ from __future__ import annotations
 import hashlib
 import os
 import resource
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
-from gateway.addresses import canonical
+from gateway.addresses import canonical, split_port
 from gateway.charsets import CODECS, charset
 
 TOKEN_CHARACTERS = 8
@@ -80,7 +79,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         max_body_bytes=_number(env, "GATEWAY_MAX_BODY_BYTES", 8 * 1024 * 1024, 1024),
         max_in_flight=_max_in_flight(env),
         processes=_number(env, "WEB_CONCURRENCY", 2, 1),
-        hosts=_hosts(env) | {"localhost", bind.rpartition(":")[0].lower()},
+        hosts=_hosts(env) | {"localhost", split_port(bind)[0].lower()},
         cross_site=_switch(env, "GATEWAY_CROSS_SITE"),
         upstream_hosts=frozenset(
             map(_spelled, env.get("GATEWAY_UPSTREAM_HOSTS", "").replace(",", " ").split())
@@ -200,10 +199,8 @@ def _log_format(env: Mapping[str, str]) -> str:
 
 def _ray_address(env: Mapping[str, str]) -> str:
     address = env.get("RAY_ADDRESS", "").strip() or "auto"
-    _, colon, port = address.rpartition(":")
-    if address != "auto" and not (
-        colon and port.isascii() and port.isdigit() and "://" not in address
-    ):
+    _, port = split_port(address)
+    if address != "auto" and (not port or "://" in address):
         raise SettingError(
             f"RAY_ADDRESS is {address!r}; it must be host:port, such as 10.0.0.5:6379, or auto."
         )
@@ -212,8 +209,8 @@ def _ray_address(env: Mapping[str, str]) -> str:
 
 def _bind(env: Mapping[str, str], tokens: tuple[Token, ...]) -> str:
     bind = env.get("GATEWAY_BIND", "").strip() or "127.0.0.1:8099"
-    host, colon, port = bind.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    host, port = split_port(bind)
+    if not port or not 0 < int(port) < 65536:
         raise SettingError(f"GATEWAY_BIND is {bind!r}; it must be host:port, such as 0.0.0.0:8099.")
     if not bind_is_safe(host, tokens, env):
         raise SettingError(
@@ -310,11 +307,3 @@ def _token(variable: str, number: int, line: str) -> Token:
             " make one with openssl rand -hex 24."
         )
     return Token(name, digest(secret), scopes)
-
-
-if __name__ == "__main__":
-    # Before a reload: gunicorn ends where its new settings are wrong.
-    try:
-        load()
-    except SettingError as error:
-        sys.exit(str(error))

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Dialog, Locator, Page, Request, expect, sync_playwright
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import TOP, Server
 from tests.runtimes import needed
 
-CONSOLE = TOP / "gateway" / "console"
+CONSOLE = TOP / "gateway" / "web" / "console"
 FLAGS = [
     *(
         "--no-sandbox",

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.ray_head import RayHead, stop
+from gateway.commands.ray_head import RayHead, stop
 from tests.standin.client import StandIn
 from tests.standin.refusals import Dialect
 

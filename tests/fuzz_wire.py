@@ -12,9 +12,9 @@ import atheris
 with atheris.instrument_imports(
     include=["gateway", "json", "urllib", "werkzeug", "email", "encodings"]
 ):
-    from gateway import wire
     from gateway.charsets import CODECS
     from gateway.errors import GatewayError
+    from gateway.web import wire
 
 CONTENT_TYPES = (
     *(

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gateway.ray_head import BIN, stop
+from gateway.commands.ray_head import BIN, stop
 from tests.conftest import TOP, clean_environment, free_port, until
 
 HERE, THERE = "10.77.0.1", "10.77.0.2"
@@ -192,7 +192,7 @@ class Cluster:
         until(self.joined, 300)
 
     def _lead(self) -> None:
-        self.head = self._start("head", sys.executable, "-m", "gateway.ray_head")
+        self.head = self._start("head", sys.executable, "-m", "gateway", "ray-head")
 
     def _leads(self) -> bool:
         if self.head.poll() is not None:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import psutil
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import GUNICORN, TOP, Deploy, Server, clean_environment, free_port
 
 KILOBYTES = 4_000_000

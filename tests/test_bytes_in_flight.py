@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import Server, until
 from tests.fronts import Outcome, chat, chat_stream, good, v1_stream
 from tests.standin.raw import (
@@ -44,7 +44,7 @@ LARGE = 8 * MEGABYTE - 4096
 
 QUESTIONS = 24
 AT_ONCE = 16
-"""So many of the largest questions may be in a gateway process (gateway/large_body.py)."""
+"""So many of the largest questions may be in a gateway process (gateway/web/large_body.py)."""
 
 
 class Peak:

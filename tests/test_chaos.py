@@ -23,8 +23,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.commands.ray_head import RayHead
 from gateway.errors import Code
-from gateway.ray_head import RayHead
 from tests.conftest import Server
 from tests.fronts import CUT, FRONTS, STREAMS, Front, Outcome, RawChat, chat_stream
 from tests.standin.raw import (

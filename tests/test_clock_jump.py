@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import TOP, Server, clean_environment, until
 from tests.standin.client import StandIn
 from tests.test_jobs import ask

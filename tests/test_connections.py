@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import Deploy, Server, until
 from tests.test_heal import actor_process
 

@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import START_SECONDS, TOP, clean_environment
 
 RUNS_CODE = [

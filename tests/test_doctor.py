@@ -16,8 +16,8 @@ from threading import Thread
 
 import pytest
 
-from gateway.probes import built_in
-from gateway.ray_head import RayHead
+from gateway.commands.doctor_probes import built_in
+from gateway.commands.ray_head import RayHead
 from tests.conftest import (
     START_SECONDS,
     TOP,
@@ -33,7 +33,7 @@ LIMIT_SECONDS = 100
 """For a doctor in a test on a busy machine; it would hang for much longer without limits of its
 own."""
 
-DOCTOR = (sys.executable, "-m", "gateway.doctor")
+DOCTOR = (sys.executable, "-m", "gateway", "doctor")
 TOKEN = "c2VjcmV0LXRva2Vu"
 
 
@@ -253,7 +253,7 @@ def test_a_cluster_s_address_where_something_else_is_silent(silent: Callable[[],
 
 def test_no_ray_is_installed() -> None:
     # -S: without the environment's packages, this Python has none at all.
-    report = Report(nowhere(), command=(sys.executable, "-S", "-m", "gateway.doctor"))
+    report = Report(nowhere(), command=(sys.executable, "-S", "-m", "gateway", "doctor"))
     assert "make run" in report.line("FAIL", "Ray is not installed for", sys.executable)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import Deploy, Server
 from tests.standin.client import StandIn
 from tests.standin.refusals import REFUSALS, Refusal

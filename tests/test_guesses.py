@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from gateway.brake import MINUTE, REMEMBERED, Brake
 from gateway.errors import GatewayError
+from gateway.web.token_rate_limit import MINUTE, REMEMBERED, TokenRateLimit
 from tests.conftest import Server, free_port
 
 APP, OPS = "app-3f9a1c", "ops-77d2e1"
@@ -113,7 +113,7 @@ def test_asking_without_a_token_is_no_guess(ask: Ask) -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    brake = Brake()
+    brake = TokenRateLimit()
     in_one_minute()
     for number in range(REMEMBERED + 1):
         brake.admit(f"10.0.{number >> 8}.{number & 255}", b"right", right=True)

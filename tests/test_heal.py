@@ -22,7 +22,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.ray_head import RayHead, stop
+from gateway.commands.ray_head import RayHead, stop
 from tests.conftest import TOP, Deploy, Server, clean_environment, free_port, until
 from tests.load import ANSWERED, DROPPED, Load, load
 from tests.standin.client import StandIn

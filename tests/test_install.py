@@ -101,7 +101,7 @@ def test_each_machine_has_a_ray_token_of_its_own(make: Make, root: Path, tmp_pat
 def test_prefix_and_user_stand_in_the_units(make: Make, root: Path) -> None:
     make("install", "PREFIX=/srv/llm", "USER=somebody")
 
-    unit = (root / "etc/systemd/system/byzer-gateway.service").read_text()
+    unit = (root / "etc/systemd/system/byzer-gateway.web.call").read_text()
     assert "User=somebody\n" in unit
     assert "ExecStart=/srv/llm/.venv/bin/gunicorn " in unit
     assert (root / "srv/llm/app.py").exists()
@@ -115,7 +115,7 @@ def test_the_users_own_user_variable_is_not_the_services_user(make: Make, root: 
         command, cwd=TOP, env={"PATH": "/usr/bin:/bin", "USER": "alice"}, check=True, timeout=60
     )
 
-    assert "User=byzer\n" in (root / "etc/systemd/system/byzer-gateway.service").read_text()
+    assert "User=byzer\n" in (root / "etc/systemd/system/byzer-gateway.web.call").read_text()
 
 
 def test_the_operators_files_survive_an_update_and_an_uninstall(make: Make, root: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_module_of_an_older_version_is_not_left_behind(make: Make, root: Path)
     assert not old.exists()
 
 
-@pytest.mark.parametrize("folder", ["gateway/console", "examples"])
+@pytest.mark.parametrize("folder", ["gateway/web/console", "examples"])
 def test_what_the_page_shows_is_laid_and_nothing_of_an_older_version_is_left(
     make: Make, root: Path, folder: str
 ) -> None:

@@ -17,8 +17,8 @@ import httpx
 import psutil
 import pytest
 
-from gateway.job_store import GATHER_SECONDS, LOST_SECONDS
-from gateway.ray_head import RayHead
+from gateway.actors.job_store import GATHER_SECONDS, LOST_SECONDS
+from gateway.commands.ray_head import RayHead
 from tests.conftest import Deploy, Server, running_head, until
 from tests.standin.client import StandIn
 from tests.test_heal import actor_processes
@@ -220,7 +220,7 @@ def test_a_killed_store_loses_nothing_that_is_under_way_and_blames_no_caller(
     during = {"request_id": f"{name}.during", "content": "during"}
     ask(gateway, name, **during, job=True)
     assert fetch(other, f"{name}.during", 0) == (202, "PENDING")
-    [store] = actor_processes(head, "Memory")
+    [store] = actor_processes(head, "Store")
     store.kill()
 
     with ThreadPoolExecutor(3) as pool:

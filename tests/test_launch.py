@@ -18,10 +18,10 @@ import httpx
 import psutil
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import START_SECONDS, TOP, Server, clean_environment, free_port
 
-MAKE_RUN = ("-m", "gateway.launch", "--local-chat")
+MAKE_RUN = ("-m", "gateway", "run", "--local-chat")
 APP = ("app.py",)
 LAUNCH_SECONDS = 2 * START_SECONDS
 STOP_SECONDS = 40

@@ -15,7 +15,7 @@ from urllib.parse import quote_from_bytes
 import httpx
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import Deploy, Server, clean_environment
 from tests.runtimes import needed
 from tests.standin.client import StandIn

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import Deploy, Server, clean_environment
 from tests.runtimes import CHINESE, EXAMPLES, SECONDS, needed
 from tests.standin.client import StandIn

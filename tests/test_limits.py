@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 import httpx
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import GUNICORN, Deploy, Server
 from tests.standin.client import StandIn
 

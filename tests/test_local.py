@@ -12,8 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from gateway.local_model import EMBEDDED
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
+from gateway.protocol import EMBEDDED
 from tests.conftest import Server
 from tests.gguf_files import GGUF, with_number
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gateway.channel import Kind, frame
-from gateway.ray_head import BIN, RayHead, stop
+from gateway.channel import frame
+from gateway.commands.ray_head import BIN, RayHead, stop
+from gateway.protocol import Kind
 from tests.conftest import Server, clean_environment, running_head, until
 from tests.load import ANSWERED, load
 from tests.standin.client import StandIn

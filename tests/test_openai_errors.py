@@ -28,8 +28,8 @@ from openai import (
 from openai.types import Completion
 from openai.types.chat import ChatCompletionChunk
 
+from gateway.commands.ray_head import RayHead
 from gateway.errors import GatewayError
-from gateway.ray_head import RayHead
 from tests.conftest import Deploy, Server
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, Dialect

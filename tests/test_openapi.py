@@ -19,8 +19,8 @@ import schemathesis
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
-from gateway import contract, wire
 from gateway.errors import MEANINGS, GatewayError
+from gateway.web import contract, wire
 from tests.conftest import TOP, Server, clean_environment, free_port, running_head
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS

@@ -22,9 +22,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from gateway.contract import DeployRequest, parse
 from gateway.errors import MEANINGS
 from gateway.settings import SCOPES, load
+from gateway.web.contract import DeployRequest, parse
 from tests.conftest import TOP, Server, clean_environment, until
 from tests.standin.client import BASES, StandIn
 from tests.unit_file import SERVICES
@@ -89,7 +89,7 @@ class Walk:
             ("-g byzer ", f"-g {grp.getgrgid(os.getgid()).gr_name} "),
             ("-g prometheus ", f"-g {grp.getgrgid(os.getgid()).gr_name} "),
             # It would ask the real providers.
-            ("-m gateway.doctor", f"-m gateway.doctor {self.server.url}"),
+            ("-m gateway doctor", f"-m gateway doctor {self.server.url}"),
         ):
             text = text.replace(theirs, ours)
         return text
@@ -130,7 +130,7 @@ class Walk:
             check=False,
         )
         # The doctor finds fault with a full disk, too, which is not the document's.
-        assert done.returncode == 0 or "gateway.doctor" in block.text, (
+        assert done.returncode == 0 or "-m gateway doctor" in block.text, (
             f"line {block.line}: {done.stdout}{done.stderr}"
         )
         self.said[block.text] = done.stdout
@@ -248,7 +248,7 @@ def test_what_holds_secrets_is_closed(walk: Walk) -> None:
 
 
 def test_the_doctor_finds_the_gateway_and_its_chats(walk: Walk) -> None:
-    said = walk.of("gateway.doctor")
+    said = walk.of("-m gateway doctor")
     assert "ok    gateway: listens on" in said
     assert "ok    gateway: its cluster answers" in said
     assert re.search(r"ok    chats: \d+ deployed", said), said

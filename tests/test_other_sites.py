@@ -68,7 +68,7 @@ def test_addresses_localhost_and_what_the_operator_names_are_served(
         "evil.example:8099",
         "x",
         "localhost.evil.example",
-        "127.0.0.1.evil",  # fmt: skip
+        "127.0.0.1.evil",
         "llm.example.com.evil.example",
         "[::1].evil",
         "a@localhost",

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import TOP, Deploy, Server, clean_environment, free_port, running_head, until
 from tests.other_user import TAKES_THE_SOCKET, another_user, open_folder
 from tests.standin.client import StandIn
@@ -124,7 +124,7 @@ def test_a_start_in_a_folder_that_others_open_meanwhile_is_refused() -> None:
 @pytest.mark.parametrize("mode", [0o777, 0o755, 0o750, 0o1777])
 def test_a_ray_tmpdir_that_others_may_enter_is_refused(mode: int) -> None:
     with open_folder(mode) as folder:
-        line = refusal(("-m", "gateway.launch"), f"127.0.0.1:{free_port()}", RAY_TMPDIR=str(folder))
+        line = refusal(("-m", "gateway", "run"), f"127.0.0.1:{free_port()}", RAY_TMPDIR=str(folder))
 
         assert line.startswith("RAY_TMPDIR: other users of this machine could get at Ray's sockets")
         assert f"{folder} (mode {mode:o})" in line
@@ -149,7 +149,7 @@ def test_an_installed_head_refuses_it_too(mode: int, tmp_path: Path) -> None:
 
 def head_refuses(environment: dict[str, str]) -> str:
     ended = subprocess.run(
-        [sys.executable, "-m", "gateway.ray_head"],
+        [sys.executable, "-m", "gateway", "ray-head"],
         cwd=TOP,
         env={**clean_environment(), **environment},
         capture_output=True,
@@ -164,7 +164,7 @@ def head_refuses(environment: dict[str, str]) -> str:
 
 def test_a_tmpdir_where_anyone_may_move_our_folder_is_refused() -> None:
     with open_folder(0o777) as folder:
-        line = refusal(("-m", "gateway.launch"), f"127.0.0.1:{free_port()}", TMPDIR=str(folder))
+        line = refusal(("-m", "gateway", "run"), f"127.0.0.1:{free_port()}", TMPDIR=str(folder))
     assert line.startswith(
         "TMPDIR: other users of this machine could get at Ray's sockets and logs: others can write"
     )

@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import Server, until
 from tests.standin.client import StandIn
 

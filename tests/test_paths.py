@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.paths import meant
+from gateway.web.paths import meant
 from tests.conftest import Deploy, Server, until
 
 CHAT = "/v1/chat/completions"

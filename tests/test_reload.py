@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import TOP, Deploy, Server, clean_environment, until
 from tests.load import ANSWERED, DROPPED, load
 from tests.standin.client import StandIn
@@ -54,7 +54,7 @@ def test_wrong_settings_are_named_before_a_reload(tmp_path: Path) -> None:
     tokens.write_text("shop:sk-secret-of-the-shop\n")
     tokens.chmod(0o600)
     environment = {**clean_environment(), "GATEWAY_TOKENS_FILE": str(tokens)}
-    command = [sys.executable, "-m", "gateway.settings"]
+    command = [sys.executable, "-m", "gateway", "check-settings"]
     said = subprocess.run(
         command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=60, check=False
     )

@@ -9,14 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-from gateway.directory import DEPLOY_SECONDS
-from gateway.ray_head import RayHead
+from gateway.actors.directory import DEPLOY_SECONDS
+from gateway.commands.ray_head import RayHead
 from tests.conftest import Server, clean_environment, until
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, REFUSALS
@@ -25,6 +26,10 @@ from tests.test_heal import actor_process
 KEY = "sk-planted-7f3a9c51e2d84b06"
 PROMPT = "prompt-marker-5d2e8f"
 ANSWER = "answer-marker-9b1c4a"
+
+
+def answers(gateway: httpx.Client, chat: dict[str, str]) -> bool:
+    return gateway.post("/openai/chat", json=chat).is_success
 
 
 def in_files(needle: bytes, *places: Path) -> Iterator[str]:
@@ -155,11 +160,8 @@ def replies(
     for victim in ("ModelActor", "Directory"):
         actor_process(ray_head, victim).kill()
         for name in chats.values():
-            until(
-                lambda ask={"chat_name": name, "content": "hi"}: (
-                    gateway.post("/openai/chat", json=ask).is_success
-                )
-            )  # type: ignore[misc]
+            chat = {"chat_name": name, "content": "hi"}
+            until(partial(answers, gateway, chat))
     post(
         "redeploy",
         "/zhipu/deploy",

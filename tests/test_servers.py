@@ -23,7 +23,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.ray_head import RayHead, stop
+from gateway.commands.ray_head import RayHead, stop
 from tests.conftest import START_SECONDS, TOP, Deploy, Server, clean_environment, free_port
 from tests.slow import flood
 from tests.standin.client import StandIn
@@ -611,7 +611,7 @@ def test_a_wrong_setting_ends_uwsgi_and_is_named(start_server: Callable[..., Ser
 
 WHO = """
 from ipaddress import ip_network
-from gateway.proxies import see_through
+from gateway.web.proxies import see_through
 
 def who(environ, start_response):
     start_response("200 OK", [("Connection", "close")])

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.ray_head import RayHead
-from gateway.worker import MOST_OF_ONE
+from gateway.commands.ray_head import RayHead
+from gateway.web.worker import MOST_OF_ONE
 from tests.conftest import GUNICORN, TOP, Deploy, Server, clean_environment
 from tests.slow import BEGUN, flood
 

@@ -21,7 +21,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import Deploy, Server, until
 from tests.standin.client import StandIn
 from tests.test_heal import actor_processes
@@ -104,10 +104,10 @@ def clients(
         provider = ("zhipu", "openai")[next(turn) % 2]
         body = {
             "api_key": key,
-            "base_url": standin.base_url(provider),
+            "base_url": standin.base_url(provider),  # type: ignore[arg-type]
             "model_name": "echo",
             "chat_name": main,
-        }  # type: ignore[arg-type]
+        }
         return http.post(f"/{provider}/deploy", json=body).text.strip()
 
     def churn(http: httpx.Client) -> str:

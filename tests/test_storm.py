@@ -25,7 +25,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import Server, running_head, until
 from tests.fronts import Outcome, chat, chat_stream, v1, v1_stream
 from tests.small_disk import fill, small_disk
@@ -124,7 +124,7 @@ class Storm:
         self._kill_actor("ModelActor")
 
     def kill_the_job_store(self) -> None:
-        self._kill_actor("Memory")
+        self._kill_actor("Store")
 
     def kill_the_directory(self) -> None:
         self._kill_actor("Directory")

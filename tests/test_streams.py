@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import Deploy, Server, until
 from tests.standin.client import StandIn
 from tests.test_heal import actor_process

@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from gateway.settings import SettingError, load
 from tests.conftest import TOP, Server, clean_environment, free_port
 from tests.standin.client import StandIn

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.ray_head import RayHead
+from gateway.commands.ray_head import RayHead
 from tests.conftest import GUNICORN, Deploy, Server, free_port, until
 from tests.standin.client import StandIn
 from tests.test_heal import actor_process

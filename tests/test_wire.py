@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import wire
 from gateway.charsets import CODECS, charset
 from gateway.errors import Code, GatewayError
+from gateway.web import wire
 
 CHARSETS = sorted(CODECS)
 ASCII_LIKE = [name for name in CHARSETS if not name.startswith("utf-16")]

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from gateway.ray_head import RayHead, stop
+from gateway.commands.ray_head import RayHead, stop
 from tests.browser import BOTH, CHAT, MODEL_MS, OPS, Open, answer, ask, button, card, is_over
 from tests.conftest import Deploy, Server, free_port, running_head
 from tests.standin.client import StandIn

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.dialects import OPENAI
-from gateway.reader import Reply, StreamReader, chat_reply
-from gateway.refusals import Refusal
+from gateway.providers.dialects import OPENAI
+from gateway.providers.reader import Reply, StreamReader, chat_reply
+from gateway.providers.refusals import Refusal
 
 Json = dict[str, Any]
 

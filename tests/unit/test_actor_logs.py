@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import actor_logs
+from gateway.actors import actor_logs
 
 RAYS_LINE = b":actor_name:ModelActor\n"
 

@@ -10,12 +10,12 @@ from errno import EACCES, ECONNREFUSED
 
 import pytest
 
-from gateway.addresses import canonical, is_guarded, without_port
-from gateway.contract import DeployRequest
-from gateway.dialects import OPENAI
+from gateway.actors.upstream import Upstream
+from gateway.addresses import canonical, is_guarded, split_port
 from gateway.errors import GatewayError
+from gateway.providers.dialects import OPENAI
 from gateway.settings import load
-from gateway.upstream import Upstream
+from gateway.web.contract import DeployRequest
 from tests.conftest import TOP
 
 FORMS = {
@@ -122,7 +122,7 @@ PORTS = {
 
 @pytest.mark.parametrize(("netloc", "host"), PORTS.items())
 def test_a_port_is_left_out(netloc: str, host: str) -> None:
-    assert without_port(netloc) == host
+    assert split_port(netloc)[0] == host
 
 
 URLS = {
@@ -162,7 +162,7 @@ def test_no_connection_is_made_to_a_guarded_address(host: str) -> None:
 
 STOCK_MODEL = """
 import socket
-from gateway.stock import guard_connections
+from gateway.actors.stock_models import guard_connections
 guard_connections()
 for host in ("169.254.169.254", "0xa9fea9fe", "64:ff9b::a9fe:a9fe", "127.0.0.1"):
     try:

@@ -24,10 +24,10 @@ from gateway.channel import (
     ChannelError,
     Channels,
     ClientGone,
-    Kind,
     Listener,
     frame,
 )
+from gateway.protocol import Kind
 from tests.other_user import TAKES_THE_SOCKET, another_user, open_folder
 
 T = TypeVar("T")

@@ -15,11 +15,11 @@ from gunicorn.http.errors import LimitRequestHeaders
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import proxies
-from gateway.client_connections import HEAD_BYTES, Connection, Head, Patience, Reader, Waiting
-from gateway.http_messages import Request
-from gateway.proxies import origin, speaks_for_many
 from gateway.settings import load
+from gateway.web import proxies
+from gateway.web.client_connections import HEAD_BYTES, Connection, Head, Patience, Reader, Waiting
+from gateway.web.http_messages import Request
+from gateway.web.proxies import origin, speaks_for_many
 
 LINES = (
     *(

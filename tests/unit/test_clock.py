@@ -8,18 +8,18 @@ import time
 
 import pytest
 
+from gateway.actors.circuit_breaker import CircuitBreaker
 from gateway.errors import Code, GatewayError
-from gateway.resting import Rest
 from tests.conftest import TOP
 from tests.unit.stores import Clock
 
 TOLD_TO_PEOPLE = {
-    "gateway/resting.py": 2,  # since when a chat rests, and until when
-    "gateway/directory.py": 1,  # since when a chat is deployed
-    "gateway/watch.py": 1,  # when a request was answered
-    "gateway/byzer.py": 1,  # `created` on /v1
-    "gateway/upstream.py": 1,  # beside the provider's Date
-    "gateway/probes.py": 1,  # the doctor compares clocks
+    "gateway/actors/circuit_breaker.py": 2,  # since when a chat rests, and until when
+    "gateway/actors/directory.py": 1,  # since when a chat is deployed
+    "gateway/web/access_log.py": 1,  # when a request was answered
+    "gateway/cluster/stock_client.py": 1,  # `created` on /v1
+    "gateway/actors/upstream.py": 1,  # beside the provider's Date
+    "gateway/commands/doctor_probes.py": 1,  # the doctor compares clocks
 }
 """How often each file asks for the time of day; no file does that decides by it."""
 
@@ -33,7 +33,7 @@ def asked_time_of_day(path: str) -> int:
 
 
 def test_nothing_is_timed_by_a_clock_that_may_be_set() -> None:
-    files = [*(TOP / "gateway").glob("*.py"), *TOP.glob("*.py"), TOP / "deploy" / "keyholder.py"]
+    files = [*(TOP / "gateway").rglob("*.py"), *TOP.glob("*.py"), TOP / "deploy" / "keyholder.py"]
     counts = {
         str(path.relative_to(TOP)): asked_time_of_day(str(path.relative_to(TOP))) for path in files
     }
@@ -45,16 +45,16 @@ def test_nothing_is_timed_by_a_clock_that_may_be_set() -> None:
 )
 def test_a_chat_rests_for_its_time(code: str, retry_after: float | None, seconds: int) -> None:
     clock = Clock()
-    rest = Rest(60, clock)
-    rest.failed(GatewayError(code, retry_after=retry_after))
+    breaker = CircuitBreaker(60, clock)
+    breaker.failed(GatewayError(code, retry_after=retry_after))
     clock.now += seconds - 1
     with pytest.raises(GatewayError) as caught:
-        rest.check()
+        breaker.admit()
     assert caught.value.retry_after == (1 if retry_after else None)
-    told = rest.told()
-    assert told
-    assert abs(told["until"] - time.time() - 1) < 60
-    assert abs(told["since"] - time.time()) < 60
+    resting = breaker.resting()
+    assert resting
+    assert abs(resting["until"] - time.time() - 1) < 60
+    assert abs(resting["since"] - time.time()) < 60
     clock.now += 1
-    assert (rest.told() is None) == (code == Code.SLOW_DOWN)
-    rest.check()  # this one may ask
+    assert (breaker.resting() is None) == (code == Code.SLOW_DOWN)
+    breaker.admit()  # this one may ask

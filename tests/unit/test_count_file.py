@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
-from gateway.count_file import FIRST_BYTES, CountFile
+from gateway.web.count_file import FIRST_BYTES, CountFile
 from tests.conftest import TOP
 from tests.small_disk import small_disk
 
 COUNTS_ON_A_FULL_DISK = """
 import logging, sys, time
 from pathlib import Path
-from gateway.count_file import AGAIN_SECONDS, CountFile
+from gateway.web.count_file import AGAIN_SECONDS, CountFile
 from tests.small_disk import fill
 logging.basicConfig()
 folder = Path(sys.argv[1])

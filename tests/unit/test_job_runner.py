@@ -8,15 +8,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 
+from gateway.actors.job_store import LOST_SECONDS
+from gateway.actors.store_actor import Store
 from gateway.errors import Code, GatewayError
-from gateway.job_runner import Runner, span, span_zh
-from gateway.job_store import LOST_SECONDS
-from gateway.memory import Memory
-from gateway.shares import Key
+from gateway.protocol import Key
+from gateway.web.job_runner import Runner, span, span_zh
 from tests.conftest import until
 from tests.unit.stores import Clock
 
@@ -42,8 +43,8 @@ class Cluster:
         self._thread.start()
         self.memory = self._new(follows=False)
 
-    def _new(self, follows: bool) -> Memory:
-        return Memory(lambda: frozenset(self.drivers), lambda: follows, self.clock)
+    def _new(self, follows: bool) -> Store:
+        return Store(lambda: frozenset(self.drivers), lambda: follows, self.clock)
 
     def restart_store(self) -> None:
         self.memory = self._new(follows=True)
@@ -208,6 +209,10 @@ def test_the_job_of_a_process_that_ended_is_taken_over_by_one_alone(
     assert cluster.paid == {b"q": 2}
 
 
+def has_answer_or_was_paid_twice(cluster: Cluster, heir: Process) -> bool:
+    return heir.runner.wait(KEY, 3) is not None or cluster.paid[b"q"] == 2
+
+
 def test_what_ends_two_processes_is_not_asked_again_and_still_ends(
     cluster: Cluster, process: Callable[[str], Process]
 ) -> None:
@@ -218,10 +223,7 @@ def test_what_ends_two_processes_is_not_asked_again_and_still_ends(
         ends.end()
         cluster.clock.now += LOST_SECONDS + 1
         heir.runner.wait(KEY, 0)  # looks only; the store notes who shall ask
-        until(
-            lambda heir=heir: heir.runner.wait(KEY, 3) is not None or cluster.paid[b"q"] == 2,
-            PATIENCE,
-        )  # type: ignore[misc]
+        until(partial(has_answer_or_was_paid_twice, cluster, heir), PATIENCE)
 
     assert third.runner.wait(KEY, PATIENCE) == b"ended twice"
     assert cluster.paid == {b"q": 2}

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.job_store import (
+from gateway.actors.job_store import (
     FORGET_AT_ONCE,
     GATHER_SECONDS,
     LOST_SECONDS,
     MAX_ANSWERS,
     MAX_BYTES,
     NEWS_BYTES,
-    Begun,
-    Caller,
     Jobs,
 )
+from gateway.protocol import Begun, Caller
 from tests.unit.stores import Clock, steps
 
 APP, OTHER = "app", "other"

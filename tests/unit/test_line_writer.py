@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.line_writer import MOST_LINES, LineWriter
+from gateway.web.line_writer import MOST_LINES, LineWriter
 from tests.conftest import TOP
 
 LINE = b'{"number": %d, "words": "' + b"x" * 300 + b'"}\n'
@@ -126,7 +126,7 @@ def test_a_descriptor_that_does_not_block_is_waited_for(pipe: Pipe) -> None:
 @pytest.mark.parametrize("read", [True, False])
 def test_a_process_writes_its_last_lines_before_it_ends_but_not_for_ever(read: bool) -> None:
     code = (
-        "from gateway.line_writer import *; w = LineWriter(1, print)\nfor n in range(5000):"
+        "from gateway.web.line_writer import *; w = LineWriter(1, print)\nfor n in range(5000):"
         " w.write(b'x' * 99 + b'\\n')"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=TOP, stdout=subprocess.PIPE)

@@ -9,7 +9,7 @@ from tests.conftest import TOP, clean_environment
 
 CALLS = """
 import ray
-from gateway.connection import Connection
+from gateway.cluster.connection import Connection
 from gateway.errors import GatewayError
 
 connection = Connection("127.0.0.1:9", lambda: None, lambda chats: None)

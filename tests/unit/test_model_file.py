@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from gateway import settings as app_settings
+from gateway.actors.local_model import SETTINGS, LocalModel, load
+from gateway.actors.model_file import is_gguf, survives
 from gateway.errors import Code, GatewayError
-from gateway.local_model import EMBEDDED, SETTINGS, LocalModel, load
-from gateway.model_file import is_gguf, survives
+from gateway.protocol import EMBEDDED
 from tests.gguf_files import GGUF, counting, with_number
 
 WAIT_SECONDS = 240

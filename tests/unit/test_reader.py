@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.reader import Reply
-from gateway.usage import Usage
+from gateway.providers.reader import Reply
+from gateway.providers.usage import Usage
 from tests.unit.shapes import (
     DONE,
     STREAM,

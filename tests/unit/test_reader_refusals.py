@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects import OPENAI
-from gateway.reader import Reply, StreamReader, chat_reply, other_reply
-from gateway.refusals import Refusal
-from gateway.usage import Usage, usage_in
+from gateway.providers.dialects import OPENAI
+from gateway.providers.reader import Reply, StreamReader, chat_reply, other_reply
+from gateway.providers.refusals import Refusal
+from gateway.providers.usage import Usage, usage_in
 from tests.unit.finish_rows import FINISHES, Finish
 from tests.unit.shapes import (
     DONE,

@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.dialects import DASHSCOPE, OPENAI, ZHIPU, Dialect
 from gateway.errors import Code
-from gateway.reader import Reply, chat_reply
-from gateway.refusals import Refusal, refusal, retry_after, shown
+from gateway.providers.dialects import DASHSCOPE, OPENAI, ZHIPU, Dialect
+from gateway.providers.reader import Reply, chat_reply
+from gateway.providers.refusals import Refusal, refusal, retry_after, shown
 from tests.unit.refusal_rows import REFUSALS
 from tests.unit.retry_after_rows import NOW, WAITS, Wait
 from tests.unit.rows import Row

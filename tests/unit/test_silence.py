@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.byte_budget import ByteBudget, Charge, Full
-from gateway.dialects import OPENAI
-from gateway.reader import StreamReader
-from gateway.silence import CHUNK_BYTES, SILENT_BYTES, SILENT_CHUNKS, Silence
+from gateway.providers.dialects import OPENAI
+from gateway.providers.reader import StreamReader
+from gateway.providers.silence import CHUNK_BYTES, SILENT_BYTES, SILENT_CHUNKS, Silence
 
 MEGABYTE = 1 << 20
 PART_BYTES = 10_000

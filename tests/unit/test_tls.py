@@ -14,7 +14,8 @@ from contextlib import closing, suppress
 import pytest
 import uvloop
 
-from gateway.channel import Address, Channel, ChannelError, Kind, Listener, frame
+from gateway.channel import Address, Channel, ChannelError, Listener, frame
+from gateway.protocol import Kind
 from gateway.tls import make_certificate
 
 PATIENCE = 10.0

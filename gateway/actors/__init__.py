@@ -1,0 +1,1 @@
+"""What runs in the cluster, pickled into Ray. It never imports Flask."""

@@ -1,0 +1,70 @@
+"""What GET /models tells of a chat, asked of its actors."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from gateway.actors.model import has_its_key
+from gateway.actors.replica_actors import ask_actor, get_actor, replicas_of
+from gateway.addresses import url_netloc
+from gateway.protocol import ChatRow, ChatState, Engine, ModelConfig, ReplicaStatus
+
+
+async def chat_row(config: ModelConfig) -> ChatRow:
+    """Return the row of a chat that was deployed here."""
+    name = config["chat_name"]
+    row: ChatRow = {
+        "chat_name": name,
+        "provider": config["provider"],
+        "model_type": config["model_type"],
+        "model_name": config["model_name"],
+        "host": url_netloc(config["base_url"]) or None,
+        "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(config["since"])),
+        "created": int(config["since"]),
+        "fallback": config["fallback"] or [],
+        "reply": config["reply"] or {},
+        "replicas": 0,
+        "state": ChatState.STARTING.value,
+        "resting": None,
+    }
+    if config["engine"] == Engine.BYZERLLM:
+        stock = await stock_row(name)
+        row["replicas"], row["state"] = stock["replicas"], stock["state"]
+        return row
+    replicas = await replicas_of(name, config["workers"])
+    answers = await asyncio.gather(*(ask_actor(replica, "status") for replica in replicas))
+    statuses: list[ReplicaStatus] = [status for status in answers if status]
+    row["replicas"] = len(statuses)
+    row["resting"] = next((one["resting"] for one in statuses if one["resting"]), None)
+    row["in_flight"] = sum(one["in_flight"] for one in statuses)
+    row["state"] = _state(row, has_its_key(config)).value
+    return row
+
+
+async def stock_row(name: str) -> ChatRow:
+    """Return the row of a stock byzerllm model, of which only its own actor knows anything."""
+    stat = await ask_actor(await get_actor(name), "stat")
+    ready = bool(stat) and all(worker["ready"] for worker in stat["worker_state"])
+    return {
+        "chat_name": name,
+        "provider": "byzerllm",
+        "model_type": None,
+        "model_name": None,
+        "host": None,
+        "since": None,
+        "created": 0,
+        "fallback": [],
+        "reply": {},
+        "replicas": stat["total_workers"] if stat else 0,
+        "state": (ChatState.ANSWERING if ready else ChatState.STARTING).value,
+        "resting": None,
+    }
+
+
+def _state(row: ChatRow, has_key: bool) -> ChatState:
+    if not has_key:
+        return ChatState.NEED_KEY
+    if row["resting"]:
+        return ChatState.RESTING
+    return ChatState.ANSWERING if row["replicas"] else ChatState.STARTING

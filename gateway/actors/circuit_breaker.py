@@ -1,0 +1,92 @@
+"""The circuit breaker: when a chat rests. After a refusal that asking again would not mend, its
+provider is not asked for a while.
+
+An unpaid bill or a refused key lasts until somebody acts: the chat rests, and one real request
+every so often finds out. A rate limit or an overload rests as long as the provider said. A provider
+that is down again and again rests briefly. One breaker stands in each model actor, so that all
+gateway processes agree.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from gateway.errors import LASTING, Code, GatewayError
+from gateway.protocol import Resting
+
+TIMED = {Code.SLOW_DOWN, Code.PROVIDER_BUSY}
+
+FAILURES = 5
+"""PROVIDER_DOWN so many times in a row opens the breaker."""
+
+BREAK_SECONDS = 10
+
+
+class CircuitBreaker:
+    """Says whether to ask the provider. `probe_seconds` is how often a lasting refusal is tried
+    again by a real request.
+
+    It goes by a `clock` that nobody sets: an hour's jump of the machine's would else end a rest, or
+    make it an hour longer.
+    """
+
+    def __init__(self, probe_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._probe_seconds = probe_seconds
+        self._clock = clock
+        self._error: GatewayError | None = None
+        self._since = 0.0
+        self._until = 0.0
+        self._failures = 0
+
+    def admit(self) -> None:
+        """Let one request through to the provider, or raise the GatewayError that the chat rests
+        with.
+
+        When a rest is over, the next request is its probe: those beside it are still turned away,
+        until `succeeded` or `failed` tells what became of it.
+        """
+        if self._error is None:
+            return
+        now = self._clock()
+        if now < self._until:
+            raise self._turned_away(self._error, now)
+        self._until = now + self._probe_seconds
+
+    def succeeded(self) -> None:
+        """Close the breaker: the provider answered."""
+        self._error, self._failures = None, 0
+
+    def failed(self, error: GatewayError) -> None:
+        """Open the breaker where it helps: the provider refused, or could not be reached."""
+        self._failures = self._failures + 1 if error.code == Code.PROVIDER_DOWN else 0
+        if error.code in LASTING:
+            self._open(error, self._probe_seconds)
+        elif error.code in TIMED and error.retry_after:
+            self._open(error, error.retry_after)
+        elif self._failures >= FAILURES:
+            self._open(error, BREAK_SECONDS)
+        elif self._error is not None and error.code not in LASTING:
+            self._error = None  # a probe was answered, if only by another kind of refusal
+
+    def resting(self) -> Resting | None:
+        """Return what GET /models tells of a rest; None: the chat does not rest."""
+        left = self._until - self._clock()
+        if self._error is None or (self._error.code not in LASTING and left <= 0):
+            return None  # what rested for a time is over by itself; a bill is not
+        return {
+            "code": self._error.code.value,
+            "since": int(self._since),
+            "until": round(time.time() + left),
+        }
+
+    def _turned_away(self, error: GatewayError, now: float) -> GatewayError:
+        copy = GatewayError.from_dict(error.as_dict())  # each caller's error becomes its own
+        if error.code in TIMED:
+            copy.retry_after = self._until - now
+        return copy
+
+    def _open(self, error: GatewayError, seconds: float) -> None:
+        if self._error is None or self._error.code != error.code:
+            self._since = time.time()
+        self._error, self._until = error, self._clock() + seconds

@@ -1,0 +1,333 @@
+"""The directory: one small detached actor that knows every chat's configuration and alone deploys
+and undeploys.
+
+State lives in memory, twice: here, and in each model actor. Either one, killed, is refilled from
+the other. After the whole cluster restarts, the keys are gone by design, and the chats that a
+gateway process still remembers say NEED_KEY.
+
+Since only this actor deploys, one chat name at a time, deploys of one name from many processes end
+in one winner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+import weakref
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, cast
+
+import ray
+
+from gateway.actors.chat_rows import chat_row, stock_row
+from gateway.actors.model import has_its_key
+from gateway.actors.model_actor import ModelActor
+from gateway.actors.replica_actors import (
+    STATUS_SECONDS,
+    ask_actor,
+    class_of,
+    create_actor,
+    end_actors,
+    get_actor,
+    replicas_of,
+    within,
+)
+from gateway.actors.stock_models import deploy_stock
+from gateway.errors import Code, ErrorRecord, GatewayError
+from gateway.protocol import ChatRow, Chats, Engine, ModelConfig, PublicConfig, Reach, replica_name
+
+DEPLOY_SECONDS = 120
+"""For one deploy, the load of a large local model included."""
+
+STOCK_CLASS = "UDFMaster"
+"""The class of the actor that stock byzerllm names after a model."""
+
+
+class Directory:
+    """Knows what is deployed. What goes wrong is returned as a record: None says that all went
+    well."""
+
+    def __init__(self) -> None:
+        self._configs: dict[str, ModelConfig] = {}
+        self._before: dict[str, tuple[ModelConfig, float]] = {}
+        self._generation = 0
+        self._revision = 0
+        # Made once: each one is kept for ever by Ray's control store, and by every process that
+        # looks up its actors.
+        self._model_actor = ray.remote(ModelActor)
+        self._born = uuid.uuid4().hex
+        # Each for as long as somebody has it or waits for it, since names come and go.
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._refilling: asyncio.Task[None] | None = None
+        self._starting: set[asyncio.Task[Any]] = set()
+
+    async def deploy(self, config: ModelConfig, check: bool = False) -> ErrorRecord | None:
+        """Put `config` behind its chat name. What was there before answers until the new model is
+        ready."""
+        await self._refilled()
+        name = config["chat_name"]
+        async with self._turn(name):
+            before = self._configs.get(name)
+            config = self._completed(config, before)
+            try:
+                await self._check_chain(name, config["fallback"] or [])
+                await self._deploy(name, config, check)
+            except GatewayError as error:
+                error.chat_name, error.provider = name, config["provider"]
+                return error.as_dict()
+            if before and has_its_key(before):
+                self._before[name] = before, time.monotonic() + config["undo_seconds"]
+        return None
+
+    async def undo(self, name: str) -> ErrorRecord | None:
+        """Bring back what was behind a chat before its last deploy, if that was not too long
+        ago."""
+        self._forget_expired()
+        if name not in self._before:
+            detail = f"chat_name: there is nothing to undo for {name}; see GATEWAY_UNDO_SECONDS."
+            detail_zh = f"chat_name：{name} 没有可撤销的部署（GATEWAY_UNDO_SECONDS）。"
+            error = GatewayError(Code.INVALID_REQUEST, detail, detail_zh, param="chat_name")
+            return error.as_dict()
+        return await self.deploy(self._before[name][0])
+
+    async def set_fallback(self, name: str, fallback: list[str]) -> ErrorRecord | None:
+        """Change a chat's chain alone."""
+        await self._refilled()
+        async with self._turn(name):
+            try:
+                if name not in self._configs:
+                    raise GatewayError(Code.NOT_DEPLOYED)
+                await self._check_chain(name, fallback)
+            except GatewayError as error:
+                error.chat_name = name
+                return error.as_dict()
+            generation = self._next_generation()
+            amended: ModelConfig = {
+                **self._configs[name],
+                "fallback": fallback,
+                "generation": generation,
+            }
+            self._keep(amended)
+            if amended["engine"] != Engine.BYZERLLM:
+                replicas = await replicas_of(name, amended["workers"])
+                amend = partial(ask_actor, method="amend", arguments=(fallback, generation))
+                await asyncio.gather(*map(amend, replicas))
+        return None
+
+    async def undeploy(self, name: str) -> ErrorRecord | None:
+        """Take a chat away; chats under way finish first, within `DRAIN_SECONDS`."""
+        await self._refilled()
+        async with self._turn(name):
+            actor_class = await class_of(name)
+            if name not in self._configs and actor_class not in (STOCK_CLASS, ModelActor.__name__):
+                return GatewayError(Code.NOT_DEPLOYED, chat_name=name).as_dict()
+            self._drop(name)
+            self._before.pop(name, None)
+            await end_actors(await replicas_of(name))
+        return None
+
+    async def find(self, name: str) -> Reach | None:
+        """Return how to reach a chat, or None: there is none of that name."""
+        await self._refilled()
+        if name not in self._configs and (deploying := self._turns.get(name)):
+            async with deploying:
+                pass  # it is there in a moment, perhaps
+        if config := self._configs.get(name):
+            return _reach(config)
+        return _STOCK_REACH if await class_of(name) == STOCK_CLASS else None
+
+    async def config(self, name: str) -> ModelConfig | None:
+        """Return a chat's whole configuration, for its own restarted replica."""
+        return self._configs.get(name)
+
+    async def chats(self, born: str = "", revision: int = 0) -> Chats:
+        """Return all our chats without their keys, unless nothing has changed since `revision` of
+        the directory `born`. The gateway processes ask every two seconds, and `remember`."""
+        await self._refilled()
+        self._forget_expired()
+        known = (born, revision) == (self._born, self._revision)
+        configs = None if known else [_public(config) for config in self._configs.values()]
+        return {"born": self._born, "revision": self._revision, "configs": configs}
+
+    async def remember(self, chats: Iterable[PublicConfig]) -> None:
+        """Learn of the chats that a gateway process knew before this actor was born, and deploy
+        those that need no key.
+
+        In a cluster that went on meanwhile, a chat without an actor is one that was undeployed a
+        moment ago.
+        """
+        await self._refilled()
+        restarted = await asyncio.to_thread(
+            lambda: ray.get_runtime_context().was_current_actor_reconstructed
+        )
+        for public in chats:
+            name = public["chat_name"]
+            if name in self._configs or (restarted and await class_of(name) is None):
+                continue
+            config: ModelConfig = {**public, "api_key": ""}
+            if config["engine"] == Engine.LLAMA_CPP:
+                # It takes seconds, for which other chats need not wait.
+                task = asyncio.create_task(self.deploy(config))
+                self._starting.add(task)
+                task.add_done_callback(self._starting.discard)
+            else:
+                self._keep(config)
+
+    async def models(self) -> list[ChatRow]:
+        """Return every chat on the cluster, ours and other byzerllm programs', with its state."""
+        await self._refilled()
+        ours = [chat_row(config) for config in list(self._configs.values())]
+        names = await asyncio.to_thread(ray.util.list_named_actors)
+        others = [name for name in names if name not in self._configs]
+        classes = await asyncio.gather(*map(class_of, others))
+        stock = [name for name, kind in zip(others, classes, strict=True) if kind == STOCK_CLASS]
+        rows = await asyncio.gather(*ours, *map(stock_row, stock))
+        return sorted(rows, key=lambda row: row["chat_name"])
+
+    def _keep(self, config: ModelConfig) -> None:
+        self._configs[config["chat_name"]] = config
+        self._revision += 1
+
+    def _drop(self, name: str) -> None:
+        if self._configs.pop(name, None):
+            self._revision += 1
+
+    def _turn(self, name: str) -> asyncio.Lock:
+        """Return the lock by which what is done to a chat is done one after the other."""
+        return self._turns.setdefault(name, asyncio.Lock())
+
+    def _completed(self, config: ModelConfig, before: ModelConfig | None) -> ModelConfig:
+        """Return a configuration with what the deploy left as it was, and its place in time."""
+        completed: ModelConfig = {
+            **config,
+            "generation": self._next_generation(),
+            "since": time.time(),
+        }
+        if config["fallback"] is None:
+            completed["fallback"] = before["fallback"] if before else []
+        if config["reply"] is None:
+            completed["reply"] = before["reply"] if before else {}
+        return completed
+
+    def _forget_expired(self) -> None:
+        """Keep no key for longer than it can be of use."""
+        now = time.monotonic()
+        self._before = {name: kept for name, kept in self._before.items() if kept[1] > now}
+
+    def _next_generation(self) -> int:
+        self._generation += 1
+        return self._generation
+
+    async def _check_chain(self, name: str, fallback: list[str]) -> None:
+        """Raise GatewayError for a chain that holds the chat itself, a chat twice, or one that is
+        not deployed."""
+        for place, other in enumerate(fallback):
+            if other == name or other in fallback[:place]:
+                why = f"{other} stands there twice, or is the chat itself"
+                why_zh = f"{other} 重复，或就是该对话本身"
+            elif other not in self._configs and await class_of(other) != STOCK_CLASS:
+                why, why_zh = f"no chat named {other} is deployed", f"没有部署名为 {other} 的对话"
+            else:
+                continue
+            raise GatewayError(
+                Code.INVALID_REQUEST, f"fallback: {why}.", f"fallback：{why_zh}。", param="fallback"
+            )
+
+    async def _deploy(self, name: str, config: ModelConfig, check: bool) -> None:
+        actor_class = await class_of(name)
+        if actor_class not in (None, STOCK_CLASS, ModelActor.__name__):
+            raise GatewayError(
+                Code.INVALID_REQUEST,
+                f"chat_name: {name!r} is the name of another program's actor ({actor_class})."
+                " Choose another name.",
+                f"chat_name：{name!r} 已被其他程序的 actor（{actor_class}）占用。请换一个名称。",
+            )
+        if config["engine"] == Engine.BYZERLLM:
+            await self._deploy_stock(name, config)
+            return
+        if actor_class == STOCK_CLASS:
+            await end_actors(await replicas_of(name))
+        await self._deploy_replicas(name, config, check)
+
+    async def _deploy_stock(self, name: str, config: ModelConfig) -> None:
+        await end_actors(await replicas_of(name))
+        # The model's own process asks for its key here, so it must be known before.
+        self._keep(config)
+        try:
+            await within(DEPLOY_SECONDS, deploy_stock.remote({**config, "api_key": ""}))
+        except GatewayError:
+            self._drop(name)
+            await end_actors(await replicas_of(name))
+            raise
+
+    async def _deploy_replicas(self, name: str, config: ModelConfig, check: bool) -> None:
+        running = [replica for replica in await replicas_of(name) if replica is not None]
+        names = [replica_name(name, index) for index in range(config["workers"])]
+        replicas = [create_actor(self._model_actor, name, actor_name) for actor_name in names]
+        try:
+            # One question is enough to know a key and a model.
+            prepared = (
+                replica.prepare.remote(config, check and not index)
+                for index, replica in enumerate(replicas)
+            )
+            for failure in filter(None, await within(DEPLOY_SECONDS, *prepared)):
+                raise GatewayError.from_dict(failure)
+            await within(STATUS_SECONDS * 5, *(replica.switch.remote() for replica in replicas))
+        except GatewayError:
+            for replica in replicas[: len(running)]:
+                replica.forget_prepared.remote()
+            await end_actors(replicas[len(running) :])
+            raise
+        self._keep(config)
+        await end_actors(running[len(replicas) :])
+
+    async def _refilled(self) -> None:
+        """Wait for what a restarted directory learns from the model actors; each call joins the
+        same task."""
+        if self._refilling is None:
+            self._refilling = asyncio.create_task(self._refill())
+        # Who asks may give up, and Ray then cancels the call; what all wait for must not be
+        # cancelled with it.
+        await asyncio.shield(self._refilling)
+
+    async def _refill(self) -> None:
+        for actor_name in await asyncio.to_thread(ray.util.list_named_actors):
+            # Any replica will do: the first may have ended with the node that this actor was on.
+            name = actor_name.partition("#")[0]
+            if name not in self._configs and await class_of(actor_name) == ModelActor.__name__:
+                config = await ask_actor(await get_actor(actor_name), "config")
+                if config:
+                    self._keep(config)
+                    self._generation = max(self._generation, config["generation"])
+
+
+def _reach(config: ModelConfig) -> Reach:
+    return {
+        "engine": config["engine"],
+        "provider": config["provider"],
+        "replicas": 1 if config["engine"] == Engine.BYZERLLM else config["workers"],
+        "timeout": config["timeout"],
+        "generation": config["generation"],
+        "fallback": config["fallback"] or [],
+        "reply": config["reply"] or {},
+        "need_key": not has_its_key(config),
+    }
+
+
+_STOCK_REACH: Reach = {
+    "engine": Engine.BYZERLLM.value,
+    "provider": "byzerllm",
+    "replicas": 1,
+    "timeout": None,
+    "generation": 0,
+    "fallback": [],
+    "reply": {},
+    "need_key": False,
+}
+"""How to reach a model that another program deployed."""
+
+
+def _public(config: ModelConfig) -> PublicConfig:
+    return cast("PublicConfig", {name: value for name, value in config.items() if name != "api_key"})

@@ -1,0 +1,82 @@
+"""The store: one small detached actor that keeps the answers of jobs (gateway/actors/job_store.py)
+and the turns of sessions (gateway/actors/session_store.py).
+
+So all gateway processes know the same, and any of them may end. All of it is in memory, for a
+limited time, and bounded: where there is too much, the caller who has most gives way, with its
+oldest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Container
+from contextlib import suppress
+
+import ray
+
+from gateway.actors import ray_private
+from gateway.actors.job_store import Clock, Jobs
+from gateway.actors.session_store import Sessions
+from gateway.protocol import Begun, Caller, Heard, Key, News, Owner
+
+LOOK_SECONDS = 1
+
+
+def was_restarted() -> bool:
+    """Return whether this actor was here before, and its process ended."""
+    return ray.is_initialized() and bool(ray.get_runtime_context().was_current_actor_reconstructed)
+
+
+class Store:
+    """Called by the gateway processes; no call waits for an answer. Replies are plain data."""
+
+    def __init__(
+        self,
+        living: Callable[[], Container[str]] = ray_private.living_drivers,
+        restarted: Callable[[], bool] = was_restarted,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._jobs = Jobs(clock, follows=restarted())
+        self._sessions = Sessions()
+        self._living = living
+        self._looking: asyncio.Task[None] | None = None
+
+    async def begin(
+        self, caller: Caller, key: Key, digest: str, question: bytes, again: bool = False
+    ) -> Begun:
+        """As `Jobs.begin`."""
+        return self._jobs.begin(caller, key, digest, question, again)
+
+    async def finish(self, key: Key, result: bytes, failed: bool) -> bool:
+        """As `Jobs.finish`."""
+        return self._jobs.finish(key, result, failed)
+
+    async def beat(self, caller: Caller, running: list[Key]) -> Heard:
+        """As `Jobs.beat`."""
+        self._look_after_silent()
+        return self._jobs.beat(caller, running)
+
+    async def news(self, caller: Caller, keys: list[Key]) -> list[News]:
+        """As `Jobs.news`."""
+        self._look_after_silent()
+        return self._jobs.news(caller, keys)
+
+    async def turns(self, owner: Owner, session: str, reset: bool) -> list[tuple[str, str]]:
+        """What was asked and said in a session so far; nothing after a `reset`."""
+        return self._sessions.turns((owner, session), reset)
+
+    async def remember(self, owner: Owner, session: str, asked: str, said: str) -> None:
+        """One more turn of a session."""
+        self._sessions.remember((owner, session), asked, said)
+
+    def _look_after_silent(self) -> None:
+        """Ask Ray, meanwhile and at most once a second, whether the processes that have said
+        nothing have ended."""
+        if self._jobs.silent() and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._bury())
+
+    async def _bury(self) -> None:
+        with suppress(Exception):  # while Ray does not say that they have ended, they have not
+            self._jobs.bury(await asyncio.to_thread(self._living))
+        await asyncio.sleep(LOOK_SECONDS)

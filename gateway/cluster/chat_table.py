@@ -1,0 +1,137 @@
+"""The chats that a gateway process has reached, and how each is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import ray
+
+from gateway.byte_budget import ByteBudget
+from gateway.channel import Address, ChannelError, Channels
+from gateway.cluster.connection import READY_SECONDS, Connection
+from gateway.cluster.replicas import Replica, ReplicaSet, patience
+from gateway.errors import Code, GatewayError
+from gateway.protocol import NAMESPACE, PublicConfig, Reach, replica_name
+
+ASK_SECONDS = 10
+ADDRESS_SECONDS = 3
+"""How long a model actor may take to say where it lets chats in; on a node that is cut off it never
+will."""
+
+STOCK_TIMEOUT_SECONDS = 120
+"""Of a chat with a model that another program deployed; ours have a timeout each."""
+
+
+class ChatTable:
+    """How each chat is reached, as far as it is known here; the directory knows the rest.
+
+    `answers` is the budget for large answers, and `on_forget` is told the name of each chat that is
+    dropped.
+    """
+
+    def __init__(
+        self, connection: Connection, answers: ByteBudget, on_forget: Callable[[str], None]
+    ) -> None:
+        self._connection = connection
+        self._answers = answers
+        self._on_forget = on_forget
+        self._chats: dict[str, ReplicaSet] = {}
+
+    def known(self, name: str) -> ReplicaSet | None:
+        """Return how a chat is reached, if that is known here and still true."""
+        chat = self._chats.get(name)
+        if chat and chat.outdated:
+            self.forget(name)
+            return None
+        return chat
+
+    def get(self, name: str, seconds: float = ASK_SECONDS) -> ReplicaSet:
+        """Return how a chat is reached, asking the directory if need be. Raises GatewayError."""
+        return self.known(name) or self._look_up(name, seconds)
+
+    def chain(self, name: str) -> tuple[str, ...]:
+        """Return the chats that answer in a chat's place when it cannot. Raises GatewayError."""
+        if chat := self.known(name):
+            return chat.fallback
+        reach: Reach | None = self._connection.ask_directory(ASK_SECONDS, "find", name)
+        return tuple(reach["fallback"]) if reach else ()
+
+    def reply_options(self, name: str) -> dict[str, Any]:
+        """Return how a chat's deploy said that replies are written; as far as is known, cluster or
+        not."""
+        if chat := self.known(name):
+            return chat.reply
+        if config := self._connection.remembered(name):
+            return config["reply"] or {}
+        try:
+            return self._look_up(name, READY_SECONDS).reply
+        except GatewayError:
+            return {}
+
+    def forget(self, name: str) -> None:
+        """Drop what is known of a chat; what is under way goes on."""
+        if chat := self._chats.pop(name, None):
+            chat.end()
+        self._on_forget(name)
+
+    def forget_all(self) -> None:
+        """Drop what is known of all chats: their handles are void."""
+        for name in list(self._chats):
+            self.forget(name)
+
+    def tidy(self, configs: Iterable[PublicConfig]) -> None:
+        """Keep no connection to a chat that is none of `configs` any more, nor one that nobody
+        needs."""
+        generations = {config["chat_name"]: config["generation"] for config in configs}
+        for name, chat in list(self._chats.items()):
+            if generations.get(name, 0) == chat.generation:  # 0: another program deployed it
+                chat.close_idle()
+            else:
+                self.forget(name)
+
+    def _look_up(self, name: str, seconds: float) -> ReplicaSet:
+        reach: Reach | None = self._connection.ask_directory(seconds, "find", name)
+        if reach is None:
+            raise GatewayError(Code.NOT_DEPLOYED, chat_name=name)
+        if reach["need_key"]:
+            raise GatewayError(Code.NEED_KEY, chat_name=name, provider=reach["provider"])
+        try:
+            indexes = range(reach["replicas"])
+            actors = [ray.get_actor(replica_name(name, index), NAMESPACE) for index in indexes]
+        except ValueError:
+            raise GatewayError(Code.NOT_DEPLOYED, chat_name=name) from None
+        timeout = reach["timeout"] or STOCK_TIMEOUT_SECONDS
+        chat = self._chats[name] = ReplicaSet(
+            name=name,
+            generation=reach["generation"],
+            engine=reach["engine"],
+            timeout=timeout,
+            fallback=tuple(reach["fallback"]),
+            reply=reach["reply"],
+            replicas=[self._replica(actor, timeout) for actor in actors],
+        )
+        return chat
+
+    def _replica(self, actor: Any, timeout: float) -> Replica:
+        address = partial(self._address, actor)
+        return Replica(actor, Channels(address, patience(timeout), self._answers))
+
+    def _address(self, actor: Any) -> Address:
+        """Return where a model actor lets this process in. Raises ChannelError, or GatewayError."""
+        try:
+            call = actor.address.remote(*self._connection.place())
+            address: Address = self._connection.ask(call, ADDRESS_SECONDS)
+        except ray.exceptions.RayActorError as error:
+            raise ChannelError("it has ended, or is being started", sent=False) from error
+        except ray.exceptions.RayTaskError as error:
+            words = f"The chat's node lets no other one in ({error.cause}). Install"
+            words = f"{words} requirements.txt there, too."
+            raise GatewayError(Code.CLUSTER_DOWN, words) from error
+        except GatewayError as error:
+            if error.code != Code.TIMEOUT:
+                raise
+            words = "it does not answer: its node may be cut off"
+            raise ChannelError(words, sent=False) from error
+        return address

@@ -1,0 +1,264 @@
+"""GatewayLLM: the shared ByzerLLM client of a gateway process, connected to a running Ray
+cluster."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import orjson
+
+from gateway.actors.directory import DEPLOY_SECONDS
+from gateway.actors.model_actor import DRAIN_SECONDS
+from gateway.byte_budget import ByteBudget
+from gateway.channel import Channel
+from gateway.cluster.answer import Answer
+from gateway.cluster.chat_table import ASK_SECONDS, ChatTable
+from gateway.cluster.connection import Connection
+from gateway.cluster.replicas import ReplicaSet
+from gateway.cluster.retry import Retry
+from gateway.cluster.stock_client import StockLLM
+from gateway.cluster.stream import Stream
+from gateway.errors import Code, ErrorRecord, GatewayError
+from gateway.protocol import (
+    AnswerForm,
+    ChatRow,
+    Client,
+    Engine,
+    Head,
+    ModelConfig,
+    PublicConfig,
+    Request,
+    Usage,
+    packed,
+)
+from gateway.providers.reader import REPLY_BYTES
+
+ANSWER_BYTES = 4 * REPLY_BYTES
+"""Of large answers at once; the questions have a budget of their own, so that they cost no answer
+that was paid for."""
+
+
+class GatewayLLM(StockLLM):
+    """A ByzerLLM whose `deploy`, `undeploy` and `chat_oai` have time limits and errors that say who
+    must act."""
+
+    def __init__(self, address: str, max_in_flight: int) -> None:
+        super().__init__(Connection(address, self._on_change, self._on_watch))
+        self.answers = ByteBudget(ANSWER_BYTES)
+        self._slots = threading.BoundedSemaphore(max_in_flight)
+        self._table = ChatTable(self._connection, self.answers, self._on_forget)
+        self._retry = Retry(self._connection, self._table)
+
+    def start(self) -> None:
+        """Connect, and stay connected, in the background."""
+        self._connection.start()
+
+    @property
+    def hop(self) -> str:
+        """By what a question is known that a chat of this cluster asked (protocol.HOP); "": there
+        is no cluster yet."""
+        return self._connection.hop
+
+    @property
+    def driver(self) -> str:
+        """How Ray calls this process; "": it was never connected."""
+        return self._connection.driver
+
+    def settled(self, seconds: float) -> None:
+        """Wait, for so long at most, until it is known whether there is a cluster."""
+        self._connection.settled(seconds)
+
+    # Called by the views.
+
+    def deploy(
+        self,
+        model_path: str,
+        pretrained_model_type: str,
+        udf_name: str,
+        infer_params: ModelConfig,
+        check: bool = False,
+    ) -> dict[str, Any]:
+        """Put a model behind the chat name `udf_name`; returns when it answers. Raises
+        GatewayError.
+
+        `check` asks the new model a question first; if it cannot answer, all stays as it was.
+        """
+        self._tell_directory(DEPLOY_SECONDS + ASK_SECONDS, "deploy", infer_params, check)
+        self._table.forget(udf_name)
+        return {
+            "model_deploy_type": "saas",
+            "backend": "saas",
+            "model_name": infer_params["model_name"],
+        }
+
+    def undeploy(self, udf_name: str, force: bool = False) -> None:
+        """Take a chat away, chats under way finishing first. Raises GatewayError
+        (NOT_DEPLOYED...)."""
+        self._tell_directory(DRAIN_SECONDS + 2 * ASK_SECONDS, "undeploy", udf_name)
+        self._table.forget(udf_name)
+
+    def undo(self, name: str) -> None:
+        """Bring back what was behind a chat before its last deploy. Raises GatewayError."""
+        self._tell_directory(DEPLOY_SECONDS + ASK_SECONDS, "undo", name)
+        self._table.forget(name)
+
+    def set_fallback(self, name: str, chain: tuple[str, ...]) -> None:
+        """Say which chats answer in a chat's place when it cannot. Raises GatewayError."""
+        self._tell_directory(ASK_SECONDS, "set_fallback", name, list(chain))
+        self._table.forget(name)
+
+    def chain(self, name: str) -> tuple[str, ...]:
+        """Return the chats that answer in a chat's place when it cannot. Raises GatewayError."""
+        return self._table.chain(name)
+
+    def reply_options(self, name: str) -> dict[str, Any]:
+        """Return how a chat's deploy said that replies are written, as far as is known."""
+        return self._table.reply_options(name)
+
+    def ask_store(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the store of jobs and sessions. Raises GatewayError."""
+        return self._connection.ask_store(ASK_SECONDS, method, *arguments)
+
+    def chat_oai(
+        self,
+        conversations: list[dict[str, Any]] | bytes,
+        *args: Any,
+        model: str | None = None,
+        llm_config: dict[str, Any] | None = None,
+        caller: str = "",
+        client: Client = None,
+        **others: Any,
+    ) -> list[Answer]:
+        """Answer one chat within its timeout; what a `caller` repeats meanwhile, with it. Raises
+        GatewayError.
+
+        It is given up when `client` hangs up, unless another caller waits for the same. Bytes are a
+        whole request that is `packed` already, options and all: so it is there once, however many
+        chats are asked.
+        """
+        if model is None:
+            raise TypeError("model: which chat?")
+        if isinstance(conversations, bytes):
+            body, question = conversations, ""
+        else:
+            # Some providers stream unless they are told not to.
+            body = packed({"messages": conversations, **(llm_config or {}), "stream": False})
+            question = conversations[-1]["content"]
+        request = Request(AnswerForm.ANSWER, caller=caller)
+        with self._slot():
+            answer = self._retry.run(model, lambda: self._chat(model, request, body, client))
+        answer.input = question
+        return [answer]
+
+    def relay(
+        self, name: str, path: str, body: bytes, client: Client = None, shown: str = ""
+    ) -> Answer:
+        """Send an OpenAI-shaped request on, and return the reply as it came; `shown` is the model's
+        name in it. Raises GatewayError."""
+        request = Request(AnswerForm.REPLY, path, shown)
+        with self._slot():
+            return self._retry.run(name, lambda: self._relay(name, request, body, client))
+
+    def stream(
+        self,
+        name: str,
+        path: str,
+        body: bytes,
+        form: AnswerForm,
+        client: Client = None,
+        shown: str = "",
+    ) -> Stream:
+        """Return a stream that has begun to speak; `shown` is the model's name in it.
+
+        Raises GatewayError: it did not begin, or its `client` hung up before.
+        """
+        request = Request(form, path, shown)
+        with ExitStack() as held:
+            held.enter_context(self._slot())
+            channel, head = self._retry.run(
+                name, lambda: held.enter_context(self._begun(name, request, body, client))
+            )
+            return Stream(name, channel, client, head, held.pop_all().close)
+
+    def models(self) -> list[ChatRow]:
+        """Return every chat on the cluster. Raises GatewayError."""
+        return list(self._connection.ask_directory(ASK_SECONDS, "models"))
+
+    def ready(self) -> None:
+        """Raise GatewayError unless the cluster answers at once."""
+        self._connection.ready()
+
+    # How a chat is asked.
+
+    def _chat(self, name: str, request: Request, body: bytes, client: Client) -> Answer:
+        replicas = self._table.get(name)
+        if replicas.engine == Engine.BYZERLLM:
+            options = orjson.loads(body)
+            del options["stream"]
+            return self.chat_stock(name, options.pop("messages"), options)
+        return self._whole(replicas, request, body, client)
+
+    def _relay(self, name: str, request: Request, body: bytes, client: Client) -> Answer:
+        replicas = self._table.get(name)
+        if replicas.engine == Engine.BYZERLLM:
+            return self.relay_stock(name, request.path, orjson.loads(body), request.shown)
+        return self._whole(replicas, request, body, client)
+
+    @contextmanager
+    def _begun(
+        self, name: str, request: Request, body: bytes, client: Client
+    ) -> Iterator[tuple[Channel, Head]]:
+        """The connection of a stream that has begun, for as long as it goes on."""
+        replicas = self._table.get(name)
+        if replicas.engine == Engine.BYZERLLM:
+            raise GatewayError(
+                Code.INVALID_REQUEST,
+                "stream: stock byzerllm deployed this model, and it does not stream here; leave"
+                " stream out.",
+                "stream：该模型由 byzerllm 原生部署，此处不支持流式输出；请去掉 stream。",
+                chat_name=name,
+                param="stream",
+            )
+        with replicas.channel() as channel:
+            yield channel, replicas.begin(channel, request, body, client)
+
+    def _whole(self, replicas: ReplicaSet, request: Request, body: bytes, client: Client) -> Answer:
+        """Ask for an answer in one piece. What may be repeated goes where its repeats go."""
+        near = zlib.crc32(body) if request.caller else None
+        with replicas.channel(near) as channel:
+            head = replicas.begin(channel, request, body, client)
+            _, content = channel.receive(client)
+            _, end = channel.receive(client)
+        return Answer(content, head.model, Usage(head.provider, head.seconds).with_tokens(end))
+
+    def _reach(self, name: str) -> tuple[Any, float]:
+        replicas = self._table.get(name)
+        return replicas.replicas[0].actor, replicas.timeout
+
+    def _on_change(self) -> None:
+        self._table.forget_all()
+
+    def _on_watch(self, configs: list[PublicConfig]) -> None:
+        self._table.tidy(configs)
+
+    def _on_forget(self, name: str) -> None:
+        self.meta_cache.pop(name, None)
+
+    def _tell_directory(self, seconds: float, method: str, *arguments: Any) -> None:
+        error: ErrorRecord | None = self._connection.tell_directory(seconds, method, *arguments)
+        if error:
+            raise GatewayError.from_dict(error)
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        if not self._slots.acquire(blocking=False):
+            raise GatewayError(Code.GATEWAY_BUSY)
+        try:
+            with self._connection.connected():
+                yield
+        finally:
+            self._slots.release()

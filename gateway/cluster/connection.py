@@ -1,0 +1,328 @@
+"""The connection to a Ray cluster: made, watched, and made again, for as long as a gateway process
+lives.
+
+Connecting happens after gunicorn's fork (Ray does not survive one) and in a background thread (on
+the main thread `ray.init` takes over gunicorn's SIGTERM). A lost cluster is CLUSTER_DOWN at once,
+and found again by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import ray
+
+import gateway
+from gateway.actors.directory import DEPLOY_SECONDS, Directory
+from gateway.actors.store_actor import Store
+from gateway.addresses import split_port
+from gateway.cluster import ray_private
+from gateway.errors import OUT_OF_FILES, Code, GatewayError
+from gateway.protocol import DIRECTORY, NAMESPACE, STORE, Chats, PublicConfig, hop
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+READY_SECONDS = 2
+WATCH_SECONDS = 2
+RECONNECT_SECONDS = 1
+AGAIN_SECONDS = 0.2
+FAIL_SECONDS = 10
+SILENCE_SECONDS = 20
+"""A directory that has not answered for so long belongs to a cluster that is gone: another has come
+to its address."""
+
+FAILED_THERE = (
+    ray.exceptions.RayTaskError,
+    ray.exceptions.RaySystemError,
+    ray.exceptions.UnserializableException,
+)
+"""An exception of the called code itself; the openai SDK's, which stock byzerllm lets through, do
+not unpickle."""
+
+
+class Connection:
+    """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are
+    then void, and `on_watch` every two seconds, with all chats. `hop` is by what its chats'
+    questions are known (protocol.HOP), and `driver` is how Ray calls this process.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        on_change: Callable[[], None],
+        on_watch: Callable[[list[PublicConfig]], None],
+    ) -> None:
+        ray_private.connect_only_when_told()
+        self._address = address
+        self._on_change = on_change
+        self._on_watch = on_watch
+        self._born = ""
+        self._revision = 0
+        self._chats: list[PublicConfig] = []
+        self._heard = 0.0
+        self._directory: Any = None
+        self._store: Any = None
+        self.hop = ""
+        self.driver = ""
+        self._why_down = "Connecting to the Ray cluster."
+        self._waiting: set[Any] = set()
+        self._doubted = threading.Event()
+        self._tried = threading.Event()
+
+    def start(self) -> None:
+        """Connect, watch and reconnect in the background."""
+        threading.Thread(target=self._keep_connected, name="cluster", daemon=True).start()
+
+    def settled(self, seconds: float) -> None:
+        """Wait, for so long at most, until it is known whether there is a cluster."""
+        self._tried.wait(seconds)
+
+    @property
+    def directory(self) -> Any:
+        """The directory actor. Raises GatewayError: there is no cluster, with the reason."""
+        if self._directory is None:
+            raise GatewayError(Code.CLUSTER_DOWN, self._why_down)
+        return self._directory
+
+    def ready(self) -> None:
+        """Raise GatewayError unless the cluster answers within `READY_SECONDS`."""
+        self.tell_directory(READY_SECONDS, "chats", self._born, self._revision)
+
+    def ask(self, call: Any, seconds: float) -> Any:
+        """What a Ray call gives, within `seconds`. Raises GatewayError, and what the called actor
+        itself raised."""
+        self._waiting.add(call)
+        try:
+            return ray.get(call, timeout=max(seconds, 0.001))
+        except ray.exceptions.GetTimeoutError as error:
+            ray.cancel(call)
+            detail = f"No answer from the cluster within {seconds:.0f} s."
+            raise GatewayError(
+                Code.TIMEOUT if self._directory else Code.CLUSTER_DOWN, detail
+            ) from error
+        except (ray.exceptions.RayActorError, *FAILED_THERE):
+            raise
+        except ray.exceptions.RayError as error:
+            raise GatewayError(Code.CLUSTER_DOWN, type(error).__name__) from error
+        finally:
+            self._waiting.discard(call)
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Turn whatever Ray raises where this process has lost its cluster into CLUSTER_DOWN: all
+        handles are void."""
+        try:
+            yield
+        except GatewayError:
+            raise
+        except Exception as error:
+            if ray.is_initialized():
+                raise
+            raise GatewayError(Code.CLUSTER_DOWN, self._why_down) from error
+
+    def tell_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
+        """What the directory says. Raises GatewayError."""
+        try:
+            with self.connected():
+                return self.ask(getattr(self.directory, method).remote(*arguments), seconds)
+        except ray.exceptions.RayActorError as error:
+            self.doubt()
+            raise GatewayError(
+                Code.CLUSTER_DOWN, "The directory actor is being restarted."
+            ) from error
+
+    def ask_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
+        """Like `tell_directory`, for questions: asked again, within `seconds`, while the directory
+        is restarted."""
+        return self.patiently(
+            seconds, lambda left: self.ask(getattr(self.directory, method).remote(*arguments), left)
+        )
+
+    def patiently(self, seconds: float, asked: Callable[[float], T]) -> T:
+        """Ask an actor, given the seconds that are left, again and again until it is there. Raises
+        GatewayError."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                with self.connected():
+                    return asked(deadline - time.monotonic())
+            except ray.exceptions.RayActorError as error:
+                self.doubt()
+                if isinstance(error, ray.exceptions.ActorDiedError) or time.monotonic() > deadline:
+                    raise GatewayError(
+                        Code.CLUSTER_DOWN, "A process in the cluster ended."
+                    ) from error
+                time.sleep(AGAIN_SECONDS)
+
+    def ask_store(self, seconds: float, method: str, *arguments: Any) -> Any:
+        """Ask the store of jobs and sessions, which is made when it is first asked. Raises
+        GatewayError."""
+        self.directory  # noqa: B018  # no cluster, no store
+        if self._store is None:
+            self._store = _actor(Store, STORE)
+        store = self._store
+        try:
+            return self.patiently(
+                seconds, lambda left: self.ask(getattr(store, method).remote(*arguments), left)
+            )
+        except GatewayError as error:
+            if error.code != Code.TIMEOUT:
+                raise
+            words = f"The store of jobs and sessions did not answer within {seconds:.0f} s."
+            words_zh = f"任务与会话存储在 {seconds:.0f} 秒内没有响应。"
+            raise GatewayError(Code.CLUSTER_DOWN, words, words_zh) from error
+
+    def place(self) -> tuple[str, str]:
+        """This process's node, and the folder where that keeps its sockets."""
+        return ray.get_runtime_context().get_node_id(), ray_private.sockets_folder()
+
+    def remembered(self, name: str) -> PublicConfig | None:
+        """Return what was last heard of a chat; None: nothing was."""
+        return next((chat for chat in self._chats if chat["chat_name"] == name), None)
+
+    def doubt(self) -> None:
+        """Something in the cluster is gone: look at once whether all of it is."""
+        self._doubted.set()
+
+    def _keep_connected(self) -> None:
+        while True:
+            try:
+                directory = self._connect()
+                while self._alive(directory):
+                    self._doubted.wait(WATCH_SECONDS)
+                    self._doubted.clear()
+            except Exception as error:
+                self._lost(_explained(error))
+            self._tried.set()
+            self._disconnect()
+            time.sleep(RECONNECT_SECONDS)
+
+    def _connect(self) -> Any:
+        if self._address != "auto":
+            _reach(self._address)  # Ray itself would look for 20 s
+        # it warns of every thread that is not the main one
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        ray_private.print_no_obituaries()
+        ray.init(
+            address=self._address,
+            namespace=NAMESPACE,
+            log_to_driver=False,
+            configure_logging=False,
+            logging_level=logging.ERROR,
+        )
+        # Ray's workers, on other nodes too, need not have our code installed.
+        ray.cloudpickle.register_pickle_by_value(gateway)
+        directory, self._store = _actor(Directory, DIRECTORY), None
+        ray.get(directory.chats.remote(), timeout=DEPLOY_SECONDS)  # it may be starting still
+        self._learn(directory)
+        self.hop = hop(ray.get_runtime_context().get_session_name())
+        self.driver = ray.get_runtime_context().get_job_id()
+        self._directory = directory
+        self._on_change()
+        self._tried.set()
+        log.info("connected to the Ray cluster at %s", ray.get_runtime_context().gcs_address)
+        return directory
+
+    def _learn(self, directory: Any) -> None:
+        """Hear what has changed; tell a newborn directory (of a new cluster, maybe) which chats
+        there were."""
+        news = self._changes(directory)
+        if news["born"] != self._born and self._chats:
+            ray.get(directory.remember.remote(self._chats), timeout=DEPLOY_SECONDS)
+            news = self._changes(directory)
+        self._born, self._revision = news["born"], news["revision"]
+        if news["configs"] is not None:
+            self._chats = news["configs"]
+        self._heard = time.monotonic()
+
+    def _changes(self, directory: Any) -> Chats:
+        changes: Chats = ray.get(
+            directory.chats.remote(self._born, self._revision), timeout=WATCH_SECONDS
+        )
+        return changes
+
+    def _alive(self, directory: Any) -> bool:
+        """Whether the cluster is there: its control store, and the directory, which may be busy or
+        restarting."""
+        try:
+            # refused at once, where Ray's own calls would wait
+            _reach(ray.get_runtime_context().gcs_address)
+            self._learn(directory)
+            self._on_watch(self._chats)
+        except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
+            if time.monotonic() - self._heard < SILENCE_SECONDS:
+                return True
+            self._lost(_explained(error))
+            return False
+        except (ray.exceptions.RayError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
+                return True  # it was not even asked
+            self._lost(_explained(error))
+            return False
+        return True
+
+    def _lost(self, why: str) -> None:
+        if why != self._why_down or self._directory is not None:
+            log.warning("no Ray cluster at %s: %s", self._address, why)
+        self._why_down, self._directory = why, None
+        self._on_change()
+
+    def _disconnect(self) -> None:
+        # The calls of a lost cluster fail within 2 s; those that still wait when Ray shuts down
+        # would never be told.
+        deadline = time.monotonic() + FAIL_SECONDS
+        while self._waiting and time.monotonic() < deadline:
+            time.sleep(0.05)
+        try:
+            ray.shutdown()
+        except Exception as error:
+            log.warning("leaving the Ray cluster failed: %s", type(error).__name__)
+
+
+def _actor(kind: type, name: str) -> Any:
+    """The cluster's one actor of this class and name."""
+    options: dict[str, Any] = {
+        "name": name,
+        "namespace": NAMESPACE,
+        "lifetime": "detached",
+        "get_if_exists": True,
+    }
+    # On the head's node, without which there is no cluster: so no other node takes it along when it
+    # is lost.
+    options["resources"] = {"node:__internal_head__": 0.001}
+    return ray.remote(kind).options(num_cpus=0, max_restarts=-1, **options).remote()
+
+
+def _reach(address: str) -> None:
+    """Connect to a control store and hang up. Raises OSError: nobody is there."""
+    host, port = split_port(address)
+    socket.create_connection((host.strip("[]"), int(port)), WATCH_SECONDS).close()
+
+
+def _explained(error: Exception) -> str:
+    """Why there is no connection, and what to do, in a sentence."""
+    text = " ".join(str(error).split())
+    if "Version mismatch" in text:
+        return (
+            f"{text[:400]} Start Ray with this environment's own ray, so that both versions are the"
+            " same."
+        )
+    if "token" in text.lower() and "auth" in text.lower():
+        return (
+            "The cluster wants its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (or"
+            " RAY_AUTH_TOKEN)."
+        )
+    if isinstance(error, OSError):
+        return (
+            "No Ray cluster runs there. Start one (make run starts its own), or set"
+            " RAY_ADDRESS=host:6379."
+        )
+    return f"{type(error).__name__}: {text[:200]}"

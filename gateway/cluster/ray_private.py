@@ -1,0 +1,33 @@
+"""Ray's private parts that a gateway process needs: all of them, each with its reason, so that a
+new Ray is looked through in one place. (gateway/actors has its own few, since it is sent to the
+cluster.)
+"""
+
+from __future__ import annotations
+
+import ray
+import ray._private.auto_init_hook
+import ray._private.utils
+import ray._private.worker
+
+
+def bring_back_hex_to_binary() -> None:
+    """Give Ray the name that byzerllm 0.1.223 imports and Ray 2.60 dropped."""
+    ray._private.utils.hex_to_binary = bytes.fromhex
+
+
+def connect_only_when_told() -> None:
+    """Keep Ray from connecting by itself: a call while the connection is lost would connect beside
+    ours, or even start a cluster on this machine."""
+    ray._private.auto_init_hook.enable_auto_connect = False
+
+
+def print_no_obituaries() -> None:
+    """Keep Ray from printing pages of each process that ends between our lines about requests; its
+    own log has them, too."""
+    ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
+
+
+def sockets_folder() -> str:
+    """Return the folder where this process's node keeps its sockets."""
+    return str(ray._private.worker.global_worker.node.get_sockets_dir_path())

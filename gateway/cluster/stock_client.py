@@ -1,0 +1,115 @@
+"""Chats with the models that stock byzerllm deployed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+
+from gateway.cluster.answer import Answer
+from gateway.cluster.byzerllm_patches import ByzerLLM, LLMResponse
+from gateway.cluster.connection import FAILED_THERE, Connection
+from gateway.errors import Code, GatewayError
+from gateway.protocol import CHAT, Usage
+
+ASK_SECONDS = 10
+STOCK_TIMEOUT_SECONDS = 120
+"""Of a chat with a model that another program deployed; ours have a timeout each."""
+
+
+class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resolve
+    """A ByzerLLM that chats with the models that stock byzerllm deployed within time limits, and
+    says why it cannot."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        # Else `<_image_>/etc/passwd</_image_>` in a prompt makes byzerllm read that file and send
+        # it upstream.
+        self.skip_nontext_check = True
+        self._connection = connection
+
+    def _reach(self, name: str) -> tuple[Any, float]:
+        """A model's UDFMaster, and the seconds that a chat with it may take."""
+        raise NotImplementedError
+
+    def chat_stock(
+        self, name: str, conversation: list[dict[str, Any]], options: dict[str, Any]
+    ) -> Answer:
+        """Answer one chat. Raises GatewayError."""
+        started = time.monotonic()
+        try:
+            # Without enable_default_sys_message=False it puts a Chinese preamble before the
+            # caller's system message.
+            responses: list[LLMResponse] = super().chat_oai(
+                conversation, model=name, llm_config=options, enable_default_sys_message=False
+            )
+            [response] = responses
+            counts = response.metadata
+            tokens_in = int(counts.get("input_tokens_count", 0))
+            tokens_out = int(counts.get("generated_tokens_count", 0))
+        except FAILED_THERE as error:
+            raise GatewayError(
+                Code.PROVIDER_DOWN,
+                f"The stock byzerllm model failed ({type(error).__name__}); its worker's log says"
+                " why.",
+                "byzerllm 原生模型调用失败，原因见其 Ray worker 日志。",
+                chat_name=name,
+                provider="byzerllm",
+            ) from error
+        if not response.output:  # stock byzerllm swallows some errors
+            words = "The stock byzerllm model sent an empty answer."
+            words_zh = "byzerllm 原生模型返回了空的回答。"
+            raise GatewayError(
+                Code.PROVIDER_DOWN, words, words_zh, chat_name=name, provider="byzerllm"
+            )
+        usage = Usage("byzerllm", time.monotonic() - started, tokens_in, tokens_out)
+        answer = Answer(response.output.encode(errors="replace"), "", usage, response.input)
+        answer.metadata.update(response.metadata)
+        return answer
+
+    def relay_stock(self, name: str, path: str, fields: dict[str, Any], shown: str) -> Answer:
+        """Answer one chat, in OpenAI's shape; `shown` is the model's name in it. Raises
+        GatewayError."""
+        known = {"messages", "temperature", "top_p", "max_tokens", "stream"}
+        if path != CHAT or (other := sorted(fields.keys() - known)):
+            what = path if path != CHAT else ", ".join(other)
+            raise GatewayError(
+                Code.INVALID_REQUEST,
+                f"model: stock byzerllm deployed {name}, and it does not do {what}.",
+                f"model：{name} 由 byzerllm 原生部署，不支持 {what}。",
+                chat_name=name,
+            )
+        names = ("temperature", "top_p", "max_tokens")
+        options: dict[str, Any] = {key: fields[key] for key in names if key in fields}
+        answer = self.chat_stock(name, fields["messages"], options)
+        usage = answer.usage
+        prompt, completion = usage.tokens_in or 0, usage.tokens_out or 0
+        message = {"role": "assistant", "content": answer.output}
+        reply = {
+            "id": f"chatcmpl-{answer.metadata.get('request_id', '')}",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": shown,
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {
+                "prompt_tokens": prompt,
+                "completion_tokens": completion,
+                "total_tokens": prompt + completion,
+            },
+        }
+        return Answer(orjson.dumps(reply), name, usage)
+
+    def _query(self, model: str, input_value: list[dict[str, Any]]) -> Any:
+        """byzerllm's own way to its models, with a time limit on every wait."""
+        master, timeout = self._reach(model)
+        deadline = time.monotonic() + timeout
+        index, worker = self._connection.ask(master.get.remote(), ASK_SECONDS)
+        try:
+            said = self._connection.ask(
+                worker.async_apply.remote([orjson.dumps(value).decode() for value in input_value]),
+                deadline - time.monotonic(),
+            )
+        finally:
+            master.give_back.remote(index)
+        return orjson.loads(said["value"][0])

@@ -1,0 +1,61 @@
+"""A stream that a model actor has begun to send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from gateway.byte_budget import Full
+from gateway.channel import Channel, ChannelError, ClientGone
+from gateway.cluster.replicas import failure
+from gateway.errors import Code, GatewayError, too_many_bytes
+from gateway.protocol import Client, Head, Kind, Usage
+
+
+class Stream:
+    """A stream that has begun to speak; `model` is what the provider calls who does. Close it,
+    whatever happens.
+
+    `usage` is without tokens until the stream has `ended`, which it has not where its client left
+    before. `let_go` is what closing calls: it gives the connection back, and the place.
+    """
+
+    def __init__(
+        self,
+        chat_name: str,
+        channel: Channel,
+        client: Client,
+        head: Head,
+        let_go: Callable[[], None],
+    ) -> None:
+        self.model = head.model
+        self.usage = Usage(head.provider, head.seconds)
+        self.ended = False
+        self._chat_name = chat_name
+        self._channel = channel
+        self._client = client
+        self._let_go = let_go
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what comes, as it comes, until the end or until the client has gone. Raises
+        GatewayError."""
+        kind, content = Kind.PIECE, b""
+        while kind == Kind.PIECE:
+            if content:
+                yield content
+            try:
+                kind, content = self._channel.receive(self._client)
+            except ClientGone:
+                return
+            except Full:
+                raise too_many_bytes(self._chat_name) from None
+            except (ChannelError, TimeoutError) as error:
+                words = "The chat's process in the cluster ended in mid-stream."
+                raise GatewayError(Code.CLUSTER_DOWN, words, chat_name=self._chat_name) from error
+        if kind == Kind.ERROR:
+            raise failure(content, self._chat_name)
+        self.usage = self.usage.with_tokens(content)
+        self.ended = True
+
+    def close(self) -> None:
+        """End it here and at the provider; a stream that has ended already is let go."""
+        self._let_go()

@@ -1,0 +1,1 @@
+"""What people and systemd start: python -m gateway."""

@@ -1,0 +1,19 @@
+"""Whether the settings can be used: before a reload, since gunicorn ends where its new ones are wrong."""
+
+from __future__ import annotations
+
+import argparse
+
+from gateway.settings import SettingError, load
+
+
+def main(arguments: list[str]) -> None:
+    """Read the settings. Raises SystemExit with what is wrong."""
+    argparse.ArgumentParser(
+        prog="python -m gateway check-settings",
+        description="Look whether the settings in the environment can be used.",
+    ).parse_args(arguments)
+    try:
+        load()
+    except SettingError as error:
+        raise SystemExit(str(error)) from None

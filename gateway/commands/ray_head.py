@@ -1,0 +1,250 @@
+"""A Ray head: the one place for its options. A child of `make run`, of a test or of a benchmark;
+or, for an installed gateway (deploy/systemd/byzer-ray.service), what `python -m gateway ray-head`
+becomes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+from gateway.addresses import split_port
+from gateway.folders import opening
+
+BIN = Path(sys.executable).parent
+STOP_SECONDS = 30
+OBJECT_STORE_BYTES = 128 * 1024 * 1024
+"""The gateway keeps nothing in Ray's object store; Ray would take 30 % of the memory."""
+
+DASHBOARD_PORT = 8265
+"""Ray's own default; a head of `make run` takes a free one."""
+
+KEPT_SESSIONS = 3
+"""How many runs' logs stay in an installed Ray's folder, the present run's included."""
+
+
+RAY_FOLDER = "ray"
+"""Ray's own folder, within ours, where it would also lie by RAY_TMPDIR alone: Ray opens it to every
+user of the machine, who could then put sockets of theirs in the place of Ray's and of the chats'.
+"""
+
+
+class RayHead:
+    """A Ray head of our own, in a folder that only we enter, behind a token and at ports that end
+    with it."""
+
+    def __init__(self, environment: dict[str, str], start: bool = True) -> None:
+        """Raises SystemExit: there is no such folder."""
+        given = environment.get("RAY_TMPDIR", "")
+        self._variable = "RAY_TMPDIR" if given else "TMPDIR"
+        parent = _closed(Path(given), self._variable) if given else None
+        self.folder = Path(tempfile.mkdtemp(prefix="byzer-", dir=parent)).resolve()
+        _refuse_open(self.folder, self._variable)
+        token = self.folder / "token"
+        token.touch(mode=0o600)
+        token.write_text(os.urandom(32).hex())
+        # Free ports, so that another Ray, or another gateway, on this machine is left alone.
+        ports = _free_ports(4)
+        self.address = f"127.0.0.1:{ports[0]}"
+        self.environment = {"RAY_ADDRESS": self.address, **_guarded(token)}
+        self._log = self.folder / "head.log"
+        self._environment = _head_environment(environment, token)
+        dashboard = environment.get("RAY_DASHBOARD_HOST", "")
+        self._command = _head_command(ports, self.folder / RAY_FOLDER, dashboard)
+        self.dashboard = f"http://{dashboard}:{ports[1]}" if dashboard else ""
+        if dashboard:
+            say(f"Ray's dashboard: {self.dashboard} (token: {token})")
+        if start:
+            self.start()
+
+    def start(self) -> None:
+        """Start it, at the same address each time."""
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C goes to us; we stop Ray after the gateway
+            )
+
+    def up(self) -> bool:
+        """Whether it runs. Raises SystemExit: it has ended, with Ray's last words; or others may
+        enter its folder."""
+        if self.process.poll() is not None:
+            raise SystemExit(f"Ray did not start:\n{self._log.read_text()[-2000:]}")
+        if b"Ray runtime started" not in self._log.read_bytes():
+            return False
+        _refuse_open(self.folder / RAY_FOLDER, self._variable)
+        return True
+
+    def stop(self) -> None:
+        """End it and all that it started, and remove its folder."""
+        stop(self.process)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def main(arguments: list[str]) -> None:
+    """Become a Ray head, as the environment says. Raises SystemExit."""
+    argparse.ArgumentParser(
+        prog="python -m gateway ray-head",
+        description="Become a Ray head at RAY_ADDRESS, in the folder RAY_TMPDIR, behind"
+        " RAY_AUTH_TOKEN_PATH's token.",
+    ).parse_args(arguments)
+    become(dict(os.environ))
+
+
+def become(environment: dict[str, str]) -> NoReturn:
+    """Replace this process by a Ray head at RAY_ADDRESS, within the folder RAY_TMPDIR, behind
+    RAY_AUTH_TOKEN_PATH's token. Raises SystemExit: one of them is missing or cannot be used.
+    """
+    host, port = split_port(environment.get("RAY_ADDRESS", "").strip())
+    if not host or not port:
+        raise SystemExit("RAY_ADDRESS must be this machine's host:port, such as 127.0.0.1:6379.")
+    token = Path(environment.get("RAY_AUTH_TOKEN_PATH", ""))
+    try:
+        there = bool(token.read_text().strip())
+    except (OSError, ValueError):
+        there = False
+    if not there:
+        raise SystemExit(
+            "RAY_AUTH_TOKEN_PATH must be a file with the cluster's token; without one, no Ray is"
+            " started."
+        )
+    folder = _closed(Path(environment.get("RAY_TMPDIR", "")), "RAY_TMPDIR") / RAY_FOLDER
+    _forget_sessions(folder)
+    ports = [int(port), DASHBOARD_PORT, *_free_ports(2)]
+    command = _head_command(ports, folder, environment.get("RAY_DASHBOARD_HOST", ""))
+    # The node's address is given, since Ray would take another that a machine may lose while it
+    # runs.
+    os.execve(  # noqa: S606
+        command[0], [*command, f"--node-ip-address={host}"], _head_environment(environment, token)
+    )
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, and SIGKILL to its process group if that was not enough."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def say(words: str) -> None:
+    print(words, flush=True)
+
+
+def _closed(folder: Path, variable: str) -> Path:
+    """Return a folder that only we enter, made if need be. Raises SystemExit: it cannot be made, or
+    others enter it."""
+    if not folder.is_absolute():
+        raise SystemExit(
+            f"{variable} must be the absolute path of a folder for Ray's sockets and logs."
+        )
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _refuse_open(folder, variable)
+        return folder.resolve()  # a link on its way may be somebody else's tomorrow
+    except OSError as error:
+        raise SystemExit(f"{variable}: cannot use {folder}: {error.strerror}.") from None
+
+
+def _refuse_open(folder: Path, variable: str) -> None:
+    if how := opening(folder):
+        raise SystemExit(
+            f"{variable}: other users of this machine could get at Ray's sockets and logs: {how}."
+            f" Set {variable} to a folder of your own that nobody else may enter: mkdir -m 700"
+            " FOLDER."
+        )
+
+
+def _guarded(token: Path) -> dict[str, str]:
+    """What a driver and the head alike must have in their environment."""
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+
+
+def _head_environment(environment: dict[str, str], token: Path) -> dict[str, str]:
+    # A token of Ray's in the environment would win over the token file; the gateway's are nobody's
+    # in the cluster.
+    left_out = ("RAY_AUTH_TOKEN", "RAY_ADDRESS", "GATEWAY_TOKENS", "GATEWAY_TOKEN")
+    inherited = {k: v for k, v in environment.items() if k not in left_out}
+    return {
+        # of each of Ray's log files; it keeps so many of them:
+        "RAY_ROTATION_MAX_BYTES": "16777216",
+        "RAY_ROTATION_BACKUP_COUNT": "2",
+        # Ray's workers would run at nice 15: beside a busy gateway the models' actors, which all
+        # chats pass, starve.
+        "RAY_worker_niceness": "0",
+        **inherited,
+        **_guarded(token),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # else a stop waits 30 s for actors that live for ever
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+    }
+
+
+def _head_command(ports: list[int], folder: Path, dashboard: str) -> list[str]:
+    """How a Ray head is started, without a dashboard unless it has an address to listen on. Raises
+    SystemExit.
+
+    `ports` are the control store's, the dashboard's, Ray's client's and the dashboard agent's.
+    """
+    if dashboard and not _has_dashboard():
+        raise SystemExit(
+            "RAY_DASHBOARD_HOST needs the dashboard's packages: pip install -r"
+            " requirements-dashboard.txt"
+        )
+    port, dashboard_port, client_port, agent_port = ports
+    options: dict[str, object] = {
+        "port": port,
+        "ray-client-server-port": client_port,
+        "dashboard-agent-listen-port": agent_port,
+        "min-worker-port": 0,
+        "max-worker-port": 0,
+        "include-dashboard": str(bool(dashboard)).lower(),
+        **({"dashboard-host": dashboard, "dashboard-port": dashboard_port} if dashboard else {}),
+        "object-store-memory": OBJECT_STORE_BYTES,
+        "include-log-monitor": "false",
+        "temp-dir": folder,
+    }
+    return [
+        str(BIN / "ray"),
+        "start",
+        "--head",
+        "--block",
+        *(f"--{name}={value}" for name, value in options.items()),
+    ]
+
+
+def _forget_sessions(folder: Path) -> None:
+    """Each start of Ray leaves a session folder of logs behind, which Ray never removes."""
+    sessions = sorted(path for path in folder.glob("session_*") if not path.is_symlink())
+    for path in sessions[: -(KEPT_SESSIONS - 1)]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _free_ports(count: int) -> list[int]:
+    # Held open together, so that they differ.
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def _has_dashboard() -> bool:
+    return importlib.util.find_spec("aiohttp_cors") is not None

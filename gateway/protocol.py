@@ -1,0 +1,310 @@
+"""What a gateway process and the actors in the cluster share: names, states, and typed records.
+
+What crosses by Ray call are TypedDicts, plain data: Ray pickles our classes by value, so an
+instance of one would bring its whole class along, and another one would arrive at each end. What
+crosses on our own connections (gateway/channel.py) is JSON, made and read here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from enum import IntEnum, StrEnum
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
+
+import orjson
+
+from gateway.errors import Code, ErrorRecord, GatewayError
+
+NAMESPACE = "default"
+"""The Ray namespace where byzerllm's clients look for models."""
+
+DIRECTORY = "byzerllm-gateway:directory"
+"""The directory actor's name; the colon keeps it out of the chat names' alphabet."""
+
+STORE = "byzerllm-gateway:store"
+"""The name of the actor that keeps the answers of jobs and the turns of sessions."""
+
+CHAT = "/chat/completions"
+"""The one endpoint that every provider has."""
+
+EMBEDDED = "SmolLM2-135M"
+"""The name of the local model that the gateway brings along."""
+
+HOP = "X-Byzer-Gateway"
+"""The header by which a gateway knows a question that it sent itself."""
+
+SESSION_CHARACTERS = 32_000
+"""What a session remembers at most, questions and answers together."""
+
+
+def hop(session: str) -> str:
+    """Return HOP's value for the cluster of a Ray session, whose name no provider need see."""
+    return hashlib.sha256(session.encode()).hexdigest()[:16]
+
+
+def replica_name(chat_name: str, index: int) -> str:
+    """Return an actor's name. The first replica bears the chat's own, as byzerllm's clients
+    expect."""
+    return f"{chat_name}#{index}" if index else chat_name
+
+
+class Engine(StrEnum):
+    """Where a chat's model runs."""
+
+    RELAY = "relay"
+    """At a provider, behind its HTTP API."""
+    LLAMA_CPP = "llama.cpp"
+    """In the cluster."""
+    BYZERLLM = "byzerllm"
+    """Wherever a stock byzerllm model runs."""
+
+
+class ChatState(StrEnum):
+    """What GET /models says of a chat."""
+
+    ANSWERING = "answering"
+    RESTING = "resting"
+    STARTING = "starting"
+    NEED_KEY = "need_key"
+
+
+class AnswerForm(StrEnum):
+    """What a gateway process wants of an answer."""
+
+    ANSWER = "answer"
+    """The words of a chat, in one piece."""
+    REPLY = "reply"
+    """The provider's whole reply, in OpenAI's shape."""
+    TEXT = "text"
+    """The words as they come."""
+    EVENTS = "events"
+    """Server-sent events, as OpenAI's clients read them."""
+    EVENTS_AND_USAGE = "events and usage"
+    """The same, with a count of tokens at the end."""
+
+
+class Kind(IntEnum):
+    """What a frame is. An answer is one head, pieces, and an end; or, at any time, an error."""
+
+    REQUEST = 0
+    HEAD = 1
+    """JSON: who answers (Head)."""
+    PIECE = 2
+    """What a client shall read; may be empty, to tell that somebody works at it."""
+    END = 3
+    """JSON: the tokens in and out. The answer is whole."""
+    ERROR = 4
+    """JSON: why there is no answer, or no more of it (Failure); empty: by a fault of ours."""
+
+
+# What crosses on our own connections.
+
+
+class Request(NamedTuple):
+    """What a gateway process asks of a model actor, beside the request's body.
+
+    `path` is the provider's endpoint, `shown` the model's name in the reply, and `caller` whose
+    repeats meanwhile are answered with it ("": nobody's).
+    """
+
+    form: AnswerForm
+    path: str = CHAT
+    shown: str = ""
+    caller: str = ""
+
+
+def packed(fields: dict[str, Any]) -> bytes:
+    """Return a request's body as its provider reads it, but for the model. Raises GatewayError."""
+    try:
+        return orjson.dumps(fields)
+    except TypeError as error:  # it reads deeper nesting than it writes
+        raise GatewayError(
+            Code.INVALID_REQUEST, "The request is nested too deeply.", "请求嵌套过深。"
+        ) from error
+
+
+class Head(NamedTuple):
+    """Who answers: the provider and what it calls its model, its seconds so far, and which deploy
+    of the chat this is."""
+
+    provider: str
+    model: str
+    seconds: float
+    generation: int
+
+    def to_json(self) -> bytes:
+        """Return the content of a HEAD frame."""
+        return orjson.dumps(list(self))
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Head:
+        """Read the content of a HEAD frame."""
+        return cls(*orjson.loads(content))
+
+
+class Failure(NamedTuple):
+    """Why there is no answer, and which deploy of the chat says so."""
+
+    error: ErrorRecord
+    generation: int
+
+    def to_json(self) -> bytes:
+        """Return the content of an ERROR frame."""
+        return orjson.dumps(list(self))
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Failure:
+        """Read the content of an ERROR frame."""
+        return cls(*orjson.loads(content))
+
+
+class Usage(NamedTuple):
+    """What an answer took: the provider's seconds, to the whole of it or to a stream's first word,
+    and its tokens as the provider counts them; None: it did not say."""
+
+    provider: str
+    seconds: float
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+
+    def with_tokens(self, end: bytes) -> Usage:
+        """Return the same with the tokens that an answer's END frame tells."""
+        tokens_in, tokens_out = orjson.loads(end)
+        return self._replace(tokens_in=tokens_in, tokens_out=tokens_out)
+
+
+Client = socket.socket | None
+"""The connection of the client that an answer is for, to see whether it has hung up; None: it
+cannot be seen."""
+
+# What crosses by Ray call.
+
+
+class PublicConfig(TypedDict):
+    """A chat's configuration without its key.
+
+    `endpoints` are the paths that its provider has beside CHAT, and `dialect` is the name of one of
+    gateway/providers/dialects.py. `trusted`: the operator listed the base URL's host.
+    `models_folder`: where a local model's file must lie; "": anywhere. `fallback` or `reply`
+    (contract.ReplyOptions) None: as it was. `timeout`, `probe_seconds` and `undo_seconds` are in
+    seconds. `generation` grows with every deploy; `since` is Unix time.
+    """
+
+    chat_name: str
+    provider: str
+    engine: str  # an Engine
+    model_type: str
+    model_name: str
+    base_url: str
+    workers: int
+    timeout: float
+    endpoints: list[str]
+    dialect: str
+    trusted: bool
+    models_folder: str
+    fallback: list[str] | None
+    reply: dict[str, Any] | None
+    probe_seconds: float
+    undo_seconds: float
+    generation: int
+    since: float
+
+
+class ModelConfig(PublicConfig):
+    """A chat's whole configuration, passed by method call and kept in memory only."""
+
+    api_key: str
+
+
+class Reach(TypedDict):
+    """How to reach a chat. `timeout` None: it is a stock byzerllm model's, which has none of its
+    own."""
+
+    engine: str  # an Engine
+    provider: str
+    replicas: int
+    timeout: float | None
+    generation: int
+    fallback: list[str]
+    reply: dict[str, Any]
+    need_key: bool
+
+
+class Resting(TypedDict):
+    """With which error code a chat rests, and the Unix times since when and until when."""
+
+    code: str
+    since: int
+    until: int
+
+
+class ReplicaStatus(TypedDict):
+    """What one replica of a chat says of itself."""
+
+    in_flight: int
+    resting: Resting | None
+
+
+class ChatRow(TypedDict):
+    """What GET /models tells of a chat; `since` is ISO 8601 in UTC, `created` the same as Unix
+    time."""
+
+    chat_name: str
+    provider: str
+    model_type: str | None
+    model_name: str | None
+    host: str | None
+    since: str | None
+    created: int
+    fallback: list[str]
+    reply: dict[str, Any]
+    replicas: int
+    state: str  # a ChatState
+    resting: Resting | None
+    in_flight: NotRequired[int]
+
+
+class Chats(TypedDict):
+    """All our chats, as a directory knows them: `born` is that actor's birth mark, and `revision`
+    grows with each change. `configs` None: nothing has changed since the revision that was asked
+    about."""
+
+    born: str
+    revision: int
+    configs: list[PublicConfig] | None
+
+
+# Jobs, as a gateway process and the store speak of them.
+
+Owner = str
+"""Whose a job is: nobody else can read it. There are as many as tokens."""
+
+Key = tuple[Owner, str]
+"""A job's owner and name."""
+
+Begun = Literal["new", "known", "other", "full", "early"]
+State = Literal["here", "unknown", "lost"]
+News = tuple[Key, State, bytes | None]
+Given = tuple[Key, str, bytes, int]
+"""A job's key, its question's digest, the question, and how many processes that asked it have
+ended."""
+
+
+class Caller(TypedDict):
+    """The gateway process that calls: its name, its Ray driver's id, the store that it knew last
+    ("": none), and for how many seconds it keeps answers."""
+
+    process: str
+    driver: str
+    store: str
+    keep: int
+
+
+class Heard(TypedDict):
+    """What a process is told when it says what it asks for: which store this is, the jobs that are
+    its own to ask for from now on, and those of which the store does not know."""
+
+    store: str
+    given: list[Given]
+    unknown: list[Key]

@@ -1,0 +1,398 @@
+"""What a provider said, read in one place: a whole reply or a stream; gateway/providers/refusals.py
+reads what is none. Pure.
+
+Never an empty success: a 200 without a usable answer is a refusal with the best code that can be
+known. Never a lost answer: what is whole is delivered in OpenAI's shape, however oddly it was
+framed, and in whichever mode it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from gateway.errors import Code
+from gateway.providers.chunks import (
+    Json,
+    acts,
+    choices,
+    folded,
+    is_chunk,
+    is_legacy,
+    message,
+    shaped,
+    thinks,
+    unfolded,
+    words,
+)
+from gateway.providers.dialects import BROKEN_OFF, CUT_OFF, FINISH_REASONS, Dialect
+from gateway.providers.documents import PADDING, documents, parsed
+from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
+from gateway.providers.sse import BOM, DONE, Event, EventReader
+from gateway.providers.usage import Usage, usage_in
+
+REPLY_BYTES = 32 * 1024 * 1024
+"""A reply larger than this is refused: no chat is that long, and memory is bounded."""
+
+PART_BYTES = 64 * 1024
+"""A stream that came whole is read in parts, as it would have come."""
+
+_MARGIN = BOM + PADDING.removesuffix("\ufeff").encode()
+
+
+class Reply(NamedTuple):
+    """A whole reply that holds an answer: its JSON in OpenAI's shape, the words of its first choice
+    that has any."""
+
+    body: Json
+    text: str
+    usage: Usage
+
+    @property
+    def model(self) -> str:
+        """What the provider calls the model that answered."""
+        return str(self.body.get("model") or "")
+
+
+class Piece(NamedTuple):
+    """A piece of a stream: a chunk in OpenAI's shape, and the words that it adds."""
+
+    chunk: Json
+    text: str
+
+
+# A whole reply.
+
+
+def chat_reply(
+    dialect: Dialect, raw: bytes, label: str = "", question: bytes = b"", legacy: bool = False
+) -> Reply | Refusal:
+    """Read the reply to a chat, or to a legacy completion: the body `raw`, which came with success.
+
+    `label` is the charset that it was labelled with, `question` the request's body.
+    """
+    reader = StreamReader(dialect, label, question, legacy=legacy)
+    if raw.lstrip(_MARGIN).startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
+        try:
+            parts = (
+                reader.feed(raw[at : at + PART_BYTES]) for at in range(0, len(raw), PART_BYTES)
+            )
+            pieces = [piece for part in parts for piece in part]
+            return _chat(dialect, _streamed(reader, pieces + reader.end()), question, legacy)
+        except ValueError:
+            return Refusal(Code.PROVIDER_DOWN, "", "", *_UNREADABLE)
+    try:
+        first, *more = documents(raw, label)
+    except ValueError:
+        return _no_answer(dialect, document(raw, label), question)
+    if isinstance(first, str):
+        first = document(first.encode())
+    if (
+        isinstance(first, dict)
+        and (more or is_chunk(first))
+        and all(isinstance(part, dict) for part in more)
+    ):
+        return _chat(dialect, _streamed(reader, reader.end_with([first, *more])), question, legacy)
+    return _chat(dialect, first, question, legacy)
+
+
+def other_reply(
+    dialect: Dialect, raw: bytes, label: str = "", question: bytes = b""
+) -> Reply | Refusal:
+    """Read the reply of an endpoint whose answer is a list in `data`, such as embeddings."""
+    try:
+        body = parsed(raw, label)
+    except ValueError:
+        return _no_answer(dialect, document(raw, label), question)
+    if (
+        not isinstance(body, dict)
+        or complains(body)
+        or not (isinstance(body.get("data"), list) and body["data"])
+    ):
+        return _no_answer(dialect, body, question)
+    return Reply(body, "", usage_in(body))
+
+
+def _streamed(reader: StreamReader, pieces: list[Piece]) -> Json | Refusal:
+    """A stream where a whole reply was asked for."""
+    return reader.refusal or folded(piece.chunk for piece in pieces)
+
+
+def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply | Refusal:
+    if isinstance(body, Refusal):
+        return body
+    if not isinstance(body, dict) or complains(body):
+        return _no_answer(dialect, body, question)
+    rows = body["choices"] = choices(body)
+    for choice in rows:
+        if refusal := _broken(dialect, choice, question):
+            return refusal
+    texts = [choice["text"] if legacy and is_legacy(choice) else shaped(choice) for choice in rows]
+    if any(texts) or any(acts(message(choice)) for choice in rows):
+        usage = usage_in(body)
+        if not isinstance(body.get("usage"), dict | None):
+            del body["usage"]  # typed clients would stumble
+        return Reply(body, next(filter(None, texts), ""), usage)
+    if not rows or complains_flatly(body):
+        return _no_answer(dialect, body, question)
+    finishes = [str(choice.get("finish_reason") or "") for choice in rows]
+    return without_words(
+        next(filter(None, finishes), ""), any(thinks(message(choice)) for choice in rows)
+    )
+
+
+# What there is instead of an answer.
+
+
+def _no_answer(dialect: Dialect, body: Any, question: bytes) -> Refusal:
+    """An error inside a success, or something that is no answer at all."""
+    refusal = judged(dialect, 200, body, question)
+    if refusal.detail:
+        return refusal
+    detail, detail_zh = "The provider's 200 holds no answer.", "服务商返回 200，但其中没有回答。"
+    return refusal._replace(detail=detail, detail_zh=detail_zh)
+
+
+def _broken(dialect: Dialect, choice: Json, question: bytes) -> Refusal | None:
+    """What a choice says of an error inside it, or of having been broken off."""
+    finish = choice.get("finish_reason")
+    code = _meaning(finish) if finish else None
+    if not choice.get("error") and code not in BROKEN_OFF:
+        return None
+    refusal = judged(dialect, 200, choice.get("error") or "", question)
+    if code and refusal.code == Code.PROVIDER_DOWN:
+        refusal = refusal._replace(code=code)
+    return refusal._replace(provider_code=refusal.provider_code or str(finish or ""))
+
+
+def _meaning(finish: Any) -> Code | None:
+    """What a finish reason means that is no good end. Some relays put their own word before the
+    provider's."""
+    return next(
+        (code for part in str(finish).lower().split(": ") if (code := FINISH_REASONS.get(part))),
+        None,
+    )
+
+
+def without_words(finish: str, thought: bool) -> Refusal:
+    """Say why an answer has no words, by its finish reason and by whether the model thought at
+    least."""
+    if code := _meaning(finish):
+        return Refusal(code, finish)
+    if finish.lower() in CUT_OFF:
+        detail = (
+            "The model had used up its tokens before its first word: raise max_tokens, or let it"
+            " think less."
+        )
+        return Refusal(
+            Code.TOO_LARGE,
+            finish,
+            "",
+            detail,
+            "模型在说出第一个字之前就用完了 token：请增大 max_tokens，或减少思考。",
+        )
+    if thought:
+        detail = "The model thought, and then said nothing."
+        return Refusal(Code.PROVIDER_DOWN, finish, "", detail, "模型只有思考，没有回答。")
+    return Refusal(
+        Code.PROVIDER_DOWN,
+        finish,
+        "",
+        "The provider sent an empty answer.",
+        "服务商返回了空的回答。",
+    )
+
+
+_BROKEN_OFF = (
+    "The stream ended before its finish_reason: the answer broke off.",
+    "流在 finish_reason 之前结束：回答中断。",
+)
+_UNREADABLE = ("A piece of the stream cannot be read.", "流中有一段无法读取。")
+
+
+# A stream.
+
+
+class StreamReader:
+    """Collects bytes until they make pieces, in whichever form they come.
+
+    `spoke`: it said something that its client would see. `answered`: that is an answer, not only
+    thoughts. `refusal` ends it. `done`: whatever follows is ignored. `thinking`: the last bytes
+    brought thoughts. `label` is the charset that it is labelled with.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        label: str = "",
+        question: bytes = b"",
+        words_only: bool = False,
+        legacy: bool = False,
+    ) -> None:
+        """`words_only`: the client sees nothing but words, so nothing else makes an answer;
+        `legacy`: texts."""
+        self.label = label
+        self.spoke = self.answered = self.done = self.thinking = False
+        self.refusal: Refusal | None = None
+        self.usage = Usage()
+        self._dialect, self._question = dialect, question
+        self._words_only, self._legacy = words_only, legacy
+        self._events: EventReader | None = None
+        self._document = bytearray()
+        self._finishes: dict[str, str] = {}
+        self._thought = False
+        self._odd: Any = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the answer is whole, should the stream end now."""
+        return self.done or bool(self._finishes and all(self._finishes.values()))
+
+    @property
+    def unfinished(self) -> int:
+        """How many bytes are held of what may still become an event, or a document."""
+        return len(self._document) if self._events is None else self._events.unfinished
+
+    def feed(self, raw: bytes) -> list[Piece]:
+        """Return what `raw` completes. Raises ValueError: more than can be one event, or one
+        document."""
+        self.thinking = False
+        if self._events is not None:
+            return self._pieces(self._events.feed(raw))
+        self._document += raw if self._document else raw.lstrip(_MARGIN)
+        if not self._document or self._document.startswith((b"{", b"[", b'"', b"<")):
+            if len(self._document) > REPLY_BYTES:
+                raise ValueError("a document without end")
+            return []
+        self._events = EventReader()
+        begun, self._document = bytes(self._document), bytearray()
+        return self._pieces(self._events.feed(begun))
+
+    def end(self) -> list[Piece]:
+        """Return what the end of the input completes; then `refusal` says whether there is an
+        answer."""
+        if self._events is not None:
+            pieces = self._pieces(self._events.end())
+            self.refusal = self.refusal or self._verdict()
+            return pieces
+        raw = bytes(self._document)
+        try:
+            chunks = documents(raw, self.label)
+        except ValueError:
+            chunks = [document(raw, self.label)]
+        return self.end_with(chunks)
+
+    def end_with(self, chunks: list[Any]) -> list[Piece]:
+        """Take all of a stream at once; a single whole reply, where a stream was asked for, is made
+        one."""
+        if len(chunks) == 1 and isinstance(chunks[0], dict) and not is_chunk(chunks[0]):
+            chunks = unfolded(chunks[0])
+        pieces = [piece for chunk in chunks if (piece := self._piece("", chunk))]
+        self.refusal = self.refusal or self._verdict()
+        return pieces
+
+    def _pieces(self, events: Iterable[Event]) -> list[Piece]:
+        pieces: list[Piece] = []
+        for event in events:
+            if self.done or self.refusal:
+                break
+            if event.data in (DONE, b'"[DONE]"'):
+                self.done = True
+            else:
+                pieces += (
+                    piece
+                    for chunk in self._chunks(event)
+                    if (piece := self._piece(event.name, chunk))
+                )
+        return pieces
+
+    def _chunks(self, event: Event) -> list[Any]:
+        try:
+            return documents(event.data, self.label)
+        except ValueError:
+            return [document(event.data, self.label)]
+
+    def _piece(self, name: str, chunk: Any) -> Piece | None:
+        """What a chunk adds; None: nothing, or it ends the stream."""
+        if self.refusal:
+            return None
+        if isinstance(chunk, str):
+            chunk = document(chunk.encode())  # JSON in a string
+        if name == "error" or _is_error(chunk):
+            self.refusal = _no_answer(self._dialect, chunk, self._question)
+        elif isinstance(chunk, str) and chunk.startswith("{"):
+            self.refusal = Refusal(Code.PROVIDER_DOWN, "", "", *_UNREADABLE)
+        elif isinstance(chunk, dict):
+            return self._read(chunk)
+        else:
+            self._odd = self._odd or chunk
+        return None
+
+    def _read(self, chunk: Json) -> Piece | None:
+        rows = chunk["choices"] = choices(chunk)
+        text, speaks = "", False
+        for choice in rows:
+            if refusal := _broken(self._dialect, choice, self._question):
+                self.refusal = refusal
+                return None
+            said = self._delta(choice)
+            text += words(said)
+            speaks = self._speaks(said, text) or speaks
+            self._finish(choice)
+        if not speaks and complains_flatly(chunk):
+            self.refusal = _no_answer(self._dialect, chunk, self._question)
+            return None
+        if not rows:
+            self._odd = self._odd or chunk
+        if not rows or chunk.get("usage") or "x_groq" in chunk or "usage" in rows[-1]:
+            self.usage = self.usage.most(usage_in(chunk))
+        return Piece(chunk, text)
+
+    def _delta(self, choice: Json) -> Json:
+        """What a choice adds; it is given OpenAI's shape."""
+        if self._legacy and is_legacy(choice):
+            return {"content": choice["text"]}
+        delta = choice.get("delta")
+        if isinstance(delta, dict) and (delta or "text" not in choice):
+            return delta
+        # Some end with the whole message once more: it is the answer only if nothing was said
+        # before.
+        choice["delta"] = delta = {} if self.answered else message(choice)
+        choice.pop("message", None)
+        return delta
+
+    def _speaks(self, said: Json, text: str) -> bool:
+        """Note what a delta is; returns whether it says anything."""
+        if text or (not self._words_only and acts(said)):
+            self.spoke = self.answered = True
+        elif thinks(said):
+            self._thought = self.thinking = True
+            self.spoke = self.spoke or not self._words_only
+        else:
+            return False
+        return True
+
+    def _finish(self, choice: Json) -> None:
+        index = str(choice.get("index") or 0)
+        if finish := choice.get("finish_reason"):
+            self._finishes[index] = "" if finish == "null" else str(finish)  # DashScope's "not yet"
+        else:
+            self._finishes.setdefault(index, "")
+
+    def _verdict(self) -> Refusal | None:
+        """Why what came is no answer; None: it is one."""
+        if self.answered and self.whole:
+            return None
+        odd = self._odd or (document(self._events.stray, self.label) if self._events else "")
+        if self.answered:
+            refusal = judged(self._dialect, 200, odd, self._question)
+            return Refusal(Code.PROVIDER_DOWN, refusal.provider_code, refusal.message, *_BROKEN_OFF)
+        if self._finishes:
+            return without_words(next(filter(None, self._finishes.values()), ""), self._thought)
+        return _no_answer(self._dialect, odd, self._question)
+
+
+def _is_error(chunk: Any) -> bool:
+    if isinstance(chunk, list):
+        return any(isinstance(part, dict) and complains(part) for part in chunk)
+    return isinstance(chunk, dict) and complains(chunk)

@@ -1,0 +1,88 @@
+"""A stream's pieces, written as its client reads them: OpenAI's events, or bare text. Pure.
+
+Facts: OpenAI sends usage in a last chunk without choices, and only when asked; Zhipu sends it with
+the last choice, always; some send it never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from gateway.providers.chunks import Json
+from gateway.providers.reader import Piece
+from gateway.providers.usage import usage_in
+
+DONE = b"data: [DONE]\n\n"
+BYTES_PER_TOKEN = 4
+"""For an estimate where a provider counts nothing: about right for English, and for Chinese (3
+bytes a character)."""
+
+
+class ForOpenAI:
+    """Renders chunks as OpenAI would have sent them: the model is the chat's name; usage comes if
+    asked, and last."""
+
+    def __init__(self, chat_name: str, include_usage: bool) -> None:
+        self._chat_name = chat_name
+        self._include_usage = include_usage
+        self._usage: Json | None = None
+        self._last: Json = {}
+        self._spoken = 0
+
+    def render(self, pieces: Iterable[Piece]) -> bytes:
+        """Return the events for pieces that came."""
+        events = []
+        for chunk, text in pieces:
+            chunk["model"] = self._chat_name
+            self._last = chunk
+            usage = chunk.pop("usage", None)
+            if self._include_usage:
+                self._usage = (
+                    usage if usage and None not in usage_in({"usage": usage}) else self._usage
+                )
+                self._spoken += len(text.encode())
+                chunk["usage"] = None
+            if chunk.get("choices"):
+                events.append(_event(chunk))
+        return b"".join(events)
+
+    def end(self) -> bytes:
+        """Return what follows the last chunk."""
+        if not self._include_usage:
+            return DONE
+        return (
+            _event({**self._last, "choices": [], "usage": self._usage or self._estimate()}) + DONE
+        )
+
+    def _estimate(self) -> Json:
+        tokens = -(-self._spoken // BYTES_PER_TOKEN)
+        return {
+            "prompt_tokens": 0,
+            "completion_tokens": tokens,
+            "total_tokens": tokens,
+            "estimated": True,
+        }
+
+
+class ForReading:
+    """Renders pieces as bare text in UTF-8, for a client that just prints what comes."""
+
+    def render(self, pieces: Iterable[Piece]) -> bytes:
+        """Return the words of pieces that came."""
+        return "".join([piece.text for piece in pieces]).encode()
+
+    def end(self) -> bytes:
+        """Return nothing: a text's end is marked by nothing but its end."""
+        return b""
+
+
+def error_event(error: dict[str, Any]) -> bytes:
+    """Return an error in mid-stream; the openai SDKs raise it, and no [DONE] follows."""
+    return b"event: error\ndata: %b\n\n" % orjson.dumps({"error": error})
+
+
+def _event(chunk: Json) -> bytes:
+    return b"data: %b\n\n" % orjson.dumps(chunk)

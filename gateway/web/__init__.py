@@ -1,0 +1,1 @@
+"""What HTTP clients meet: Flask and gunicorn. It never imports Ray."""

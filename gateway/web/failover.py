@@ -1,0 +1,53 @@
+"""Which chat answers: the one that was asked, or the next of its chain. The chain is walked
+once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Generic, NamedTuple, TypeVar
+
+from gateway.errors import Code, GatewayError
+
+FALL_BACK_ON = {
+    Code.PAY_BILL,
+    Code.BAD_KEY,
+    Code.NO_SUCH_MODEL,
+    Code.NEED_KEY,
+    Code.SLOW_DOWN,
+    Code.PROVIDER_BUSY,
+    Code.PROVIDER_DOWN,
+    Code.TIMEOUT,
+}
+"""Never the caller's own faults, nor a content block: another provider must not be asked around
+those."""
+
+T = TypeVar("T")
+
+
+class Outcome(NamedTuple, Generic[T]):
+    """An answer, the chat that gave it, and why that is not the chat that was asked (None: it
+    is)."""
+
+    answer: T
+    served_by: str
+    fell_back: Code | None
+
+
+def first_to_answer(
+    name: str, chain: Callable[[str], Iterable[str]], ask: Callable[[str], T]
+) -> Outcome[T]:
+    """Ask chat `name`, and where it cannot answer, those of its chain in turn. Raises GatewayError:
+    the first one's, unless another said that the request itself is at fault."""
+    try:
+        return Outcome(ask(name), name, None)
+    except GatewayError as error:
+        if error.code not in FALL_BACK_ON:
+            raise
+        first = error
+    for other in chain(name):
+        try:
+            return Outcome(ask(other), other, first.code)
+        except GatewayError as error:
+            if error.code not in FALL_BACK_ON and error.code != Code.NOT_DEPLOYED:
+                raise
+    raise first

@@ -1,0 +1,167 @@
+"""A provider's blueprint, made from its value. These are the only /deploy and /chat views."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify, request
+from flask.blueprints import BlueprintSetupState
+
+from gateway.addresses import is_guarded, url_host
+from gateway.byte_budget import SMALL_BYTES
+from gateway.protocol import CHAT, AnswerForm, Engine, ModelConfig
+from gateway.providers import dialects
+from gateway.providers.provider import STOCK_MODEL_TYPES, Provider
+from gateway.web import call, contract, jobs, replies, request_fields, services, sessions, streaming
+from gateway.web.contract import ChatRequest, DeployRequest, FallbackRequest, NamedRequest
+from gateway.web.description import CHECKED, NAMED, Description, described
+from gateway.web.schemas import DONE, PLAIN, TEXT
+
+
+def provider_blueprint(provider: Provider) -> Blueprint:
+    """Return the provider's routes, under /<name>."""
+    app = Blueprint(provider.name, provider.name, url_prefix=f"/{provider.name}")
+    for view in (deploy, chat, undeploy, undo, fallback):
+        app.add_url_rule(f"/{view.__name__}", view.__name__, view, methods=["POST"])
+
+    def join(setup: BlueprintSetupState) -> None:
+        setup.app.extensions.setdefault("providers", {})[provider.name] = provider
+        if setup.app.extensions["settings"].allow_get:
+            setup.add_url_rule("/chat", "chat", chat, methods=["GET"])
+
+    app.record(join)
+    return app
+
+
+@described(
+    Description(
+        "Put a model behind a chat name, also in use.", DONE, "admin", DeployRequest, fails=CHECKED
+    )
+)
+def deploy() -> Response:
+    """Put a model behind a chat name; it answers when this returns."""
+    order = request_fields.parsed(DeployRequest)
+    config = model_config(services.providers()[request.blueprint or ""], order)
+    check = services.settings().check if order.check is None else order.check
+    services.llm().deploy("", config["model_type"], config["chat_name"], config, check)
+    return jsonify(ret="ok")
+
+
+@described(Description("Chat; the answer is ASCII.", TEXT, "chat", ChatRequest, PLAIN, pends=True))
+def chat() -> Response:
+    """Ask a chat: its answer whole, as it comes, or as a job."""
+    if request.method == "HEAD":
+        return replies.head()
+    question = request_fields.parsed(ChatRequest)
+    if question.kept:
+        job = jobs.packed(question)
+        del question  # it may be large, and the answer may take minutes
+        return jobs.ask(job)
+    body = sessions.packed(question)
+    if len(body) > SMALL_BYTES:
+        question = question.without_texts()
+    return _streamed(question, body) if question.stream else _whole(question, body)
+
+
+def _whole(question: ChatRequest, body: bytes) -> Response:
+    llm, caller, client = services.llm(), services.caller(), streaming.client()
+    outcome = services.ask(
+        question.chat_name,
+        lambda name: llm.chat_oai(body, model=name, caller=caller, client=client),
+    )
+    [answer] = outcome.answer
+    sessions.remember(llm, call.current().owner, question, answer.output)
+    reply = replies.answer(answer.output)
+    replies.sign(reply, outcome, answer.model, answer.usage)
+    return reply
+
+
+def _streamed(question: ChatRequest, body: bytes) -> Response:
+    llm, client, owner = services.llm(), streaming.client(), call.current().owner
+    stream = services.ask(
+        question.chat_name, lambda name: llm.stream(name, CHAT, body, AnswerForm.TEXT, client)
+    )
+    if question.session is None:
+        call.current().let_go()
+        return streaming.text(stream)
+    return streaming.text(stream, lambda text: sessions.remember(llm, owner, question, text))
+
+
+@described(Description("Take a chat away, gently.", DONE, "admin", NamedRequest, fails=NAMED))
+def undeploy() -> Response:
+    """Take a chat away; chats under way finish first."""
+    services.llm().undeploy(request_fields.parsed(NamedRequest).chat_name)
+    return jsonify(ret="ok")
+
+
+@described(
+    Description("Bring back what was there before.", DONE, "admin", NamedRequest, fails=CHECKED)
+)
+def undo() -> Response:
+    """Bring back what was behind a chat before its last deploy."""
+    services.llm().undo(request_fields.parsed(NamedRequest).chat_name)
+    return jsonify(ret="ok")
+
+
+@described(Description("Who answers in its place.", DONE, "admin", FallbackRequest, fails=NAMED))
+def fallback() -> Response:
+    """Say which chats answer in a chat's place when it cannot."""
+    order = request_fields.parsed(FallbackRequest)
+    services.llm().set_fallback(order.chat_name, order.fallback)
+    return jsonify(ret="ok")
+
+
+def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
+    """Return the whole configuration of a chat. Raises GatewayError for what its provider does not
+    accept."""
+    model_type = order.model_type or provider.model_types[0]
+    relayed = model_type in provider.model_types
+    if not relayed and model_type not in STOCK_MODEL_TYPES:
+        known = ", ".join((*provider.model_types, *sorted(STOCK_MODEL_TYPES)))
+        words = f"{model_type[:64]!r} is not one that /{provider.name}/deploy accepts: {known}"
+        words_zh = f"/{provider.name}/deploy 不支持该类型；可用：{known}"
+        raise contract.invalid("model_type", words, words_zh)
+    key = order.api_key.get_secret_value() if provider.needs_key else ""
+    if provider.needs_key and not key:
+        words, words_zh = f"is required by {provider.name}", f"{provider.name} 需要 api_key"
+        raise contract.invalid("api_key", words, words_zh)
+    if not provider.needs_key and order.base_url:
+        words, words_zh = f"{provider.name} has none; leave it out", f"{provider.name} 不使用该字段"
+        raise contract.invalid("base_url", words, words_zh)
+    base_url = order.base_url or (provider.base_url if relayed else "")
+    settings = services.settings()
+    return ModelConfig(
+        chat_name=order.chat_name,
+        provider=provider.name,
+        engine=(provider.engine if relayed else Engine.BYZERLLM).value,
+        model_type=model_type,
+        model_name=order.model_name or provider.model_name,
+        base_url=base_url,
+        api_key=key,
+        workers=order.workers,
+        timeout=order.timeout,
+        endpoints=list(provider.endpoints),
+        trusted=_is_trusted(base_url, provider.base_url),
+        models_folder=settings.models_folder,
+        fallback=None if order.fallback is None else list(order.fallback),
+        probe_seconds=settings.probe_seconds,
+        reply=None if order.reply is None else order.reply.model_dump(exclude_none=True),
+        undo_seconds=settings.undo_seconds,
+        dialect=dialects.name_of(provider.dialect),
+        generation=0,
+        since=0.0,
+    )
+
+
+def _is_trusted(base_url: str, usual: str) -> bool:
+    """Whether the operator listed this host. Raises GatewayError for one that the gateway may not
+    talk to."""
+    hosts, host = services.settings().upstream_hosts, url_host(base_url)
+    if host in hosts:
+        return True
+    if host and hosts and base_url != usual:
+        words = f"{host} is not one of GATEWAY_UPSTREAM_HOSTS"
+        raise contract.invalid("base_url", words, f"{host} 不在 GATEWAY_UPSTREAM_HOSTS 中")
+    if is_guarded(host):
+        words = f"{host} is a link-local or metadata address; GATEWAY_UPSTREAM_HOSTS could allow it"
+        words_zh = f"{host} 是链路本地或元数据地址；可用 GATEWAY_UPSTREAM_HOSTS 允许"
+        raise contract.invalid("base_url", words, words_zh)
+    return False

@@ -1,0 +1,166 @@
+"""What a request says: its body or query, read and checked."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from flask import Response, after_this_request, request
+from pydantic import BaseModel
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from gateway import protocol
+from gateway.byte_budget import SMALL_BYTES
+from gateway.encodings import Inflater, TooLarge
+from gateway.errors import Code, GatewayError
+from gateway.web import call, contract, services, wire
+from gateway.web.contract import DeployRequest, Question, ReplyOptions
+from gateway.web.large_body import LargeBody
+
+M = TypeVar("M", bound=BaseModel)
+
+NO_FIELDS = frozenset({*wire.Form._fields, "_"})
+"""What may stand in a query beside a body: how the reply is written, and what is added against
+caches."""
+
+COMPRESSED = (b"\x1f\x8b", b"\x78")
+"""How gzip and nearly all of zlib begin, and neither JSON nor a form's usual fields do."""
+
+
+def parsed(kind: type[M]) -> M:
+    """Return what the request asks for. Raises GatewayError, naming the field that is wrong."""
+    if kind is DeployRequest:
+        no_key_in_query()
+    values = fields()
+    if issubclass(kind, ReplyOptions):
+        in_query = call.options_in_query()
+        _choose_form(values, in_query)
+        if in_query:
+            contract.parse(ReplyOptions, in_query)
+    question = contract.parse(kind, values)
+    call.current().chat = getattr(question, "chat_name", "")
+    if not issubclass(kind, Question):
+        call.current().unpacked()
+    return question
+
+
+def packed(fields: dict[str, Any]) -> bytes:
+    """Return a question as its provider reads it, and as it is held from here on. Raises
+    GatewayError."""
+    body = protocol.packed(fields)
+    call.current().unpacked()
+    if len(body) > SMALL_BYTES:
+        _large().hold(len(body))  # a small question, too, where its session is large
+    return body
+
+
+def _choose_form(values: dict[str, Any], in_query: dict[str, Any]) -> None:
+    """Have the reply written as the request says, or else as its chat's deploy did. Also what is
+    wrong with the request is written so, and therefore found out after this."""
+    current, chat = call.current(), values.get("chat_name")
+    deployed = services.llm().reply_options(chat) if isinstance(chat, str) else {}
+    # Not all of it: a question may be large, and goes on in another form.
+    written = {name: values[name] for name in wire.Form._fields if name in values}
+    current.options = {**in_query, **written}
+    current.form = contract.form(current.form, written, in_query, deployed)
+
+
+def fields() -> dict[str, Any]:
+    """Return what the request says: in its body, or else in its query. Raises GatewayError."""
+    if request.method == "GET":
+        return _in_query()
+    try:
+        body = _body()
+    except (RequestEntityTooLarge, GatewayError):
+        raise
+    # the server's own: broken chunks, a client that went away or fell silent
+    except Exception as error:
+        detail = f"The body could not be read to its end ({type(error).__name__})."
+        raise GatewayError(Code.INVALID_REQUEST, detail, "请求体未能完整读取。") from error
+    if (
+        request.query_string
+        and not body.strip(wire.PADDING.encode())
+        and not request.args.keys() <= NO_FIELDS
+    ):
+        return _in_query()
+    if (
+        not body
+        and request.content_length is None
+        and "chunked" not in request.headers.get("Transfer-Encoding", "")
+    ):
+        words = (
+            "There is neither a Content-Length nor chunks, so no body was read; send"
+            " Content-Length."
+        )
+        words_zh = (
+            "请求没有 Content-Length，也没有分块，因此无法读取请求体；请发送 Content-Length。"
+        )
+        raise GatewayError(Code.INVALID_REQUEST, words, words_zh)
+    return _in_body(body, request.headers.get("Content-Encoding", ""))
+
+
+def _body() -> bytes:
+    length = request.content_length
+    if length is not None and length <= SMALL_BYTES:
+        return request.get_data(cache=False)
+    large = _large()
+    body = large.read(request.stream, length)
+    if len(body) > SMALL_BYTES:
+        large.unpack()
+    return body
+
+
+def _large() -> LargeBody:
+    """What the request under way holds for its large body, until its reply has gone."""
+    current = call.current()
+    if current.large:
+        return current.large
+    large = current.large = LargeBody(services.questions())
+
+    @after_this_request
+    def release_later(reply: Response) -> Response:
+        reply.call_on_close(large.release)
+        return reply
+
+    return large
+
+
+def _in_query() -> dict[str, Any]:
+    no_key_in_query()
+    return wire.query(request.query_string, services.settings().fallback_charset)
+
+
+def no_key_in_query() -> None:
+    """Raise GatewayError where a provider's key stands in the URL."""
+    if request.query_string and "api_key" in request.args:
+        words = (
+            "must not stand in a URL, since URLs end up in logs; send it in the body, and replace"
+            " this key"
+        )
+        words_zh = "不可写在 URL 中，因为 URL 会被记入日志；请放在请求体中，并更换此密钥"
+        raise contract.invalid("api_key", words, words_zh)
+
+
+def _in_body(body: bytes, encoding: str) -> dict[str, Any]:
+    """The fields of a body that may be compressed. Raises GatewayError."""
+    content_type, charset = request.content_type or "", services.settings().fallback_charset
+    if not encoding and not body.startswith(COMPRESSED):
+        return wire.fields(body, content_type, charset)
+    inflater = Inflater(services.settings().max_body_bytes, encoding)
+    large = _large()
+    large.unpack()
+    try:
+        body = inflater.feed(body, last=True)
+    except TooLarge:
+        raise RequestEntityTooLarge from None
+    large.hold(len(body))
+    shown = f"Content-Encoding: {encoding[:64]}" if encoding else "No Content-Encoding"
+    if not inflater.ended:
+        words = f"{shown}: the compressed body is cut short or damaged."
+        raise GatewayError(Code.INVALID_REQUEST, words, f"{shown}：压缩的请求体不完整或已损坏。")
+    try:
+        return wire.fields(body, content_type, charset)
+    except GatewayError as error:
+        if inflater.plain and encoding.lower() != "identity":
+            error.detail += f" ({shown}: gzip and deflate are unpacked, and the body is neither.)"
+            error.detail_zh += f"（{shown}：只能解压 gzip 与 deflate，而请求体两者都不是。）"
+        raise

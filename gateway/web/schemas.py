@@ -1,0 +1,78 @@
+"""What replies look like, in OpenAPI's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.errors import Code, GatewayError
+from gateway.protocol import ChatState
+from gateway.web import metrics, wire
+
+Json = dict[str, Any]
+
+
+def schema_object(**properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+TEXT: Json = {"type": "string"}
+PERHAPS: Json = {"type": ["string", "null"]}
+COUNT: Json = {"type": "integer", "minimum": 0}
+CHAT = schema_object(
+    **{
+        "chat_name": TEXT,
+        "provider": TEXT,
+        "model_type": PERHAPS,
+        "model_name": PERHAPS,
+        "host": PERHAPS,
+    },
+    **{"replicas": COUNT, "state": {"enum": list(ChatState)}},
+    **{"since": {**PERHAPS, "format": "date-time"}, "created": COUNT, "reply": {"type": "object"}},
+    resting={
+        "type": ["object", "null"],
+        "description": "The code it rests with, since when and until when.",
+    },
+    fallback={"type": "array", "items": TEXT},
+)
+MODEL = schema_object(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT)
+DONE, FINE = schema_object(ret={"const": "ok"}), schema_object(ok={"const": True})
+LIVES = schema_object(ok={"const": True}, version=TEXT)
+RELAYED = {
+    **schema_object(model=TEXT),
+    "description": "As the provider sent it, but for `model`: the chat's name.",
+}
+PLAIN = wire.text_type(wire.Form())
+PROVIDER = schema_object(name=TEXT, needs_key={"type": "boolean"}, model_name=TEXT, base_url=TEXT)
+COUNTS: Json = {
+    "type": "object",
+    "additionalProperties": {"type": "object", "additionalProperties": COUNT},
+}
+LOOKED_AT = schema_object(
+    scopes={"type": "array", "items": TEXT},
+    providers={"type": "array", "items": PROVIDER},
+    models={"type": "array", "items": CHAT},
+    requests={**COUNTS, "description": "By chat and code, since the gateway started."},
+)
+PARTS = schema_object(
+    parts={"type": "array", "items": {"type": ["string", "array", "null"], "items": {}}}
+)
+STREAMS: Json = {
+    PLAIN: {"schema": TEXT},
+    metrics.CONTENT_TYPE: {"schema": TEXT},
+    wire.LINES: {"example": '{"chat_name": "local_chat", "text": "Hi"}\n'},
+    wire.EVENTS: {
+        "example": (
+            'data: {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}\n\ndata: [DONE]\n\n'
+        )
+    },
+}
+
+_SHAPE: Json = dict.fromkeys(GatewayError(Code.INTERNAL).shape("")["error"], PERHAPS) | {
+    **{"code": {"enum": list(Code)}, "message": TEXT, "message_zh": TEXT, "request_id": TEXT},
+    "provider_status": {"type": ["integer", "null"]},
+}
+_OPENAI_SHAPE = {name: kind for name, kind in _SHAPE.items() if name != "provider_status"}
+ERRORS = {
+    "Error": schema_object(error=schema_object(**_SHAPE)),
+    "OpenAIError": schema_object(error=schema_object(**_OPENAI_SHAPE, type=TEXT, param=PERHAPS)),
+}

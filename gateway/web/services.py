@@ -1,0 +1,79 @@
+"""What the whole application has one of, and every view uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from flask import current_app, request
+
+from gateway.byte_budget import ByteBudget
+from gateway.errors import Code, GatewayError
+from gateway.protocol import HOP
+from gateway.providers.provider import Provider
+from gateway.settings import Settings
+from gateway.web import call
+from gateway.web.auth import Authenticator
+from gateway.web.failover import Outcome, first_to_answer
+
+if TYPE_CHECKING:
+    from gateway.cluster.client import GatewayLLM
+
+
+T = TypeVar("T")
+
+
+def ask(name: str, how: Callable[[str], T]) -> Outcome[T]:
+    """Ask a chat, or whoever answers in its place. Raises GatewayError."""
+    call.current().chat = name
+    return first_to_answer(name, llm().chain, how)
+
+
+def admit() -> None:
+    """Raise GatewayError where no route may answer: for a page that was led here, and for our own
+    question."""
+    authenticator().admit()
+    if (sender := request.headers.get(HOP)) and sender == llm().hop:
+        raise GatewayError(
+            Code.INVALID_REQUEST,
+            "This question came from this gateway itself: its chat's base_url leads back here, to no"
+            " provider.",
+            "该请求由本网关自己发出：此对话的 base_url 指回了本网关，而不是服务商。",
+        )
+
+
+def caller() -> str:
+    """Return whose repeated question is the same one still; "": nobody's, by the operator's
+    setting."""
+    current = call.current()
+    return f"{current.owner} {current.client}" if settings().join_repeats else ""
+
+
+def llm() -> GatewayLLM:
+    """Return the shared ByzerLLM client."""
+    client: GatewayLLM = current_app.extensions["llm"]
+    return client
+
+
+def settings() -> Settings:
+    """Return what the operator set."""
+    settings: Settings = current_app.extensions["settings"]
+    return settings
+
+
+def authenticator() -> Authenticator:
+    """Return what checks tokens."""
+    authenticator: Authenticator = current_app.extensions["authenticator"]
+    return authenticator
+
+
+def questions() -> ByteBudget:
+    """Return the budget of bytes for large questions."""
+    budget: ByteBudget = current_app.extensions["questions"]
+    return budget
+
+
+def providers() -> dict[str, Provider]:
+    """Return the providers by name, which is their blueprint's."""
+    table: dict[str, Provider] = current_app.extensions.setdefault("providers", {})
+    return table

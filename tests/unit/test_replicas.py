@@ -1,0 +1,69 @@
+"""Which replica is asked: one that was lost is tried by one chat at a time, until it lets somebody
+in."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from gateway.channel import Address, ChannelError, Channels
+from gateway.cluster.replicas import SHUN_SECONDS, Replica, ReplicaSet
+
+PATIENCE = 10.0
+
+
+def cut_off() -> Address:
+    raise ChannelError("it does not answer", sent=False)
+
+
+def route(*finders: Callable[[], Address]) -> ReplicaSet:
+    """A chat whose replicas are numbered."""
+    replicas = [Replica(number, Channels(find, PATIENCE)) for number, find in enumerate(finders)]
+    return ReplicaSet("a-chat", 1, "relay", 60.0, (), {}, replicas)
+
+
+def picked(chat: ReplicaSet, count: int) -> Counter[int]:
+    """How often each replica is picked by so many chats at once."""
+    with ExitStack() as under_way:
+        return Counter(under_way.enter_context(chat.pick()).actor for _ in range(count))
+
+
+def test_one_chat_in_three_seconds_tries_a_replica_that_was_lost() -> None:
+    chat = route(cut_off, cut_off)
+    with pytest.raises(ChannelError), chat.channel(near=0):
+        pass
+    assert picked(chat, 10) == {1: 10}
+
+    time.sleep(SHUN_SECONDS)
+
+    assert picked(chat, 10) == {0: 1, 1: 9}
+    assert picked(chat, 10) == {1: 10}
+
+
+def test_a_replica_that_lets_somebody_in_has_its_share_again(tmp_path: Path) -> None:
+    path = tmp_path / "door"
+    address: list[Address] = []
+
+    def find() -> Address:
+        return address[0] if address else cut_off()
+
+    chat = route(find, cut_off)
+    with pytest.raises(ChannelError), chat.channel(near=0):
+        pass
+    time.sleep(SHUN_SECONDS)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(path))
+        door.listen()
+        address.append(("unix", str(path), "secret", str(os.geteuid())))
+        with chat.channel(near=0):
+            pass
+
+    assert picked(chat, 10) == {0: 5, 1: 5}
+    chat.end()
