@@ -27,8 +27,8 @@ from llm_zhipu import zhipu_app
 
 
 def create_app() -> Flask:
-    """The whole service. Raises SettingError, naming the variable, for a setting that cannot be
-    used."""
+    """Return the whole service. Raises SettingError, naming the variable, for a setting that cannot
+    be used."""
     config = settings.load()
     give_back_large_blocks()
     app = Flask(__name__, static_folder=None)

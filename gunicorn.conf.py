@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import struct
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 from gateway.settings import SPARE_THREADS, SettingError, bind_is_safe, load
 from gateway.web.client_connections import SLOW_CLIENT_SECONDS
+from gateway.web.counts_folder import counts_folder, forget_process
 from gateway.web.worker import Worker
 
 try:
@@ -56,7 +58,7 @@ errorlog = "-"
 
 
 def post_worker_init(worker: Any) -> None:
-    """What is loaded now stays: byzerllm's and Ray's million objects need not be searched for
+    """Keep what is loaded now: byzerllm's and Ray's million objects need not be searched for
     garbage again and again, with every chat waiting."""
     gc.collect()
     gc.freeze()
@@ -69,6 +71,11 @@ def pre_request(worker: Any, req: Any) -> None:
         name in ("CONTENT-LENGTH", "TRANSFER-ENCODING") for name, _ in req.headers
     ):
         req.force_close()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """In the master, drop what a process that has ended had under way."""
+    forget_process(counts_folder(os.getpid()), worker.pid)
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -15,8 +15,16 @@ from urllib.parse import quote
 import uwsgi
 
 from app import app
+from gateway.web import metrics
+from gateway.web.counts_folder import forget_process
 
 SLOW_CLIENT_SECONDS = 30
+
+# uWSGI tells nobody that a process has ended; the one in its place drops what it had under way.
+_living = {worker["pid"] for worker in uwsgi.workers()}
+for _file in metrics.FOLDER.glob("gauge_live*_*.db"):
+    if (_pid := int(_file.stem.rpartition("_")[2])) not in _living:
+        forget_process(metrics.FOLDER, _pid)
 
 
 class _Chunks(io.RawIOBase):

@@ -39,8 +39,8 @@ def canonical(host: str) -> str:
     """Return a host in one form: a name in ASCII and small letters, or an address in its usual
     spelling.
 
-    Spellings that resolvers take for an address become it: 0x7f.1, 2130706433, `①②⑦。0。0。1`. Raises
-    ValueError.
+    Spellings that resolvers take for an address become it: 0x7f.1, 2130706433, `①②⑦。0。0。1`.
+    Raises ValueError.
     """
     host = host.removeprefix("[").removesuffix("]")
     if ":" in host:
@@ -104,7 +104,7 @@ def is_guarded(host: str) -> bool:
 
 
 def _within(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
-    """The IPv4 addresses that an IPv6 address leads to."""
+    """Yield the IPv4 addresses that an IPv6 address leads to."""
     if not isinstance(address, IPv6Address):
         return
     if any(address in network for network in HOLDS_IPV4):

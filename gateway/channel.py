@@ -130,7 +130,8 @@ class Listener:
         self._one_at_a_time = asyncio.Lock()
 
     async def address(self, folder: str) -> Address:
-        """For a gateway process on the same node; `folder` is where Ray has its own sockets."""
+        """Return the address for gateway processes on the same node; `folder` is where Ray has its
+        own sockets."""
         async with self._one_at_a_time:
             if "unix" not in self._where:
                 # No longer than the name of Ray's own there, since the kernel takes 107 bytes.
@@ -143,7 +144,7 @@ class Listener:
         return "unix", self._where["unix"], self.secret, str(os.geteuid())
 
     async def far_address(self, host: str) -> Address:
-        """For a gateway process on another node; `host` is this one's address."""
+        """Return the address for gateway processes on other nodes; `host` is this node's."""
         async with self._one_at_a_time:
             if "tls" not in self._where:
                 context, self._certificate = await asyncio.to_thread(make_certificate)
@@ -399,7 +400,8 @@ class Channel:
 
 
 def _user_of(connection: socket.socket) -> str:
-    """The number of the user as whom the process at the other end of a Unix socket listens."""
+    """Return the number of the user as whom the process at the other end of a Unix socket
+    listens."""
     process_user_group = connection.getsockopt(
         socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
     )
@@ -430,7 +432,7 @@ class Channels:
         self._free: deque[Channel] = deque()
 
     def take(self) -> Channel:
-        """A connection. Raises ChannelError, and what `find` raises."""
+        """Return a connection. Raises ChannelError, and what `find` raises."""
         try:
             return self._free.pop()
         except IndexError:

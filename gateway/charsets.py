@@ -35,7 +35,8 @@ _ALIASES = {codecs.lookup(name).name: name for name in CODECS} | {
 
 
 def charset(name: str) -> str | None:
-    """A charset as HTTP names it, whatever it was called; None: it is not one of `CODECS`."""
+    """Return a charset as HTTP names it, whatever it was called; None: it is not one of
+    `CODECS`."""
     known = name.strip().strip("\"'").lower()
     if known in CODECS or not known:
         return known or None
@@ -58,8 +59,8 @@ def codec(raw: bytes, declared: str | None = None, fallback: str | None = None) 
 
     `declared` and `fallback` are names of `CODECS`. Byte order marks and UTF-16's NULs are seen as
     in JSON (RFC 4627). Sound UTF-8 is UTF-8 whatever was declared, since proxies label what they
-    have not looked at. The exception is text that could be both: "目录" in GBK is "Ŀ¼" in UTF-8. Two
-    bytes a character are believed to be what a label says.
+    have not looked at. The exception is text that could be both: "目录" in GBK is "Ŀ¼" in
+    UTF-8. Two bytes a character are believed to be what a label says.
     """
     detected = json.detect_encoding(raw)
     labelled = CODECS[declared][0] if declared else None

@@ -111,7 +111,8 @@ def inflate(raw: bytes, limit: int, label: str = "") -> bytes:
 
 
 def _window(head: bytes, may_be_raw: bool, last: bool) -> int | None:
-    """How zlib is to read what begins with `head`; None: there is too little of it to tell."""
+    """Return how zlib is to read what begins with `head`; None: there is too little of it to
+    tell."""
     if head.startswith(_GZIP_MAGIC):
         return _GZIP
     may_be_zlib = (
@@ -139,7 +140,8 @@ def _is_raw(head: bytes) -> bool:
 
 
 def _undamaged(unpacker: Any, piece: bytes) -> bytes:
-    """What comes before the damage in `piece`, found by halves: zlib itself gives nothing of it."""
+    """Return what comes before the damage in `piece`, found by halves: zlib itself gives nothing of
+    it."""
     if len(piece) < 2:
         return b""
     half, before = len(piece) // 2, unpacker.copy()

@@ -286,7 +286,7 @@ class GatewayError(Exception):
         return cls(**record)
 
     def shape(self, request_id: str) -> dict[str, Any]:
-        """The body that every failed request gets, whatever failed."""
+        """Return the body that every failed request gets, whatever failed."""
         meaning = MEANINGS[self.code]
         return {
             "error": {
@@ -303,8 +303,8 @@ class GatewayError(Exception):
         }
 
     def words(self, lang: str) -> str:
-        """The same for those who read no JSON: `ERROR CODE: ` and what to do. `lang` is en or
-        zh."""
+        """Return the same for those who read no JSON: `ERROR CODE: ` and what to do. `lang` is en
+        or zh."""
         message, message_zh = _quoted(self.shape("")["error"])
         return f"ERROR {self.code}: {message_zh if lang == 'zh' else message}"
 
@@ -314,7 +314,7 @@ class GatewayError(Exception):
         return OPENAI_STATUSES.get(self.code, self.status)
 
     def openai_shape(self, request_id: str) -> dict[str, Any]:
-        """The body on /v1: what OpenAI's clients understand, and ours beside it, but for the
+        """Return the body on /v1: what OpenAI's clients understand, and ours beside it, but for the
         provider's HTTP status.
 
         Most SDKs show `message` only, so the provider's words are in it. Where trying again mends
@@ -335,7 +335,7 @@ class GatewayError(Exception):
         }
 
     def anthropic_shape(self, request_id: str) -> dict[str, Any]:
-        """The body for clients of Anthropic's Messages API."""
+        """Return the body for clients of Anthropic's Messages API."""
         error = self.openai_shape(request_id)["error"]
         return {
             "type": "error",
@@ -344,7 +344,7 @@ class GatewayError(Exception):
         }
 
     def dashscope_shape(self, request_id: str) -> dict[str, Any]:
-        """The body for clients of DashScope's own API."""
+        """Return the body for clients of DashScope's own API."""
         return {
             "code": self.code,
             "message": self.openai_shape("")["error"]["message"],
@@ -353,7 +353,7 @@ class GatewayError(Exception):
 
 
 def _quoted(error: dict[str, Any]) -> tuple[str, str]:
-    """An error's messages with what the provider said."""
+    """Return an error's messages with what the provider said."""
     message, message_zh, words = error["message"], error["message_zh"], error["provider_message"]
     if not words:
         return message, message_zh

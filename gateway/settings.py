@@ -99,13 +99,14 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def digest(token: str) -> bytes:
-    """Tokens are compared as digests: equal lengths, and no token in a process's memory dump."""
+    """Return a token's digest, by which it is compared: of equal length, and nobody's token in a
+    dump of memory."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def bind_is_safe(host: str, tokens: tuple[Token, ...], env: Mapping[str, str] = os.environ) -> bool:
-    """Whether listening on `host` lets in only whom the operator meant: with tokens, on loopback,
-    or GATEWAY_OPEN=1."""
+    """Return whether listening on `host` lets in only whom the operator meant: with tokens, on
+    loopback, or GATEWAY_OPEN=1."""
     return bool(tokens) or _is_loopback(host) or env.get("GATEWAY_OPEN", "") == "1"
 
 
@@ -122,8 +123,8 @@ def _number(
 
 
 def _max_in_flight(env: Mapping[str, str]) -> int:
-    """The chats at once, and as many waits for jobs, each in a thread with a stack of its own: what
-    does not fit would end the process later."""
+    """Return the chats at once, and as many waits for jobs, each in a thread with a stack of its
+    own: what does not fit would end the process later."""
     chats = _number(env, "GATEWAY_MAX_IN_FLIGHT", 1024, 1)
     space, stack = (
         resource.getrlimit(resource.RLIMIT_AS)[0],
@@ -151,7 +152,7 @@ def _switch(env: Mapping[str, str], name: str, default: bool = False) -> bool:
 
 
 def _hosts(env: Mapping[str, str]) -> frozenset[str]:
-    """The names by which the gateway may be called, as browsers send them."""
+    """Return the names by which the gateway may be called, as browsers send them."""
     try:
         return frozenset(
             canonical(host) for host in env.get("GATEWAY_HOSTS", "").replace(",", " ").split()
@@ -173,8 +174,8 @@ def _models_folder(env: Mapping[str, str]) -> str:
 
 
 def _spelled(host: str) -> str:
-    """A host as base URLs are kept; what is none, such as one with a port, as it stands: it lets in
-    nobody."""
+    """Return a host as base URLs are kept; what is none, such as one with a port, as it stands: it
+    lets in nobody."""
     try:
         return canonical(host)
     except ValueError:

@@ -130,6 +130,8 @@ def test_a_killed_gateway_process_drops_only_the_chats_it_held_and_is_replaced(
     assert set(chats.failed()) <= {DROPPED}
     assert chats.failed().total() <= 50
     assert other in master.children()
+    # The one that asks, and none of those that died with their process.
+    until(lambda: "gateway_in_flight 1.0" in server.http.get("/metrics").text, 20)
 
 
 @pytest.fixture

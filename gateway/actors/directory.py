@@ -214,7 +214,7 @@ class Directory:
     def _forget_expired(self) -> None:
         """Keep no key for longer than it can be of use."""
         now = time.monotonic()
-        self._before = {name: kept for name, kept in self._before.items() if kept[1] > now}
+        self._before = {name: entry for name, entry in self._before.items() if entry[1] > now}
 
     def _next_generation(self) -> int:
         self._generation += 1
@@ -330,4 +330,6 @@ _STOCK_REACH: Reach = {
 
 
 def _public(config: ModelConfig) -> PublicConfig:
-    return cast("PublicConfig", {name: value for name, value in config.items() if name != "api_key"})
+    return cast(
+        "PublicConfig", {name: value for name, value in config.items() if name != "api_key"}
+    )

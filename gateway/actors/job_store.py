@@ -170,7 +170,7 @@ class Jobs:
             process.ended = process.driver not in living
 
     def _hear(self, caller: Caller) -> Process:
-        """A process lives. If it knew another store, that one's answers are lost."""
+        """Note that a process lives. If it knew another store, that one's answers are lost."""
         self._follows |= caller["store"] not in ("", self.name)
         now, name = self._clock(), caller["process"]
         if name not in self._processes:
@@ -196,7 +196,7 @@ class Jobs:
         return self._follows and self._clock() < self._born + GATHER_SECONDS
 
     def _missing(self, caller: Caller) -> State | None:
-        """What a name means of which nothing is known; None: nobody can say yet."""
+        """Return what a name means of which nothing is known; None: nobody can say yet."""
         if self._gathering():
             return None
         return (

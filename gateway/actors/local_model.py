@@ -95,8 +95,8 @@ def load(model_name: str, below: str = "", untried: bool = False) -> LocalModel:
 
 
 def _file(model_name: str, below: str) -> Path:
-    """The file to load. The error is the same for all that is none, so that nobody learns which
-    files there are."""
+    """Return the file to load. The error is the same for all that is none, so that nobody learns
+    which files there are."""
     if model_name == EMBEDDED:
         # Found, not imported: its code imports packages that are not installed, since only its GGUF
         # file is wanted.
@@ -110,8 +110,9 @@ def _file(model_name: str, below: str) -> Path:
             f"model_name: cannot load {model_name!r}. Give {EMBEDDED}, or the absolute path of a"
             " GGUF file on the cluster's node, which its user can read, and which lies below"
             " GATEWAY_MODELS where that is set.",
-            f"model_name：无法加载 {model_name!r}。请使用 {EMBEDDED}，或集群节点上 GGUF 文件的绝对路径："
-            "集群的用户须能读取它；若设置了 GATEWAY_MODELS，它须在该目录之下。",
+            f"model_name：无法加载 {model_name!r}。请使用 {EMBEDDED}，"
+            "或集群节点上 GGUF 文件的绝对路径：集群的用户须能读取它；"
+            "若设置了 GATEWAY_MODELS，它须在该目录之下。",
         )
     return Path(model_name)
 

@@ -55,7 +55,8 @@ class Model:
         self.breaker.succeeded()
 
     def named(self, body: bytes) -> bytes:
-        """The request with its model: a body is serialized once, in the gateway, without it."""
+        """Return the request with its model: a body is serialized once, in the gateway, without
+        it."""
         return self.prefix + body[1:]
 
     def has(self, path: str) -> None:
@@ -104,5 +105,5 @@ async def open_model(config: ModelConfig, hop: str, untried: bool = False) -> Mo
 
 
 def has_its_key(config: ModelConfig) -> bool:
-    """Whether it can be opened; a restart of the cluster loses keys."""
+    """Return whether it can be opened; a restart of the cluster loses keys."""
     return config["engine"] == Engine.LLAMA_CPP or bool(config["api_key"])

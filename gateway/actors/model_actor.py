@@ -118,11 +118,11 @@ class ModelActor:
             actor_logs.forget()
 
     async def config(self) -> ModelConfig | None:
-        """What this replica runs, key included: the directory is refilled from here."""
+        """Return what this replica runs, key included: the directory is refilled from here."""
         return self._model.config if self._model else None
 
     async def amend(self, fallback: list[str], generation: int) -> None:
-        """Another chain behind the same model. The generation makes the gateway processes look
+        """Put another chain behind the same model. The generation makes the gateway processes look
         anew."""
         if self._model:
             self._model.config = {
@@ -132,7 +132,8 @@ class ModelActor:
             }
 
     async def status(self) -> ReplicaStatus | None:
-        """Chats under way, and whether it rests; or None if there is no model: its key is lost."""
+        """Return the chats under way, and whether it rests; or None if there is no model: its key
+        is lost."""
         try:
             model = await self._ready()
         except GatewayError:
@@ -142,7 +143,7 @@ class ModelActor:
     # Called by the gateway, on its own connections (gateway/channel.py).
 
     async def address(self, node: str, folder: str) -> Address:
-        """Where a gateway process on `node`, which keeps sockets in `folder`, is let in."""
+        """Return where a gateway process on `node`, which keeps sockets in `folder`, is let in."""
         if node == ray.get_runtime_context().get_node_id():
             return await self._listener.address(folder)
         return await self._listener.far_address(ray.util.get_node_ip_address())
@@ -193,8 +194,8 @@ class ModelActor:
                 joined.task.cancel()
 
     async def _whole(self, form: str, path: str, shown: str, body: bytes) -> bytes:
-        """The frames of an answer in one piece. The provider's JSON is parsed here, and nowhere
-        else."""
+        """Return the frames of an answer in one piece. The provider's JSON is parsed here, and
+        nowhere else."""
         model: Model | None = None
         started = time.monotonic()
         try:
@@ -218,7 +219,7 @@ class ModelActor:
     async def _streamed(
         self, form: str, path: str, shown: str, body: bytes
     ) -> AsyncGenerator[bytes, None]:
-        """The frames of an answer as it comes."""
+        """Yield the frames of an answer as it comes."""
         model: Model | None = None
         begun, started = False, time.monotonic()
         show = (
@@ -272,16 +273,17 @@ class ModelActor:
         }
 
     async def async_apply(self, requests: list[str]) -> dict[str, list[str]]:
-        """Byzer's chat: JSON requests in, one JSON list of predictions out. Errors are raised as
-        text."""
+        """Answer Byzer's chat: JSON requests in, one JSON list of predictions out. Errors are
+        raised as text."""
         try:
             with self._room_for(requests):
                 model = await self._ready()
-                said = [await self._predict(model, json.loads(request)) for request in requests]
+                queries = map(json.loads, requests)
+                predictions = [await self._predict(model, query) for query in queries]
         except GatewayError as error:
             # Plain RuntimeError: the caller's process need not have our classes.
             raise RuntimeError(json.dumps(error.shape("")["error"], ensure_ascii=False)) from None
-        return {"value": [json.dumps(said, ensure_ascii=False)]}
+        return {"value": [json.dumps(predictions, ensure_ascii=False)]}
 
     @contextlib.contextmanager
     def _room_for(self, requests: list[str]) -> Iterator[None]:
@@ -338,14 +340,14 @@ class ModelActor:
         return self._model
 
     async def _recover(self) -> None:
-        """After a restart this process is empty: ask the directory what it should run."""
+        """Ask the directory what to run: after a restart this process is empty."""
         async with self._recovering:
             if self._model is not None:
                 return
             try:
                 directory = ray.get_actor(DIRECTORY, NAMESPACE)
-                asked = directory.config.remote(self._chat_name)
-                config: ModelConfig | None = await asyncio.wait_for(asked, ASK_DIRECTORY_SECONDS)
+                call = directory.config.remote(self._chat_name)
+                config: ModelConfig | None = await asyncio.wait_for(call, ASK_DIRECTORY_SECONDS)
             except (ValueError, TimeoutError, ray.exceptions.RayError):
                 return
             if config is not None and has_its_key(config):
@@ -371,8 +373,8 @@ def _hop() -> str:
 
 
 def _head(config: ModelConfig, started: float, model: str) -> bytes:
-    """Who answers: `model` is what the provider calls it, and `seconds` its part of the time so
-    far."""
+    """Return who answers: `model` is what the provider calls it, and `seconds` its part of the time
+    so far."""
     head = Head(config["provider"], model, time.monotonic() - started, config["generation"])
     return frame(Kind.HEAD, head.to_json())
 

@@ -38,15 +38,16 @@ for name, value in settings.items():
 params.hostnames, params.port, params.api_keys = ["127.0.0.1"], 0, [secrets.token_urlsafe(24)]
 server = xllamacpp.Server(params)
 with contextlib.suppress(Exception):  # a model that only embeds, say
-    server.handle_chat_completions({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1})
+    messages = [{"role": "user", "content": "Hi"}]
+    server.handle_chat_completions({"messages": messages, "max_tokens": 1})
 del server
 os._exit(0)
 """
 
 
 def is_gguf(path: str, below: str = "") -> bool:
-    """Whether `path` is a regular file that begins as GGUF does, below the folder `below` if that
-    is not "".
+    """Return whether `path` is a regular file that begins as GGUF does, below the folder `below` if
+    that is not "".
 
     Nothing else is opened: a FIFO would wait for a writer, and a device may do anything.
     """
@@ -68,8 +69,8 @@ def is_gguf(path: str, below: str = "") -> bool:
 
 
 def survives(path: str, settings: Mapping[str, object], seconds: int = TRIAL_SECONDS) -> bool:
-    """Whether a process of its own loads `path` with llama.cpp's `settings` and answers a question,
-    in time."""
+    """Return whether a process of its own loads `path` with llama.cpp's `settings` and answers a
+    question, in time."""
     trial = subprocess.run(
         [sys.executable, "-c", TRIAL, path, json.dumps(settings), str(seconds)],
         stdin=subprocess.DEVNULL,

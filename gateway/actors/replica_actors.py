@@ -19,7 +19,8 @@ GONE_SECONDS = 10
 
 
 def create_actor(model_actor: Any, chat_name: str, actor_name: str) -> Any:
-    """An actor of the remote class `model_actor`, or the one that bears this name already."""
+    """Return an actor of the remote class `model_actor`, or the one that bears this name
+    already."""
     # No CPU is reserved: an actor that waits for a provider needs none, and 4 workers must fit 2
     # cores.
     options: dict[str, Any] = {
@@ -38,8 +39,8 @@ def create_actor(model_actor: Any, chat_name: str, actor_name: str) -> Any:
 
 
 async def get_actor(actor_name: str) -> Any | None:
-    """A named actor, or None. In a thread: Ray imports another program's actor class here, for
-    seconds maybe."""
+    """Return a named actor, or None. In a thread: Ray imports another program's actor class here,
+    for seconds maybe."""
     try:
         return await asyncio.to_thread(ray.get_actor, actor_name, NAMESPACE)
     except ValueError:
@@ -58,7 +59,7 @@ async def class_of(actor_name: str) -> str | None:
 
 
 async def replicas_of(chat_name: str, count: int = 1) -> list[Any | None]:
-    """The actors of a chat: `count` of them, and however many more there are in a row."""
+    """Return the actors of a chat: `count` of them, and however many more there are in a row."""
     names = (replica_name(chat_name, index) for index in range(count))
     actors = list(await asyncio.gather(*map(get_actor, names)))
     while actors[-1] is not None:

@@ -32,10 +32,10 @@ class Session:
     size: int = 0
     used: float = 0.0
 
-    def add(self, asked: str, said: str) -> None:
-        """One more turn; the oldest make room for it."""
-        self._count((asked, said), 1)
-        self.turns.append((asked, said))
+    def add(self, question: str, answer: str) -> None:
+        """Add a turn; the oldest make room for it."""
+        self._count((question, answer), 1)
+        self.turns.append((question, answer))
         while len(self.turns) > SESSION_TURNS or (
             self.characters > SESSION_CHARACTERS and len(self.turns) > 1
         ):
@@ -62,14 +62,14 @@ class Sessions:
         session = self._sessions.get(key)
         return list(session.turns) if session and not self._old(session) else []
 
-    def remember(self, key: Key, asked: str, said: str) -> None:
+    def remember(self, key: Key, question: str, answer: str) -> None:
         """Keep one more turn; where there are too many, the oldest session of whoever has most
         gives way."""
         self._forget_old()
         session = self._sessions.drop(key)
         if session is None or self._old(session):
             session = Session()
-        session.add(asked, said)
+        session.add(question, answer)
         session.used = self._clock()
         self._sessions.put(key, session, session.size)
         while (

@@ -22,7 +22,7 @@ class Shares:
         self.count = self.bytes = 0
 
     def add(self, owner: Owner, size: int, one: int = 1) -> None:
-        """One thing more of this size, or, with -1 and a negative size, one less."""
+        """Count one thing more of this size, or, with -1 and a negative size, one less."""
         self.count += one
         self.bytes += size
         self._count[owner] += one
@@ -31,14 +31,14 @@ class Shares:
             del self._count[owner], self._bytes[owner]
 
     def over(self, size: int = 0, one: int = 0) -> bool:
-        """Whether there is too much, or would be with so much more."""
+        """Return whether there is too much, or would be with so much more."""
         return self.count + one > self._most or self.bytes + size > self._most_bytes
 
     def largest(
         self, owners: Iterable[Owner], asking: Owner | None = None, size: int = 0
     ) -> Owner | None:
-        """Who of `owners` has most of what is scarce; `asking` counts as if it had one thing of
-        this size more."""
+        """Return who of `owners` has most of what is scarce; `asking` counts as if it had one thing
+        of this size more."""
         scarce, more = (
             (self._bytes, size) if self.bytes + size > self._most_bytes else (self._count, 1)
         )
@@ -66,7 +66,7 @@ class Shelf(Generic[T]):
         return self._things[key][0] if key in self._things else None
 
     def put(self, key: Key, thing: T, size: int) -> None:
-        """As the latest, instead of what has this name."""
+        """Keep a thing as the latest, instead of what has this name."""
         self.drop(key)
         owner, name = key
         self._things[key] = thing, size

@@ -45,30 +45,30 @@ class Store:
     async def begin(
         self, caller: Caller, key: Key, digest: str, question: bytes, again: bool = False
     ) -> Begun:
-        """As `Jobs.begin`."""
+        """Do as `Jobs.begin`."""
         return self._jobs.begin(caller, key, digest, question, again)
 
     async def finish(self, key: Key, result: bytes, failed: bool) -> bool:
-        """As `Jobs.finish`."""
+        """Do as `Jobs.finish`."""
         return self._jobs.finish(key, result, failed)
 
     async def beat(self, caller: Caller, running: list[Key]) -> Heard:
-        """As `Jobs.beat`."""
+        """Do as `Jobs.beat`."""
         self._look_after_silent()
         return self._jobs.beat(caller, running)
 
     async def news(self, caller: Caller, keys: list[Key]) -> list[News]:
-        """As `Jobs.news`."""
+        """Do as `Jobs.news`."""
         self._look_after_silent()
         return self._jobs.news(caller, keys)
 
     async def turns(self, owner: Owner, session: str, reset: bool) -> list[tuple[str, str]]:
-        """What was asked and said in a session so far; nothing after a `reset`."""
+        """Return what was asked and said in a session so far; nothing after a `reset`."""
         return self._sessions.turns((owner, session), reset)
 
-    async def remember(self, owner: Owner, session: str, asked: str, said: str) -> None:
-        """One more turn of a session."""
-        self._sessions.remember((owner, session), asked, said)
+    async def remember(self, owner: Owner, session: str, question: str, answer: str) -> None:
+        """Keep one more turn of a session."""
+        self._sessions.remember((owner, session), question, answer)
 
     def _look_after_silent(self) -> None:
         """Ask Ray, meanwhile and at most once a second, whether the processes that have said

@@ -249,7 +249,7 @@ class Upstream:
         limits = aiohttp.ClientTimeout(
             total=STREAM_SECONDS, connect=CONNECT_SECONDS, sock_read=self._timeout
         )
-        held: list[Piece] = []
+        silent: list[Piece] = []
         fault: Exception | None = None
         with Charge(self._answers) as charge:
             async with self._translated(), await self._opened(path, body, limits) as reply:
@@ -257,20 +257,20 @@ class Upstream:
                 silence = Silence(reader, charge)
                 try:
                     async for part in self._parts(reply, reader):
-                        held += reader.feed(part)
-                        silence.fed(len(part), len(held))
-                        if reader.spoke and held:
-                            yield held
-                            held = []
+                        silent += reader.feed(part)
+                        silence.fed(len(part), len(silent))
+                        if reader.spoke and silent:
+                            yield silent
+                            silent = []
                         elif reader.thinking:
-                            held.clear()
+                            silent.clear()
                             yield []
                 except FAULTS as error:
                     fault = error
                 explicit = reader.refusal is not None
-                held += reader.end()
-                if reader.spoke and held:
-                    yield held
+                silent += reader.end()
+                if reader.spoke and silent:
+                    yield silent
                 if fault is not None and not explicit and not reader.whole:
                     raise fault
         if reader.refusal:
@@ -411,8 +411,8 @@ class Upstream:
 
 
 def _told(error: Exception) -> str:
-    """What happened. The text of a connection error names hosts and ports, never the key; that of
-    others may."""
+    """Return what happened. The text of a connection error names hosts and ports, never the key;
+    that of others may."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection before it answered"
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -177,12 +177,12 @@ class GatewayLLM(StockLLM):
         Raises GatewayError: it did not begin, or its `client` hung up before.
         """
         request = Request(form, path, shown)
-        with ExitStack() as held:
-            held.enter_context(self._slot())
+        with ExitStack() as stack:
+            stack.enter_context(self._slot())
             channel, head = self._retry.run(
-                name, lambda: held.enter_context(self._begun(name, request, body, client))
+                name, lambda: stack.enter_context(self._begun(name, request, body, client))
             )
-            return Stream(name, channel, client, head, held.pop_all().close)
+            return Stream(name, channel, client, head, stack.pop_all().close)
 
     def models(self) -> list[ChatRow]:
         """Return every chat on the cluster. Raises GatewayError."""
@@ -212,7 +212,8 @@ class GatewayLLM(StockLLM):
     def _begun(
         self, name: str, request: Request, body: bytes, client: Client
     ) -> Iterator[tuple[Channel, Head]]:
-        """The connection of a stream that has begun, for as long as it goes on."""
+        """Give the connection of a stream that has begun, and its head, for as long as it goes
+        on."""
         replicas = self._table.get(name)
         if replicas.engine == Engine.BYZERLLM:
             raise GatewayError(

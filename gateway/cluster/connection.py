@@ -97,8 +97,8 @@ class Connection:
         self.tell_directory(READY_SECONDS, "chats", self._born, self._revision)
 
     def ask(self, call: Any, seconds: float) -> Any:
-        """What a Ray call gives, within `seconds`. Raises GatewayError, and what the called actor
-        itself raised."""
+        """Return what a Ray call gives, within `seconds`. Raises GatewayError, and what the called
+        actor itself raised."""
         self._waiting.add(call)
         try:
             return ray.get(call, timeout=max(seconds, 0.001))
@@ -129,7 +129,7 @@ class Connection:
             raise GatewayError(Code.CLUSTER_DOWN, self._why_down) from error
 
     def tell_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
-        """What the directory says. Raises GatewayError."""
+        """Return what the directory says. Raises GatewayError."""
         try:
             with self.connected():
                 return self.ask(getattr(self.directory, method).remote(*arguments), seconds)
@@ -146,14 +146,14 @@ class Connection:
             seconds, lambda left: self.ask(getattr(self.directory, method).remote(*arguments), left)
         )
 
-    def patiently(self, seconds: float, asked: Callable[[float], T]) -> T:
+    def patiently(self, seconds: float, ask: Callable[[float], T]) -> T:
         """Ask an actor, given the seconds that are left, again and again until it is there. Raises
         GatewayError."""
         deadline = time.monotonic() + seconds
         while True:
             try:
                 with self.connected():
-                    return asked(deadline - time.monotonic())
+                    return ask(deadline - time.monotonic())
             except ray.exceptions.RayActorError as error:
                 self.doubt()
                 if isinstance(error, ray.exceptions.ActorDiedError) or time.monotonic() > deadline:
@@ -181,7 +181,7 @@ class Connection:
             raise GatewayError(Code.CLUSTER_DOWN, words, words_zh) from error
 
     def place(self) -> tuple[str, str]:
-        """This process's node, and the folder where that keeps its sockets."""
+        """Return this process's node, and the folder where that keeps its sockets."""
         return ray.get_runtime_context().get_node_id(), ray_private.sockets_folder()
 
     def remembered(self, name: str) -> PublicConfig | None:
@@ -189,7 +189,7 @@ class Connection:
         return next((chat for chat in self._chats if chat["chat_name"] == name), None)
 
     def doubt(self) -> None:
-        """Something in the cluster is gone: look at once whether all of it is."""
+        """Look at once whether the cluster is there: something in it is gone."""
         self._doubted.set()
 
     def _keep_connected(self) -> None:
@@ -250,8 +250,8 @@ class Connection:
         return changes
 
     def _alive(self, directory: Any) -> bool:
-        """Whether the cluster is there: its control store, and the directory, which may be busy or
-        restarting."""
+        """Return whether the cluster is there: its control store, and the directory, which may be
+        busy or restarting."""
         try:
             # refused at once, where Ray's own calls would wait
             _reach(ray.get_runtime_context().gcs_address)
@@ -288,7 +288,7 @@ class Connection:
 
 
 def _actor(kind: type, name: str) -> Any:
-    """The cluster's one actor of this class and name."""
+    """Return the cluster's one actor of this class and name."""
     options: dict[str, Any] = {
         "name": name,
         "namespace": NAMESPACE,
@@ -308,7 +308,7 @@ def _reach(address: str) -> None:
 
 
 def _explained(error: Exception) -> str:
-    """Why there is no connection, and what to do, in a sentence."""
+    """Return why there is no connection, and what to do, in a sentence."""
     text = " ".join(str(error).split())
     if "Version mismatch" in text:
         return (

@@ -46,7 +46,7 @@ class Replica:
     suspected_until: float = 0.0
 
     def preference(self, now: float, slack: int) -> tuple[bool, bool, int]:
-        """The least is asked."""
+        """Return what replicas are sorted by: the least of them is asked."""
         return self.shunned_until > now, self.suspected_until > now, self.in_flight // slack
 
 
@@ -67,7 +67,7 @@ class ReplicaSet:
 
     @contextmanager
     def pick(self, near: int | None = None) -> Iterator[Replica]:
-        """The replica with the least to do (as this process sees it), in turns among equals.
+        """Give the replica with the least to do (as this process sees it), in turns among equals.
 
         The same `near` gives the same one, unless it has more to do than others: repeats shall meet
         there.
@@ -99,7 +99,7 @@ class ReplicaSet:
 
     @contextmanager
     def channel(self, near: int | None = None) -> Iterator[Channel]:
-        """A connection to the replica that is picked. Raises ChannelError, what Ray says, or
+        """Give a connection to the replica that is picked. Raises ChannelError, what Ray says, or
         GatewayError (TIMEOUT)."""
         with self.pick(near) as replica:
             try:
@@ -174,5 +174,6 @@ def failure(content: bytes, chat_name: str) -> GatewayError:
 
 
 def patience(timeout: float) -> float:
-    """Seconds: the actor keeps the chat's timeout, and this side waits a little longer."""
+    """Return how many seconds to wait for an actor: it keeps the chat's `timeout`, and this side
+    waits a little longer."""
     return timeout + GRACE_SECONDS

@@ -30,7 +30,7 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         self._connection = connection
 
     def _reach(self, name: str) -> tuple[Any, float]:
-        """A model's UDFMaster, and the seconds that a chat with it may take."""
+        """Return a model's UDFMaster, and the seconds that a chat with it may take."""
         raise NotImplementedError
 
     def chat_stock(
@@ -101,15 +101,15 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         return Answer(orjson.dumps(reply), name, usage)
 
     def _query(self, model: str, input_value: list[dict[str, Any]]) -> Any:
-        """byzerllm's own way to its models, with a time limit on every wait."""
+        """Ask a model as byzerllm does, with a time limit on every wait."""
         master, timeout = self._reach(model)
         deadline = time.monotonic() + timeout
         index, worker = self._connection.ask(master.get.remote(), ASK_SECONDS)
         try:
-            said = self._connection.ask(
+            reply = self._connection.ask(
                 worker.async_apply.remote([orjson.dumps(value).decode() for value in input_value]),
                 deadline - time.monotonic(),
             )
         finally:
             master.give_back.remote(index)
-        return orjson.loads(said["value"][0])
+        return orjson.loads(reply["value"][0])

@@ -1,4 +1,5 @@
-"""Whether the settings can be used: before a reload, since gunicorn ends where its new ones are wrong."""
+"""Whether the settings can be used. A reload looks first, since gunicorn ends where its
+new settings are wrong."""
 
 from __future__ import annotations
 

@@ -86,14 +86,14 @@ def main(arguments: list[str]) -> None:
         type=as_url,
         help="a host or base URL to try, instead of the built-in providers'",
     )
-    given = ask.parse_args(arguments).host
-    hosts = dict.fromkeys(given, FAIL) or dict.fromkeys(map(as_url, built_in()), WARN)
+    chosen = ask.parse_args(arguments).host
+    hosts = dict.fromkeys(chosen, FAIL) or dict.fromkeys(map(as_url, built_in()), WARN)
     patient = Patient(dict(os.environ), hosts)
     worst = 0
     for name, check in CHECKS.items():
         try:
-            for level, found, do in check(patient):
-                print(f"{level:5} {' '.join(found.split())}{' -> ' * bool(do)}{do}", flush=True)
+            for level, finding, do in check(patient):
+                print(f"{level:5} {' '.join(finding.split())}{' -> ' * bool(do)}{do}", flush=True)
                 worst |= level == FAIL
         except Exception as error:  # not its text, which may quote anything
             print(
@@ -115,8 +115,8 @@ def settings(patient: Patient) -> Iterator[Finding]:
 
 
 def ports(patient: Patient) -> Iterator[Finding]:
-    """Who listens where the gateway should; a running gateway's settings count where this terminal
-    has none."""
+    """Say who listens where the gateway should; a running gateway's settings count where this
+    terminal has none."""
     bind, port = patient.settings.bind, int(split_port(patient.settings.bind)[1])
     there = listeners(port)
     if not there:
@@ -125,7 +125,7 @@ def ports(patient: Patient) -> Iterator[Finding]:
         )
         return
     who = ", ".join(f"{address} ({program(pid)})" for address, pid in there.items())
-    status, said = fetch(f"{patient.base}/healthz")
+    status, reply = fetch(f"{patient.base}/healthz")
     if not status:
         do = (
             "it may be starting: try again in a minute; a gateway that stays silent needs a"
@@ -134,7 +134,7 @@ def ports(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             FAIL, f"port {port}: {who} listens, and answers no HTTP within {HOST_SECONDS} s", do
         )
-    elif not isinstance(said, dict) or (said.get("ok"), said.keys() - {"ok", "version"}) != (
+    elif not isinstance(reply, dict) or (reply.get("ok"), reply.keys() - {"ok", "version"}) != (
         True,
         set(),
     ):
@@ -142,15 +142,15 @@ def ports(patient: Patient) -> Iterator[Finding]:
         yield Finding(FAIL, f"port {port}: taken by another program: {who}", do)
     else:
         patient.up, patient.pid = True, min(there.values())
-        yield Finding(OK, f"gateway: listens on {who}, version {clean(str(said.get('version')))}")
+        yield Finding(OK, f"gateway: listens on {who}, version {clean(str(reply.get('version')))}")
         yield from _adopt(patient)
-        status, said = fetch(f"{patient.base}/readyz")
+        status, reply = fetch(f"{patient.base}/readyz")
         if status == 200:
             yield Finding(OK, "gateway: its cluster answers")
         else:
             why = (
-                said["error"]["message"]
-                if said
+                reply["error"]["message"]
+                if reply
                 else f"no answer to /readyz within {HOST_SECONDS} s"
             )
             yield Finding(
@@ -168,10 +168,10 @@ def tokens(patient: Patient) -> Iterator[Finding]:
     elif not public:
         yield Finding(OK, "tokens: none, and only this machine reaches the gateway")
     elif patient.env.get("GATEWAY_OPEN") == "1":
-        found = f"GATEWAY_OPEN=1: everyone who reaches {patient.settings.bind} may deploy and chat"
+        words = f"GATEWAY_OPEN=1: everyone who reaches {patient.settings.bind} may deploy and chat"
         yield Finding(
             WARN,
-            found,
+            words,
             "set GATEWAY_TOKENS_FILE and unset GATEWAY_OPEN, or be sure of your firewall",
         )
     if count and not patient.env.get("GATEWAY_TOKEN"):
@@ -206,9 +206,9 @@ def cluster(patient: Patient) -> Iterator[Finding]:
         do = "set it to the file of the cluster's token, readable by this user"
         yield Finding(FAIL, f"RAY_AUTH_TOKEN_PATH: cannot read {path}", do)
         return
-    said = ask_cluster(patient.settings.ray_address, patient.env)
-    address = said.get("address", patient.settings.ray_address)
-    why = said.get("error", "")
+    reply = ask_cluster(patient.settings.ray_address, patient.env)
+    address = reply.get("address", patient.settings.ray_address)
+    why = reply.get("error", "")
     if "auth" in why.lower() and "token" in why.lower():
         do = "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to the file of its token"
         yield Finding(FAIL, f"cluster: {address} refuses this token, or the lack of one", do)
@@ -216,14 +216,14 @@ def cluster(patient: Patient) -> Iterator[Finding]:
         do = "start one (make run starts its own), or set RAY_ADDRESS=host:6379"
         yield Finding(FAIL, f"cluster: no Ray can be asked at {address}: {clean(why)}", do)
     else:
-        patient.folders = [str(Path(it).parent) for it in said["sockets"] if os.path.exists(it)]
-        theirs = f"Ray {said['ray_version']}, Python {said['python_version']}"
-        if not said["sockets"]:
+        patient.folders = [str(Path(it).parent) for it in reply["sockets"] if os.path.exists(it)]
+        theirs = f"Ray {reply['ray_version']}, Python {reply['python_version']}"
+        if not reply["sockets"]:
             do = "wait if Ray has just been started; else look at raylet.out in its session's logs"
             yield Finding(FAIL, f"cluster: no node of {address} lives, so no chat can run", do)
         if theirs == ours:
             yield Finding(
-                OK, f"cluster: {theirs} at {address}, living nodes: {len(said['sockets'])}"
+                OK, f"cluster: {theirs} at {address}, living nodes: {len(reply['sockets'])}"
             )
         else:
             do = (
@@ -238,7 +238,7 @@ def cluster(patient: Patient) -> Iterator[Finding]:
 def chats(patient: Patient) -> Iterator[Finding]:
     if not patient.up:
         return
-    status, said = fetch(f"{patient.base}/models", patient.env.get("GATEWAY_TOKEN", "").strip())
+    status, reply = fetch(f"{patient.base}/models", patient.env.get("GATEWAY_TOKEN", "").strip())
     if status != 200:
         refused = status in (401, 403)
         do = (
@@ -252,7 +252,7 @@ def chats(patient: Patient) -> Iterator[Finding]:
             do,
         )
         return
-    for chat in said["models"]:
+    for chat in reply["models"]:
         if chat["host"]:
             patient.hosts[as_url(chat["host"])] = FAIL
         if chat["state"] == "need_key":
@@ -262,19 +262,19 @@ def chats(patient: Patient) -> Iterator[Finding]:
         elif chat["state"] != "answering":
             do = "GET /models says why; pay, or deploy another provider under this name"
             yield Finding(WARN, f"chat {chat['chat_name']}: {chat['state']}", do)
-    yield Finding(OK, f"chats: {len(said['models'])} deployed")
+    yield Finding(OK, f"chats: {len(reply['models'])} deployed")
 
 
 def providers(patient: Patient) -> Iterator[Finding]:
     for host in patient.settings.upstream_hosts:
         patient.hosts.setdefault(as_url(host), WARN)
     probes = {url: partial(reach, url) for url in patient.hosts}
-    for url, said in side_by_side(HOST_SECONDS + 1, probes).items():
-        if said is None or isinstance(said, float):
+    for url, answer in side_by_side(HOST_SECONDS + 1, probes).items():
+        if answer is None or isinstance(answer, float):
             yield Finding(OK, f"provider: {url} is reached")
-            patient.ahead += [] if said is None else [said]
+            patient.ahead += [] if answer is None else [answer]
         else:
-            why, do = next((why, do) for kind, why, do in UNREACHED if isinstance(said, kind))
+            why, do = next((why, do) for kind, why, do in UNREACHED if isinstance(answer, kind))
             yield Finding(patient.hosts[url], f"provider: {url} {why}", do)
 
 
@@ -313,16 +313,16 @@ def _read_settings(patient: Patient) -> list[str]:
 
 
 def _adopt(patient: Patient) -> Iterator[Finding]:
-    """The settings of the running gateway, where this terminal has none: a service's are not in a
-    shell."""
+    """Yield the settings of the running gateway, where this terminal has none: a service's are not
+    in a shell."""
     with suppress(OSError):
         if (owner := os.stat(f"/proc/{patient.pid}").st_uid) != os.geteuid():
             # Another user's could lead us to send the cluster's token to a cluster of theirs.
-            found = (
+            words = (
                 f"settings: the gateway runs as user {owner}, and only this terminal's are"
                 " looked at"
             )
-            yield Finding(WARN, found, f"run this as that user: sudo -u '#{owner}' make doctor")
+            yield Finding(WARN, words, f"run this as that user: sudo -u '#{owner}' make doctor")
             return
         rows = (
             Path(f"/proc/{patient.pid}/environ").read_bytes().decode(errors="replace").split("\0")
@@ -335,7 +335,7 @@ def _adopt(patient: Patient) -> Iterator[Finding]:
 
 
 def _doors(patient: Patient, port: int) -> Iterator[Finding]:
-    """Whoever reaches Ray can run anything on it, unless it wants a token."""
+    """Say who may reach Ray: whoever does can run anything on it, unless it wants a token."""
     there = listeners(port)
     closed = there and all(address.startswith(("127.", "[::1]")) for address in there)
     if patient.env.get("RAY_AUTH_MODE") != "token" and not closed:
@@ -346,7 +346,7 @@ def _doors(patient: Patient, port: int) -> Iterator[Finding]:
 
 
 def _folders(patient: Patient) -> Iterator[Finding]:
-    """Whoever may write where Ray has its sockets can put others in their place."""
+    """Say who may write where Ray has its sockets, and so put others in their place."""
     for folder in patient.folders:
         if how := opening(Path(folder), os.stat(folder).st_uid):
             do = (

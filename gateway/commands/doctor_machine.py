@@ -24,12 +24,12 @@ class Finding(NamedTuple):
     """`do` says what to do, unless the level is OK."""
 
     level: str
-    found: str
+    words: str
     do: str = ""
 
 
 def clock(ahead_of_us: list[float]) -> Iterator[Finding]:
-    """By how many seconds hosts that were asked are ahead of this machine."""
+    """Say by how many seconds hosts that were asked are ahead of this machine."""
     # The gateway's Date comes from this machine's own clock; and the nearest host may be the only
     # one that is right.
     ahead = min(ahead_of_us, key=abs, default=None)
@@ -49,7 +49,7 @@ def clock(ahead_of_us: list[float]) -> Iterator[Finding]:
 
 
 def disk(paths: list[str]) -> Iterator[Finding]:
-    """Each file system once."""
+    """Say how full each file system is, once each."""
     folders = {os.stat(path).st_dev: path for path in paths if os.path.exists(path)}
     for path in folders.values():
         total, _, free = shutil.disk_usage(path)
@@ -63,29 +63,29 @@ def disk(paths: list[str]) -> Iterator[Finding]:
 
 
 def memory(processes: int, running: bool) -> Iterator[Finding]:
-    """Whether that many gateway processes fit, beside Ray; `running`: they are in memory
+    """Say whether that many gateway processes fit, beside Ray; `running`: they are in memory
     already."""
     rows = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     total, free = (int(rows[name].split()[0]) / 1024 for name in ("MemTotal", "MemAvailable"))
     need = RAY_MB + PROCESS_MB * processes
-    found = f"memory: {free:.0f} of {total:.0f} MB free"
+    words = f"memory: {free:.0f} of {total:.0f} MB free"
     if 1 - free / total >= MEMORY_FULL:
         yield Finding(
-            FAIL, found, "end what takes it (make footprint weighs us); Ray ends chats at 95 %"
+            FAIL, words, "end what takes it (make footprint weighs us); Ray ends chats at 95 %"
         )
     elif need > (total if running else free):
         do = "lower WEB_CONCURRENCY, or free memory"
         yield Finding(
             FAIL,
-            f"{found}; {processes} processes (WEB_CONCURRENCY) and Ray need about {need} MB",
+            f"{words}; {processes} processes (WEB_CONCURRENCY) and Ray need about {need} MB",
             do,
         )
     else:
-        yield Finding(OK, found)
+        yield Finding(OK, words)
 
 
 def files(pid: int, max_in_flight: int) -> Iterator[Finding]:
-    """What the process `pid` may open (0: one started from here)."""
+    """Say what the process `pid` may open (0: one started from here)."""
     try:
         soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     except PermissionError:

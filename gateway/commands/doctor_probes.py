@@ -37,9 +37,11 @@ said = {}
 try:
     from ray._private.services import canonicalize_bootstrap_address
     from ray._raylet import GcsClient
-    said["address"] = canonicalize_bootstrap_address("auto") if sys.argv[1] == "auto" else sys.argv[1]
+    address = sys.argv[1]
+    said["address"] = canonicalize_bootstrap_address("auto") if address == "auto" else address
     host, _, port = said["address"].rpartition(":")
-    socket.create_connection((host.strip("[]"), int(port)), 5).close()  # Ray itself would try for 40 s
+    # Ray itself would try for 40 s.
+    socket.create_connection((host.strip("[]"), int(port)), 5).close()
     store = GcsClient(address=said["address"])
     said |= json.loads(store.internal_kv_get(b"CLUSTER_METADATA", namespace=b"cluster", timeout=5))
     nodes = store.get_all_node_info(timeout=5).values()
@@ -55,8 +57,8 @@ T = TypeVar("T")
 
 
 def ask_cluster(address: str, environment: dict[str, str]) -> dict[str, Any]:
-    """`address`, `ray_version`, `python_version` and `sockets` (one a node) of the cluster, or
-    `error`."""
+    """Return `address`, `ray_version`, `python_version` and `sockets` (one a node) of the cluster,
+    or `error`."""
     command = [sys.executable, "-c", _ASK_CLUSTER, address]
     try:
         ended = subprocess.run(
@@ -76,10 +78,10 @@ def ask_cluster(address: str, environment: dict[str, str]) -> dict[str, Any]:
 
 
 def fetch(url: str, token: str = "") -> tuple[int, Any]:
-    """The status and the JSON of one of the gateway's pages; 0 if nothing came, None for what is no
-    JSON."""
-    said = side_by_side(HOST_SECONDS, {url: lambda: _fetch(url, token)})[url]
-    return (0, None) if isinstance(said, Exception) else said
+    """Return the status and the JSON of one of the gateway's pages; 0 if nothing came, None for
+    what is no JSON."""
+    reply = side_by_side(HOST_SECONDS, {url: lambda: _fetch(url, token)})[url]
+    return (0, None) if isinstance(reply, Exception) else reply
 
 
 def _fetch(url: str, token: str) -> tuple[int, Any]:
@@ -99,8 +101,8 @@ def _fetch(url: str, token: str) -> tuple[int, Any]:
 
 
 def as_url(host: str) -> str:
-    """`scheme://host:port` of a host or a base URL. A port of its own, but for 443, is taken to
-    speak plain HTTP."""
+    """Return `scheme://host:port` of a host or a base URL. A port of its own, but for 443, is taken
+    to speak plain HTTP."""
     scheme, _, rest = host.rpartition("://")
     netloc = rest.split("/")[0].rpartition("@")[2]
     if netloc.count(":") > 1 and "[" not in netloc:
@@ -126,24 +128,25 @@ def reach(url: str) -> float | None:
 
 
 def built_in() -> list[str]:
-    """The base URLs in the providers' files, which are read and not run: importing them needs a
-    working Ray."""
+    """Return the base URLs in the providers' files, which are read and not run: importing them
+    needs a working Ray."""
     trees = [ast.parse(path.read_text()) for path in sorted(HERE.glob("llm_*.py"))]
     keywords = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.keyword)]
     return [ast.literal_eval(node.value) for node in keywords if node.arg == "base_url"]
 
 
 def side_by_side(seconds: float, calls: Mapping[str, Callable[[], T]]) -> dict[str, T | Exception]:
-    """What each call gives or raises; TimeoutError for those that take longer than `seconds`."""
-    said: dict[str, T | Exception] = {name: TimeoutError() for name in calls}
+    """Return what each call gives or raises; TimeoutError for those that take longer than
+    `seconds`."""
+    results: dict[str, T | Exception] = {name: TimeoutError() for name in calls}
 
     def run(name: str) -> None:
         try:
             done = calls[name]()
         except Exception as error:
-            said[name] = error
+            results[name] = error
         else:
-            said[name] = done
+            results[name] = done
 
     threads = [threading.Thread(target=run, args=[name], daemon=True) for name in calls]
     for thread in threads:
@@ -151,12 +154,12 @@ def side_by_side(seconds: float, calls: Mapping[str, Callable[[], T]]) -> dict[s
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0, deadline - time.monotonic()))
-    return dict(said)
+    return dict(results)
 
 
 def listeners(port: int) -> dict[str, int]:
-    """Each local address where something listens on `port`, and its process; 0 for one that is
-    hidden from us."""
+    """Return each local address where something listens on `port`, and its process; 0 for one that
+    is hidden from us."""
     rows = [
         line.split() for name in ("tcp", "tcp6") for line in _lines(Path("/proc/net", name))[1:]
     ]
@@ -171,11 +174,11 @@ def listeners(port: int) -> dict[str, int]:
             inode = os.readlink(handle).removeprefix("socket:[").removesuffix("]")
             if inode in sockets:  # a server's first process has the lowest number
                 owners[inode] = min(int(handle.parts[2]), owners.get(inode, sys.maxsize))
-    return {_address(told): owners.get(inode, 0) for inode, told in sockets.items()}
+    return {_address(entry): owners.get(inode, 0) for inode, entry in sockets.items()}
 
 
 def program(pid: int) -> str:
-    """A process's name; not its arguments, which may hold a key."""
+    """Return a process's name; not its arguments, which may hold a key."""
     return (
         f"{''.join(_lines(Path(f'/proc/{pid}/comm')))}, pid {pid}"
         if pid
@@ -190,9 +193,9 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _address(told: str) -> str:
-    """The kernel writes an address as words in the machine's own byte order."""
-    host, _, port = told.partition(":")
+def _address(entry: str) -> str:
+    """Return the kernel writes an address as words in the machine's own byte order."""
+    host, _, port = entry.partition(":")
     raw = bytes.fromhex(host)
     words = [
         int.from_bytes(raw[i : i + 4], "big").to_bytes(4, sys.byteorder)

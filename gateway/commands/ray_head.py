@@ -78,8 +78,8 @@ class RayHead:
             )
 
     def up(self) -> bool:
-        """Whether it runs. Raises SystemExit: it has ended, with Ray's last words; or others may
-        enter its folder."""
+        """Return whether it runs. Raises SystemExit: it has ended, with Ray's last words; or others
+        may enter its folder."""
         if self.process.poll() is not None:
             raise SystemExit(f"Ray did not start:\n{self._log.read_text()[-2000:]}")
         if b"Ray runtime started" not in self._log.read_bytes():
@@ -132,7 +132,7 @@ def become(environment: dict[str, str]) -> NoReturn:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, and SIGKILL to its process group if that was not enough."""
+    """Stop a process by SIGTERM, and by SIGKILL to its process group if that was not enough."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -171,7 +171,7 @@ def _refuse_open(folder: Path, variable: str) -> None:
 
 
 def _guarded(token: Path) -> dict[str, str]:
-    """What a driver and the head alike must have in their environment."""
+    """Return what a driver and the head alike must have in their environment."""
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
 
 
@@ -196,8 +196,8 @@ def _head_environment(environment: dict[str, str], token: Path) -> dict[str, str
 
 
 def _head_command(ports: list[int], folder: Path, dashboard: str) -> list[str]:
-    """How a Ray head is started, without a dashboard unless it has an address to listen on. Raises
-    SystemExit.
+    """Return how a Ray head is started, without a dashboard unless it has an address to listen on.
+    Raises SystemExit.
 
     `ports` are the control store's, the dashboard's, Ray's client's and the dashboard agent's.
     """
@@ -229,7 +229,7 @@ def _head_command(ports: list[int], folder: Path, dashboard: str) -> list[str]:
 
 
 def _forget_sessions(folder: Path) -> None:
-    """Each start of Ray leaves a session folder of logs behind, which Ray never removes."""
+    """Remove the session folders of logs that each start of Ray leaves behind."""
     sessions = sorted(path for path in folder.glob("session_*") if not path.is_symlink())
     for path in sessions[: -(KEPT_SESSIONS - 1)]:
         shutil.rmtree(path, ignore_errors=True)

@@ -150,9 +150,9 @@ def _post(url: str, body: dict[str, Any], headers: dict[str, str]) -> None:
         try:
             urllib.request.urlopen(request, timeout=READY_SECONDS).close()
         except urllib.error.HTTPError as error:
-            said = json.load(error)["error"]
-            if said["code"] != "CLUSTER_DOWN" or time.monotonic() > deadline:
-                raise SystemExit(f"{url}: {said['message']}") from None
+            answer = json.load(error)["error"]
+            if answer["code"] != "CLUSTER_DOWN" or time.monotonic() > deadline:
+                raise SystemExit(f"{url}: {answer['message']}") from None
             time.sleep(0.5)
         else:
             return
@@ -173,7 +173,7 @@ def _running(gateway: subprocess.Popen[bytes] | None) -> bool:
 
 
 def reachable(bind: str) -> str:
-    """Where this machine itself finds what listens on `bind`."""
+    """Return where this machine itself finds what listens on `bind`."""
     host, port = split_port(bind)
     return f"127.0.0.1:{port}" if host in ("0.0.0.0", "", "[::]") else bind
 

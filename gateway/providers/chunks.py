@@ -34,33 +34,33 @@ def message(choice: Json) -> Json:
     return {"role": "assistant", "content": direct if isinstance(direct, str | list) else None}
 
 
-def words(said: Json) -> str:
+def words(turn: Json) -> str:
     """Return a message's words. Content that is a list of parts becomes a text, its thoughts beside
     it."""
-    content = said.get("content")
+    content = turn.get("content")
     if not isinstance(content, str | None):
         thoughts = _text(content, thoughts=True)
-        said["content"] = content = _text(content)
-        if thoughts and not thinks(said):
-            said["reasoning_content"] = thoughts
-    return content or _text(said.get("refusal"))
+        turn["content"] = content = _text(content)
+        if thoughts and not thinks(turn):
+            turn["reasoning_content"] = thoughts
+    return content or _text(turn.get("refusal"))
 
 
-def thinks(said: Json) -> bool:
+def thinks(turn: Json) -> bool:
     """Return whether a message holds thoughts."""
-    return any(said.get(name) for name in THOUGHTS)
+    return any(turn.get(name) for name in THOUGHTS)
 
 
-def acts(said: Json) -> bool:
+def acts(turn: Json) -> bool:
     """Return whether a message is an answer without words, such as the call of a tool."""
-    return any(said.get(name) for name in USABLE)
+    return any(turn.get(name) for name in USABLE)
 
 
 def shaped(choice: Json) -> str:
     """Give a whole reply's choice OpenAI's shape, and return its words."""
-    choice["message"] = said = message(choice)
+    choice["message"] = turn = message(choice)
     choice.pop("delta", None)
-    return words(said)
+    return words(turn)
 
 
 def is_legacy(choice: Json) -> bool:
@@ -73,7 +73,8 @@ def is_legacy(choice: Json) -> bool:
 
 
 def _text(content: Any, thoughts: bool = False) -> str:
-    """The words, or the thoughts, in a message's content: a text, a part, or a list of parts."""
+    """Return the words, or the thoughts, in a message's content: a text, a part, or a list of
+    parts."""
     if isinstance(content, str):
         return "" if thoughts else content
     if isinstance(content, list):
@@ -152,12 +153,12 @@ def unfolded(body: Json) -> list[Json]:
     ]
 
 
-def _with_indexes(said: Json) -> Json:
-    """A message whose tool calls are numbered, as a stream's are."""
-    if not isinstance(calls := said.get("tool_calls"), list):
-        return said
+def _with_indexes(turn: Json) -> Json:
+    """Return a message whose tool calls are numbered, as a stream's are."""
+    if not isinstance(calls := turn.get("tool_calls"), list):
+        return turn
     return {
-        **said,
+        **turn,
         "tool_calls": [
             {"index": at, **call} for at, call in enumerate(calls) if isinstance(call, dict)
         ],

@@ -201,7 +201,7 @@ def meaning(
 
 
 def _spaced(text: str) -> str:
-    """`AccountOverdueError` and `account_overdue_error` as words."""
+    """Return `AccountOverdueError` or `account_overdue_error` as words."""
     return re.sub(
         r"[\s_]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
     )

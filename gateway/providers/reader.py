@@ -114,7 +114,7 @@ def other_reply(
 
 
 def _streamed(reader: StreamReader, pieces: list[Piece]) -> Json | Refusal:
-    """A stream where a whole reply was asked for."""
+    """Return a stream where a whole reply was asked for."""
     return reader.refusal or folded(piece.chunk for piece in pieces)
 
 
@@ -145,7 +145,7 @@ def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply |
 
 
 def _no_answer(dialect: Dialect, body: Any, question: bytes) -> Refusal:
-    """An error inside a success, or something that is no answer at all."""
+    """Return an error inside a success, or something that is no answer at all."""
     refusal = judged(dialect, 200, body, question)
     if refusal.detail:
         return refusal
@@ -154,7 +154,7 @@ def _no_answer(dialect: Dialect, body: Any, question: bytes) -> Refusal:
 
 
 def _broken(dialect: Dialect, choice: Json, question: bytes) -> Refusal | None:
-    """What a choice says of an error inside it, or of having been broken off."""
+    """Return what a choice says of an error inside it, or of having been broken off."""
     finish = choice.get("finish_reason")
     code = _meaning(finish) if finish else None
     if not choice.get("error") and code not in BROKEN_OFF:
@@ -166,8 +166,8 @@ def _broken(dialect: Dialect, choice: Json, question: bytes) -> Refusal | None:
 
 
 def _meaning(finish: Any) -> Code | None:
-    """What a finish reason means that is no good end. Some relays put their own word before the
-    provider's."""
+    """Return what a finish reason means that is no good end. Some relays put their own word before
+    the provider's."""
     return next(
         (code for part in str(finish).lower().split(": ") if (code := FINISH_REASONS.get(part))),
         None,
@@ -313,7 +313,7 @@ class StreamReader:
             return [document(event.data, self.label)]
 
     def _piece(self, name: str, chunk: Any) -> Piece | None:
-        """What a chunk adds; None: nothing, or it ends the stream."""
+        """Return what a chunk adds; None: nothing, or it ends the stream."""
         if self.refusal:
             return None
         if isinstance(chunk, str):
@@ -335,9 +335,9 @@ class StreamReader:
             if refusal := _broken(self._dialect, choice, self._question):
                 self.refusal = refusal
                 return None
-            said = self._delta(choice)
-            text += words(said)
-            speaks = self._speaks(said, text) or speaks
+            turn = self._delta(choice)
+            text += words(turn)
+            speaks = self._speaks(turn, text) or speaks
             self._finish(choice)
         if not speaks and complains_flatly(chunk):
             self.refusal = _no_answer(self._dialect, chunk, self._question)
@@ -349,7 +349,7 @@ class StreamReader:
         return Piece(chunk, text)
 
     def _delta(self, choice: Json) -> Json:
-        """What a choice adds; it is given OpenAI's shape."""
+        """Return what a choice adds; it is given OpenAI's shape."""
         if self._legacy and is_legacy(choice):
             return {"content": choice["text"]}
         delta = choice.get("delta")
@@ -361,11 +361,11 @@ class StreamReader:
         choice.pop("message", None)
         return delta
 
-    def _speaks(self, said: Json, text: str) -> bool:
+    def _speaks(self, turn: Json, text: str) -> bool:
         """Note what a delta is; returns whether it says anything."""
-        if text or (not self._words_only and acts(said)):
+        if text or (not self._words_only and acts(turn)):
             self.spoke = self.answered = True
-        elif thinks(said):
+        elif thinks(turn):
             self._thought = self.thinking = True
             self.spoke = self.spoke or not self._words_only
         else:
@@ -380,7 +380,7 @@ class StreamReader:
             self._finishes.setdefault(index, "")
 
     def _verdict(self) -> Refusal | None:
-        """Why what came is no answer; None: it is one."""
+        """Return why what came is no answer; None: it is one."""
         if self.answered and self.whole:
             return None
         odd = self._odd or (document(self._events.stray, self.label) if self._events else "")

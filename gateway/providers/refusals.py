@@ -139,8 +139,8 @@ def shown(outcome: Refusal, status: int, secret: str) -> tuple[str, str]:
     """Return the code and the words of a refusal that others than the operator may see.
 
     Who refuses the key `secret` may quote it cut, spaced or encoded, which no mask finds: those
-    words are left out. With HTTP 200 a few say so in words of their own (Zhipu: 令牌已过期), which are
-    looked through instead.
+    words are left out. With HTTP 200 a few say so in words of their own (Zhipu:
+    令牌已过期), which are looked through instead.
     """
     code, words = clean(outcome.provider_code, secret), clean(outcome.message, secret)
     if outcome.code != Code.BAD_KEY and status not in (401, 403):
@@ -158,9 +158,9 @@ def holds_part_of(secret: str, words: str) -> bool:
     # In base64 a text looks different by its place among three bytes; what stands before it is not
     # known.
     moved = (base64.b64encode(bytes(place) + raw).decode()[4:] for place in (1, 2))
-    said = _bare(unquote(words))
+    letters = _bare(unquote(words))
     forms = map(_bare, (secret, raw.hex(), base64.b64encode(raw).decode().rstrip("="), *moved))
-    return any(form[at : at + PART_CHARACTERS] in said for form in forms for at in _starts(form))
+    return any(form[at : at + PART_CHARACTERS] in letters for form in forms for at in _starts(form))
 
 
 def _starts(form: str) -> range:
@@ -168,7 +168,7 @@ def _starts(form: str) -> range:
 
 
 def _bare(text: str) -> str:
-    """Letters and digits alone, so that what stands between them hides nothing."""
+    """Return the letters and digits alone, so that what stands between them hides nothing."""
     return re.sub(r"[\W_]", "", text).lower()
 
 
@@ -191,15 +191,17 @@ def judged(dialect: Dialect, status: int, body: Any, question: bytes = b"") -> R
     error itself says."""
     if isinstance(body, str) and _PAGE.match(body):
         return _page(status, body)
-    said = statement(body)
+    complaint = statement(body)
     if status < 300:
-        status = said.status or 500
-    code = meaning(dialect, said.codes, said.words, status, text(question) if question else "")
+        status = complaint.status or 500
+    code = meaning(
+        dialect, complaint.codes, complaint.words, status, text(question) if question else ""
+    )
     if status == 404 and code == Code.BAD_UPSTREAM_REQUEST:
-        return Refusal(code, said.code, said.words, *_NO_SUCH_PATH)
+        return Refusal(code, complaint.code, complaint.words, *_NO_SUCH_PATH)
     if status == 403 and code == Code.PROVIDER_DOWN:
-        return Refusal(code, said.code, said.words, *_NO_ACCESS)
-    return Refusal(code, said.code, said.words)
+        return Refusal(code, complaint.code, complaint.words, *_NO_ACCESS)
+    return Refusal(code, complaint.code, complaint.words)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -269,7 +271,7 @@ def statement(body: Any) -> Statement:
 
 
 def _parts(node: Any, depth: int) -> Iterator[Json | str]:
-    """The objects in `node`, the innermost error first, and texts that stand alone."""
+    """Yield the objects in `node`, the innermost error first, and texts that stand alone."""
     if depth == 0:
         return
     if isinstance(node, str):
@@ -293,7 +295,7 @@ def _within(value: Any, depth: int) -> Iterator[Json | str]:
 
 
 def _json_in(value: str) -> Any:
-    """The object or list that a text holds; None: it is only a text."""
+    """Return the object or list that a text holds; None: it is only a text."""
     if not value.lstrip().startswith(("{", "[{")):
         return None
     try:
@@ -337,7 +339,7 @@ def _code_of(value: Any) -> Any:
 
 
 def _status(value: Any) -> int:
-    """The HTTP status of an error that a field holds; 0: none."""
+    """Return the HTTP status of an error that a field holds; 0: none."""
     number = int(value) if isinstance(value, str) and re.fullmatch(r"[45]\d\d", value) else value
     return (
         number
@@ -364,8 +366,8 @@ _A_PAGE = (
 
 
 def _page(status: int, page: str) -> Refusal:
-    """A web page speaks for a proxy or a firewall; its words are not looked at, since it may say
-    anything."""
+    """Return a web page speaks for a proxy or a firewall; its words are not looked at, since it may
+    say anything."""
     code = meaning(Dialect(), (), "", status) if status >= 300 else Code.PROVIDER_DOWN
     title = _TITLE.search(page)
     words = html.unescape(re.sub(r"\s+", " ", title[1])).strip() if title else "HTML"

@@ -110,8 +110,8 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
                 r"overloaded|(over|no|at|tier) capacity|(too|is|server) busy|high load|experiencing"
                 r" high demand"
             ),
-            r"rate-limited upstream|burst too fast|负载已饱和|访问量过大|容量不足|(资源|算力)(不足|紧张)|"
-            r"(服务|服务器|系统)繁?忙",
+            r"rate-limited upstream|burst too fast|负载已饱和|访问量过大|容量不足|"
+            r"(资源|算力)(不足|紧张)|(服务|服务器|系统)繁?忙",
         ),
     ),
     (  # a wait, also where it speaks of a quota

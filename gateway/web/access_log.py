@@ -101,8 +101,8 @@ def _as_json(fields: dict[str, Any]) -> bytes:
 
 
 def _as_text(fields: dict[str, Any]) -> bytes:
-    """Such as `2026-01-01T00:00:00.000Z 200 OK POST /openai/chat chat=shop ms=812.4`; json.dumps
-    keeps it one line."""
+    """Return a line such as `2026-01-01T00:00:00.000Z 200 OK POST /openai/chat chat=shop ms=812.4`;
+    json.dumps keeps it one line."""
     first = ("time", "status", "code", "method")
     head = " ".join(str(fields[name]) for name in first)
     rest = {name: value for name, value in fields.items() if value and name not in (*first, "path")}

@@ -70,7 +70,7 @@ def chat() -> Response:
 
 
 def _question() -> tuple[AskAllRequest, bytes]:
-    """What is asked, and the same as all providers read it."""
+    """Return what is asked, and the same as all providers read it."""
     question = request_fields.parsed(AskAllRequest)
     stream = (
         {"stream": True, "stream_options": {"include_usage": True}}
@@ -94,8 +94,8 @@ def _answer(llm: GatewayLLM, name: str, body: bytes, request_id: str, client: Cl
 def _lines(
     llm: GatewayLLM, names: tuple[str, ...], question: AskAllRequest, body: bytes, request_id: str
 ) -> Iterator[bytes]:
-    """One JSON line for each piece of an answer, in the order in which the models speak, and one
-    when each is done."""
+    """Yield a JSON line for each piece of an answer, in the order in which the models speak, and
+    one when each is done."""
     lines: queue.Queue[Line] = queue.Queue(MAX_LINES)
     pool = ThreadPoolExecutor(max(len(names), 1))
     left = set(names)
@@ -141,7 +141,8 @@ def _speak(llm: GatewayLLM, name: str, body: bytes, request_id: str, put: Put, g
 
 
 def _known(error: Exception, name: str) -> GatewayError:
-    """The error that whoever waits for this chat is told; a thread must not end without telling."""
+    """Return the error that whoever waits for this chat is told; a thread must not end without
+    telling."""
     if isinstance(error, GatewayError):
         return error
     # never its text: it may quote a prompt

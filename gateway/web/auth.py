@@ -84,10 +84,10 @@ class Authenticator:
 
 
 def _from_another_site() -> bool:
-    """Whether a browser asks for a page that is not ours: it may reach a gateway that lets in
-    whoever is near, or send along a password of Basic that its user once gave. Only browsers send
-    these headers, the first one over TLS and on loopback. The port is not compared: proxies leave
-    it out of Host."""
+    """Return whether a browser asks for a page that is not ours: it may reach a gateway that lets
+    in whoever is near, or send along a password of Basic that its user once gave. Only browsers
+    send these headers, the first one over TLS and on loopback. The port is not compared: proxies
+    leave it out of Host."""
     if site := request.headers.get("Sec-Fetch-Site"):
         return site not in ("same-origin", "none")
     if (origin := request.headers.get("Origin")) is None:

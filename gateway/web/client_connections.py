@@ -98,11 +98,11 @@ class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn has no types
         return int(self.buf.seek(0, os.SEEK_END))
 
     def begin_body(self) -> None:
-        """The head was parsed: from here on, whoever reads waits for the client."""
+        """Let whoever reads wait for the client from here on: the head was parsed."""
         self._in_head, self._patience = False, None
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """gunicorn's: what comes next. Raises BlockingIOError: it comes too slowly."""
+        """Return what comes next, to gunicorn. Raises BlockingIOError: it comes too slowly."""
         if self._in_head:
             raise LimitRequestHeaders("max buffer headers")
         self._patience = self._patience or Patience()
@@ -125,7 +125,7 @@ class Connection(gthread.TConn):  # type: ignore[misc]
     _dropped = 0
 
     def init(self) -> None:
-        """gunicorn's, once for each connection."""
+        """Prepare a connection; gunicorn calls this once for each."""
         if not self.initialized:
             super().init()
             self.parser.unreader = Reader(self.sock)
@@ -155,8 +155,8 @@ class Connection(gthread.TConn):  # type: ignore[misc]
         return bool(poll.poll(seconds * 1000))
 
     def look_again(self, seconds: float) -> Head:
-        """The same for the request that follows one which was answered. Without time for it, no
-        system call is spent on what will seldom have come already."""
+        """Return the same for the request that follows one which was answered. Without time for it,
+        no system call is spent on what will seldom have come already."""
         self.answered = True
         self.parser.unreader.begin_head()
         return self.look(seconds) if seconds or self.parser.unreader.size() else Head.NOTHING
@@ -216,7 +216,7 @@ class Waiting:
         return self.oldest() if len(self._all) > self._most else None
 
     def remove(self, conn: Connection) -> None:
-        """It waits no longer."""
+        """Let a connection wait no longer."""
         if origin := self._all.pop(conn):
             of_one = self._by_origin[origin]
             del of_one[conn]

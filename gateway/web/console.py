@@ -59,8 +59,8 @@ MARKDOWN = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_DEPTH}).en
 
 
 def _files() -> dict[str, tuple[str, bytes]]:
-    """Each file's kind and contents. Their folder is named after all of them, so that no cache
-    mixes two versions."""
+    """Return each file's kind and contents. Their folder is named after all of them, so that no
+    cache mixes two versions."""
     files = {
         path.name: (KINDS[path.suffix], path.read_bytes()) for path in sorted(FOLDER.iterdir())
     }
@@ -69,7 +69,7 @@ def _files() -> dict[str, tuple[str, bytes]]:
 
 
 def _examples() -> list[dict[str, str]]:
-    """The files of examples/<language>/, where they are installed."""
+    """Return the files of examples/<language>/, where they are installed."""
     paths = sorted(path for path in EXAMPLES.glob("*/*") if path.is_file())
     return [
         {"language": path.parent.name, "file": path.name, "text": path.read_text("utf-8")}
@@ -89,7 +89,7 @@ PACKED = {
 
 @console_app.get("/")
 def page() -> Response:
-    """The page. A browser asks each time whether it is still this one."""
+    """Return the page. A browser asks each time whether it is still this one."""
     reply = _static("text/html", PAGE)
     reply.headers["Cache-Control"] = "no-cache"
     reply.set_etag(VERSION)
@@ -99,7 +99,8 @@ def page() -> Response:
 
 @console_app.get("/console/<version>/<name>")
 def file(version: str, name: str) -> Response:
-    """What the page loads, kept by browsers for good: another version has another address."""
+    """Return what the page loads, kept by browsers for good: another version has another
+    address."""
     if name not in FILES:
         raise GatewayError(
             Code.INVALID_REQUEST, f"The console has no file {name[:64]!r}.", status=404
@@ -149,7 +150,7 @@ def _shown(provider: Provider) -> dict[str, str | bool]:
 @console_app.post("/console/markdown")
 @described(Description("Markdown, taken apart.", PARTS, "chat", MarkdownRequest))
 def markdown() -> Response:
-    """Markdown, taken apart: a text, [element, attributes], or null for the end of an element."""
+    """Take Markdown apart: a text, [element, attributes], or null for the end of an element."""
     text = request_fields.parsed(MarkdownRequest).text
     tokens = MARKDOWN.parse(text)
     inside = [part for token in tokens for part in token.children or []]
@@ -158,8 +159,8 @@ def markdown() -> Response:
 
 
 def _parts(tokens: list[Token]) -> Iterator[Any]:
-    """Of markdown-it's tokens, what is shown. A picture would be loaded from elsewhere: its address
-    is text."""
+    """Return what is shown of markdown-it's tokens. A picture would be loaded from elsewhere: its
+    address is text."""
     for token in tokens:
         if token.type == "inline":
             yield from _parts(token.children or [])

@@ -96,7 +96,7 @@ def _charset(name: str) -> str:
 
 
 def _from_json(value: Any) -> Any:
-    """A form has only texts: a list or an object comes as JSON in one."""
+    """Return a form has only texts: a list or an object comes as JSON in one."""
     if not isinstance(value, str):
         return value
     try:
@@ -347,7 +347,7 @@ class OpenAIRequest(BaseModel):
     stream_options: StreamOptions | None = None
 
     def include_usage(self) -> bool:
-        """Whether the stream shall end with a count of tokens."""
+        """Return whether the stream shall end with a count of tokens."""
         return self.stream_options is not None and bool(self.stream_options.include_usage)
 
 
@@ -419,7 +419,7 @@ def parse(kind: type[R], fields: dict[str, Any]) -> R:
 
 
 def form(default: wire.Form, *sources: Mapping[str, Any]) -> wire.Form:
-    """How a reply is to be written: of each option the first that `sources` give, else as
+    """Return how a reply is to be written: of each option the first that `sources` give, else as
     `default`. One that is wrong is passed over: `parse` refuses it, and that refusal, too, must be
     written somehow."""
     chosen: dict[str, Any] = {}
@@ -436,7 +436,8 @@ def form(default: wire.Form, *sources: Mapping[str, Any]) -> wire.Form:
 
 
 def invalid(field: str, words: str, words_zh: str) -> GatewayError:
-    """A wrong input that only shows where its meaning is known: same shape as `parse`'s own."""
+    """Return a wrong input that only shows where its meaning is known: same shape as `parse`'s
+    own."""
     return GatewayError(
         Code.INVALID_REQUEST, f"{field}: {words}.", f"{field}：{words_zh}。", param=field
     )
@@ -448,7 +449,7 @@ def _required(kind: type[BaseModel]) -> frozenset[str]:
 
 
 def _plain(words: str, kind: type[BaseModel]) -> str:
-    """pydantic's words as an operator would say them."""
+    """Return pydantic's words as an operator would say them."""
     if words == "Extra inputs are not permitted":
         return f"is no field of this request; it takes {', '.join(kind.model_fields)}"
     if words.startswith("String should match pattern"):

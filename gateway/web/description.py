@@ -43,7 +43,7 @@ class Description:
     pends: bool = False
 
     def codes(self) -> list[Code]:
-        """Every way in which it may fail, in the order of the table."""
+        """Return every way in which it may fail, in the order of the table."""
         codes = {*self.fails, Code.INTERNAL}
         codes |= {Code.INVALID_REQUEST, Code.TOO_LARGE} if self.takes else set()
         codes |= {Code.UNAUTHORIZED} if self.scope is not None else set()
@@ -69,5 +69,5 @@ def described(description: Description) -> Callable[[View], View]:
 
 def description_of(view: Callable[..., Any]) -> Description | None:
     """Return what was said of a view; None: nothing was."""
-    found: Description | None = getattr(view, "description", None)
-    return found
+    description: Description | None = getattr(view, "description", None)
+    return description

@@ -37,7 +37,7 @@ UNENCODED = re.compile(rb"[#\x80-\xff]")
 
 
 def refusal(exc: BaseException, request_id: str) -> tuple[int, Any]:
-    """The status and the body for a request that could not be parsed."""
+    """Return the status and the body for a request that could not be parsed."""
     # Here, since gunicorn's master must not load what a reload shall replace.
     from gateway.web import contract, wire
 
@@ -54,7 +54,8 @@ def refusal(exc: BaseException, request_id: str) -> tuple[int, Any]:
 
 
 def _malformed(exc: BaseException) -> GatewayError:
-    """What was wrong with a request's head, as whoever wrote it by hand would want to know."""
+    """Return what was wrong with a request's head, as whoever wrote it by hand would want to
+    know."""
     words, words_zh = (
         f"This is not an HTTP request that can be read ({type(exc).__name__}).",
         "无法解析该 HTTP 请求。",
@@ -97,7 +98,7 @@ class Request(message.Request):  # type: ignore[misc]
         self.unreader.begin_body()
 
     def read_line(self, unreader: Any, buf: bytearray, limit: int = 0) -> Any:
-        """gunicorn's: the request's first line, and what follows it."""
+        """Return the request's first line, and what follows it, to gunicorn."""
         while (end := buf.find(b"\n")) < 0 and len(buf) <= limit:
             self.read_into(unreader, buf)
         self.line = bytes(buf[:end])
@@ -117,8 +118,8 @@ class Request(message.Request):  # type: ignore[misc]
         self.force_close()
 
     def parse_request_line(self, line_bytes: bytes) -> None:
-        """gunicorn's, which refuses a target with other characters than those of RFC 3986. A # is
-        one of the text: clients send no fragments."""
+        """Parse the request line. gunicorn's own refuses a target with other characters than those
+        of RFC 3986. A # is one of the text: clients send no fragments."""
         if not line_bytes.isascii() or b"#" in line_bytes:
             method, _, rest = line_bytes.partition(b" ")
             target, _, version = rest.rpartition(b" ")
@@ -128,7 +129,8 @@ class Request(message.Request):  # type: ignore[misc]
         super().parse_request_line(line_bytes)
 
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> Any:
-        """gunicorn's; it would not say what is wrong with a line end inside a head."""
+        """Parse the headers; gunicorn's own would not say what is wrong with a line end inside a
+        head."""
         if data.count(b"\n") != data.count(b"\r\n"):
             raise InvalidRequestLine(BARE_LF)
         return super().parse_headers(data, from_trailer)
@@ -164,7 +166,7 @@ class Response(wsgi.Response):  # type: ignore[misc]
         super().close()
 
     def sendall(self, piece: bytes) -> None:
-        """What gunicorn's functions for a socket call on this."""
+        """Send all of `data`, as gunicorn's functions for a socket do."""
         head, self._head = self._head, b""
         if len(piece) > LARGE_BYTES:  # a copy of it would stay for as long as its client takes
             self._send(head)
@@ -181,7 +183,7 @@ class Response(wsgi.Response):  # type: ignore[misc]
             self._send_slowly(memoryview(data)[count:])
 
     def _send_slowly(self, rest: memoryview) -> None:
-        """The client has not read what it got before."""
+        """Send to a client that has not read what it got before."""
         self._patience = self._patience or Patience()
         while rest:
             since = time.monotonic()
@@ -197,8 +199,8 @@ wsgi.Response = Response  # gunicorn has no setting for it
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
-    """A client that falls silent is a line in the log, and not a fault of ours that gunicorn traces
-    back."""
+    """Return a client that falls silent is a line in the log, and not a fault of ours that gunicorn
+    traces back."""
     if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
         record.exc_info, record.msg = None, "a client fell silent, or was too slow"
         record.levelno, record.levelname = logging.INFO, "INFO"

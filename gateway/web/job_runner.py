@@ -125,7 +125,7 @@ class Runner:
 
     @contextmanager
     def _announced(self, key: Key) -> Iterator[None]:
-        """A job that the store may take for ours before we know it ourselves."""
+        """Let a job be known that the store may take for ours before it is begun."""
         with self._lock:
             self._beginning[key] += 1
         try:
@@ -173,7 +173,7 @@ class Runner:
         self.waits.end(key, result)
 
     def _kept(self, key: Key, task: Task, result: bytes, failed: bool) -> bool:
-        """Whether a store has taken a result, or never will."""
+        """Return whether a store has taken a result, or never will."""
         try:
             if self._store("finish", key, result, failed):
                 return True
@@ -243,12 +243,12 @@ class Runner:
     def _beat(self) -> None:
         with self._lock:
             running = list({*self._tasks, *self._beginning})
-        heard: Heard = self._store("beat", self._caller(), running)
-        self._store_name = heard["store"]
-        for key in heard["unknown"]:
+        news: Heard = self._store("beat", self._caller(), running)
+        self._store_name = news["store"]
+        for key in news["unknown"]:
             if task := self._tasks.get(key):
                 self._store("begin", self._caller(), key, task.digest, task.question, True)
-        for key, digest, question, lost in heard["given"]:
+        for key, digest, question, lost in news["given"]:
             with self._lock:
                 ours = key in self._tasks or key in self._beginning
             if not ours:

@@ -126,8 +126,8 @@ def _runner() -> Runner:
 
 
 def _place(seconds: float | None) -> Any:
-    """The place of one who waits for so long (None: for as long as it takes). Raises GatewayError
-    (GATEWAY_BUSY)."""
+    """Return the place of one who waits for so long (None: for as long as it takes). Raises
+    GatewayError (GATEWAY_BUSY)."""
     return nullcontext() if seconds == 0 else _runner().waits.place()
 
 
@@ -146,8 +146,8 @@ def _begin(job: Job) -> None:
 
 
 def _reply(name: str, seconds: float | None) -> Response:
-    """The answer, within `seconds`, or that it is pending; None: it is waited for as long as it
-    takes."""
+    """Return the answer, within `seconds`, or that it is pending; None: it is waited for as long as
+    it takes."""
     result = _runner().wait((call.current().owner, name), seconds)
     return replies.pending(name) if result is None else _answer(orjson.loads(result))
 

@@ -82,8 +82,8 @@ class LargeBody:
 
 
 def _pieces(stream: IO[bytes], length: int | None) -> Iterator[bytes]:
-    """A body as it comes. Beyond its length nothing is read: Werkzeug takes that for a body that is
-    too large."""
+    """Yield a body as it comes. Beyond its length nothing is read: Werkzeug takes that for a body
+    that is too large."""
     taken = 0
     while (length is None or taken < length) and (piece := stream.read(PIECE_BYTES)):
         taken += len(piece)

@@ -66,7 +66,7 @@ class LineWriter:
             self._busy = False
 
     def _together(self) -> list[bytes]:
-        """The next lines, as many as a pipe takes in one piece: other processes write to it,
+        """Return the next lines, as many as a pipe takes in one piece: other processes write to it,
         too."""
         lines = [self._lines.popleft()]
         size = len(lines[0])

@@ -9,42 +9,14 @@ master, and is removed after its time.
 from __future__ import annotations
 
 import os
-import shutil
-import stat
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
 from gateway.protocol import ChatRow, Usage
 from gateway.web.count_file import CountFile
+from gateway.web.counts_folder import counts_folder
 
-
-def _folder() -> Path:
-    """This service's own, in a folder that nobody else may enter. Raises RuntimeError: somebody
-    else made that.
-
-    On a full disk there may be none, and nothing is counted.
-    """
-    # Python's tempfile would look for another folder on a full disk, where the other processes
-    # count in this one.
-    top = Path(os.environ.get("TMPDIR") or "/tmp") / f"byzer-gateway-{os.getuid()}"  # noqa: S108  # looked at below
-    mine = top / str(os.getppid())
-    try:
-        top.mkdir(mode=0o700, exist_ok=True)
-        found = top.lstat()
-    except OSError:
-        return mine
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise RuntimeError(f"{top} must be a folder of this user's own, with mode 0700; remove it.")
-    for former in top.iterdir():
-        if not Path("/proc", former.name).exists():
-            shutil.rmtree(former, ignore_errors=True)
-    with suppress(OSError):
-        mine.mkdir(exist_ok=True)
-    return mine
-
-
-FOLDER = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR") or _folder())
+# prometheus_client reads the folder's name when it is imported.
+FOLDER = counts_folder(os.getppid())
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(FOLDER)
 
 from prometheus_client import values
@@ -117,38 +89,35 @@ dropped_lines = Counter(
 
 
 def count_usage(chat: str, usage: Usage) -> None:
-    """What a chat's answer cost."""
+    """Count what a chat's answer took."""
     provider_seconds.labels(usage.provider).observe(usage.seconds)
     count_tokens(chat, usage)
 
 
 def count_tokens(chat: str, usage: Usage) -> None:
-    """The tokens of an answer, where they are known."""
+    """Count the tokens of an answer, where they are known."""
     for direction, number in (("in", usage.tokens_in), ("out", usage.tokens_out)):
         if number:
             tokens.labels(chat, direction).inc(number)
 
 
 def counts_by_chat() -> dict[str, dict[str, int]]:
-    """How many requests to each chat ended with each code (OK, or an error's), since the gateway
-    started."""
-    found: dict[str, dict[str, int]] = {}
+    """Return how many requests to each chat ended with each code (OK, or an error's), since the
+    gateway started."""
+    counts: dict[str, dict[str, int]] = {}
     files = [str(path) for path in FOLDER.glob("counter_*.db")]
     for family in MultiProcessCollector.merge(files):  # type: ignore[no-untyped-call]
         for sample in family.samples if family.name == "gateway_requests" else ():
             chat, code = sample.labels["chat"], sample.labels["code"]
             if chat and not sample.labels["route"].endswith(OPERATING):
-                codes = found.setdefault(chat, {})
+                codes = counts.setdefault(chat, {})
                 codes[code] = codes.get(code, 0) + int(sample.value)
-    return found
+    return counts
 
 
 def page(models: list[ChatRow] | None) -> bytes:
-    """Everything, as Prometheus reads it. `models` are GET /models' rows; None: there is no
+    """Return everything, as Prometheus reads it. `models` are GET /models' rows; None: there is no
     cluster."""
-    for living in FOLDER.glob("gauge_live*_*.db"):
-        if not Path("/proc", living.stem.rpartition("_")[2]).exists():
-            living.unlink(missing_ok=True)  # its process has ended with requests under way
     registry = CollectorRegistry()
     if FOLDER.is_dir():
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

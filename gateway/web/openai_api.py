@@ -34,35 +34,35 @@ MODELS = schema_object(object={"const": "list"}, data={"type": "array", "items":
 @v1_app.post("/chat/completions")
 @described(Description("Chat.", RELAYED, "chat", CompletionRequest, wire.EVENTS))
 def chat_completions() -> Response:
-    """A chat, whole or (`stream`) as it comes."""
+    """Return a chat, whole or (`stream`) as it comes."""
     return _relayed("/chat/completions", CompletionRequest)
 
 
 @v1_app.post("/completions")
 @described(Description("Go on from a text.", RELAYED, "chat", TextCompletionRequest, wire.EVENTS))
 def completions() -> Response:
-    """The older form, where the provider has it."""
+    """Return the older form, where the provider has it."""
     return _relayed("/completions", TextCompletionRequest)
 
 
 @v1_app.post("/embeddings")
 @described(Description("Embed.", RELAYED, "chat", EmbeddingsRequest))
 def embeddings() -> Response:
-    """Embeddings, where the provider has them."""
+    """Embed, where the provider has that."""
     return _relayed("/embeddings", EmbeddingsRequest)
 
 
 @v1_app.get("/models")
 @described(Description("Every chat.", MODELS))
 def models() -> Response:
-    """Every chat, in OpenAI's shape."""
+    """Return every chat, in OpenAI's shape."""
     return jsonify(object="list", data=[_model(row) for row in services.llm().models()])
 
 
 @v1_app.get("/models/<name>")
 @described(Description("One chat.", MODEL, fails=NAMED))
 def model(name: str) -> Response:
-    """One chat, in OpenAI's shape."""
+    """Return one chat, in OpenAI's shape."""
     rows = [row for row in services.llm().models() if row["chat_name"] == name]
     if not rows:
         raise GatewayError(Code.NOT_DEPLOYED, chat_name=name[:64])
@@ -77,7 +77,8 @@ def _shape_errors(setup: BlueprintSetupState) -> None:
 
 
 def _not_served(setup: BlueprintSetupState) -> None:
-    """Other APIs' paths that clients try: 400, since they show a 404 as "no such model"."""
+    """Answer the paths of other APIs that clients try: 400, since they show a 404 as "no such
+    model"."""
     for number, path in enumerate(
         (f"{OPENAI_PREFIX}/responses", *_ANTHROPICS, f"{DASHSCOPE_PREFIX}/<path:any>")
     ):

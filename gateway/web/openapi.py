@@ -22,13 +22,15 @@ from gateway.web.schemas import ERRORS, STREAMS, TEXT, Json, schema_object
 
 openapi_app = Blueprint("openapi", __name__)
 
-ABOUT = """Legacy applications call large language models by a **chat name**; an operator puts any provider behind it.
+ABOUT = """Legacy applications call large language models by a **chat name**; an operator puts any
+provider behind it.
 
-A body is read as what it is, JSON or form fields in any usual charset, whatever its `Content-Type`; an empty or null
-field counts as not given. A chat's reply is written as `format`, `charset`, `eol`, `status` and `lang` say: in the
-request, in its query, or else in the `reply` of the chat's deploy.
-Where tokens are configured, send one in any of three forms; its scopes are `chat`, `admin` (deploy and undeploy) or
-both. Failures have one shape and a code; an unknown path (404) and a wrong method (405) are INVALID_REQUEST, too."""
+A body is read as what it is, JSON or form fields in any usual charset, whatever its `Content-Type`;
+an empty or null field counts as not given. A chat's reply is written as `format`, `charset`, `eol`,
+`status` and `lang` say: in the request, in its query, or else in the `reply` of the chat's deploy.
+Where tokens are configured, send one in any of three forms; its scopes are `chat`, `admin` (deploy
+and undeploy) or both. Failures have one shape and a code; an unknown path (404) and a wrong method
+(405) are INVALID_REQUEST, too."""
 
 TAGS = {
     "all": "Several chats at once.",
@@ -229,7 +231,7 @@ def _replies(route: Description) -> Json:
 
 
 def _forms(reply: Json) -> Json:
-    """As JSON, or in plain words for those who ask for text."""
+    """Return a reply as JSON, or in plain words for those who ask for text."""
     return {"application/json": {"schema": reply}, "text/plain": {"schema": TEXT}}
 
 
@@ -284,7 +286,7 @@ _AS_TEXT = {"integer": r"^[0-9]+$", "number": r"^[0-9]+(\.[0-9]+)?$"}
 
 
 def _schema(node: Any) -> Any:
-    """pydantic's schema with numbers that may come as strings."""
+    """Return pydantic's schema with numbers that may come as strings."""
     if not isinstance(node, dict):
         return [_schema(part) for part in node] if isinstance(node, list) else node
     schema = {

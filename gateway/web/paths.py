@@ -31,30 +31,30 @@ _CHATS = re.compile(rf"{OPENAI_PREFIX}/.+|/[^/]+/chat|/jobs/[^/]+|/models|{DASHS
 
 
 def forgiving(app: App) -> App:
-    """`app`, told the path of the route that is meant."""
+    """Return `app`, told the path of the route that is meant."""
 
-    def told(environ: dict[str, Any], start_response: Any) -> Any:
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
         path = meant(environ.get("PATH_INFO", ""))
         # Werkzeug takes //metrics for /metrics, but %2F in a path that was decoded already for
         # these three characters.
         environ["PATH_INFO"] = "/%2F" + path.lstrip("/") if path.startswith("//") else path
         return app(environ, start_response)
 
-    return told
+    return application
 
 
 def meant(path: str) -> str:
-    """The path of the route that chats and is meant by `path`; else `path` as it is."""
+    """Return the path of the route that chats and is meant by `path`; else `path` as it is."""
     plain = tidy(path)
-    found = _OPENAI.fullmatch(plain)
+    match = _OPENAI.fullmatch(plain)
     # /models is a route of our own
-    if found and (found["base"] or not found["rest"].startswith("/models")):
-        return OPENAI_PREFIX + found["rest"]
+    if match and (match["base"] or not match["rest"].startswith("/models")):
+        return OPENAI_PREFIX + match["rest"]
     return plain if plain is not path and _CHATS.fullmatch(plain) else path
 
 
 def tidy(path: str) -> str:
-    """`path` without slashes too many."""
+    """Return `path` without slashes too many."""
     if "//" not in path and not path.endswith("/"):
         return path
     return _SLASHES.sub("/", path).rstrip("/") or "/"

@@ -152,8 +152,8 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
 
 
 def _is_trusted(base_url: str, usual: str) -> bool:
-    """Whether the operator listed this host. Raises GatewayError for one that the gateway may not
-    talk to."""
+    """Return whether the operator listed this host. Raises GatewayError for one that the gateway
+    may not talk to."""
     hosts, host = services.settings().upstream_hosts, url_host(base_url)
     if host in hosts:
         return True

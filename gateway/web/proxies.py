@@ -13,13 +13,14 @@ App = Callable[[dict[str, Any], Any], Any]
 
 
 def see_through(app: App, proxies: tuple[Network, ...]) -> App:
-    """`app`, told the client's own address as REMOTE_ADDR where the peer is one of `proxies`.
+    """Return `app`, told the client's own address as REMOTE_ADDR where the peer is one of
+    `proxies`.
 
     Every proxy adds its peer at the end of X-Forwarded-For, so it is read backwards, as far as it
     was written by trusted proxies. (Werkzeug's ProxyFix does not look at the peer.)
     """
 
-    def told(environ: dict[str, Any], start_response: Any) -> Any:
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
         hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
         peer = _address(environ.get("REMOTE_ADDR", ""))
         while peer and hops and any(peer in network for network in proxies):
@@ -27,7 +28,7 @@ def see_through(app: App, proxies: tuple[Network, ...]) -> App:
                 environ["REMOTE_ADDR"] = str(peer)
         return app(environ, start_response)
 
-    return told if proxies else app
+    return application if proxies else app
 
 
 def origin(address: str) -> str:

@@ -172,8 +172,8 @@ def _render_http(error: HTTPException) -> Response:
 
 
 def _hint() -> tuple[str, str]:
-    """Which route is meant, where only slashes are too many: what operates the gateway has no
-    second path."""
+    """Return which route is meant, where only slashes are too many: what operates the gateway has
+    no second path."""
     plain = paths.tidy(request.path)
     routes = current_app.create_url_adapter(request)
     if plain == request.path or not routes or not routes.allowed_methods(plain):

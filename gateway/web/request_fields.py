@@ -110,7 +110,7 @@ def _body() -> bytes:
 
 
 def _large() -> LargeBody:
-    """What the request under way holds for its large body, until its reply has gone."""
+    """Return what the request under way holds for its large body, until its reply has gone."""
     current = call.current()
     if current.large:
         return current.large
@@ -141,7 +141,7 @@ def no_key_in_query() -> None:
 
 
 def _in_body(body: bytes, encoding: str) -> dict[str, Any]:
-    """The fields of a body that may be compressed. Raises GatewayError."""
+    """Return the fields of a body that may be compressed. Raises GatewayError."""
     content_type, charset = request.content_type or "", services.settings().fallback_charset
     if not encoding and not body.startswith(COMPRESSED):
         return wire.fields(body, content_type, charset)

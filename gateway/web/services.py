@@ -36,8 +36,8 @@ def admit() -> None:
     if (sender := request.headers.get(HOP)) and sender == llm().hop:
         raise GatewayError(
             Code.INVALID_REQUEST,
-            "This question came from this gateway itself: its chat's base_url leads back here, to no"
-            " provider.",
+            "This question came from this gateway itself: its chat's base_url leads back here, to"
+            " no provider.",
             "该请求由本网关自己发出：此对话的 base_url 指回了本网关，而不是服务商。",
         )
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def packed(question: ChatRequest) -> bytes:
-    """What is asked, with the session's turns so far, as its provider reads it. Raises
+    """Return what is asked, with the session's turns so far, as its provider reads it. Raises
     GatewayError."""
     # Some providers stream unless they are told not to.
     return request_fields.packed(
@@ -27,7 +27,7 @@ def packed(question: ChatRequest) -> bytes:
 
 
 def conversation(question: ChatRequest) -> list[dict[str, str]]:
-    """What is asked, with the session's turns so far. Raises GatewayError."""
+    """Return what is asked, with the session's turns so far. Raises GatewayError."""
     if question.session is None:
         if question.reset:
             raise contract.invalid(
@@ -53,7 +53,7 @@ def conversation(question: ChatRequest) -> list[dict[str, str]]:
 
 
 def remember(llm: GatewayLLM, owner: str, question: ChatRequest, answer: str) -> None:
-    """One more turn; an answer that cannot be remembered is given all the same."""
+    """Keep one more turn; an answer that cannot be remembered is given all the same."""
     if question.session is None:
         return
     try:

@@ -24,7 +24,8 @@ KEPT_BYTES = 4 * SESSION_CHARACTERS
 
 
 def events(outcome: Outcome[Stream]) -> Response:
-    """Server-sent events, as OpenAI's clients read them; an error in mid-stream is one of them."""
+    """Return server-sent events, as OpenAI's clients read them; an error in mid-stream is one of
+    them."""
 
     def pieces(current: Call) -> Iterator[bytes]:
         try:
@@ -36,7 +37,8 @@ def events(outcome: Outcome[Stream]) -> Response:
 
 
 def text(outcome: Outcome[Stream], keep: Callable[[str], None] | None = None) -> Response:
-    """Plain text as it is spoken; `keep` is told the beginning of it, if it came to its end."""
+    """Return plain text as it is spoken; `keep` is told the beginning of it, if it came to its
+    end."""
     form = call.current().form
 
     def pieces(current: Call) -> Iterator[bytes]:
@@ -82,7 +84,7 @@ def _pieces(stream: Stream, current: Call) -> Iterator[bytes]:
 def _streamed(
     outcome: Outcome[Stream], pieces: Callable[[Call], Iterator[bytes]], content_type: str
 ) -> Response:
-    """The provider's request ends with the reply, and with its client."""
+    """Return the provider's request ends with the reply, and with its client."""
     reply = Response(pieces(call.current()), content_type=content_type)
     reply.call_on_close(outcome.answer.close)
     reply.headers["X-Accel-Buffering"] = "no"

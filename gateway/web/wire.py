@@ -85,8 +85,8 @@ class Reply(NamedTuple):
 
 
 def fields(body: bytes, content_type: str = "", fallback: str = "gb18030") -> Fields:
-    """The fields of a request. Raises GatewayError: what came is neither a JSON object nor form
-    fields.
+    """Return the fields of a request. Raises GatewayError: what came is neither a JSON object nor
+    form fields.
 
     The charset is what the bytes show (see `charsets.codec`), else the declared one, else
     `fallback`.
@@ -115,16 +115,17 @@ def fields(body: bytes, content_type: str = "", fallback: str = "gb18030") -> Fi
 
 
 def query(raw: bytes, fallback: str = "gb18030") -> Fields:
-    """The fields of a URL's query. Raises GatewayError: too many of them, or one that is there
-    twice."""
+    """Return the fields of a URL's query. Raises GatewayError: too many of them, or one that is
+    there twice."""
     return Texts(_once(_decoded_pairs(_pairs(raw), None, fallback)))
 
 
-def typed(said: Fields) -> Fields:
-    """The fields of /v1 as JSON would have them; an empty one of a form counts as not given."""
-    if not isinstance(said, Texts):
-        return said
-    return {name: _value(name, text) for name, text in said.items() if text}
+def typed(fields: Fields) -> Fields:
+    """Return the fields of /v1 as JSON would have them; an empty one of a form counts as not
+    given."""
+    if not isinstance(fields, Texts):
+        return fields
+    return {name: _value(name, text) for name, text in fields.items() if text}
 
 
 def _value(name: str, text: str) -> Any:
@@ -139,7 +140,8 @@ def _value(name: str, text: str) -> Any:
 
 
 def _parsed(text: str) -> Any:
-    """Raises ValueError and RecursionError, and GatewayError for a name that is there twice."""
+    """Return the fields of a JSON object. Raises ValueError and RecursionError, and GatewayError
+    for a name that is there twice."""
     value = _JSON.decode(text)
     if "\\u" in text:  # half of a character: no charset can carry it on
         json.dumps(value, ensure_ascii=False).encode()
@@ -148,7 +150,7 @@ def _parsed(text: str) -> Any:
 
 def _object(text: str) -> Fields:
     try:
-        said: Fields = _parsed(text)
+        fields: Fields = _parsed(text)
     except json.JSONDecodeError as error:
         where, where_zh = (
             f"line {error.lineno}, column {error.colno}",
@@ -166,22 +168,23 @@ def _object(text: str) -> Fields:
         raise _malformed(
             f"The body is not JSON that can be read: {detail}.", "请求体不是可读的 JSON。"
         ) from None
-    return said
+    return fields
 
 
 def _once(pairs: Iterable[tuple[str, Any]]) -> Fields:
-    """A dict of `pairs`. Raises GatewayError where a name is there twice: which one was meant?"""
-    found: Fields = {}
+    """Return a dict of `pairs`. Raises GatewayError where a name is there twice: which one was
+    meant?"""
+    fields: Fields = {}
     for name, value in pairs:
-        if name in found:
+        if name in fields:
             shown = name[:64]
             raise _malformed(
                 f"{shown}: is there twice; give it once.",
                 f"{shown}：出现了两次；请只给一个。",
                 shown,
             )
-        found[name] = value
-    return found
+        fields[name] = value
+    return fields
 
 
 def _no_number(text: str) -> Any:
@@ -210,20 +213,21 @@ def _codec(raw: bytes, declared: str | None, fallback: str) -> str:
 
 
 def _pairs(body: bytes) -> list[tuple[bytes, bytes]]:
-    """Percent-encoded pairs, as bytes still: Latin-1 maps each byte to a character and back."""
+    """Return percent-encoded pairs, as bytes still: Latin-1 maps each byte to a character and
+    back."""
     text = body.decode("latin-1").strip(PADDING)
     try:
-        found = parse_qsl(
+        pairs = parse_qsl(
             text, keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FORM_FIELDS
         )
     except ValueError:
         words = f"There are more than {MAX_FORM_FIELDS} form fields."
         raise _malformed(words, f"表单字段超过 {MAX_FORM_FIELDS} 个。") from None
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in found]
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
 
 
 def _parts(body: bytes, boundary: str) -> Iterator[tuple[bytes, bytes]]:
-    """The parts of multipart/form-data; a file counts as the field that it was sent under."""
+    """Yield the parts of multipart/form-data; a file counts as the field that it was sent under."""
     decoder = multipart.MultipartDecoder(
         boundary.encode(errors="replace"), max_parts=MAX_FORM_FIELDS
     )
@@ -251,7 +255,7 @@ def _parts(body: bytes, boundary: str) -> Iterator[tuple[bytes, bytes]]:
 def _decoded_pairs(
     pairs: Iterable[tuple[bytes, bytes]], declared: str | None, fallback: str
 ) -> Iterator[tuple[str, str]]:
-    """The pairs in the charset that fits them all: a single short word often fits several."""
+    """Yield the pairs in the charset that fits them all: a single short word often fits several."""
     pairs = list(pairs)
     known = _codec(b"\n".join(part for pair in pairs for part in pair), declared, fallback)
     return (
@@ -263,33 +267,33 @@ def _decoded_pairs(
 
 
 def answer(text: str, form: Form) -> Reply:
-    """A chat's answer: by default the contract's JSON string, in ASCII, which any charset can
-    carry."""
+    """Return a chat's answer: by default the contract's JSON string, in ASCII, which any charset
+    can carry."""
     if form.format == "json":
         return Reply(_encoded(json.dumps(text), form), f"application/json; charset={form.charset}")
     return plain(text, form)
 
 
 def plain(text: str, form: Form) -> Reply:
-    """A text as it is; what the charset lacks becomes a question mark."""
+    """Return a text as it is; what the charset lacks becomes a question mark."""
     if form.eol:
         text = re.sub(r"\r\n|\r|\n", "\r\n" if form.eol == "crlf" else "\n", text)
     return Reply(_encoded(text, form), text_type(form))
 
 
 def text_type(form: Form) -> str:
-    """The Content-Type of plain text."""
+    """Return the Content-Type of plain text."""
     return f"text/plain; charset={form.charset}"
 
 
-def json_object(said: Fields, form: Form) -> Reply:
-    """An object in ASCII, such as an error."""
-    return Reply(_encoded(json.dumps(said), form), f"application/json; charset={form.charset}")
+def json_object(fields: Fields, form: Form) -> Reply:
+    """Return an object in ASCII, such as an error."""
+    return Reply(_encoded(json.dumps(fields), form), f"application/json; charset={form.charset}")
 
 
-def relayed(said: Fields) -> Reply:
-    """A reply of /v1, in UTF-8 as its clients expect."""
-    return Reply(orjson.dumps(said), JSON)
+def relayed(fields: Fields) -> Reply:
+    """Return a reply of /v1, in UTF-8 as its clients expect."""
+    return Reply(orjson.dumps(fields), JSON)
 
 
 class Recoder:
@@ -302,7 +306,7 @@ class Recoder:
         self._eol = "\r\n" if form.eol == "crlf" else "\n"
 
     def feed(self, piece: bytes, last: bool = False) -> bytes:
-        """What `piece` adds."""
+        """Return what `piece` adds."""
         text = self._decoder.decode(piece, last)
         return self._encoder.encode(
             text.replace("\n", self._eol) if self._eol != "\n" else text, last

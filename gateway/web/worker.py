@@ -1,10 +1,8 @@
-"""gunicorn's thread worker, with fewer turns at the GIL, and a poller that waits for what clients
-are slow to send.
+"""gunicorn's thread worker, with a poller that waits for what clients are slow to send, and what
+else it needs to keep its chats. What is for speed alone stands in gateway/web/fast_worker.py.
 
-gunicorn's own passes each request from its poller to a thread and back, sets a time limit and takes
-it back, and sends a reply's head and body apart. Each system call, and each thread that wakes, is a
-turn at the GIL, for which all chats of the process wait (docs/performance.md). And it holds a
-thread for each client that has sent a piece of a request.
+gunicorn's own holds a thread for each client that has sent a piece of a request, and ends where no
+file can be opened.
 """
 
 from __future__ import annotations
@@ -13,13 +11,13 @@ import resource
 import secrets
 import selectors
 import signal
-import sys
 import time
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from gunicorn.workers import gthread
+from typing_extensions import override
 
 from gateway.errors import OUT_OF_FILES
 from gateway.settings import Network
@@ -31,33 +29,15 @@ from gateway.web.client_connections import (
     Head,
     Waiting,
 )
+from gateway.web.fast_worker import FastWorker
 from gateway.web.http_messages import Request, refusal
 
 SETTLE_SECONDS = 15
 """How long a new process looks for its cluster before it says CLUSTER_DOWN."""
 
-LINGER_SECONDS = 1
-"""How long a thread waits for its client's next request itself, before the poller does so for
-all."""
-
-FEW = 16
-"""Threads that may wait so in each process. More of them fight for the GIL, where the poller wakes
-one after the other: at 256 connections that took a fifth of the requests/s."""
-
 AT_ONCE_SECONDS = 0.05
 """So long a thread waits for the first bytes of a new connection in any case: they nearly always
 come by then."""
-
-MANY = 64
-"""Threads of a process at work, or waiting for a provider, from which on they wait for the GIL more
-patiently."""
-
-PATIENT_SECONDS = 0.05
-"""Each thread that waits for the GIL wakes as often, to ask for it: with Python's own 5 ms, a
-thousand of them took a quarter of a chat's CPU, and p99 was twice as long. With few threads the
-longer time costs requests/s."""
-
-PYTHONS_OWN_SECONDS = sys.getswitchinterval()
 
 NOTICE_SECONDS = 1
 
@@ -76,22 +56,20 @@ number."""
 GIVE_WAY = 16
 """So many of the oldest are closed where no file can be opened."""
 
-REST_SECONDS = 0.2
-"""So long a thread waits for a body that nobody wants, to keep the connection; it used to be 5
-s."""
 
-
-class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class Worker(FastWorker):
     """gthread, except for its start, waiting for requests, malformed ones, signals, and the GIL's
     patience."""
 
     _noticed = 0.0
     _full_until = 0.0
 
+    @override
     def run(self) -> None:
         """Take no connection before the cluster is known: in a reload they wait in the backlog, and
         none fails."""
         trusted = self.wsgi.extensions["settings"].trusted_proxies
+        gthread.TConn = Connection  # gunicorn has no setting for it
         Request.takes_bare_lf = not trusted
         most = min(MOST_WAITING, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self.heads = Waiting(
@@ -105,24 +83,27 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
     def worker_connections(self) -> int:
         """gunicorn's: with so many it takes no more. Those on which nobody works keep nobody
         out."""
-        return int(self.cfg.worker_connections) + self._waiting()
+        return int(self.cfg.worker_connections) + self.waiting()
 
     @worker_connections.setter
     def worker_connections(self, most: int) -> None:
         """gunicorn's constructor sets what the property reads by itself."""
 
-    def _waiting(self) -> int:
+    @override
+    def waiting(self) -> int:
+        """Return on how many connections nobody works."""
         return len(self.heads) + len(self.leaving)
 
+    @override
     def accept(self, listener: Any) -> None:
-        """gunicorn's, whose process would end with all its chats where no file can be opened. That
-        is full, and passes; at once, where connections wait that can give way."""
+        """Take a connection. gunicorn's own ends the process with all its chats where no file can
+        be opened. That is full, and passes; at once, where connections wait that can give way."""
         try:
             super().accept(listener)
         except OSError as error:
             if error.errno not in OUT_OF_FILES:
                 raise
-            if self._waiting():
+            if self.waiting():
                 for _ in range(GIVE_WAY):
                     self._close(self.leaving.oldest() or self.heads.oldest())
                 return
@@ -134,33 +115,27 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             self._full_until = now + FULL_SECONDS
             self.set_accept_enabled(False)
 
+    @override
     def set_accept_enabled(self, enabled: bool) -> None:
-        """gunicorn's, called at each turn of the poller."""
+        """Take connections or not; called at each turn of the poller."""
         super().set_accept_enabled(enabled and time.monotonic() >= self._full_until)
 
+    @override
     def handle(self, conn: Any) -> Head:
         """Answer a request whose head is whole, and those that follow it closely; return how it
         goes on. (gunicorn's returns whether the client goes on.)"""
         # A kept connection comes from the poller, so something is there.
-        head = conn.look(0 if conn.answered else self._linger() or AT_ONCE_SECONDS)
+        head = conn.look(0 if conn.answered else self.linger_seconds() or AT_ONCE_SECONDS)
         while head is Head.WHOLE:
             if super().handle(conn) is not True:
                 return Head.GONE
-            head = conn.look_again(self._linger())
+            head = conn.look_again(self.linger_seconds())
         return head  # type: ignore[no-any-return]
 
-    def _linger(self) -> float:
-        """How long a thread waits for its client's next request itself: only while there is little
-        else to do."""
-        return LINGER_SECONDS if self.alive and self._busy() <= FEW else 0
-
-    def _busy(self) -> int:
-        """Threads that are answering a request, or linger."""
-        return int(self.nr_conns - len(self.keepalived_conns) - self._waiting())
-
+    @override
     def finish_request(self, conn: Any, fs: Any) -> None:
-        """gunicorn's, called in the poller, which waited here for each client that was told to
-        go."""
+        """Go on with a connection, in the poller. gunicorn's own waits here for each client that
+        was told to go."""
         head = Head.GONE if fs.cancelled() or fs.exception() else fs.result()
         if head is Head.GONE:
             if conn.leave():
@@ -184,7 +159,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             waiting.hurry(time.monotonic() + LEAVING_SECONDS)
 
     def on_head_readable(self, conn: Any, client: Any) -> None:
-        """More of a head has come. (Unless it had to give way in this very turn of the poller.)"""
+        """Look at more of a head that has come. (Unless it had to give way in this very turn of the
+        poller.)"""
         if conn not in self.heads:
             return
         head = conn.look()
@@ -196,7 +172,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             self._close(conn)
 
     def on_leaving_readable(self, conn: Any, client: Any) -> None:
-        """A client that was told to go has gone, or still sends."""
+        """Look whether a client that was told to go has gone, or still sends."""
         if conn in self.leaving and conn.drop():
             self._close(conn)
 
@@ -211,42 +187,37 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self.nr_conns -= 1
         conn.close()
 
+    @override
     def murder_pending(self) -> None:
-        """gunicorn's, called at each turn of the poller: close the connections whose time has
-        passed."""
+        """Close the connections whose time has passed; called at each turn of the poller."""
         for waiting in (self.heads, self.leaving):
             for conn in waiting.late():
                 self._close(conn)
 
+    @override
     def _cap_keepalive(self, deadline: float) -> None:
-        """gunicorn's, called when a stop begins: who has not sent a request soon is not waited
-        for."""
+        """Wait no longer for who has not sent a request soon; called when a stop begins."""
         super()._cap_keepalive(deadline)
         self.heads.hurry(deadline)
 
-    def _keepalive_after(self, conn: Any, keepalive: Any) -> bool:
-        """gunicorn's, for a body that was not read to its end: it sets a time limit for the rest,
-        and takes it back."""
-        if keepalive and getattr(conn.parser.mesg.body.reader, "length", None) != 0:
-            keepalive = conn.parser.finish_body(deadline=time.monotonic() + REST_SECONDS)
-        return bool(keepalive)
-
+    @override
     def notify(self) -> None:
-        """Called at each turn of the poller, and done once a second: tell the master that this
+        """Once a second, of all turns of the poller, tell the master that this
         process lives, set the GIL's patience, and take signals back that Ray's C++ took when it
         connected, to end gracefully."""
         if time.monotonic() < self._noticed + NOTICE_SECONDS:
             return
         self._noticed = time.monotonic()
         super().notify()
-        sys.setswitchinterval(PATIENT_SECONDS if self._busy() > MANY else PYTHONS_OWN_SECONDS)
+        self.set_patience()
         signal.signal(signal.SIGTERM, self.handle_exit)
         signal.signal(signal.SIGABRT, self.handle_abort)
 
+    @override
     def is_parent_alive(self) -> bool:
-        """Without its master a worker ends its chats; at once it leaves the port to the next
-        master, and tells clients that keep their connections to close them. gunicorn 27 would hold
-        both for as long as there is work."""
+        """Say whether there is a master. Without one a worker ends its chats; at once it leaves the
+        port to the next master, and tells clients that keep their connections to close them.
+        gunicorn 27 would hold both for as long as there is work."""
         if super().is_parent_alive():
             return True
         self.alive = False
@@ -255,9 +226,10 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             listener.close()
         return False
 
+    @override
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """A request that gunicorn cannot parse gets the gateway's error, as its query asks for, and
-        no HTML page."""
+        """Answer a request that gunicorn cannot parse with the gateway's error, as its query asks
+        for, and no HTML page."""
         self.log.warning("malformed HTTP from %s: %s", addr[0] if addr else "?", type(exc).__name__)
         request_id = secrets.token_hex(8)
         status, reply = refusal(exc, request_id)
@@ -272,10 +244,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             self.log.debug("the client of a malformed request has gone")
 
 
-gthread.TConn = Connection  # gunicorn has no setting for it
-
-
 def _origin(client: Any, trusted: tuple[Network, ...]) -> str:
-    """Where a connection comes from; "": from whence many clients may come."""
+    """Return where a connection comes from; "": from whence many clients may come."""
     peer = client[0] if isinstance(client, tuple) else ""
     return "" if proxies.speaks_for_many(peer, trusted) else proxies.origin(peer)
