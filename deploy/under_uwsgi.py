@@ -86,9 +86,8 @@ def application(environ: dict[str, Any], start_response: Any) -> _Reply:
             environ["SERVER_PROTOCOL"] == "HTTP/1.1" and environ["REQUEST_METHOD"] != "HEAD"
         )
         reply.framed = reads_chunks and not sized
-        return start_response(
-            status, headers + [("Transfer-Encoding", "chunked")] * reply.framed, *more
-        )
+        framing = [("Transfer-Encoding", "chunked")] if reply.framed else []
+        return start_response(status, headers + framing, *more)
 
     reply.pieces = app(environ, start)
     return reply

@@ -13,10 +13,12 @@ GUARDED = tuple(
     ip_network(network)
     for network in (
         # link-local: most clouds' metadata, and Tencent's, Huawei's and Azure's own
-        *("169.254.0.0/16", "fe80::/10"),
+        "169.254.0.0/16",
+        "fe80::/10",
         "100.100.100.200/32",  # Alibaba
         "168.63.129.16/32",  # Azure's host agent
-        *("192.0.0.192/32", "fd00:c1::a9fe:a9fe/128"),  # Oracle
+        "192.0.0.192/32",
+        "fd00:c1::a9fe:a9fe/128",  # Oracle
         "fd00:ec2::/32",  # AWS: metadata at ::254, keys of EKS at ::23
         "fd20:ce::254/128",  # Google
         "fd00:42::42/128",  # Scaleway

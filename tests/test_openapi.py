@@ -20,7 +20,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
 from gateway.errors import MEANINGS, GatewayError
-from gateway.web import contract, wire
+from gateway.web import contract, validation, wire
 from tests.conftest import TOP, Server, clean_environment, free_port, running_head
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS
@@ -323,7 +323,7 @@ def _reaching_nobody(provider: str, body: Json, choice: int) -> Json:
 
 def _accepted(kind: type[BaseModel], fields: Json) -> bool:
     try:
-        contract.parse(kind, fields)
+        validation.parse(kind, fields)
     except GatewayError:
         return False
     return True

@@ -24,7 +24,8 @@ import yaml  # type: ignore[import-untyped]
 
 from gateway.errors import MEANINGS
 from gateway.settings import SCOPES, load
-from gateway.web.contract import DeployRequest, parse
+from gateway.web.contract import DeployRequest
+from gateway.web.validation import parse
 from tests.conftest import TOP, Server, clean_environment, until
 from tests.standin.client import BASES, StandIn
 from tests.unit_file import SERVICES

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from gateway.addresses import split_port
 from gateway.commands import doctor_machine
@@ -93,7 +94,8 @@ def main(arguments: list[str]) -> None:
     for name, check in CHECKS.items():
         try:
             for level, finding, do in check(patient):
-                print(f"{level:5} {' '.join(finding.split())}{' -> ' * bool(do)}{do}", flush=True)
+                arrow = f" -> {do}" if do else ""
+                print(f"{level:5} {' '.join(finding.split())}{arrow}", flush=True)
                 worst |= level == FAIL
         except Exception as error:  # not its text, which may quote anything
             print(
@@ -134,30 +136,27 @@ def ports(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             FAIL, f"port {port}: {who} listens, and answers no HTTP within {HOST_SECONDS} s", do
         )
-    elif not isinstance(reply, dict) or (reply.get("ok"), reply.keys() - {"ok", "version"}) != (
-        True,
-        set(),
-    ):
+    elif not _is_our_health(reply):
         do = "stop it (ps -fp PID shows what it is), or set GATEWAY_BIND to a free port"
         yield Finding(FAIL, f"port {port}: taken by another program: {who}", do)
     else:
         patient.up, patient.pid = True, min(there.values())
         yield Finding(OK, f"gateway: listens on {who}, version {clean(str(reply.get('version')))}")
         yield from _adopt(patient)
-        status, reply = fetch(f"{patient.base}/readyz")
-        if status == 200:
-            yield Finding(OK, "gateway: its cluster answers")
-        else:
-            why = (
-                reply["error"]["message"]
-                if reply
-                else f"no answer to /readyz within {HOST_SECONDS} s"
-            )
-            yield Finding(
-                FAIL,
-                f"gateway: {clean(why)}",
-                "see the cluster's lines below; it reconnects by itself",
-            )
+        yield _readiness(patient)
+
+
+def _is_our_health(reply: Any) -> bool:
+    return isinstance(reply, dict) and reply.pop("ok", None) is True and set(reply) <= {"version"}
+
+
+def _readiness(patient: Patient) -> Finding:
+    status, reply = fetch(f"{patient.base}/readyz")
+    if status == 200:
+        return Finding(OK, "gateway: its cluster answers")
+    why = reply["error"]["message"] if reply else f"no answer to /readyz within {HOST_SECONDS} s"
+    do = "see the cluster's lines below; it reconnects by itself"
+    return Finding(FAIL, f"gateway: {clean(why)}", do)
 
 
 def tokens(patient: Patient) -> Iterator[Finding]:
@@ -313,8 +312,8 @@ def _read_settings(patient: Patient) -> list[str]:
 
 
 def _adopt(patient: Patient) -> Iterator[Finding]:
-    """Yield the settings of the running gateway, where this terminal has none: a service's are not
-    in a shell."""
+    """Take the settings of the running gateway, where this terminal has none: those of a service
+    are in no shell."""
     with suppress(OSError):
         if (owner := os.stat(f"/proc/{patient.pid}").st_uid) != os.geteuid():
             # Another user's could lead us to send the cluster's token to a cluster of theirs.

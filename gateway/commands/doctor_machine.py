@@ -96,9 +96,8 @@ def files(pid: int, max_in_flight: int) -> Iterator[Finding]:
     # or are idle.
     needed = 3 * max_in_flight + 32 + OWN_FILES
     level = OK if limit >= needed + 512 else WARN if limit >= needed else FAIL
-    do = f"set ulimit -Hn {needed + 512} (systemd: LimitNOFILE), or lower GATEWAY_MAX_IN_FLIGHT" * (
-        level != OK
-    )
+    do = f"set ulimit -Hn {needed + 512} (systemd: LimitNOFILE), or lower GATEWAY_MAX_IN_FLIGHT"
+    do = "" if level == OK else do
     yield Finding(
         level, f"open files: a gateway process may have {limit} and wants {needed + 512}", do
     )

@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,11 +26,14 @@ from typing import Any
 from gateway import __version__
 from gateway.addresses import split_port
 from gateway.commands.ray_head import BIN, RayHead, say, stop
-from gateway.settings import SettingError, load
+from gateway.settings import SettingError, Settings, load
 
 HERE = Path(__file__).resolve().parents[2]
 RAY_SECONDS = 90
 READY_SECONDS = 120
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""SIGINT is among them since `make run &` would ignore it."""
 
 
 def main(arguments: list[str]) -> None:
@@ -48,46 +52,44 @@ def main(arguments: list[str]) -> None:
     except SettingError as error:
         raise SystemExit(f"The gateway cannot start: {error}") from None
     _refuse_taken_port(settings.bind)
-    # SIGINT: `make run &` would ignore it
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOPPING:
         signal.signal(number, _interrupt)
+    with ExitStack() as started:
+        try:
+            _serve(started, settings, args.local_chat)
+        except KeyboardInterrupt:
+            say("Stopping.")
+        finally:
+            for number in STOPPING:
+                # A second Ctrl-C must not leave half of it running.
+                signal.signal(number, signal.SIG_IGN)
+
+
+def _serve(started: ExitStack, settings: Settings, local_chat: bool) -> None:
+    """Start what is missing, and stay until something ends, or until Ctrl-C. What is started is
+    stopped by `started`. Raises SystemExit."""
+    environment = dict(os.environ)
     head: RayHead | None = None
-    gateway: subprocess.Popen[bytes] | None = None
-    try:
-        environment = dict(os.environ)
-        if not environment.get("RAY_ADDRESS", "").strip():
-            head = RayHead(environment)
-            environment |= head.environment
-        else:
-            say(f"Joining the Ray cluster at {settings.ray_address}.")
-        # Both import for seconds: side by side. The gateway answers CLUSTER_DOWN until Ray is
-        # there.
-        command = [str(BIN / "gunicorn"), "-c", "gunicorn.conf.py", "app:app"]
-        gateway = subprocess.Popen(command, env=environment, cwd=HERE, start_new_session=True)
-        if head:
-            wait("Starting Ray", RAY_SECONDS, head.up)
-        base = f"http://{reachable(settings.bind)}"
-        wait("Waiting for the gateway", READY_SECONDS, lambda: _running(gateway) and _ready(base))
-        say(f"The gateway answers at {base}.")
-        if args.local_chat:
-            _welcome(base, settings.tokens != (), environment.get("GATEWAY_TOKEN", ""))
-        while _running(gateway) and (head is None or head.process.poll() is None):
-            time.sleep(0.5)
-        raise SystemExit(
-            "Ray has ended; stopping the gateway."
-            if gateway.poll() is None
-            else "The gateway has ended."
-        )
-    except KeyboardInterrupt:
-        say("Stopping.")
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # a second Ctrl-C must not leave half of it running
-            signal.signal(number, signal.SIG_IGN)
-        if gateway:
-            stop(gateway)
-        if head:
-            head.stop()
+    if not environment.get("RAY_ADDRESS", "").strip():
+        head = RayHead(environment)
+        started.callback(head.stop)
+        environment |= head.environment
+    else:
+        say(f"Joining the Ray cluster at {settings.ray_address}.")
+    # Both import for seconds: side by side. The gateway answers CLUSTER_DOWN until Ray is there.
+    command = [str(BIN / "gunicorn"), "-c", "gunicorn.conf.py", "app:app"]
+    gateway = subprocess.Popen(command, env=environment, cwd=HERE, start_new_session=True)
+    started.callback(stop, gateway)
+    if head:
+        wait("Starting Ray", RAY_SECONDS, head.up)
+    base = f"http://{reachable(settings.bind)}"
+    wait("Waiting for the gateway", READY_SECONDS, lambda: _running(gateway) and _ready(base))
+    say(f"The gateway answers at {base}.")
+    if local_chat:
+        _welcome(base, settings.tokens != (), environment.get("GATEWAY_TOKEN", ""))
+    while _running(gateway) and (head is None or head.process.poll() is None):
+        time.sleep(0.5)
+    raise SystemExit("Ray has ended; stopping the gateway.")
 
 
 def wait(what: str, seconds: float, done: Callable[[], bool]) -> None:
@@ -166,8 +168,8 @@ def _ready(base: str) -> bool:
         return False
 
 
-def _running(gateway: subprocess.Popen[bytes] | None) -> bool:
-    if gateway is None or gateway.poll() is not None:
+def _running(gateway: subprocess.Popen[bytes]) -> bool:
+    if gateway.poll() is not None:
         raise SystemExit("The gateway has ended; its reason stands above.")
     return True
 

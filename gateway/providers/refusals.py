@@ -22,60 +22,57 @@ from gateway.providers.documents import parsed, text
 Json = dict[str, Any]
 
 CODES = (
-    *(
-        "code",
-        "error_code",
-        "errorcode",
-        "errcode",
-        "err_code",
-        "status_code",
-        "error_type",
-        "errortype",
-    ),
-    *("type", "status", "reason", "upstream_code"),
+    "code",
+    "error_code",
+    "errorcode",
+    "errcode",
+    "err_code",
+    "status_code",
+    "error_type",
+    "errortype",
+    "type",
+    "status",
+    "reason",
+    "upstream_code",
 )
 """Fields that hold a provider's code, in small letters."""
 
 WORDS = (
-    *(
-        "message",
-        "msg",
-        "error_message",
-        "errormessage",
-        "error_msg",
-        "errmsg",
-        "err_msg",
-        "status_msg",
-    ),
-    *(
-        "detail",
-        "details",
-        "error_description",
-        "error",
-        "errors",
-        "description",
-        "title",
-        "reason",
-        "raw",
-    ),
+    "message",
+    "msg",
+    "error_message",
+    "errormessage",
+    "error_msg",
+    "errmsg",
+    "err_msg",
+    "status_msg",
+    "detail",
+    "details",
+    "error_description",
+    "error",
+    "errors",
+    "description",
+    "title",
+    "reason",
+    "raw",
 )
 """Fields that hold a provider's words."""
 
 BEFORE = ("error", "errors")
 BEYOND = (
-    *(
-        "detail",
-        "details",
-        "innererror",
-        "base_resp",
-        "header",
-        "response",
-        "metadata",
-        "raw",
-        "data",
-        "message",
-    ),
-    *("cause", "output", "body"),
+    "detail",
+    "details",
+    "innererror",
+    "base_resp",
+    "header",
+    "response",
+    "metadata",
+    "raw",
+    "data",
+    "message",
+    "cause",
+    "output",
+    "body",
 )
 """Fields that hold more of the error: it is read before, or beyond, what stands beside them."""
 

@@ -12,7 +12,7 @@ from flask import g, request
 
 from gateway.errors import Code
 from gateway.protocol import Usage
-from gateway.web import contract, metrics, wire
+from gateway.web import metrics, validation, wire
 
 if TYPE_CHECKING:
     from gateway.web.large_body import LargeBody
@@ -99,7 +99,7 @@ def begin() -> Call:
         method=request.method,
         path=request.path[:200],
         route=request.url_rule.rule if request.url_rule else "",
-        form=contract.form(_form_by_headers(), options_in_query()),
+        form=validation.form(_form_by_headers(), options_in_query()),
     )
     return current()
 

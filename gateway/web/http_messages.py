@@ -39,7 +39,7 @@ UNENCODED = re.compile(rb"[#\x80-\xff]")
 def refusal(exc: BaseException, request_id: str) -> tuple[int, Any]:
     """Return the status and the body for a request that could not be parsed."""
     # Here, since gunicorn's master must not load what a reload shall replace.
-    from gateway.web import contract, wire
+    from gateway.web import validation, wire
 
     error = _malformed(exc)
     line = getattr(exc, "line", b"").partition(b"?")[2]
@@ -47,7 +47,7 @@ def refusal(exc: BaseException, request_id: str) -> tuple[int, Any]:
         options = wire.query(re.sub(rb"\s+HTTP/\S*\s*$", b"", line))
     except GatewayError:
         options = {}  # it is malformed, too
-    form = contract.form(wire.Form(), options)
+    form = validation.form(wire.Form(), options)
     if form.format == "text" or form.status:
         return form.status or error.status, wire.plain(error.words(form.lang), form)
     return error.status, wire.json_object(error.shape(request_id), form)

@@ -20,7 +20,7 @@ from flask import Blueprint, Response, current_app, request
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import Usage
 from gateway.settings import Settings
-from gateway.web import call, contract, metrics, replies, request_fields, sessions, wire
+from gateway.web import call, metrics, replies, request_fields, sessions, validation, wire
 from gateway.web.contract import ChatRequest, JobRequest
 from gateway.web.description import Description, described
 from gateway.web.failover import Outcome, first_to_answer
@@ -89,7 +89,7 @@ def packed(chat: ChatRequest) -> Job:
             "goes with none of job, wait and request_id",
             "不能与 job、wait 或 request_id 同用",
         )
-        raise contract.invalid("stream", words, words_zh)
+        raise validation.invalid("stream", words, words_zh)
     name = chat.request_id or secrets.token_urlsafe(16)
     unlike = {"job", "wait", "request_id", *wire.Form._fields}
     digest = hashlib.sha256(chat.model_dump_json(exclude=unlike).encode()).hexdigest()
@@ -138,7 +138,7 @@ def _begin(job: Job) -> None:
             "was used for another question; give each its own",
             "已用于另一个问题；请为每个问题使用不同的值",
         )
-        raise contract.invalid("request_id", words, words_zh)
+        raise validation.invalid("request_id", words, words_zh)
     if begun == "full":
         raise GatewayError(
             Code.GATEWAY_BUSY, "Too many answers are kept for their jobs.", "保存的任务结果过多。"
@@ -155,7 +155,7 @@ def _reply(name: str, seconds: float | None) -> Response:
 def _answer(result: Result) -> Response:
     current = call.current()
     # As whoever fetches it says, or else as whoever asked did.
-    current.form = contract.form(current.form, current.options, result["form"])
+    current.form = validation.form(current.form, current.options, result["form"])
     current.chat = result["chat"]
     if "error" in result:
         raise GatewayError.from_dict(result["error"])

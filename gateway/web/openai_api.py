@@ -8,7 +8,7 @@ from flask.blueprints import BlueprintSetupState
 
 from gateway.errors import Code, GatewayError
 from gateway.protocol import AnswerForm, ChatRow
-from gateway.web import call, contract, request_fields, services, streaming, wire
+from gateway.web import call, request_fields, services, streaming, validation, wire
 from gateway.web.contract import (
     CompletionRequest,
     EmbeddingsRequest,
@@ -118,7 +118,7 @@ def _question(kind: type[OpenAIRequest]) -> tuple[str, AnswerForm, bytes]:
     """Return the chat that is asked, the form of the answer, and the question as its provider reads
     it."""
     fields = wire.typed(request_fields.fields())
-    question = contract.parse(kind, fields)
+    question = validation.parse(kind, fields)
     name = fields.pop("model")
     # also written as "false", 0 or null: what we understand is what the provider gets
     if "stream" in fields:

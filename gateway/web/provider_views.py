@@ -10,7 +10,16 @@ from gateway.byte_budget import SMALL_BYTES
 from gateway.protocol import CHAT, AnswerForm, Engine, ModelConfig
 from gateway.providers import dialects
 from gateway.providers.provider import STOCK_MODEL_TYPES, Provider
-from gateway.web import call, contract, jobs, replies, request_fields, services, sessions, streaming
+from gateway.web import (
+    call,
+    jobs,
+    replies,
+    request_fields,
+    services,
+    sessions,
+    streaming,
+    validation,
+)
 from gateway.web.contract import ChatRequest, DeployRequest, FallbackRequest, NamedRequest
 from gateway.web.description import CHECKED, NAMED, Description, described
 from gateway.web.schemas import DONE, PLAIN, TEXT
@@ -118,14 +127,14 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
         known = ", ".join((*provider.model_types, *sorted(STOCK_MODEL_TYPES)))
         words = f"{model_type[:64]!r} is not one that /{provider.name}/deploy accepts: {known}"
         words_zh = f"/{provider.name}/deploy 不支持该类型；可用：{known}"
-        raise contract.invalid("model_type", words, words_zh)
+        raise validation.invalid("model_type", words, words_zh)
     key = order.api_key.get_secret_value() if provider.needs_key else ""
     if provider.needs_key and not key:
         words, words_zh = f"is required by {provider.name}", f"{provider.name} 需要 api_key"
-        raise contract.invalid("api_key", words, words_zh)
+        raise validation.invalid("api_key", words, words_zh)
     if not provider.needs_key and order.base_url:
         words, words_zh = f"{provider.name} has none; leave it out", f"{provider.name} 不使用该字段"
-        raise contract.invalid("base_url", words, words_zh)
+        raise validation.invalid("base_url", words, words_zh)
     base_url = order.base_url or (provider.base_url if relayed else "")
     settings = services.settings()
     return ModelConfig(
@@ -159,9 +168,9 @@ def _is_trusted(base_url: str, usual: str) -> bool:
         return True
     if host and hosts and base_url != usual:
         words = f"{host} is not one of GATEWAY_UPSTREAM_HOSTS"
-        raise contract.invalid("base_url", words, f"{host} 不在 GATEWAY_UPSTREAM_HOSTS 中")
+        raise validation.invalid("base_url", words, f"{host} 不在 GATEWAY_UPSTREAM_HOSTS 中")
     if is_guarded(host):
         words = f"{host} is a link-local or metadata address; GATEWAY_UPSTREAM_HOSTS could allow it"
         words_zh = f"{host} 是链路本地或元数据地址；可用 GATEWAY_UPSTREAM_HOSTS 允许"
-        raise contract.invalid("base_url", words, words_zh)
+        raise validation.invalid("base_url", words, words_zh)
     return False

@@ -12,7 +12,7 @@ from gateway import protocol
 from gateway.byte_budget import SMALL_BYTES
 from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError
-from gateway.web import call, contract, services, wire
+from gateway.web import call, services, validation, wire
 from gateway.web.contract import DeployRequest, Question, ReplyOptions
 from gateway.web.large_body import LargeBody
 
@@ -35,8 +35,8 @@ def parsed(kind: type[M]) -> M:
         in_query = call.options_in_query()
         _choose_form(values, in_query)
         if in_query:
-            contract.parse(ReplyOptions, in_query)
-    question = contract.parse(kind, values)
+            validation.parse(ReplyOptions, in_query)
+    question = validation.parse(kind, values)
     call.current().chat = getattr(question, "chat_name", "")
     if not issubclass(kind, Question):
         call.current().unpacked()
@@ -61,7 +61,7 @@ def _choose_form(values: dict[str, Any], in_query: dict[str, Any]) -> None:
     # Not all of it: a question may be large, and goes on in another form.
     written = {name: values[name] for name in wire.Form._fields if name in values}
     current.options = {**in_query, **written}
-    current.form = contract.form(current.form, written, in_query, deployed)
+    current.form = validation.form(current.form, written, in_query, deployed)
 
 
 def fields() -> dict[str, Any]:
@@ -137,7 +137,7 @@ def no_key_in_query() -> None:
             " this key"
         )
         words_zh = "不可写在 URL 中，因为 URL 会被记入日志；请放在请求体中，并更换此密钥"
-        raise contract.invalid("api_key", words, words_zh)
+        raise validation.invalid("api_key", words, words_zh)
 
 
 def _in_body(body: bytes, encoding: str) -> dict[str, Any]:

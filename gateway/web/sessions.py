@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
-from gateway.web import call, contract, request_fields, services
+from gateway.web import call, request_fields, services, validation
 from gateway.web.contract import ChatRequest
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ def conversation(question: ChatRequest) -> list[dict[str, str]]:
     """Return what is asked, with the session's turns so far. Raises GatewayError."""
     if question.session is None:
         if question.reset:
-            raise contract.invalid(
+            raise validation.invalid(
                 "reset",
                 "forgets a session; name one in session",
                 "用于清除会话；请在 session 中指定",
             )
         return question.conversation()
     if question.history:
-        raise contract.invalid(
+        raise validation.invalid(
             "history",
             "is kept by the session; leave one of them out",
             "已由 session 保存；请去掉其一",

@@ -31,18 +31,17 @@ class Texts(Fields):
 
 TEXTS_OF_V1 = frozenset(
     {
-        *(
-            "model",
-            "prompt",
-            "input",
-            "suffix",
-            "stop",
-            "user",
-            "user_id",
-            "request_id",
-            "service_tier",
-        ),
-        *("prompt_cache_key", "safety_identifier"),
+        "model",
+        "prompt",
+        "input",
+        "suffix",
+        "stop",
+        "user",
+        "user_id",
+        "request_id",
+        "service_tier",
+        "prompt_cache_key",
+        "safety_identifier",
     }
 )
 """Fields of /v1 that are texts, or lists of texts, whatever the text looks like: "42" is no number

@@ -1,0 +1,104 @@
+"""Fields checked against the contract, once. A wrong input names its field and what it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from gateway.errors import Code, GatewayError
+from gateway.web import wire
+from gateway.web.contract import ReplyOptions, Request
+
+R = TypeVar("R", bound=BaseModel)
+
+_ZH = {
+    "missing": "缺少该字段",
+    "extra_forbidden": "没有这个字段",
+    "string_pattern_mismatch": "格式不正确",
+    "string_too_short": "不能为空",
+    "string_too_long": "过长",
+}
+
+
+def parse(kind: type[R], fields: dict[str, Any]) -> R:
+    """Check `fields` against `kind`. Raises GatewayError (INVALID_REQUEST), naming each wrong
+    field."""
+    if issubclass(kind, Request):
+        # `"http_proxy": ""` and null mean "not given": old programs send every field of the
+        # contract.
+        needed = _required(kind)
+        fields = {
+            name: value
+            for name, value in fields.items()
+            if value not in ("", None) or name in needed
+        }
+        if "http_proxy" in fields and "base_url" in fields:
+            raise invalid(
+                "http_proxy",
+                "is the same as base_url; give one of them",
+                "与 base_url 相同；请只给一个",
+            )
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_context=False, include_input=False)
+        what = [
+            (".".join(map(str, row["loc"])), row["type"], _plain(row["msg"], kind))
+            for row in wrong[:5]
+        ]
+        raise GatewayError(
+            Code.INVALID_REQUEST,
+            " ".join(f"{field}: {words}." for field, _, words in what),
+            "".join(
+                f"{field}：{_ZH.get(type_, '取值无效')}（{words}）。"
+                for field, type_, words in what
+            ),
+            param=what[0][0],
+        ) from None
+
+
+def form(default: wire.Form, *sources: Mapping[str, Any]) -> wire.Form:
+    """Return how a reply is to be written: of each option the first that `sources` give, else as
+    `default`. One that is wrong is passed over: `parse` refuses it, and that refusal, too, must be
+    written somehow."""
+    chosen: dict[str, Any] = {}
+    for source in sources:
+        for name in wire.Form._fields:
+            if name in source and name not in chosen:
+                try:
+                    value = getattr(ReplyOptions.model_validate({name: source[name] or None}), name)
+                except ValidationError:
+                    continue
+                if value is not None:
+                    chosen[name] = value
+    return default._replace(**chosen)
+
+
+def invalid(field: str, words: str, words_zh: str) -> GatewayError:
+    """Return a wrong input that only shows where its meaning is known: same shape as `parse`'s
+    own."""
+    return GatewayError(
+        Code.INVALID_REQUEST, f"{field}: {words}.", f"{field}：{words_zh}。", param=field
+    )
+
+
+@cache
+def _required(kind: type[BaseModel]) -> frozenset[str]:
+    return frozenset(name for name, field in kind.model_fields.items() if field.is_required())
+
+
+def _plain(words: str, kind: type[BaseModel]) -> str:
+    """Return pydantic's words as an operator would say them."""
+    if words == "Extra inputs are not permitted":
+        return f"is no field of this request; it takes {', '.join(kind.model_fields)}"
+    if words.startswith("String should match pattern"):
+        return "must be 1 to 64 of A-Z a-z 0-9 _ . -"
+    words = (
+        words.removeprefix("Value error, ")
+        .replace("Input should", "must")
+        .replace("String should", "must")
+    )
+    return words[:1].lower() + words[1:]
