@@ -33,15 +33,15 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import cast
 
 import orjson
 
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full
-from gateway.protocol import Kind
+from gateway.protocol import Address, FarAddress, Kind, NearAddress
 from gateway.tls import SecureSocket, make_certificate, trusting, watched
 
 HEADER_BYTES = 5
@@ -63,10 +63,6 @@ kept for ever."""
 LOOK_SECONDS = 1
 """So long a thread waits for an answer alone; then it looks after its client, too, who may have
 gone."""
-
-Address = tuple[str, str | tuple[str, int], str, str]
-""""unix" and a path, or "tls" and a host and port; the actor's secret; and what shows that it is
-the actor who listens: its user's number, or its certificate."""
 
 Answer = Callable[..., AsyncGenerator[bytes, None]]
 
@@ -124,30 +120,30 @@ class Listener:
         self._budget = budget or ByteBudget(sys.maxsize)
         self._refusal = refusal
         self._name = name
-        self._certificate = ""
-        self._where: dict[str, str | tuple[str, int]] = {}
+        self._near: NearAddress | None = None
+        self._far: FarAddress | None = None
         self._open: list[asyncio.Server] = []  # kept, since uvloop closes one that nobody holds
         self._one_at_a_time = asyncio.Lock()
 
-    async def address(self, folder: str) -> Address:
+    async def address(self, folder: str) -> NearAddress:
         """Return the address for gateway processes on the same node; `folder` is where Ray has its
         own sockets."""
         async with self._one_at_a_time:
-            if "unix" not in self._where:
+            if self._near is None:
                 # No longer than the name of Ray's own there, since the kernel takes 107 bytes.
                 path = str(Path(folder) / self._name)
                 loop = asyncio.get_running_loop()
                 self._open.append(
                     await loop.create_unix_server(self._connected, path, backlog=4096)
                 )
-                self._where["unix"] = path
-        return "unix", self._where["unix"], self.secret, str(os.geteuid())
+                self._near = {"path": path, "user": str(os.geteuid()), "secret": self.secret}
+        return self._near
 
-    async def far_address(self, host: str) -> Address:
+    async def far_address(self, host: str) -> FarAddress:
         """Return the address for gateway processes on other nodes; `host` is this node's."""
         async with self._one_at_a_time:
-            if "tls" not in self._where:
-                context, self._certificate = await asyncio.to_thread(make_certificate)
+            if self._far is None:
+                context, certificate = await asyncio.to_thread(make_certificate)
                 loop, limit = asyncio.get_running_loop(), CONNECT_SECONDS
                 # as are the connections that it takes
                 port = watched(socket.create_server((host, 0)))
@@ -159,17 +155,22 @@ class Listener:
                     ssl_handshake_timeout=limit,
                 )
                 self._open.append(server)
-                self._where["tls"] = host, port.getsockname()[1]
-        return "tls", self._where["tls"], self.secret, self._certificate
+                self._far = {
+                    "host": host,
+                    "port": port.getsockname()[1],
+                    "certificate": certificate,
+                    "secret": self.secret,
+                }
+        return self._far
 
     def close(self) -> None:
         """Let nobody else in, and leave no socket file; whoever is in goes on."""
         for server in self._open:
             server.close()
         self._open.clear()
-        if path := self._where.get("unix"):
-            Path(str(path)).unlink(missing_ok=True)
-        self._where.clear()
+        if self._near:
+            Path(self._near["path"]).unlink(missing_ok=True)
+        self._near = self._far = None
 
     def _connected(self) -> _Served:
         return _Served(self.secret, self._answer, Charge(self._budget), self._refusal)
@@ -304,26 +305,22 @@ class Channel:
         A large frame counts in `budget` until the next one, or the request's end. Raises
         ChannelError: nobody is there, or somebody else.
         """
-        kind, where, secret, proof = self.address = address
+        self.address = address
         self.free_since = 0.0
-        near = socket.socket(socket.AF_UNIX) if kind == "unix" else None
-        self._socket = near or SecureSocket(trust or trusting(proof))
         self._rest = bytearray()
         self._patience = patience
         self._charge = Charge(budget or ByteBudget(sys.maxsize))
         self.ended = True
         try:
-            self._socket.settimeout(CONNECT_SECONDS)
-            self._socket.connect(where)
-            if near and _user_of(near) != proof:
-                raise PermissionError("another user of its machine has taken its socket's place")
+            self._socket = _connected(address, trust)
+        except OSError as error:
+            raise ChannelError(str(error), sent=False) from error
+        try:
             # The kernel's own limits: Python's would cost a second system call for each.
             self._socket.settimeout(None)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(LOOK_SECONDS))
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(patience))
-            if not near:
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._socket.sendall(frame(Kind.REQUEST, secret.encode()))
+            self._socket.sendall(frame(Kind.REQUEST, address["secret"].encode()))
         except OSError as error:
             self._socket.close()
             raise ChannelError(str(error), sent=False) from error
@@ -399,6 +396,34 @@ class Channel:
             raise ClientGone
 
 
+def _connected(address: Address, trust: ssl.SSLContext | None) -> socket.socket | SecureSocket:
+    """Return a connection to an actor. Raises OSError: nobody is there, or somebody else."""
+    if "host" in address:
+        far = SecureSocket(trust or trusting(address["certificate"]))
+        with _closed_on_error(far):
+            far.settimeout(CONNECT_SECONDS)
+            far.connect((address["host"], address["port"]))
+            far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return far
+    near = socket.socket(socket.AF_UNIX)
+    with _closed_on_error(near):
+        near.settimeout(CONNECT_SECONDS)
+        near.connect(address["path"])
+        if _user_of(near) != address["user"]:
+            raise PermissionError("another user of its machine has taken its socket's place")
+    return near
+
+
+@contextmanager
+def _closed_on_error(connection: socket.socket | SecureSocket) -> Iterator[None]:
+    """Close a connection that could not be made."""
+    try:
+        yield
+    except OSError:
+        connection.close()
+        raise
+
+
 def _user_of(connection: socket.socket) -> str:
     """Return the number of the user as whom the process at the other end of a Unix socket
     listens."""
@@ -439,9 +464,11 @@ class Channels:
             pass
         if self._address is None:
             self._address = self._find()
-            kind, where, _, proof = self._address
-            self.host = "" if isinstance(where, str) else where[0]
-            self._trust = trusting(proof) if kind == "tls" else None
+            if "host" in self._address:
+                self.host = self._address["host"]
+                self._trust = trusting(self._address["certificate"])
+            else:
+                self.host, self._trust = "", None
         return Channel(self._address, self._patience, self._trust, self._budget)
 
     def give_back(self, channel: Channel) -> None:

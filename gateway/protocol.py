@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import socket
 from enum import IntEnum, StrEnum
-from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict, final
 
 import orjson
 
@@ -274,6 +274,29 @@ class Chats(TypedDict):
     revision: int
     configs: list[PublicConfig] | None
 
+
+@final
+class NearAddress(TypedDict):
+    """Where a model actor lets in the gateway processes of its own node: a Unix socket, whose
+    listener must be the `user` of that number. Whoever knows the `secret` is let in."""
+
+    path: str
+    user: str
+    secret: str
+
+
+@final
+class FarAddress(TypedDict):
+    """Where a model actor lets in the gateway processes of other nodes: TLS, where it shows just
+    this `certificate` (PEM). Whoever knows the `secret` is let in."""
+
+    host: str
+    port: int
+    certificate: str
+    secret: str
+
+
+Address = NearAddress | FarAddress
 
 # Jobs, as a gateway process and the store speak of them.
 

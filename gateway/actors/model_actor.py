@@ -26,12 +26,13 @@ import ray
 from gateway.actors import actor_logs
 from gateway.actors.model import Model, has_its_key, open_model
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full, give_back_large_blocks
-from gateway.channel import Address, Listener, allow_many, frame
+from gateway.channel import Listener, allow_many, frame
 from gateway.errors import Code, ErrorRecord, GatewayError, too_many_bytes
 from gateway.protocol import (
     CHAT,
     DIRECTORY,
     NAMESPACE,
+    Address,
     AnswerForm,
     Failure,
     Head,

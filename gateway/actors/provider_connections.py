@@ -1,5 +1,5 @@
-"""Connections to providers: aiohttp's, which also know where a key may not go, whether a kept one was
-dead, and when a provider has another address.
+"""Connections to providers: aiohttp's, which also know where a key may not go, whether a kept one
+was dead, and when a provider has another address.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ from typing import Any
 import ray
 
 from gateway.byte_budget import ByteBudget
-from gateway.channel import Address, ChannelError, Channels
+from gateway.channel import ChannelError, Channels
 from gateway.cluster.connection import READY_SECONDS, Connection
 from gateway.cluster.replicas import Replica, ReplicaSet, patience
 from gateway.errors import Code, GatewayError
-from gateway.protocol import NAMESPACE, PublicConfig, Reach, replica_name
+from gateway.protocol import NAMESPACE, Address, PublicConfig, Reach, replica_name
 
 ASK_SECONDS = 10
 ADDRESS_SECONDS = 3

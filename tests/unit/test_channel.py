@@ -19,7 +19,6 @@ import uvloop
 from gateway.byte_budget import ByteBudget, Full
 from gateway.channel import (
     IDLE_SECONDS,
-    Address,
     Channel,
     ChannelError,
     Channels,
@@ -27,7 +26,7 @@ from gateway.channel import (
     Listener,
     frame,
 )
-from gateway.protocol import Kind
+from gateway.protocol import Address, Kind
 from tests.other_user import TAKES_THE_SOCKET, another_user, open_folder
 
 T = TypeVar("T")
@@ -78,12 +77,13 @@ class Actor:
 
     def connections(self) -> int:
         """How many are in."""
-        _, where, *_ = self.address()
-        if self._far:
+        address = self.address()
+        if "host" in address:
+            where = address["host"], address["port"]
             return sum(
                 end.laddr == where for end in psutil.Process().net_connections("tcp") if end.raddr
             )
-        path = str(where)
+        path = address["path"]
         ends = [end for end in psutil.Process().net_connections("unix") if str(end.laddr) == path]
         return len(ends) - (self.folder / "an-actor").exists()
 
@@ -148,8 +148,8 @@ def test_an_answer_is_its_frames_and_a_connection_carries_many(actor: Actor) -> 
 
 @pytest.mark.parametrize("secret", ["", "0" * 64, "1" * 4096])
 def test_who_does_not_know_the_secret_is_not_answered(actor: Actor, secret: str) -> None:
-    kind, where, _, user = actor.address()
-    channel = Channel((kind, where, secret, user), PATIENCE)
+    address = actor.address()
+    channel = Channel({**address, "secret": secret}, PATIENCE)
 
     with pytest.raises(ChannelError):
         ask(channel, "echo")
@@ -158,15 +158,16 @@ def test_who_does_not_know_the_secret_is_not_answered(actor: Actor, secret: str)
 
 
 def test_nobody_there_is_told_before_anything_was_sent(actor: Actor) -> None:
+    path = str(actor.folder / "nobody")
     with pytest.raises(ChannelError) as told:
-        Channel(("unix", str(actor.folder / "nobody"), "x", str(os.geteuid())), PATIENCE)
+        Channel({"path": path, "user": str(os.geteuid()), "secret": "x"}, PATIENCE)
     assert not told.value.sent
 
 
 def test_a_socket_that_another_user_put_in_the_actors_place_is_told_nothing(actor: Actor) -> None:
     with open_folder() as folder:
         address = actor.run(actor.listener.address(str(folder)))
-        with another_user(TAKES_THE_SOCKET, address[1]) as thief:
+        with another_user(TAKES_THE_SOCKET, address["path"]) as thief:
             assert thief.stdout
             assert thief.stdout.readline() == "listening\n"
 
@@ -343,9 +344,10 @@ def test_a_large_request_beyond_the_budget_is_dropped_and_refused_and_small_ones
 
 
 def test_half_a_request_gives_its_bytes_back_when_its_connection_ends(small: Actor) -> None:
-    _, where, secret, _ = small.address()
+    address = small.run(small.listener.address(str(small.folder)))
+    secret = address["secret"]
     with socket.socket(socket.AF_UNIX) as half:
-        half.connect(where)
+        half.connect(address["path"])
         half.sendall(
             frame(Kind.REQUEST, secret.encode()) + frame(Kind.REQUEST, MEGABYTE)[: 1 << 19]
         )

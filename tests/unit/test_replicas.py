@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.channel import Address, ChannelError, Channels
+from gateway.channel import ChannelError, Channels
 from gateway.cluster.replicas import SHUN_SECONDS, Replica, ReplicaSet
+from gateway.protocol import Address
 
 PATIENCE = 10.0
 
@@ -61,7 +62,7 @@ def test_a_replica_that_lets_somebody_in_has_its_share_again(tmp_path: Path) -> 
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(path))
         door.listen()
-        address.append(("unix", str(path), "secret", str(os.geteuid())))
+        address.append({"path": str(path), "user": str(os.geteuid()), "secret": "secret"})
         with chat.channel(near=0):
             pass
 

@@ -14,8 +14,8 @@ from contextlib import closing, suppress
 import pytest
 import uvloop
 
-from gateway.channel import Address, Channel, ChannelError, Listener, frame
-from gateway.protocol import Kind
+from gateway.channel import Channel, ChannelError, Listener, frame
+from gateway.protocol import FarAddress, Kind
 from gateway.tls import make_certificate
 
 PATIENCE = 10.0
@@ -28,7 +28,7 @@ async def _answer(what: str, body: bytes) -> AsyncGenerator[bytes, None]:
 
 
 @pytest.fixture
-def address() -> Iterator[Address]:
+def address() -> Iterator[FarAddress]:
     """Where an actor lets in whoever is on another node."""
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -71,11 +71,11 @@ class Eavesdropper:
 
 
 def test_who_listens_on_the_way_reads_neither_prompt_nor_answer_nor_secret(
-    address: Address,
+    address: FarAddress,
 ) -> None:
-    kind, where, secret, certificate = address
-    with closing(Eavesdropper(where)) as between:  # type: ignore[arg-type]
-        channel = Channel((kind, between.where, secret, certificate), PATIENCE)
+    with closing(Eavesdropper((address["host"], address["port"]))) as between:
+        host, port = between.where
+        channel = Channel({**address, "host": host, "port": port}, PATIENCE)
         channel.send("echo", body=PROMPT)
         assert [channel.receive()[1] for _ in range(3)] == [b"echo", ANSWER, b"[1,2]"]
         channel.close()
@@ -83,13 +83,12 @@ def test_who_listens_on_the_way_reads_neither_prompt_nor_answer_nor_secret(
     assert len(between.copy) > len(PROMPT + ANSWER)
     assert not [
         words
-        for words in (PROMPT[:24], ANSWER[:25], secret.encode(), b"echo")
+        for words in (PROMPT[:24], ANSWER[:25], address["secret"].encode(), b"echo")
         if words in between.copy
     ]
 
 
-def test_who_shows_another_certificate_is_not_told_the_secret(address: Address) -> None:
-    kind, _, secret, certificate = address
+def test_who_shows_another_certificate_is_not_told_the_secret(address: FarAddress) -> None:
     context, _ = make_certificate()
     words: list[bytes] = []
 
@@ -102,17 +101,17 @@ def test_who_shows_another_certificate_is_not_told_the_secret(address: Address) 
         thread = threading.Thread(target=impostor, args=(server,))
         thread.start()
         with pytest.raises(ChannelError) as refused:
-            Channel((kind, server.getsockname(), secret, certificate), PATIENCE)
+            Channel({**address, "port": server.getsockname()[1]}, PATIENCE)
         thread.join(PATIENCE)
 
     assert not refused.value.sent
     assert b"".join(words) == b""
 
 
-def test_who_speaks_no_tls_or_an_older_one_is_not_let_in(address: Address) -> None:
-    _, where, secret, _ = address
-    knock = frame(Kind.REQUEST, secret.encode()) + frame(Kind.REQUEST, b'["echo"]\nhi')
-    with socket.create_connection(where, PATIENCE) as plain:  # type: ignore[arg-type]
+def test_who_speaks_no_tls_or_an_older_one_is_not_let_in(address: FarAddress) -> None:
+    where = address["host"], address["port"]
+    knock = frame(Kind.REQUEST, address["secret"].encode()) + frame(Kind.REQUEST, b'["echo"]\nhi')
+    with socket.create_connection(where, PATIENCE) as plain:
         plain.sendall(knock)
         with suppress(ConnectionResetError):
             assert ANSWER[:10] not in plain.recv(65536)
@@ -120,16 +119,15 @@ def test_who_speaks_no_tls_or_an_older_one_is_not_let_in(address: Address) -> No
     older.check_hostname, older.verify_mode = False, ssl.CERT_NONE
     older.maximum_version = ssl.TLSVersion.TLSv1_2
     with (
-        socket.create_connection(where, PATIENCE) as plain,  # type: ignore[arg-type]
+        socket.create_connection(where, PATIENCE) as plain,
         pytest.raises(OSError),
     ):
         older.wrap_socket(plain)
 
 
-def test_a_server_that_accepts_and_says_nothing_is_nobody(address: Address) -> None:
-    kind, _, secret, certificate = address
+def test_a_server_that_accepts_and_says_nothing_is_nobody(address: FarAddress) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(ChannelError) as refused:
-        Channel((kind, silent.getsockname(), secret, certificate), PATIENCE)
+        Channel({**address, "port": silent.getsockname()[1]}, PATIENCE)
     assert not refused.value.sent
 
 
