@@ -80,6 +80,7 @@ lint: .venv/test
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports --no-logo
 	.venv/bin/mypy
+	tests/lint/run
 
 format: .venv/test
 	.venv/bin/ruff check --fix .
@@ -163,6 +164,7 @@ lock: | .venv/bin/pip
 	$(LOCK) bench/peers/requirements.in -o bench/peers/requirements.txt
 	$(LOCK) tests/clients/aider/requirements.in -o tests/clients/aider/requirements.txt
 	npm --prefix bench/peers install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+	npm --prefix tests/lint install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean:
 	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -74,6 +74,20 @@ def test_installing_twice_changes_nothing(make: Make, root: Path) -> None:
     assert tree(root) == once
 
 
+def test_every_room_of_the_program_is_laid_and_nothing_of_an_older_version_stays(
+    make: Make, root: Path
+) -> None:
+    program = root / "opt/byzer-gateway"
+    make("install")
+    (program / "gateway/web/old.py").touch()
+
+    make("install")
+
+    modules = {str(path.relative_to(TOP)) for path in (TOP / "gateway").rglob("*.py")}
+    laid = {str(path.relative_to(program)) for path in (program / "gateway").rglob("*.py")}
+    assert laid == modules
+
+
 def test_what_holds_secrets_is_for_its_owner_alone(make: Make, root: Path) -> None:
     make("install")
 
@@ -101,7 +115,7 @@ def test_each_machine_has_a_ray_token_of_its_own(make: Make, root: Path, tmp_pat
 def test_prefix_and_user_stand_in_the_units(make: Make, root: Path) -> None:
     make("install", "PREFIX=/srv/llm", "USER=somebody")
 
-    unit = (root / "etc/systemd/system/byzer-gateway.web.call").read_text()
+    unit = (root / "etc/systemd/system/byzer-gateway.service").read_text()
     assert "User=somebody\n" in unit
     assert "ExecStart=/srv/llm/.venv/bin/gunicorn " in unit
     assert (root / "srv/llm/app.py").exists()
@@ -115,7 +129,7 @@ def test_the_users_own_user_variable_is_not_the_services_user(make: Make, root: 
         command, cwd=TOP, env={"PATH": "/usr/bin:/bin", "USER": "alice"}, check=True, timeout=60
     )
 
-    assert "User=byzer\n" in (root / "etc/systemd/system/byzer-gateway.web.call").read_text()
+    assert "User=byzer\n" in (root / "etc/systemd/system/byzer-gateway.service").read_text()
 
 
 def test_the_operators_files_survive_an_update_and_an_uninstall(make: Make, root: Path) -> None:

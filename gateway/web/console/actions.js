@@ -113,7 +113,7 @@ const chainWords = (chat, chain) =>
 
 /** The chats that stand in, in their order. `changed` is called when they are others. */
 export function chainEditor(chat, first) {
-  let names = [...first];
+  const names = [...first];
   const list = h("ol", { class: "chain" });
   const more = h("select", { "aria-label": () => t("chainAdd") });
   const editor = {

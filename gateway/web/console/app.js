@@ -96,7 +96,10 @@ function leave() {
 
 function knock(error) {
   out.hidden = true;
-  if (door) return door.answer(error);
+  if (door) {
+    door.answer(error);
+    return;
+  }
   made = {};
   links.replaceChildren();
   const token = h("input", { type: "password", autocomplete: "current-password", required: true, spellcheck: "false" });

@@ -93,7 +93,10 @@ export function dialog(title, fill) {
 
 /** Put a text on the clipboard, also where the page came over plain HTTP and navigator.clipboard is not to be had. */
 export async function copy(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
   const area = h("textarea", { class: "away" });
   area.value = text;
   document.body.append(area);
