@@ -4,6 +4,8 @@ page says the same in English and in Chinese."""
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,7 +79,9 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_file_of_ours_that_is_named_is_there(page: str) -> None:
     named = set(
-        re.findall(r"\b(?:bench|deploy|docs|examples|gateway|tests)/[\w./-]*\w", PAGES[page])
+        re.findall(
+            r"(?<![-/\w])(?:bench|deploy|docs|examples|gateway|tests)/[\w./-]*\w", PAGES[page]
+        )
     )
     named -= {"bench/litellm", "bench/portkey"}
     assert {path for path in named if not (TOP / path).exists()} == set()
@@ -202,3 +206,20 @@ def test_every_field_is_named(page: str) -> None:
     for fields in (DeployRequest, ChatRequest, ReplyOptions):
         for name in fields.model_fields:
             assert re.search(rf"`\"?{name}\b", PAGES[page]), name
+
+
+def test_the_picture_of_the_house_is_true() -> None:
+    command = [sys.executable, "-m", "docs.house"]
+    drawn = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=60, check=True)
+    assert drawn.stdout == (TOP / "docs/house.svg").read_text(), "make house"
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md"])
+def test_every_module_that_is_named_is_there(page: str) -> None:
+    rooms = "actors|cluster|commands|providers|web"
+    named = set(re.findall(rf"`(?:gateway/)?((?:{rooms})/\w+\.py)`", PAGES[page]))
+    named |= {
+        f"{name}.py" for name in ("channel", "errors", "protocol") if f"`{name}.py`" in PAGES[page]
+    }
+    assert len(named) > 30
+    assert {name for name in named if not (TOP / "gateway" / name).exists()} == set()
