@@ -115,8 +115,7 @@ fuzz-wire: .venv/test
 	PYTHONPATH=. .venv/bin/python tests/fuzz_wire.py -max_total_time=300 -max_len=2000
 
 house: .venv/test
-	.venv/bin/python -m docs.house >.house.svg
-	mv .house.svg docs/house.svg
+	drawn=$$(.venv/bin/python -m docs.house) && echo "$$drawn" >docs/house.svg
 
 install uninstall:
 	$(INSTALL) $@
