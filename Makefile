@@ -9,6 +9,7 @@
 # make test-clients  large clients of /v1: aider, opencode and promptfoo
 # make test-network  two machines whose cable is unplugged, slow DNS, a provider that moves (as root)
 # make test-long  tests that take minutes each
+# make house    draw which module imports which: docs/house.svg
 # make doctor   what is wrong, and what to do    (HOSTS="a.example b.example:8080": hosts to try)
 # make lock     pin the requirements anew
 # make install, make uninstall   on a machine with systemd; PREFIX=/opt/byzer-gateway USER=byzer DESTDIR= PURGE=
@@ -27,7 +28,7 @@ PURGE ?=
 export PURGE PYTHON
 
 .PHONY: help run doctor test quick test-wine test-libreoffice test-clients test-network test-long check lint format \
-  footprint streams bench bench-quick scaling soak fuzz fuzz-wire install uninstall lock clean
+  footprint streams bench bench-quick scaling soak fuzz fuzz-wire house install uninstall lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -113,6 +114,9 @@ fuzz: .venv/test
 
 fuzz-wire: .venv/test
 	PYTHONPATH=. .venv/bin/python tests/fuzz_wire.py -max_total_time=300 -max_len=2000
+
+house: .venv/test
+	drawn=$$(.venv/bin/python -m docs.house) && echo "$$drawn" >docs/house.svg
 
 install uninstall:
 	$(INSTALL) $@

@@ -29,7 +29,7 @@ _KEY_LIKE = re.compile(r"\bsk-[\w*.\-]{4,}|\b[0-9a-f]{32}\.\w{8,}|\bbearer\s+\S+
 
 
 class Code(StrEnum):
-    """Who must act; the table in README.md says it for operators."""
+    """Who must act; the table in docs/errors.md says it for operators."""
 
     INVALID_REQUEST = "INVALID_REQUEST"
     UNAUTHORIZED = "UNAUTHORIZED"

@@ -45,7 +45,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """See README.md, Settings. `max_in_flight` counts chats per gunicorn process."""
+    """See docs/settings.md. `max_in_flight` counts chats per gunicorn process."""
 
     bind: str
     tokens: tuple[Token, ...]

@@ -379,7 +379,7 @@ def test_the_hosts_that_the_operator_allows_are_tried() -> None:
 
 def test_without_other_hosts_the_providers_own_are_tried() -> None:
     # What `make doctor` would ask; here nothing is asked.
-    table = (TOP / "README.md").read_text()
+    table = (TOP / "docs/providers.md").read_text()
     assert len(built_in()) >= 3
     assert all(f"`{url}`" in table for url in built_in())
 

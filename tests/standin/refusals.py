@@ -1,6 +1,6 @@
 """Every way the providers say no, as data, with the gateway code each must become.
 
-Source: "How each says no" and "Bodies, as seen" in the project's facts/providers.md. Where those
+Source: "How each says no" and "Bodies, as seen" in docs/provider-facts.md. Where those
 give only a code, the message is from the provider's own list (Model Studio "error-code",
 bigmodel.cn "api-code").
 """

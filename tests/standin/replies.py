@@ -1,7 +1,8 @@
 """What a provider answers when all is well: whole replies, stream chunks, embeddings. Pure: no HTTP
 here.
 
-Source: the sections "OpenAI", "Zhipu (GLM)" and "Tongyi Qianwen (DashScope)" of facts/providers.md.
+Source: docs/provider-facts.md, the sections "OpenAI", "Zhipu (GLM)" and "Tongyi Qianwen
+(DashScope)".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How the providers of China say no.
 
-Facts: the project's facts/providers-more.md, and threads in public trackers, named beside the bytes
-seen in them. "(words by the docs)": the shape and the code were seen, the sentence is the
+Facts: the providers' documentation, and threads in public trackers, named beside the bytes seen in
+them. "(words by the docs)": the shape and the code were seen, the sentence is the
 documentation's.
 """
 # A row is a line, so that it can be found and compared: long lines are the price.

@@ -1,8 +1,7 @@
 """How Zhipu and DashScope say no beyond tests/standin/refusals.py, in their own tables and in
 OpenAI's; and the words of others in theirs.
 
-Facts: the project's facts/providers.md, and threads in public trackers, named beside the bytes seen
-in them.
+Facts: docs/provider-facts.md, and threads in public trackers, named beside the bytes seen in them.
 """
 # A row is a line, so that it can be found and compared: long lines are the price.
 # ruff: noqa: E501

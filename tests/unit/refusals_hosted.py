@@ -1,7 +1,7 @@
 """How one's own servers, relays and what stands before a provider say no.
 
-Facts: the project's facts/providers-more.md, and threads in public trackers, named beside the bytes
-seen in them.
+Facts: the providers' documentation, and threads in public trackers, named beside the bytes seen in
+them.
 """
 # A row is a line, so that it can be found and compared: long lines are the price.
 # ruff: noqa: E501

@@ -1,6 +1,6 @@
 """How the providers of elsewhere say no.
 
-Facts: the project's facts/providers.md and providers-more.md, and threads in public trackers, named
+Facts: docs/provider-facts.md, the providers' documentation, and threads in public trackers, named
 beside the bytes seen in them.
 """
 # A row is a line, so that it can be found and compared: long lines are the price.
