@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -148,8 +149,9 @@ def test_an_answer_is_its_frames_and_a_connection_carries_many(actor: Actor) -> 
 
 @pytest.mark.parametrize("secret", ["", "0" * 64, "1" * 4096])
 def test_who_does_not_know_the_secret_is_not_answered(actor: Actor, secret: str) -> None:
-    address = actor.address()
-    channel = Channel({**address, "secret": secret}, PATIENCE)
+    address = copy(actor.address())
+    address["secret"] = secret
+    channel = Channel(address, PATIENCE)
 
     with pytest.raises(ChannelError):
         ask(channel, "echo")
