@@ -85,8 +85,17 @@ def test_our_chat_answers_for_a_model_that_stock_byzerllm_deployed(
 ) -> None:
     stock(f"""
 llm.setup_gpus_per_worker(0).setup_cpus_per_worker(0).setup_num_workers(1)
-params = {{"saas.api_key": {key!r}, "saas.base_url": {standin.base_url("openai")!r}, "saas.model": "echo"}}
-llm.deploy(model_path="", pretrained_model_type="saas/openai", udf_name={chat_name!r}, infer_params=params)
+params = {{
+    "saas.api_key": {key!r},
+    "saas.base_url": {standin.base_url("openai")!r},
+    "saas.model": "echo",
+}}
+llm.deploy(
+    model_path="",
+    pretrained_model_type="saas/openai",
+    udf_name={chat_name!r},
+    infer_params=params,
+)
 print(json.dumps("deployed"))
 """)
 

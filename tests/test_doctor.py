@@ -145,7 +145,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b'{"ok": true, "models": []}' if self.path == "/models" else b'{"ok": true}')
+        models = b', "models": []' if self.path == "/models" else b""
+        self.wfile.write(b'{"ok": true%b}' % models)
 server = HTTPServer(("127.0.0.1", 0), Handler)
 os.setuid(65534)
 print(server.server_port, flush=True)
@@ -188,7 +189,9 @@ REWRITE = """
 import json, sys
 from ray._raylet import GcsClient
 value = json.dumps({"ray_version": "2.47.1", "python_version": "3.10.2"}).encode()
-GcsClient(address=sys.argv[1]).internal_kv_put(b"CLUSTER_METADATA", value, True, namespace=b"cluster", timeout=10)
+GcsClient(address=sys.argv[1]).internal_kv_put(
+    b"CLUSTER_METADATA", value, True, namespace=b"cluster", timeout=10
+)
 """
 
 

@@ -145,7 +145,8 @@ def test_each_charset_is_read_as_declared_or_as_it_shows_itself(
     elif form == "raw form" or charset.startswith("utf-16"):
         body = f"chat_name={name}&content={text}".encode(charset)
     else:
-        body = f"chat_name={name}&content={quote_from_bytes(text.encode(charset.removesuffix('-sig')))}".encode()
+        content = quote_from_bytes(text.encode(charset.removesuffix("-sig")))
+        body = f"chat_name={name}&content={content}".encode()
     headers = {"Content-Type": f"text/plain; charset={declared}" if declared else ""}
 
     assert gateway.post("/openai/chat", content=body, headers=headers).json() == f"openai:{text}"
@@ -323,7 +324,8 @@ def test_a_query_is_read_like_a_form(server: Server, deploy: Deploy, query: byte
 
 @pytest.mark.parametrize("charset", ["utf-8", "gbk"])
 def test_real_curl_puts_chinese_into_a_url(server: Server, deploy: Deploy, charset: str) -> None:
-    url = f"{server.url}/openai/chat?format=text&charset={charset}&chat_name={deploy()}&content={NIHAO}"
+    query = f"format=text&charset={charset}&chat_name={deploy()}&content={NIHAO}"
+    url = f"{server.url}/openai/chat?{query}"
     command = ("curl", "-sS", "--noproxy", "*", url.encode(charset))
     ended = subprocess.run(command, capture_output=True, timeout=60, check=True)
 
@@ -587,7 +589,8 @@ def test_lf_inside_chunks_is_refused(server: Server) -> None:
 BASH = """
 exec 3<>/dev/tcp/127.0.0.1/$PORT
 body="chat_name=$CHAT_NAME&content=$QUESTION"
-printf 'POST /openai/chat?format=text HTTP/1.0\\nContent-Length: %d\\n\\n%s' $(LC_ALL=C; echo ${#body}) "$body" >&3
+length=$(LC_ALL=C; echo ${#body})
+printf 'POST /openai/chat?format=text HTTP/1.0\\nContent-Length: %d\\n\\n%s' $length "$body" >&3
 cat <&3
 """
 GAWK = """

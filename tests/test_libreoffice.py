@@ -24,8 +24,8 @@ pytestmark = pytest.mark.skipif(
 DTD = '"-//OpenOffice.org//DTD OfficeDocument 1.0//EN"'
 TRUSTED = """<?xml version="1.0" encoding="UTF-8"?>
 <oor:items xmlns:oor="http://openoffice.org/2001/registry">
- <item oor:path="/org.openoffice.Office.Common/Security/Scripting"><prop oor:name="SecureURL" oor:op="fuse"><value>
-  <it>FOLDER</it></value></prop></item>
+ <item oor:path="/org.openoffice.Office.Common/Security/Scripting">
+  <prop oor:name="SecureURL" oor:op="fuse"><value><it>FOLDER</it></value></prop></item>
  <item oor:path="/org.openoffice.Office.Calc/Content/Update"><prop oor:name="Link" oor:op="fuse">
   <value>0</value></prop></item>
 </oor:items>"""
@@ -34,17 +34,20 @@ Options."""
 
 LIBRARIES = f"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE library:libraries PUBLIC {DTD} "libraries.dtd">
-<library:libraries xmlns:library="http://openoffice.org/2000/library" xmlns:xlink="http://www.w3.org/1999/xlink">
- <library:library library:name="Standard" xlink:href="$(USER)/basic/Standard/script.xlb/" xlink:type="simple"
-  library:link="false"/>
+<library:libraries xmlns:library="http://openoffice.org/2000/library"
+  xmlns:xlink="http://www.w3.org/1999/xlink">
+ <library:library library:name="Standard" xlink:href="$(USER)/basic/Standard/script.xlb/"
+  xlink:type="simple" library:link="false"/>
 </library:libraries>"""
 LIBRARY = f"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE library:library PUBLIC {DTD} "library.dtd">
-<library:library xmlns:library="http://openoffice.org/2000/library" library:name="Standard" library:readonly="false"
-  library:passwordprotected="false"><library:element library:name="Tests"/></library:library>"""
+<library:library xmlns:library="http://openoffice.org/2000/library" library:name="Standard"
+  library:readonly="false" library:passwordprotected="false">
+ <library:element library:name="Tests"/></library:library>"""
 MACRO = f"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE script:module PUBLIC {DTD} "module.dtd">
-<script:module xmlns:script="http://openoffice.org/2000/script" script:name="Tests" script:language="StarBasic">
+<script:module xmlns:script="http://openoffice.org/2000/script" script:name="Tests"
+  script:language="StarBasic">
 Sub Convert(source, target)
   Dim asked(1) As New com.sun.star.beans.PropertyValue
   asked(0).Name = "Hidden": asked(0).Value = True

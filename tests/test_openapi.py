@@ -104,7 +104,11 @@ def test_it_is_openapi_3_1(description: Json) -> None:
 ROUTES_OF_THE_APP = """
 import json, os
 from app import app
-routes = [(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods - {"HEAD", "OPTIONS"}]
+routes = [
+    (method, rule.rule)
+    for rule in app.url_map.iter_rules()
+    for method in rule.methods - {"HEAD", "OPTIONS"}
+]
 print(json.dumps(routes), flush=True)
 os._exit(0)
 """

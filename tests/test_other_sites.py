@@ -52,8 +52,8 @@ def code(reply: httpx.Response) -> str:
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost", "LOCALHOST:1", "[::1]:8099", "[::1]", "192.168.0.7:8099", "llm.example.com",
-     "LLM.example.com.:443", "xn--fsqu00a.xn--0zwm56d"],
+    ["127.0.0.1", "localhost", "LOCALHOST:1", "[::1]:8099", "[::1]", "192.168.0.7:8099",
+     "llm.example.com", "LLM.example.com.:443", "xn--fsqu00a.xn--0zwm56d"],
 )  # fmt: skip
 def test_addresses_localhost_and_what_the_operator_names_are_served(
     server: Server, host: str
@@ -203,8 +203,15 @@ def test_what_is_no_name_stops_the_start(hosts: str) -> None:
         load({"GATEWAY_HOSTS": hosts})
 
 
-FORWARDED = ("SCRIPT_NAME: /x", "Script-Name: /x", "PATH_INFO: /metrics", "X-Forwarded-Prefix: /x", "X-Script-Name: /x",
-             "X-Original-URL: /metrics", "X-Rewrite-URL: /metrics")  # fmt: skip
+FORWARDED = (
+    "SCRIPT_NAME: /x",
+    "Script-Name: /x",
+    "PATH_INFO: /metrics",
+    "X-Forwarded-Prefix: /x",
+    "X-Script-Name: /x",
+    "X-Original-URL: /metrics",
+    "X-Rewrite-URL: /metrics",
+)
 
 
 @pytest.mark.parametrize("header", FORWARDED)

@@ -338,7 +338,8 @@ def test_a_page_of_another_site_can_operate_nothing(
     page.goto(f"{standin.url}/_requests/count")
 
     page.evaluate(
-        """([url, body]) => fetch(`${url}/openai/undeploy`, { method: "POST", mode: "no-cors", body })""",
+        """([url, body]) =>
+            fetch(`${url}/openai/undeploy`, { method: "POST", mode: "no-cors", body })""",
         [server.url, f'{{"chat_name": "{chat}"}}'],
     )
 
