@@ -73,7 +73,7 @@ check: lint
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: lint
-	.venv/bin/python -m pytest tests/unit tests/test_encodings.py tests/test_house.py tests/test_wire.py
+	.venv/bin/python -m pytest tests/unit
 
 lint: .venv/test
 	.venv/bin/ruff check .

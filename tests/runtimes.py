@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import TOP, clean_environment
+from tests.environment import TOP, clean_environment
 
 EXAMPLES = TOP / "examples"
 SECONDS = 120

@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from tests import unit_file
-from tests.conftest import TOP, clean_environment, free_port
+from tests.environment import TOP, clean_environment, free_port
 from tests.standin.client import StandIn
 from tests.unit_file import PREFIX, SERVICES
 

@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Deploy, until
+from tests.server import Deploy
 from tests.standin.client import StandIn
+from tests.waiting import until
 
 # What any byzerllm program does, in a process that knows nothing of the gateway.
 STOCK_PROGRAM = """

@@ -19,7 +19,8 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import START_SECONDS, TOP, clean_environment
+from tests.environment import TOP, clean_environment
+from tests.waiting import START_SECONDS
 
 RUNS_CODE = [
     ("POST", "/api/jobs/"),  # the Jobs API, on the dashboard and on each node's agent

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Deploy, Server
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 from tests.standin.refusals import REFUSALS, Refusal
 

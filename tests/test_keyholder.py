@@ -17,7 +17,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.conftest import TOP, Deploy, Server, clean_environment, free_port
+from tests.environment import TOP, clean_environment, free_port
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
 SECONDS = 60

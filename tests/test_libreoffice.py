@@ -12,8 +12,9 @@ from xml.sax.saxutils import escape
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Deploy, Server, clean_environment
+from tests.environment import clean_environment
 from tests.runtimes import CHINESE, EXAMPLES, SECONDS, needed
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
 pytestmark = pytest.mark.skipif(
@@ -78,7 +79,7 @@ def by_get(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[S
 
 
 @pytest.fixture(scope="module")
-def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def user_profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new user's, with the macro."""
     folder = tmp_path_factory.mktemp("libreoffice")
     (folder / "user").mkdir()
@@ -92,20 +93,20 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def office(profile: Path, argument: str) -> None:
+def office(user_profile: Path, argument: str) -> None:
     """Run LibreOffice without a screen; it always ends with 0."""
     command = (
         needed("soffice"),
-        f"-env:UserInstallation={profile.as_uri()}",
+        f"-env:UserInstallation={user_profile.as_uri()}",
         "--headless",
         argument,
     )
-    environment = {**clean_environment(), "HOME": str(profile), "no_proxy": "127.0.0.1"}
+    environment = {**clean_environment(), "HOME": str(user_profile), "no_proxy": "127.0.0.1"}
     subprocess.run(command, env=environment, check=True, timeout=SECONDS, capture_output=True)
 
 
 @pytest.fixture
-def calculate(profile: Path, tmp_path: Path) -> Calculate:
+def calculate(user_profile: Path, tmp_path: Path) -> Calculate:
     """Put values into the cells of examples/libreoffice/chat.fods; what its last one shows."""
 
     def run(address: str, chat_name: str, question: str) -> str:
@@ -119,7 +120,10 @@ def calculate(profile: Path, tmp_path: Path) -> Calculate:
             text = text.replace(f"<text:p>{old}</text:p>", f"<text:p>{escape(new)}</text:p>")
         source, target = tmp_path / "chat.fods", tmp_path / "chat.csv"
         source.write_text(text)
-        office(profile, f'macro:///Standard.Tests.Convert("{source.as_uri()}","{target.as_uri()}")')
+        office(
+            user_profile,
+            f'macro:///Standard.Tests.Convert("{source.as_uri()}","{target.as_uri()}")',
+        )
         return list(csv.reader(target.read_text("utf-8").splitlines()))[-1][1]
 
     return run

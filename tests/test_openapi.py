@@ -21,7 +21,8 @@ from pydantic import BaseModel
 
 from gateway.errors import MEANINGS, GatewayError
 from gateway.web import contract, wire
-from tests.conftest import TOP, Server, clean_environment, free_port, running_head
+from tests.environment import TOP, clean_environment, free_port
+from tests.server import Server, running_head
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS
 

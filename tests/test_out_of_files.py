@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Server, until
+from tests.server import Server
 from tests.standin.client import StandIn
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")

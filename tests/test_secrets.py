@@ -18,10 +18,12 @@ import pytest
 
 from gateway.actors.directory import DEPLOY_SECONDS
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Server, clean_environment, until
+from tests.environment import clean_environment
+from tests.processes import actor_process
+from tests.server import Server
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, REFUSALS
-from tests.test_heal import actor_process
+from tests.waiting import until
 
 KEY = "sk-planted-7f3a9c51e2d84b06"
 PROMPT = "prompt-marker-5d2e8f"

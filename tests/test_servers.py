@@ -24,11 +24,13 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead, stop
-from tests.conftest import START_SECONDS, TOP, Deploy, Server, clean_environment, free_port
+from tests.environment import TOP, clean_environment, free_port
+from tests.server import Deploy, Server
 from tests.slow import flood
 from tests.standin.client import StandIn
-from tests.test_launch import MAKE_RUN, refusal
-from tests.test_streams import ask, events, words
+from tests.starts import MAKE_RUN, refusal
+from tests.streamed import ask, events, words
+from tests.waiting import START_SECONDS
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 DEPLOY = TOP / "deploy"
@@ -40,8 +42,8 @@ OUR_NETWORK = "127.0.0.2"
 
 @pytest.fixture(scope="module")
 def server(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[Server]:
-    """A gateway as it stands behind a proxy. Its access log shows the address that it takes for the
-    client's."""
+    """In place of the shared `server`: a gateway as it stands behind a proxy. Its access log shows
+    the address that it takes for the client's."""
     behind_a_proxy = {
         "GATEWAY_TRUSTED_PROXIES": "127.0.0.1",
         "GATEWAY_OPEN": "1",
@@ -56,6 +58,7 @@ def server(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[S
 
 @pytest.fixture(scope="module")
 def gateway(server: Server) -> httpx.Client:
+    """In place of the shared `gateway`: a client of this server."""
     return server.http
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from gateway.commands.ray_head import RayHead
 from gateway.web.worker import MOST_OF_ONE
-from tests.conftest import GUNICORN, TOP, Deploy, Server, clean_environment
+from tests.environment import TOP, clean_environment
+from tests.server import GUNICORN, Deploy, Server
 from tests.slow import BEGUN, flood
 
 PATIENCE = 10

@@ -26,8 +26,9 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Server, running_head, until
 from tests.fronts import Outcome, chat, chat_stream, v1, v1_stream
+from tests.processes import actor_processes
+from tests.server import Server, running_head
 from tests.small_disk import fill, small_disk
 from tests.standin.raw import (
     DONE,
@@ -40,7 +41,7 @@ from tests.standin.raw import (
     slowly,
     whole,
 )
-from tests.test_heal import actor_processes
+from tests.waiting import until
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "40"))
 NAME = "storm"

@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser import CONSOLE, Open, answer, ask, button, card, is_over
-from tests.conftest import TOP, Deploy, Server
+from tests.environment import TOP
 from tests.runtimes import npm_installed
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
 PICTURES = TOP / "tests" / "screenshots"

@@ -16,7 +16,7 @@ from gateway.errors import GatewayError
 from gateway.providers.dialects import OPENAI
 from gateway.settings import load
 from gateway.web.contract import DeployRequest
-from tests.conftest import TOP
+from tests.environment import TOP
 
 FORMS = {
     "API.OpenAI.com": "api.openai.com",
