@@ -130,7 +130,7 @@ def sipped(server: Server, name: str, size: int) -> int:
         count = 0
         for _ in range(ENDS_SECONDS):
             count += len(client.recv(200))
-            time.sleep(1)
+            time.sleep(1)  # slow, which is what is tested
         try:
             while count < size and (piece := client.recv(65536)):
                 count += len(piece)
@@ -173,7 +173,7 @@ def test_a_slow_client_that_sends_enough_is_waited_for(server: Server, deploy: D
             body[9:],
         ):
             client.sendall(piece)
-            time.sleep(5)
+            time.sleep(5)  # slow, which is what is tested
         assert b"".join(iter(lambda: client.recv(65536), b"")).endswith(b'\r\n\r\n"openai:hi"')
 
 

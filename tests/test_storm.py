@@ -1,7 +1,7 @@
 """Kills, floods and a full disk, one after the other, while callers chat: every request ends, and
 each question is paid once, but for those that a process's death explains.
 
-CI storms for 40 seconds, `make soak` for as long as SOAK_SECONDS says. What is paid is counted by
+CI storms for 25 seconds, `make soak` for as long as SOAK_SECONDS says. What is paid is counted by
 the provider itself.
 """
 
@@ -43,7 +43,7 @@ from tests.standin.raw import (
 )
 from tests.waiting import until
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "40"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "25"))
 NAME = "storm"
 CALM_SECONDS = 3
 """Between two deeds of the storm."""

@@ -160,15 +160,10 @@ def test_a_client_that_goes_away_ends_the_providers_request_within_a_second(
         client.sendall(head + body)
         if not silent:
             assert client.recv(100).startswith(b"HTTP/1.1 200")
-        deadline = time.monotonic() + 20
-        while standin.open(key) == 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: standin.open(key) == 1, 20)
 
     left = time.monotonic()
-    while standin.open(key):
-        assert time.monotonic() - left < 10
-        time.sleep(0.01)
+    until(lambda: standin.open(key) == 0, 10)
     assert time.monotonic() - left < (1 if not silent else 3)
 
 
