@@ -22,22 +22,13 @@ from tests.standin.refusals import Dialect
 pytest_plugins = ["tests.browser", "tests.fronts"]
 
 LONGEST_FIRST = (
-    *(
-        "boot",
-        "heal",
-        "servers",
-        "dashboard",
-        "openapi",
-        "console_run",
-        "console_looks",
-        "doctor",
-        "secrets",
-        "soak",
-    ),
-    *("launch", "keyholder", "failover", "legacy", "bytes_in_flight", "job_faults", "byzer"),
+    *("boot", "job_faults", "failover", "console_run", "heal", "servers", "openapi", "legacy"),
+    *("console", "console_looks", "doctor", "bytes_in_flight", "slow_clients", "byzer", "streams"),
+    *("chaos", "contract", "jobs", "limits", "keyholder", "secrets", "storm", "launch", "nodes"),
+    *("connections", "other_clients", "other_users", "dashboard", "local", "watch"),
 )
-"""With pytest -n each process takes file after file; a long one that came last would be waited
-for."""
+"""The files that take more than 30 s, in the order of what they took. With pytest -n each process
+takes file after file; a long one that came last would be waited for."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -249,7 +249,7 @@ def test_a_deploy_that_fails_is_said_once_and_tried_again(
 def test_a_deploy_that_takes_long_holds_nobody_up(
     holder: KeyHolder, request_for: RequestFor, ask: Ask
 ) -> None:
-    slow, swift = request_for("openai", model_name="hang", check=True, timeout=30), request_for()
+    slow, swift = request_for("openai", model_name="hang", check=True, timeout=15), request_for()
     holder.write("a.json", slow)
     holder.write("b.json", swift)
 
