@@ -40,8 +40,9 @@ run: .venv/run $(DASHBOARD)
 doctor:
 	@$(or $(wildcard .venv/bin/python),$(PYTHON)) -m gateway doctor $(HOSTS)
 
+# Who may install nothing runs all that can be run; pytest names what was skipped, and why.
 test: .venv/test
-	tests/install-packages
+	tests/install-packages || [ "$$(id -u)" -ne 0 ]
 	$(MAKE) --no-print-directory check
 
 # Not in `make test`: each waits for a minute or more, or repeats for long what another test shows.

@@ -206,6 +206,9 @@ def test_a_head_that_never_ends_is_refused(server: Server) -> None:
 
 def test_one_address_has_a_share_of_the_connections_that_wait(tmp_path: Path) -> None:
     # In a network of its own, since loopback has no limit.
+    apart = ["unshare", "--user", "--map-root-user", "--net"]
+    if subprocess.run([*apart, "true"], capture_output=True, timeout=60, check=False).returncode:
+        pytest.skip("this machine lets nobody have a network of their own")
     settings = {
         "GATEWAY_BIND": "192.0.2.1:8099",
         "GATEWAY_TOKENS": "app:a-token-of-mine:chat",
@@ -214,15 +217,7 @@ def test_one_address_has_a_share_of_the_connections_that_wait(tmp_path: Path) ->
     settings["RAY_ADDRESS"] = "127.0.0.1:9"
     with (tmp_path / "log").open("w") as log:
         ended = subprocess.run(
-            [
-                "unshare",
-                "--user",
-                "--map-root-user",
-                "--net",
-                sys.executable,
-                "-m",
-                "tests.one_address",
-            ],
+            [*apart, sys.executable, "-m", "tests.one_address"],
             env={**clean_environment(), **settings},
             cwd=TOP,
             stdout=subprocess.PIPE,
