@@ -14,8 +14,9 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Locator, Page, Request, expect, sync_playwright
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import TOP, Server
+from tests.environment import TOP
 from tests.runtimes import needed
+from tests.server import Server
 
 CONSOLE = TOP / "gateway" / "web" / "console"
 FLAGS = [
@@ -41,7 +42,8 @@ Open = Callable[..., Page]
 
 VIOLATIONS = """
 window.violations = [];
-addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective} ${event.sample}`));
+addEventListener("securitypolicyviolation", (event) =>
+  violations.push(`${event.violatedDirective} ${event.sample}`));
 """
 
 

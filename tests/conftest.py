@@ -7,52 +7,28 @@ Tests talk HTTP to `gateway` (an httpx.Client) and script the stand-in; nothing 
 from __future__ import annotations
 
 import itertools
-import json
 import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from gateway.commands.ray_head import RayHead, stop
+from gateway.commands.ray_head import RayHead
+from tests.server import CALLER, GUNICORN, Deploy, Server, running_head
 from tests.standin.client import StandIn
 from tests.standin.refusals import Dialect
 
-TOP = Path(__file__).parent.parent
-START_SECONDS = 120
 pytest_plugins = ["tests.browser", "tests.fronts"]
 
-GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
-
 LONGEST_FIRST = (
-    *(
-        "boot",
-        "heal",
-        "servers",
-        "dashboard",
-        "openapi",
-        "console_run",
-        "console_looks",
-        "doctor",
-        "secrets",
-        "soak",
-    ),
-    *("launch", "keyholder", "failover", "legacy", "bytes_in_flight", "job_faults", "byzer"),
+    *("boot", "job_faults", "failover", "console_run", "heal", "servers", "openapi", "legacy"),
+    *("console", "console_looks", "doctor", "bytes_in_flight", "slow_clients", "byzer", "streams"),
+    *("chaos", "contract", "jobs", "limits", "keyholder", "secrets", "storm", "launch", "nodes"),
+    *("connections", "other_clients", "other_users", "dashboard", "local", "watch"),
 )
-"""With pytest -n each process takes file after file; a long one that came last would be waited
-for."""
-
-CALLER = "b2xkLWNsaWVudHM"
-"""The token of `guarded`'s only caller."""
-
-Deploy = Callable[..., str]
+"""The files that take more than 30 s, in the order of what they took. With pytest -n each process
+takes file after file; a long one that came last would be waited for."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,103 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="make test-long runs it: it takes minutes"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def clean_environment() -> dict[str, str]:
-    """This process's, without anything that configures a gateway or Ray."""
-    return {
-        k: v
-        for k, v in os.environ.items()
-        if not k.startswith(("GATEWAY_", "RAY_", "WEB_CONCURRENCY"))
-    }
-
-
-def until(true: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-    """Wait for something that takes its time, but not for ever; who cannot be reached yet says
-    no."""
-    deadline = time.monotonic() + seconds
-    while True:
-        with suppress(httpx.TransportError):
-            if true():
-                return
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.1)
-
-
-class Server:
-    """A gunicorn, or another server, of its own port, settings and log; `http` talks to it."""
-
-    def __init__(
-        self, log: Path, environment: dict[str, str], command: tuple[str, ...] = GUNICORN
-    ) -> None:
-        self.log = log
-        self.port = free_port()
-        self.environment = {
-            **clean_environment(),
-            "GATEWAY_BIND": f"127.0.0.1:{self.port}",
-            **environment,
-        }
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(
-                command,
-                cwd=TOP,
-                env=self.environment,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-
-    def wait_until(
-        self, path: str = "/readyz", status: int = 200, seconds: float = START_SECONDS
-    ) -> None:
-        """Until the processes agree: eight connections in a row, each taken by whichever process is
-        free."""
-        deadline = time.monotonic() + seconds
-        agreed = 0
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.log.read_text()
-            try:
-                same = self.http.get(path, headers={"Connection": "close"}).status_code == status
-            except httpx.TransportError:
-                same = False
-            agreed = agreed + 1 if same else 0
-            if agreed == 8:
-                return
-            time.sleep(0 if same else 0.2)
-        raise AssertionError(f"{path} did not become {status}:\n{self.log.read_text()[-4000:]}")
-
-    def chats(self, name: str) -> int:
-        """How often a chat was asked of /v1, as the log has it; its provider is not asked again
-        while it rests."""
-        lines = [
-            json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")
-        ]
-        return sum(
-            line["chat"] == name and line["path"] == "/v1/chat/completions" for line in lines
-        )
-
-    def stop(self) -> None:
-        self.http.close()
-        stop(self.process)
-
-
-@contextmanager
-def running_head() -> Iterator[RayHead]:
-    """A Ray head of its own, for as long as it is wanted."""
-    head = RayHead(clean_environment())
-    try:
-        until(head.up)
-        yield head
-    finally:
-        head.stop()
 
 
 @pytest.fixture(scope="session")

@@ -117,3 +117,11 @@ def _ask(http: httpx.Client, chat_name: str, content: str, expected: str) -> str
     if reply.status_code != 200:
         return str(reply.json()["error"]["code"])
     return ANSWERED if reply.json() == expected else f"a wrong answer: {reply.text[:200]}"
+
+
+def print_recovery(what: str, load: Load, since: float, again: float) -> None:
+    """Print what failed, and how long it took until chats were answered again."""
+    print(
+        f"\n{what}: {len(load.asked)} chats, failed {dict(load.failed())}, answered again after"
+        f" {again:.1f} s, slowest answer {load.slowest(ANSWERED, since):.1f} s"
+    )

@@ -22,7 +22,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gateway.commands.ray_head import BIN, stop
-from tests.conftest import TOP, clean_environment, free_port, until
+from tests.environment import TOP, clean_environment, free_port
+from tests.waiting import until
 
 HERE, THERE = "10.77.0.1", "10.77.0.2"
 NEVER = 1e6

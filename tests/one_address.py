@@ -8,7 +8,7 @@ import subprocess
 import time
 from contextlib import suppress
 
-from tests.conftest import GUNICORN
+from tests.server import GUNICORN
 
 GATEWAY, HOLDER, OTHER = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 

@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import TOP, clean_environment
+from tests.environment import TOP, clean_environment
 
 EXAMPLES = TOP / "examples"
 SECONDS = 120
 """For one run of a program, on a busy machine."""
 
 CHINESE = """订单四十二：“你好”，库存不足 50% & 3+4=7？"引号" \\ '单' $HOME `x` #镕誠"""
-"""Also what forms, JSON, shells and configuration files give a meaning; 誠 in GBK ends with the byte
-of a backslash."""
+"""Also what forms, JSON, shells and configuration files give a meaning; 誠 in GBK ends with the
+byte of a backslash."""
 
 
 def needed(program: str) -> str:

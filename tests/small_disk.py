@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
     """A tmpfs of `size` bytes, mounted at `folder`; the test is skipped where that is not
     allowed."""
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if as_root and not shutil.which("sudo"):
+        pytest.skip("only root can mount a tmpfs")
     options = f"size={size},mode=0777"
     mounted = subprocess.run(
         [*as_root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True

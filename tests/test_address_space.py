@@ -12,7 +12,8 @@ import httpx
 import psutil
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import GUNICORN, TOP, Deploy, Server, clean_environment, free_port
+from tests.environment import TOP, clean_environment, free_port
+from tests.server import GUNICORN, Deploy, Server
 
 KILOBYTES = 4_000_000
 

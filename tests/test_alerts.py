@@ -18,7 +18,9 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.errors import Code
-from tests.conftest import TOP, Deploy, until
+from tests.environment import TOP
+from tests.server import Deploy
+from tests.waiting import until
 
 ALERTS = TOP / "deploy/alerts.yml"
 RULES: list[dict[str, Any]] = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]

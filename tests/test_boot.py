@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from tests import unit_file
-from tests.conftest import TOP, clean_environment, free_port
+from tests.environment import TOP, clean_environment, free_port
 from tests.standin.client import StandIn
 from tests.unit_file import PREFIX, SERVICES
 
@@ -73,7 +73,8 @@ class Machine:
         laid = (self.etc / "gateway.env").read_text()
         assert "RAY_ADDRESS=127.0.0.1:6379\n" in laid
         mine = laid.replace("127.0.0.1:6379", f"127.0.0.1:{free_port()}")
-        return f"{mine}\nGATEWAY_BIND=127.0.0.1:{port}\nGATEWAY_TOKENS_FILE=/etc/byzer-gateway/tokens\n"
+        tokens = "GATEWAY_TOKENS_FILE=/etc/byzer-gateway/tokens"
+        return f"{mine}\nGATEWAY_BIND=127.0.0.1:{port}\n{tokens}\n"
 
     def write(self, name: str, text: str) -> None:
         (self.etc / name).write_text(text)
@@ -81,7 +82,8 @@ class Machine:
 
     def _start_supervisord(self) -> None:
         sections = [
-            f"[supervisord]\nnodaemon=true\nlogfile={self.root}/supervisord.log\npidfile={self.root}/pid\n"
+            f"[supervisord]\nnodaemon=true\n"
+            f"logfile={self.root}/supervisord.log\npidfile={self.root}/pid\n"
             f"[unix_http_server]\nfile={self.root}/s\n[supervisorctl]\nserverurl=unix://{self.root}/s\n"
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
@@ -101,8 +103,10 @@ class Machine:
             ]
             environment = ",".join(f'{key}="{value}"' for key, value in unit.environment.items())
             sections.append(
-                f"[program:{name}]\ncommand={' '.join(command)}\ndirectory={unit.folder}\nenvironment={environment}\n"
-                "autostart=false\nautorestart=true\nstartretries=1000\nstopwaitsecs=60\nredirect_stderr=true\n"
+                f"[program:{name}]\ncommand={' '.join(command)}\n"
+                f"directory={unit.folder}\nenvironment={environment}\n"
+                "autostart=false\nautorestart=true\nstartretries=1000\n"
+                "stopwaitsecs=60\nredirect_stderr=true\n"
                 f"stdout_logfile={self.root}/{name}.log\n"
             )
         self._conf.write_text("".join(sections))

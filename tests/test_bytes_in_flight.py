@@ -19,8 +19,9 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Server, until
 from tests.fronts import Outcome, chat, chat_stream, good, v1_stream
+from tests.processes import actor_process
+from tests.server import Server
 from tests.standin.raw import (
     DONE,
     LAST,
@@ -36,7 +37,7 @@ from tests.standin.raw import (
     whole,
 )
 from tests.standin.raw import Request as Asked
-from tests.test_heal import actor_process
+from tests.waiting import until
 
 MEGABYTE = 1024 * 1024
 LARGE = 8 * MEGABYTE - 4096

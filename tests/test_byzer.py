@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Deploy, until
+from tests.server import Deploy
 from tests.standin.client import StandIn
+from tests.waiting import until
 
 # What any byzerllm program does, in a process that knows nothing of the gateway.
 STOCK_PROGRAM = """
@@ -85,8 +86,17 @@ def test_our_chat_answers_for_a_model_that_stock_byzerllm_deployed(
 ) -> None:
     stock(f"""
 llm.setup_gpus_per_worker(0).setup_cpus_per_worker(0).setup_num_workers(1)
-params = {{"saas.api_key": {key!r}, "saas.base_url": {standin.base_url("openai")!r}, "saas.model": "echo"}}
-llm.deploy(model_path="", pretrained_model_type="saas/openai", udf_name={chat_name!r}, infer_params=params)
+params = {{
+    "saas.api_key": {key!r},
+    "saas.base_url": {standin.base_url("openai")!r},
+    "saas.model": "echo",
+}}
+llm.deploy(
+    model_path="",
+    pretrained_model_type="saas/openai",
+    udf_name={chat_name!r},
+    infer_params=params,
+)
 print(json.dumps("deployed"))
 """)
 

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 
 from gateway.commands.ray_head import RayHead
 from gateway.errors import Code
-from tests.conftest import Server
 from tests.fronts import CUT, FRONTS, STREAMS, Front, Outcome, RawChat, chat_stream
+from tests.server import Server
 from tests.standin.raw import (
     CLOSE,
     DONE,

@@ -19,9 +19,11 @@ import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import TOP, Server, clean_environment, until
+from tests.asking import ask
+from tests.environment import TOP, clean_environment
+from tests.server import Server
 from tests.standin.client import StandIn
-from tests.test_jobs import ask
+from tests.waiting import until
 
 HOUR = 3600
 

@@ -10,8 +10,9 @@ import httpx
 import psutil
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Deploy, Server, until
-from tests.test_heal import actor_process
+from tests.processes import actor_process
+from tests.server import Deploy, Server
+from tests.waiting import until
 
 
 def socket_file(actor: psutil.Process) -> Path:

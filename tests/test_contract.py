@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Deploy
+from tests.server import Deploy
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, Dialect
 

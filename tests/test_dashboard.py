@@ -8,7 +8,6 @@ import importlib.metadata
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,8 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import START_SECONDS, TOP, clean_environment
+from tests.environment import TOP, clean_environment
+from tests.waiting import until
 
 RUNS_CODE = [
     ("POST", "/api/jobs/"),  # the Jobs API, on the dashboard and on each node's agent
@@ -78,10 +78,7 @@ def dashboard(packages: Path) -> Iterator[RayHead]:
         head = RayHead(
             {**clean_environment(), "PYTHONPATH": str(packages), "RAY_DASHBOARD_HOST": "127.0.0.1"}
         )
-    deadline = time.monotonic() + START_SECONDS
-    while not (head.up() and answers(head)):
-        assert time.monotonic() < deadline, "the dashboard did not start"
-        time.sleep(0.5)
+    until(lambda: head.up() and answers(head))
     yield head
     head.stop()
 
@@ -186,10 +183,7 @@ def test_with_the_token_the_same_call_runs(dashboard: RayHead, tmp_path: Path) -
     )
 
     assert reply.status_code == 200, reply.text
-    deadline = time.monotonic() + START_SECONDS
-    while not ran.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until(ran.exists)
 
 
 def test_a_head_that_was_not_asked_for_a_dashboard_has_none(ray_head: RayHead) -> None:

@@ -18,54 +18,13 @@ import pytest
 
 from gateway.commands.doctor_probes import built_in
 from gateway.commands.ray_head import RayHead
-from tests.conftest import (
-    START_SECONDS,
-    TOP,
-    Deploy,
-    Server,
-    clean_environment,
-    free_port,
-    running_head,
-)
+from tests.doctor import DOCTOR, LIMIT_SECONDS, Report
+from tests.environment import TOP, clean_environment, free_port
+from tests.server import Deploy, Server, running_head
 from tests.standin.client import StandIn
+from tests.waiting import START_SECONDS
 
-LIMIT_SECONDS = 100
-"""For a doctor in a test on a busy machine; it would hang for much longer without limits of its
-own."""
-
-DOCTOR = (sys.executable, "-m", "gateway", "doctor")
 TOKEN = "c2VjcmV0LXRva2Vu"
-
-
-class Report:
-    """What the doctor said, and whether with an exit code of 1."""
-
-    def __init__(
-        self, environment: dict[str, str], *hosts: str, command: tuple[str, ...] = DOCTOR
-    ) -> None:
-        # A closed port, else the providers themselves would be asked.
-        self.ended = subprocess.run(
-            [*command, *(hosts or ["http://127.0.0.1:1"])],
-            cwd=TOP,
-            env={**clean_environment(), **environment},
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
-        self.lines = self.ended.stdout.splitlines()
-        assert self.ended.stderr == "", self.ended.stdout + self.ended.stderr
-        assert all(line.startswith(("ok    ", "warn  ", "FAIL  ")) for line in self.lines)
-        assert (self.ended.returncode == 1) == any(line.startswith("FAIL") for line in self.lines)
-
-    def line(self, level: str, *words: str) -> str:
-        """The one line that holds all these words; it says what to do, unless all is well."""
-        found = [line for line in self.lines if all(word in line for word in words)]
-        assert len(found) == 1, (words, self.lines)
-        [line] = found
-        assert line.startswith(level), line
-        assert (" -> " in line) == (level != "ok"), line
-        return line
 
 
 def nowhere() -> dict[str, str]:
@@ -145,7 +104,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b'{"ok": true, "models": []}' if self.path == "/models" else b'{"ok": true}')
+        models = b', "models": []' if self.path == "/models" else b""
+        self.wfile.write(b'{"ok": true%b}' % models)
 server = HTTPServer(("127.0.0.1", 0), Handler)
 os.setuid(65534)
 print(server.server_port, flush=True)
@@ -188,7 +148,9 @@ REWRITE = """
 import json, sys
 from ray._raylet import GcsClient
 value = json.dumps({"ray_version": "2.47.1", "python_version": "3.10.2"}).encode()
-GcsClient(address=sys.argv[1]).internal_kv_put(b"CLUSTER_METADATA", value, True, namespace=b"cluster", timeout=10)
+GcsClient(address=sys.argv[1]).internal_kv_put(
+    b"CLUSTER_METADATA", value, True, namespace=b"cluster", timeout=10
+)
 """
 
 

@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Deploy, Server
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 from tests.standin.refusals import REFUSALS, Refusal
+from tests.waiting import until
 
 FALL_BACK_ON = {
     *("PAY_BILL", "BAD_KEY", "NO_SUCH_MODEL", "NEED_KEY"),
@@ -269,10 +270,7 @@ def test_a_resting_chat_is_probed_by_a_real_request_and_comes_back(
     assert ask(careful.http, chat_name).status_code == 402
     standin.script(key, [])
 
-    deadline = time.monotonic() + 20
-    while ask(careful.http, chat_name).status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: ask(careful.http, chat_name).status_code == 200, 20)
 
 
 def test_a_rate_limit_rests_as_long_as_the_provider_said(

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import psutil
 
-from tests.conftest import Server, free_port, until
+from tests.environment import free_port
+from tests.metrics import value
+from tests.server import Server
 from tests.small_disk import fill, small_disk
-from tests.test_watch import value
+from tests.waiting import until
 
 SAID = "no room to count requests"
 

@@ -11,7 +11,8 @@ import pytest
 
 from gateway.errors import GatewayError
 from gateway.web.token_rate_limit import MINUTE, REMEMBERED, TokenRateLimit
-from tests.conftest import Server, free_port
+from tests.environment import free_port
+from tests.server import Server
 
 APP, OPS = "app-3f9a1c", "ops-77d2e1"
 WRONG = 20
@@ -23,7 +24,7 @@ at."""
 
 
 @pytest.fixture(scope="module")
-def server(start_server: Callable[..., Server]) -> Iterator[Server]:
+def braked(start_server: Callable[..., Server]) -> Iterator[Server]:
     """A gateway with two tokens and a trusted proxy, and without a cluster."""
     settings = {
         "GATEWAY_TOKENS": f"app:{APP}:chat\nops:{OPS}:admin",
@@ -41,12 +42,12 @@ Ask = Callable[..., httpx.Response]
 
 
 @pytest.fixture
-def ask(server: Server) -> Ask:
+def ask(braked: Server) -> Ask:
     """Ask with a token, from the address that a proxy names."""
 
     def asked(address: str, token: str, path: str = "/models") -> httpx.Response:
         headers = {"X-Forwarded-For": address} | ({"X-Api-Key": token} if token else {})
-        return server.http.get(path, headers=headers)
+        return braked.http.get(path, headers=headers)
 
     return asked
 

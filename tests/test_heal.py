@@ -23,31 +23,15 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead, stop
-from tests.conftest import TOP, Deploy, Server, clean_environment, free_port, until
-from tests.load import ANSWERED, DROPPED, Load, load
+from tests.environment import TOP, clean_environment, free_port
+from tests.load import DROPPED, load, print_recovery
+from tests.processes import actor_process, actor_processes
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
+from tests.waiting import until
 
 HEARD_SECONDS = 5
 """After which all gateway processes have heard what is deployed; they ask every 2 s."""
-
-
-def actor_processes(head: RayHead, name: str) -> list[psutil.Process]:
-    """The processes of the actor class `name`, among the head's own."""
-    children = psutil.Process(head.process.pid).children(recursive=True)
-    alive = [p for p in children if p.is_running() and p.status() != "zombie"]
-    return [p for p in alive if f"ray::{name}" in "".join(p.cmdline())]
-
-
-def actor_process(head: RayHead, name: str) -> psutil.Process:
-    """The newest of them."""
-    return max(actor_processes(head, name), key=psutil.Process.create_time)
-
-
-def told(what: str, load: Load, since: float, again: float) -> None:
-    print(
-        f"\n{what}: {len(load.asked)} chats, failed {dict(load.failed())}, answered again after"
-        f" {again:.1f} s, slowest answer {load.slowest(ANSWERED, since):.1f} s"
-    )
 
 
 def test_a_killed_model_actor_answers_again_and_no_chat_is_lost(
@@ -59,7 +43,7 @@ def test_a_killed_model_actor_answers_again_and_no_chat_is_lost(
         actor_process(ray_head, "ModelActor").kill()
         killed = time.monotonic()
         again = chats.answered_again(killed, 60)
-    told("a model actor's process", chats, killed, again)
+    print_recovery("a model actor's process", chats, killed, again)
 
     assert not chats.failed()
     assert standin.requests(key)[-1]["headers"]["Authorization"] == f"Bearer {key}"
@@ -75,7 +59,7 @@ def test_a_killed_replica_of_several_loses_no_chat(
         killed = time.monotonic()
         again = chats.answered_again(killed, 60)
         time.sleep(3)  # it comes back and takes its share again
-    told("one replica of three", chats, killed, again)
+    print_recovery("one replica of three", chats, killed, again)
 
     assert not chats.failed()
 
@@ -107,7 +91,7 @@ def test_a_killed_directory_loses_no_chat(
         killed = time.monotonic()
         again = chats.answered_again(killed, 60)
         until(lambda: server.http.get("/models").status_code == 200)
-    told("the directory", chats, killed, again)
+    print_recovery("the directory", chats, killed, again)
 
     assert not chats.failed()
 
@@ -125,7 +109,7 @@ def test_a_killed_gateway_process_drops_only_the_chats_it_held_and_is_replaced(
         again = chats.answered_again(killed, 60)
         until(lambda: len(set(master.children()) - {victim}) == 2)
         server.wait_until()
-    told("a gunicorn worker", chats, killed, again)
+    print_recovery("a gunicorn worker", chats, killed, again)
 
     assert set(chats.failed()) <= {DROPPED}
     assert chats.failed().total() <= 50
@@ -176,7 +160,7 @@ def test_a_killed_gunicorn_master_is_started_again_by_its_supervisor(
         # Its orphaned workers end their chats and leave the port to the next.
         until(lambda: len({*supervisor.children(recursive=True)} - {master}) == 3)
         again = chats.answered_again(time.monotonic(), 60) + time.monotonic() - killed
-    told("gunicorn's master", chats, killed, again)
+    print_recovery("gunicorn's master", chats, killed, again)
 
     assert set(chats.failed()) <= {DROPPED, "CLUSTER_DOWN"}
 
@@ -284,7 +268,8 @@ def kill_raylet(head: RayHead) -> None:
     raylet.kill()
 
 
-@pytest.mark.parametrize("end", [ray_stop, kill_raylet])
+# That what kills a raylet is got over, CI sees in tests/test_boot.py.
+@pytest.mark.parametrize("end", [ray_stop, pytest.param(kill_raylet, marks=pytest.mark.long)])
 def test_a_lost_cluster_is_said_at_once_and_found_again_with_its_chats(
     end: Callable[[RayHead], None], own_cluster: tuple[RayHead, Server], standin: StandIn
 ) -> None:
@@ -318,7 +303,7 @@ def test_a_lost_cluster_is_said_at_once_and_found_again_with_its_chats(
         until(lambda: "NEED_KEY" in chats.failed(returned))
         until(lambda: server.http.post("/openai/deploy", json=paid).status_code == 200)
         again = chats.answered_again(returned, 60)
-    told(f"the cluster ({end.__name__})", chats, returned, again)
+    print_recovery(f"the cluster ({end.__name__})", chats, returned, again)
     print(f"slowest CLUSTER_DOWN: {chats.slowest('CLUSTER_DOWN', ended):.1f} s")
 
     assert set(chats.failed()) <= {"CLUSTER_DOWN", "NEED_KEY"}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TOP
+from tests.environment import TOP
 from tests.unit_file import PREFIX, SERVICES
 
 ETC = "etc/byzer-gateway"

@@ -19,10 +19,11 @@ import pytest
 
 from gateway.actors.job_store import GATHER_SECONDS, LOST_SECONDS
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Deploy, Server, running_head, until
+from tests.asking import ask
+from tests.processes import actor_processes
+from tests.server import Deploy, Server, running_head
 from tests.standin.client import StandIn
-from tests.test_heal import actor_processes
-from tests.test_jobs import ask
+from tests.waiting import until
 
 POLLERS = 1100
 PATIENCE = 120

@@ -13,18 +13,16 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Deploy, Server, until
+from tests.asking import ask
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
+from tests.waiting import until
 
 APP, OTHER = "jobs-app-1d0c", "jobs-other-77aa"
 
 
-def ask(gateway: httpx.Client, name: str, **more: Any) -> httpx.Response:
-    return gateway.post("/openai/chat", json={"chat_name": name, "content": "hi", **more})
-
-
 @pytest.fixture(scope="module")
-def guarded(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
+def needs_tokens(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
     """A gateway whose callers have tokens, and where repeats do not join."""
     tokens = f"app:{APP}:chat\nother:{OTHER}:chat"
     server = start_server(
@@ -167,12 +165,12 @@ def test_a_client_that_drops_its_connection_and_repeats_joins_its_own_question(
 
 
 def test_repeats_do_not_join_where_the_operator_says_so_nor_in_streams_nor_on_v1(
-    gateway: httpx.Client, guarded: Server, deploy: Deploy, standin: StandIn, key: str
+    gateway: httpx.Client, needs_tokens: Server, deploy: Deploy, standin: StandIn, key: str
 ) -> None:
     name = deploy(model_name="slow:1")
     chat = {"model": name, "messages": [{"role": "user", "content": "hi"}]}
     calls: list[Callable[[], httpx.Response]] = [
-        lambda: ask(guarded.http, name),
+        lambda: ask(needs_tokens.http, name),
         lambda: ask(gateway, name, stream=True),
         lambda: gateway.post("/v1/chat/completions", json=chat),
     ]
@@ -182,15 +180,15 @@ def test_repeats_do_not_join_where_the_operator_says_so_nor_in_streams_nor_on_v1
     assert standin.count(key) == 6
 
 
-def test_only_the_token_that_asked_may_read_a_job(guarded: Server, deploy: Deploy) -> None:
+def test_only_the_token_that_asked_may_read_a_job(needs_tokens: Server, deploy: Deploy) -> None:
     name = deploy()
-    job = ask(guarded.http, name, job=True, request_id="mine").headers["Location"]
-    assert guarded.http.get(job, params={"wait": 30}).json() == "openai:hi"
+    job = ask(needs_tokens.http, name, job=True, request_id="mine").headers["Location"]
+    assert needs_tokens.http.get(job, params={"wait": 30}).json() == "openai:hi"
 
-    other = guarded.http.get(job, headers={"X-Api-Key": OTHER})
+    other = needs_tokens.http.get(job, headers={"X-Api-Key": OTHER})
     assert (other.status_code, other.json()["error"]["code"]) == (404, "INVALID_REQUEST")
-    assert guarded.http.get(job, headers={"X-Api-Key": "nobody's"}).status_code == 401
-    theirs = guarded.http.post(
+    assert needs_tokens.http.get(job, headers={"X-Api-Key": "nobody's"}).status_code == 401
+    theirs = needs_tokens.http.post(
         "/openai/chat",
         json={"chat_name": name, "content": "other", "request_id": "mine"},
         headers={"X-Api-Key": OTHER},
@@ -199,7 +197,7 @@ def test_only_the_token_that_asked_may_read_a_job(guarded: Server, deploy: Deplo
 
 
 def test_a_session_remembers_survives_a_switch_and_forgets(
-    gateway: httpx.Client, guarded: Server, deploy: Deploy, standin: StandIn, key: str
+    gateway: httpx.Client, needs_tokens: Server, deploy: Deploy, standin: StandIn, key: str
 ) -> None:
     def heard() -> list[str]:
         return [turn["content"] for turn in standin.requests(key)[-1]["body"]["messages"]]
@@ -223,7 +221,7 @@ def test_a_session_remembers_survives_a_switch_and_forgets(
     )
     assert heard()[:7] == ["one", "openai:one", "two", "zhipu:two", "three", "zhipu:three", "four"]
 
-    for other, session in ((gateway, "order-43"), (guarded.http, "order-42")):
+    for other, session in ((gateway, "order-43"), (needs_tokens.http, "order-42")):
         ask(other, name, content="alone", session=session)
         assert heard() == ["alone"]
     ask(gateway, name, content="anew", session="order-42", reset=True)

@@ -17,7 +17,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.conftest import TOP, Deploy, Server, clean_environment, free_port
+from tests.environment import TOP, clean_environment, free_port
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
 SECONDS = 60
@@ -248,7 +249,7 @@ def test_a_deploy_that_fails_is_said_once_and_tried_again(
 def test_a_deploy_that_takes_long_holds_nobody_up(
     holder: KeyHolder, request_for: RequestFor, ask: Ask
 ) -> None:
-    slow, swift = request_for("openai", model_name="hang", check=True, timeout=30), request_for()
+    slow, swift = request_for("openai", model_name="hang", check=True, timeout=15), request_for()
     holder.write("a.json", slow)
     holder.write("b.json", swift)
 

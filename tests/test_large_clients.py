@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import TOP, Deploy, Server, clean_environment
+from tests.environment import TOP, clean_environment
 from tests.runtimes import npm_installed
+from tests.server import Deploy, Server
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("CLIENTS") != "1", reason="make test-clients runs it: it takes 2 GB"
@@ -43,7 +44,8 @@ Ask = Callable[[str], str]
 
 @pytest.fixture
 def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
-    """A name without digits, since opencode looks for some in errors."""
+    """In place of the shared `names`: one without digits, since opencode looks for some in
+    errors."""
     yield lambda: "large-clients"
     gateway.post("/openai/undeploy", json={"chat_name": "large-clients"})
 

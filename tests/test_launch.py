@@ -19,14 +19,14 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import START_SECONDS, TOP, Server, clean_environment, free_port
+from tests.environment import TOP, clean_environment, free_port
+from tests.server import Server
+from tests.starts import MAKE_RUN, refusal
+from tests.waiting import START_SECONDS
 
-MAKE_RUN = ("-m", "gateway", "run", "--local-chat")
 APP = ("app.py",)
 LAUNCH_SECONDS = 2 * START_SECONDS
 STOP_SECONDS = 40
-AT_ONCE_SECONDS = 30
-"""For a start that is refused: Python, and for app.py byzerllm's import, on a busy machine."""
 
 StartProgram = Callable[..., "Program"]
 
@@ -298,21 +298,3 @@ def test_an_address_open_to_everyone_ends_the_start_with_one_clear_line() -> Non
     line = refusal(MAKE_RUN, f"0.0.0.0:{free_port()}")
     for name in ("GATEWAY_BIND", "GATEWAY_TOKENS", "GATEWAY_TOKENS_FILE", "GATEWAY_OPEN=1"):
         assert name in line
-
-
-def refusal(arguments: tuple[str, ...], bind: str, **environment: str) -> str:
-    """The one line with which a start is refused, at once."""
-    ended = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=TOP,
-        env={**clean_environment(), "GATEWAY_BIND": bind, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=AT_ONCE_SECONDS,
-        check=False,
-    )
-    assert ended.returncode not in (0, None)
-    lines = ended.stdout.splitlines()
-    assert len(lines) == 1, ended.stdout
-    return lines[0]

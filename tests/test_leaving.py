@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.conftest import until
 from tests.fronts import Front, RawChat, chat, chat_stream, good, of, v1, v1_stream
 from tests.standin.raw import HANG, completion, opening, piece, whole
+from tests.waiting import until
 
 
 def leaving(raw_chat: RawChat, front: Front, content: str = "hi") -> None:

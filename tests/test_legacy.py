@@ -16,8 +16,10 @@ import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Deploy, Server, clean_environment
+from tests.environment import clean_environment
+from tests.raw_http import raw_reply
 from tests.runtimes import needed
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
 NIHAO = "你好，世界"
@@ -25,7 +27,7 @@ NIHAO = "你好，世界"
 
 @pytest.fixture(scope="module")
 def server(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Server]:
-    """A gateway that chats by GET, too."""
+    """In place of the shared `server`: a gateway that chats by GET, too."""
     started = start_server(
         {**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_ALLOW_GET": "1"}
     )
@@ -35,6 +37,7 @@ def server(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[S
 
 @pytest.fixture(scope="module")
 def gateway(server: Server) -> httpx.Client:
+    """In place of the shared `gateway`: a client of this server."""
     return server.http
 
 
@@ -145,7 +148,8 @@ def test_each_charset_is_read_as_declared_or_as_it_shows_itself(
     elif form == "raw form" or charset.startswith("utf-16"):
         body = f"chat_name={name}&content={text}".encode(charset)
     else:
-        body = f"chat_name={name}&content={quote_from_bytes(text.encode(charset.removesuffix('-sig')))}".encode()
+        content = quote_from_bytes(text.encode(charset.removesuffix("-sig")))
+        body = f"chat_name={name}&content={content}".encode()
     headers = {"Content-Type": f"text/plain; charset={declared}" if declared else ""}
 
     assert gateway.post("/openai/chat", content=body, headers=headers).json() == f"openai:{text}"
@@ -165,21 +169,11 @@ def test_raw_line_breaks_and_padding_are_what_they_seem(
     assert gateway.post("/openai/chat", content=body).json() == "openai:one\r\ntwo\tthree"
 
 
-def raw(server: Server, request: bytes) -> bytes:
-    """What comes back for these very bytes, until the server hangs up."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
-        client.sendall(request)
-        reply = b""
-        while piece := client.recv(65536):
-            reply += piece
-        return reply
-
-
 def test_http_1_0_with_a_padded_length_is_answered_in_one_piece(
     server: Server, deploy: Deploy
 ) -> None:
     body = f'{{"chat_name": "{deploy()}", "content": "hi"}}'.encode()
-    head, _, answer = raw(
+    head, _, answer = raw_reply(
         server, b"POST /openai/chat HTTP/1.0\r\nContent-Length: 00%d\r\n\r\n%b" % (len(body), body)
     ).partition(b"\r\n\r\n")
 
@@ -192,11 +186,11 @@ def test_chunks_and_expect_100_continue_are_understood(server: Server, deploy: D
     body = f'{{"chat_name": "{deploy()}", "content": "hi"}}'.encode()
     begin = b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 
-    chunked = raw(
+    chunked = raw_reply(
         server,
         begin + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),
     )
-    expecting = raw(
+    expecting = raw_reply(
         server, begin + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     )
 
@@ -232,7 +226,7 @@ def test_chunks_and_expect_100_continue_are_understood(server: Server, deploy: D
 def test_what_could_be_meant_in_two_ways_is_a_clear_error(
     server: Server, head: bytes, body: bytes, words: bytes
 ) -> None:
-    reply = raw(
+    reply = raw_reply(
         server,
         b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         + head
@@ -246,7 +240,7 @@ def test_what_could_be_meant_in_two_ways_is_a_clear_error(
 
 
 def test_a_body_without_its_length_is_not_taken_for_the_next_request(server: Server) -> None:
-    reply = raw(
+    reply = raw_reply(
         server,
         b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nHost:"
         b" localhost\r\n\r\n",
@@ -280,7 +274,7 @@ def test_head_asks_nobody(server: Server, deploy: Deploy, standin: StandIn, key:
     assert (reply.status_code, reply.content) == (200, b"")
     assert reply.headers["Content-Type"] == "text/plain; charset=gbk"
     assert standin.requests(key) == []
-    assert raw(server, f"HEAD {url} HTTP/1.0\r\n\r\n".encode()).startswith(b"HTTP/1.0 200 ")
+    assert raw_reply(server, f"HEAD {url} HTTP/1.0\r\n\r\n".encode()).startswith(b"HTTP/1.0 200 ")
     assert server.http.head("/jobs/any?wait=20").status_code == 200
     assert server.http.get(url).text == "openai:hi"
 
@@ -316,14 +310,15 @@ def test_options_tells_what_is_allowed_and_needs_no_token(
 )
 def test_a_query_is_read_like_a_form(server: Server, deploy: Deploy, query: bytes) -> None:
     url = b"/openai/chat?format=text&chat_name=%b&%b" % (deploy().encode(), query)
-    reply = raw(server, b"GET %b HTTP/1.0\r\n\r\n" % url)
+    reply = raw_reply(server, b"GET %b HTTP/1.0\r\n\r\n" % url)
 
     assert reply.endswith("\r\n\r\nopenai:你好 1+1".encode())
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "gbk"])
 def test_real_curl_puts_chinese_into_a_url(server: Server, deploy: Deploy, charset: str) -> None:
-    url = f"{server.url}/openai/chat?format=text&charset={charset}&chat_name={deploy()}&content={NIHAO}"
+    query = f"format=text&charset={charset}&chat_name={deploy()}&content={NIHAO}"
+    url = f"{server.url}/openai/chat?{query}"
     command = ("curl", "-sS", "--noproxy", "*", url.encode(charset))
     ended = subprocess.run(command, capture_output=True, timeout=60, check=True)
 
@@ -332,7 +327,7 @@ def test_real_curl_puts_chinese_into_a_url(server: Server, deploy: Deploy, chars
 
 def test_a_hash_in_a_query_is_no_end_of_the_question(server: Server, deploy: Deploy) -> None:
     url = f"/openai/chat?chat_name={deploy()}&content=C#,100%&format=text"
-    assert raw(server, f"GET {url} HTTP/1.0\r\n\r\n".encode()).endswith(b"openai:C#,100%")
+    assert raw_reply(server, f"GET {url} HTTP/1.0\r\n\r\n".encode()).endswith(b"openai:C#,100%")
 
 
 @pytest.mark.parametrize(
@@ -362,7 +357,7 @@ def test_a_hash_in_a_query_is_no_end_of_the_question(server: Server, deploy: Dep
 def test_an_error_in_the_line_is_written_as_the_query_says(
     server: Server, line: bytes, begins: str
 ) -> None:
-    head, _, body = raw(server, line + b"\r\n\r\n").partition(b"\r\n\r\n")
+    head, _, body = raw_reply(server, line + b"\r\n\r\n").partition(b"\r\n\r\n")
 
     assert body.decode().startswith(begins)
     kind = b"application/json" if begins.startswith("{") else b"text/plain"
@@ -378,7 +373,9 @@ def test_a_post_may_have_its_fields_in_the_query(
         f"POST /openai/chat?chat_name={deploy()}&content=%C4%E3%BA%C3&format=text"
         f" HTTP/1.0\r\n{length}\r\n"
     )
-    assert raw(server, line.encode() + b"\r\n " * ("3" in length)).endswith("openai:你好".encode())
+    assert raw_reply(server, line.encode() + b"\r\n " * ("3" in length)).endswith(
+        "openai:你好".encode()
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b'{"chat_name": "any", "model_name": "x"}'])
@@ -516,12 +513,12 @@ def posted(name: str, end: str = "\n", more: str = "") -> bytes:
 
 def test_lines_that_end_with_lf_alone_are_read_once(server: Server, deploy: Deploy) -> None:
     request = posted(deploy())
-    reply = raw(server, request + request)
+    reply = raw_reply(server, request + request)
 
     assert reply.endswith(b"\r\n\r\nopenai:hi")
     assert reply.count(b"HTTP/1.1 ") == 1, "what follows may be somebody else's"
     assert b"connection: close" in reply.lower()
-    assert raw(server, b"GET /healthz HTTP/1.0\n\n").startswith(b"HTTP/1.0 200 ")
+    assert raw_reply(server, b"GET /healthz HTTP/1.0\n\n").startswith(b"HTTP/1.0 200 ")
 
 
 def test_lines_that_come_one_by_one(server: Server, deploy: Deploy) -> None:
@@ -553,7 +550,7 @@ SMUGGLED = {
 
 @pytest.mark.parametrize("request_", SMUGGLED.values(), ids=SMUGGLED.keys())
 def test_what_could_smuggle_a_request_is_refused(server: Server, request_: bytes) -> None:
-    reply = raw(server, request_ + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    reply = raw_reply(server, request_ + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     assert reply.startswith(b"HTTP/1.1 400 ")
     assert reply.count(b"HTTP/1.1 ") == 1
@@ -561,7 +558,7 @@ def test_what_could_smuggle_a_request_is_refused(server: Server, request_: bytes
 
 
 def test_behind_a_proxy_lf_alone_is_refused(strict: Server) -> None:
-    reply = raw(strict, posted("any"))
+    reply = raw_reply(strict, posted("any"))
 
     assert reply.startswith(b"HTTP/1.1 400 ")
     assert reply.partition(b"\r\n\r\n")[2].startswith(
@@ -573,13 +570,13 @@ def test_behind_a_proxy_lf_alone_is_refused(strict: Server) -> None:
     "kind", ["first line only", "one line", "last lines", "end only", "a bare CR"]
 )
 def test_mixed_line_ends_are_named(server: Server, kind: str) -> None:
-    assert b"end each line with CR LF" in raw(server, SMUGGLED[kind])
+    assert b"end each line with CR LF" in raw_reply(server, SMUGGLED[kind])
 
 
 def test_lf_inside_chunks_is_refused(server: Server) -> None:
     head = b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     for chunks in (b"2\n{}\r\n0\r\n\r\n", b"2\r\n{}\n0\r\n\r\n", b"2\r\n{}\r\n0\r\nA: b\n\r\n\r\n"):
-        reply = raw(server, head + chunks)
+        reply = raw_reply(server, head + chunks)
         assert reply.startswith(b"HTTP/1.1 400 ")
         assert reply.count(b"HTTP/1.1 ") == 1
 
@@ -587,7 +584,8 @@ def test_lf_inside_chunks_is_refused(server: Server) -> None:
 BASH = """
 exec 3<>/dev/tcp/127.0.0.1/$PORT
 body="chat_name=$CHAT_NAME&content=$QUESTION"
-printf 'POST /openai/chat?format=text HTTP/1.0\\nContent-Length: %d\\n\\n%s' $(LC_ALL=C; echo ${#body}) "$body" >&3
+length=$(LC_ALL=C; echo ${#body})
+printf 'POST /openai/chat?format=text HTTP/1.0\\nContent-Length: %d\\n\\n%s' $length "$body" >&3
 cat <&3
 """
 GAWK = """
@@ -773,6 +771,6 @@ def test_no_header_line_is_longer_than_old_clients_read(
         b"GET /%b HTTP/1.0\r\n\r\n" % (b"a" * 4000),
         b"PUT /openai/chat HTTP/1.0\r\nX-Request-Id: %b\r\n\r\n" % (b"a" * 4000),
     ):
-        head = raw(server, request).partition(b"\r\n\r\n")[0]
+        head = raw_reply(server, request).partition(b"\r\n\r\n")[0]
         assert max(map(len, head.split(b"\r\n"))) < 500
         assert b"cache-control: no-store" in head.lower() or b"HTTP/1.1 4" in head

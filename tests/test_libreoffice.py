@@ -12,8 +12,9 @@ from xml.sax.saxutils import escape
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Deploy, Server, clean_environment
+from tests.environment import clean_environment
 from tests.runtimes import CHINESE, EXAMPLES, SECONDS, needed
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
 pytestmark = pytest.mark.skipif(
@@ -24,8 +25,8 @@ pytestmark = pytest.mark.skipif(
 DTD = '"-//OpenOffice.org//DTD OfficeDocument 1.0//EN"'
 TRUSTED = """<?xml version="1.0" encoding="UTF-8"?>
 <oor:items xmlns:oor="http://openoffice.org/2001/registry">
- <item oor:path="/org.openoffice.Office.Common/Security/Scripting"><prop oor:name="SecureURL" oor:op="fuse"><value>
-  <it>FOLDER</it></value></prop></item>
+ <item oor:path="/org.openoffice.Office.Common/Security/Scripting">
+  <prop oor:name="SecureURL" oor:op="fuse"><value><it>FOLDER</it></value></prop></item>
  <item oor:path="/org.openoffice.Office.Calc/Content/Update"><prop oor:name="Link" oor:op="fuse">
   <value>0</value></prop></item>
 </oor:items>"""
@@ -34,17 +35,20 @@ Options."""
 
 LIBRARIES = f"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE library:libraries PUBLIC {DTD} "libraries.dtd">
-<library:libraries xmlns:library="http://openoffice.org/2000/library" xmlns:xlink="http://www.w3.org/1999/xlink">
- <library:library library:name="Standard" xlink:href="$(USER)/basic/Standard/script.xlb/" xlink:type="simple"
-  library:link="false"/>
+<library:libraries xmlns:library="http://openoffice.org/2000/library"
+  xmlns:xlink="http://www.w3.org/1999/xlink">
+ <library:library library:name="Standard" xlink:href="$(USER)/basic/Standard/script.xlb/"
+  xlink:type="simple" library:link="false"/>
 </library:libraries>"""
 LIBRARY = f"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE library:library PUBLIC {DTD} "library.dtd">
-<library:library xmlns:library="http://openoffice.org/2000/library" library:name="Standard" library:readonly="false"
-  library:passwordprotected="false"><library:element library:name="Tests"/></library:library>"""
+<library:library xmlns:library="http://openoffice.org/2000/library" library:name="Standard"
+  library:readonly="false" library:passwordprotected="false">
+ <library:element library:name="Tests"/></library:library>"""
 MACRO = f"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE script:module PUBLIC {DTD} "module.dtd">
-<script:module xmlns:script="http://openoffice.org/2000/script" script:name="Tests" script:language="StarBasic">
+<script:module xmlns:script="http://openoffice.org/2000/script" script:name="Tests"
+  script:language="StarBasic">
 Sub Convert(source, target)
   Dim asked(1) As New com.sun.star.beans.PropertyValue
   asked(0).Name = "Hidden": asked(0).Value = True
@@ -75,7 +79,7 @@ def by_get(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[S
 
 
 @pytest.fixture(scope="module")
-def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def user_profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new user's, with the macro."""
     folder = tmp_path_factory.mktemp("libreoffice")
     (folder / "user").mkdir()
@@ -89,20 +93,20 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def office(profile: Path, argument: str) -> None:
+def office(user_profile: Path, argument: str) -> None:
     """Run LibreOffice without a screen; it always ends with 0."""
     command = (
         needed("soffice"),
-        f"-env:UserInstallation={profile.as_uri()}",
+        f"-env:UserInstallation={user_profile.as_uri()}",
         "--headless",
         argument,
     )
-    environment = {**clean_environment(), "HOME": str(profile), "no_proxy": "127.0.0.1"}
+    environment = {**clean_environment(), "HOME": str(user_profile), "no_proxy": "127.0.0.1"}
     subprocess.run(command, env=environment, check=True, timeout=SECONDS, capture_output=True)
 
 
 @pytest.fixture
-def calculate(profile: Path, tmp_path: Path) -> Calculate:
+def calculate(user_profile: Path, tmp_path: Path) -> Calculate:
     """Put values into the cells of examples/libreoffice/chat.fods; what its last one shows."""
 
     def run(address: str, chat_name: str, question: str) -> str:
@@ -116,7 +120,10 @@ def calculate(profile: Path, tmp_path: Path) -> Calculate:
             text = text.replace(f"<text:p>{old}</text:p>", f"<text:p>{escape(new)}</text:p>")
         source, target = tmp_path / "chat.fods", tmp_path / "chat.csv"
         source.write_text(text)
-        office(profile, f'macro:///Standard.Tests.Convert("{source.as_uri()}","{target.as_uri()}")')
+        office(
+            user_profile,
+            f'macro:///Standard.Tests.Convert("{source.as_uri()}","{target.as_uri()}")',
+        )
         return list(csv.reader(target.read_text("utf-8").splitlines()))[-1][1]
 
     return run

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import GUNICORN, Deploy, Server
+from tests.server import GUNICORN, Deploy, Server
 from tests.standin.client import StandIn
 
 HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -14,8 +14,8 @@ import pytest
 
 from gateway.commands.ray_head import RayHead
 from gateway.protocol import EMBEDDED
-from tests.conftest import Server
 from tests.gguf_files import GGUF, with_number
+from tests.server import Server
 
 
 def test_the_embedded_model_answers_in_words(gateway: httpx.Client, local_chat: str) -> None:

@@ -19,9 +19,10 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Server, until
+from tests.processes import actor_processes
+from tests.server import Server
 from tests.standin.client import StandIn
-from tests.test_heal import actor_processes
+from tests.waiting import until
 
 MANY = int(os.environ.get("MANY_DEPLOYS", "24"))
 AT_ONCE = 3

@@ -16,12 +16,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import TOP, Server, free_port, running_head, until
+from tests.environment import TOP, free_port
 from tests.fronts import good
-from tests.load import ANSWERED, load
+from tests.load import ANSWERED, load, print_recovery
 from tests.network import HERE, NEVER, THERE, Cluster, Dns, Sniffer, cluster, ip
+from tests.server import Server, running_head
 from tests.standin.raw import RawProvider, Reply, Request, completion, whole
-from tests.test_heal import told
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("NETWORK") != "1", reason="make test-network runs it: it takes minutes"
@@ -108,7 +109,7 @@ def test_a_node_that_is_cut_off_loses_no_chat_and_joins_again(
             since = len(provider.requests)
             until(lambda: callers(provider, since) == {HERE, THERE}, 60)
             print(f"\nthe other node answers {time.monotonic() - plugged:.1f} s after it is back")
-        told(f"a node cut off for {seconds} s", chats, cut, again)
+        print_recovery(f"a node cut off for {seconds} s", chats, cut, again)
         slow = sum(one.seconds > 2 for one in chats.asked)
         print(f"slower than 2 s: {slow}")
         server.stop()

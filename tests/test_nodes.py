@@ -18,10 +18,11 @@ import pytest
 from gateway.channel import frame
 from gateway.commands.ray_head import BIN, RayHead, stop
 from gateway.protocol import Kind
-from tests.conftest import Server, clean_environment, running_head, until
-from tests.load import ANSWERED, load
+from tests.environment import clean_environment
+from tests.load import ANSWERED, load, print_recovery
+from tests.server import Server, running_head
 from tests.standin.client import StandIn
-from tests.test_heal import told
+from tests.waiting import until
 
 
 def start_node(head: RayHead, folder: Path) -> subprocess.Popen[bytes]:
@@ -142,7 +143,7 @@ def test_a_node_that_is_killed_under_load_loses_no_chat(
         killed = time.monotonic()
         again = chats.answered_again(killed, 60)
         time.sleep(5)
-    told("one node of two", chats, killed, again)
+    print_recovery("one node of two", chats, killed, again)
 
     assert set(chats.failed()) == set(), chats.failed()
     assert chats.outcomes(killed)[ANSWERED] > 100

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from tests.conftest import CALLER, TOP, Deploy, Server, free_port
+from tests.environment import TOP, free_port
 from tests.runtimes import CHINESE, EXAMPLES, SECONDS, Ask, Said, ask, needed, npm_installed
+from tests.server import CALLER, Deploy, Server
 
 NODE = TOP / "tests" / "clients" / "node-0.10"
 
@@ -53,8 +54,8 @@ CLIENTS = {
 
 @pytest.fixture(scope="module")
 def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
-    """One chat name, which each test deploys anew: a switch in place takes no start of a
-    process."""
+    """In place of the shared `names`: one, which each test deploys anew, since a switch in place
+    takes no start of a process."""
     yield itertools.repeat("old-client").__next__
     gateway.post("/openai/undeploy", json={"chat_name": "old-client"})
 

@@ -17,13 +17,12 @@ import httpx
 import pytest
 from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
 from openai.types.chat import (
-    ChatCompletionChunk,
     ChatCompletionFunctionToolParam,
-    ChatCompletionMessageParam,
 )
 from pydantic import BaseModel
 
-from tests.conftest import Deploy, Server
+from tests.openai_sdk import says, words
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, Dialect
 
@@ -39,8 +38,8 @@ WEATHER: ChatCompletionFunctionToolParam = {
 
 @pytest.fixture(scope="module")
 def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
-    """Two chat names in turn, which each test deploys anew: a switch in place takes no start of a
-    process."""
+    """In place of the shared `names`: two in turn, which each test deploys anew, since a switch in
+    place takes no start of a process."""
     two = ["openai-sdk-1", "openai-sdk-2"]
     yield itertools.cycle(two).__next__
     for name in two:
@@ -57,14 +56,6 @@ def client(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAI]:
 
 def asynchronous(client: OpenAI) -> AsyncOpenAI:
     return AsyncOpenAI(base_url=client.base_url, api_key="any")
-
-
-def says(content: str) -> list[ChatCompletionMessageParam]:
-    return [{"role": "user", "content": content}]
-
-
-def words(chunks: list[ChatCompletionChunk]) -> str:
-    return "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
 
 
 def test_the_local_model_answers_a_chat(client: OpenAI, local_chat: str) -> None:

@@ -30,10 +30,10 @@ from openai.types.chat import ChatCompletionChunk
 
 from gateway.commands.ray_head import RayHead
 from gateway.errors import GatewayError
-from tests.conftest import Deploy, Server
+from tests.openai_sdk import says, words
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, Dialect
-from tests.test_openai_clients import says, words
 
 PROVIDERS_ERRORS = [
     ("openai", "refuse:openai-insufficient_quota", APIStatusError, 402, "PAY_BILL"),
@@ -75,8 +75,8 @@ an event)."""
 
 @pytest.fixture(scope="module")
 def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
-    """Chat names in turn, which each test deploys anew: a switch in place takes no start of a
-    process."""
+    """In place of the shared `names`: two in turn, which each test deploys anew, since a switch in
+    place takes no start of a process."""
     two = ["openai-errors-1", "openai-errors-2"]
     yield itertools.cycle(two).__next__
     for name in two:

@@ -21,7 +21,8 @@ from pydantic import BaseModel
 
 from gateway.errors import MEANINGS, GatewayError
 from gateway.web import contract, validation, wire
-from tests.conftest import TOP, Server, clean_environment, free_port, running_head
+from tests.environment import TOP, clean_environment, free_port
+from tests.server import Server, running_head
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS
 
@@ -45,7 +46,7 @@ NOT_SERVED = (
 """Other APIs' paths: they only say so."""
 
 TOKEN = "fuzz-8c1f0a"
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "16"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
 """Generated requests for each operation and kind of data; `make fuzz` asks for many more."""
 
 LEAST_CASES = 25 * EXAMPLES
@@ -104,7 +105,11 @@ def test_it_is_openapi_3_1(description: Json) -> None:
 ROUTES_OF_THE_APP = """
 import json, os
 from app import app
-routes = [(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods - {"HEAD", "OPTIONS"}]
+routes = [
+    (method, rule.rule)
+    for rule in app.url_map.iter_rules()
+    for method in rule.methods - {"HEAD", "OPTIONS"}
+]
 print(json.dumps(routes), flush=True)
 os._exit(0)
 """

@@ -16,7 +16,8 @@ import httpx
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from tests.conftest import Deploy, Server, clean_environment
+from tests.environment import clean_environment
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
 NAME = "byzer_llm_gateway_client"

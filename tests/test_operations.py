@@ -26,9 +26,11 @@ from gateway.errors import MEANINGS
 from gateway.settings import SCOPES, load
 from gateway.web.contract import DeployRequest
 from gateway.web.validation import parse
-from tests.conftest import TOP, Server, clean_environment, until
+from tests.environment import TOP, clean_environment
+from tests.server import Server
 from tests.standin.client import BASES, StandIn
 from tests.unit_file import SERVICES
+from tests.waiting import until
 
 DOCUMENT = (TOP / "docs/operations.md").read_text()
 SECONDS = 120

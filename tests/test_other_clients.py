@@ -18,8 +18,9 @@ from langchain_openai import ChatOpenAI
 from openai import APIError, APIStatusError
 from pydantic import SecretStr
 
-from tests.conftest import TOP, Deploy, Server, clean_environment
+from tests.environment import TOP, clean_environment
 from tests.runtimes import SECONDS, needed, npm_installed
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, Dialect
 
@@ -149,7 +150,7 @@ def test_langchain_raises_an_error_in_mid_stream_after_the_words_that_came(
 
 
 @pytest.fixture
-def llm(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def llm_command(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """The command line of llm for a chat's name, set up as its documentation says for
     OpenAI-compatible servers."""
     monkeypatch.setenv("LLM_USER_PATH", str(tmp_path))
@@ -170,9 +171,11 @@ def llm(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comm
 
 
 @pytest.mark.parametrize("how", [[], ["--no-stream"]])
-def test_llm_prompts_the_local_model(llm: CommandLine, local_chat: str, how: list[str]) -> None:
+def test_llm_prompts_the_local_model(
+    llm_command: CommandLine, local_chat: str, how: list[str]
+) -> None:
     ended = run(
-        *llm(
+        *llm_command(
             local_chat,
             "Tell me about the sea.",
             "-o",
@@ -192,9 +195,9 @@ def test_llm_prompts_the_local_model(llm: CommandLine, local_chat: str, how: lis
 
 
 def test_llm_shows_the_first_words_while_the_provider_still_speaks(
-    llm: CommandLine, deploy: Deploy, standin: StandIn, key: str
+    llm_command: CommandLine, deploy: Deploy, standin: StandIn, key: str
 ) -> None:
-    command = llm(deploy(model_name=f"stream:2:{2 * SECONDS}"), "hi")
+    command = llm_command(deploy(model_name=f"stream:2:{2 * SECONDS}"), "hi")
 
     with subprocess.Popen(
         command, env=clean_environment(), stdout=subprocess.PIPE, bufsize=0
@@ -206,10 +209,12 @@ def test_llm_shows_the_first_words_while_the_provider_still_speaks(
 
 
 def test_llm_calls_a_function_and_sends_its_result(
-    llm: CommandLine, deploy: Deploy, standin: StandIn, key: str
+    llm_command: CommandLine, deploy: Deploy, standin: StandIn, key: str
 ) -> None:
     ended = run(
-        *llm(deploy(), "What weather?", "--functions", "def weather() -> str: return 'Rain.'")
+        *llm_command(
+            deploy(), "What weather?", "--functions", "def weather() -> str: return 'Rain.'"
+        )
     )
 
     assert (ended.returncode, ended.stdout) == (0, "openai:What weather?\n"), ended.stderr
@@ -220,9 +225,9 @@ def test_llm_calls_a_function_and_sends_its_result(
 
 @pytest.mark.parametrize("how", [[], ["--no-stream"]])
 def test_llm_says_that_the_bill_is_unpaid_and_asks_once(
-    llm: CommandLine, deploy: Deploy, standin: StandIn, key: str, how: list[str]
+    llm_command: CommandLine, deploy: Deploy, standin: StandIn, key: str, how: list[str]
 ) -> None:
-    ended = run(*llm(deploy("tongwen", "refuse:tongwen-Arrearage"), "hi", *how))
+    ended = run(*llm_command(deploy("tongwen", "refuse:tongwen-Arrearage"), "hi", *how))
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "402" in ended.stderr

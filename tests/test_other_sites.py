@@ -14,10 +14,12 @@ from playwright.sync_api import Browser, sync_playwright
 
 from gateway.settings import SettingError, load
 from tests.browser import FLAGS
-from tests.conftest import Server, free_port, until
+from tests.environment import free_port
+from tests.raw_http import raw_reply
 from tests.runtimes import needed
+from tests.server import Server
 from tests.standin.client import StandIn
-from tests.test_legacy import raw
+from tests.waiting import until
 
 CHAT = {"chat_name": "x", "content": "hello"}
 NAMES = "llm.example.com, 例子.测试"
@@ -43,6 +45,7 @@ def alone(start_server: Callable[..., Server]) -> Callable[..., Server]:
 
 @pytest.fixture(scope="module")
 def server(alone: Callable[..., Server]) -> Server:
+    """In place of the shared `server`: a gateway without a cluster, for which names are set."""
     return alone(GATEWAY_HOSTS=NAMES)
 
 
@@ -52,8 +55,8 @@ def code(reply: httpx.Response) -> str:
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost", "LOCALHOST:1", "[::1]:8099", "[::1]", "192.168.0.7:8099", "llm.example.com",
-     "LLM.example.com.:443", "xn--fsqu00a.xn--0zwm56d"],
+    ["127.0.0.1", "localhost", "LOCALHOST:1", "[::1]:8099", "[::1]", "192.168.0.7:8099",
+     "llm.example.com", "LLM.example.com.:443", "xn--fsqu00a.xn--0zwm56d"],
 )  # fmt: skip
 def test_addresses_localhost_and_what_the_operator_names_are_served(
     server: Server, host: str
@@ -93,7 +96,7 @@ def test_another_name_asks_for_nothing(server: Server, path: str) -> None:
 
 
 def test_http_1_0_needs_no_host(server: Server) -> None:
-    assert raw(server, b"GET /healthz HTTP/1.0\r\n\r\n").split()[1] == b"200"
+    assert raw_reply(server, b"GET /healthz HTTP/1.0\r\n\r\n").split()[1] == b"200"
 
 
 def test_with_tokens_every_name_is_served(alone: Callable[..., Server]) -> None:
@@ -203,8 +206,15 @@ def test_what_is_no_name_stops_the_start(hosts: str) -> None:
         load({"GATEWAY_HOSTS": hosts})
 
 
-FORWARDED = ("SCRIPT_NAME: /x", "Script-Name: /x", "PATH_INFO: /metrics", "X-Forwarded-Prefix: /x", "X-Script-Name: /x",
-             "X-Original-URL: /metrics", "X-Rewrite-URL: /metrics")  # fmt: skip
+FORWARDED = (
+    "SCRIPT_NAME: /x",
+    "Script-Name: /x",
+    "PATH_INFO: /metrics",
+    "X-Forwarded-Prefix: /x",
+    "X-Script-Name: /x",
+    "X-Original-URL: /metrics",
+    "X-Rewrite-URL: /metrics",
+)
 
 
 @pytest.mark.parametrize("header", FORWARDED)
@@ -213,7 +223,7 @@ def test_a_path_is_what_was_asked_for_whatever_a_header_says(
     server: Server, header: str, path: str
 ) -> None:
     # A proxy that hides /metrics looks at the path.
-    reply = raw(server, f"GET {path} HTTP/1.0\r\n{header}\r\n\r\n".encode())
+    reply = raw_reply(server, f"GET {path} HTTP/1.0\r\n{header}\r\n\r\n".encode())
     assert reply.split()[1] == b"404"
 
 
@@ -227,6 +237,6 @@ def test_no_reply_is_taken_for_another_kind_than_its_own(server: Server) -> None
     ):
         reply = server.http.get(path)
         assert (reply.status_code, reply.headers["X-Content-Type-Options"]) == (status, "nosniff")
-    assert b"\r\nX-Content-Type-Options: nosniff\r\n" in raw(
+    assert b"\r\nX-Content-Type-Options: nosniff\r\n" in raw_reply(
         server, b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n"
     )

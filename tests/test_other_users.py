@@ -14,11 +14,13 @@ import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import TOP, Deploy, Server, clean_environment, free_port, running_head, until
+from tests.doctor import Report
+from tests.environment import TOP, clean_environment, free_port
 from tests.other_user import TAKES_THE_SOCKET, another_user, open_folder
+from tests.server import Deploy, Server, running_head
 from tests.standin.client import StandIn
-from tests.test_doctor import Report
-from tests.test_launch import AT_ONCE_SECONDS, refusal
+from tests.starts import AT_ONCE_SECONDS, refusal
+from tests.waiting import until
 
 TRIES = """
 folder, token, log, rays, socket_file = sys.argv[1:]

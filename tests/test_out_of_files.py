@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Server, until
+from tests.server import Server
 from tests.standin.client import StandIn
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def chat(client: httpx.Client, name: str) -> httpx.Response:
 
 
 def test_connections_wait_and_chats_go_on_while_no_file_can_be_opened(
-    alone: Server, slow: str
+    alone: Server, slow: str, standin: StandIn, key: str
 ) -> None:
     process = worker(alone)
     with (
@@ -80,7 +81,7 @@ def test_connections_wait_and_chats_go_on_while_no_file_can_be_opened(
     ):
         other.get("/healthz").raise_for_status()
         under_way = pool.submit(chat, alone.http, slow)
-        time.sleep(1)
+        until(lambda: standin.open(key) == 1, 20)
         with no_more_files(process), ExitStack() as held:
             for _ in range(20):
                 held.enter_context(socket.create_connection(("127.0.0.1", alone.port), 10))

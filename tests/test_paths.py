@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from gateway.web.paths import meant
-from tests.conftest import Deploy, Server, until
+from tests.server import Deploy, Server
+from tests.waiting import until
 
 CHAT = "/v1/chat/completions"
 MEANT = {

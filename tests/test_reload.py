@@ -15,9 +15,11 @@ import httpx
 import psutil
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import TOP, Deploy, Server, clean_environment, until
+from tests.environment import TOP, clean_environment
 from tests.load import ANSWERED, DROPPED, load
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
+from tests.waiting import until
 
 
 def test_a_reload_takes_new_tokens_and_processes_and_loses_no_chat(

@@ -18,10 +18,12 @@ import pytest
 
 from gateway.actors.directory import DEPLOY_SECONDS
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Server, clean_environment, until
+from tests.environment import clean_environment
+from tests.processes import actor_process
+from tests.server import Server
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, REFUSALS
-from tests.test_heal import actor_process
+from tests.waiting import until
 
 KEY = "sk-planted-7f3a9c51e2d84b06"
 PROMPT = "prompt-marker-5d2e8f"
@@ -79,8 +81,10 @@ STATE = """
 import json, os, ray
 from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_list
 ray.init(address=os.environ["RAY_ADDRESS"], namespace="default", log_to_driver=False)
-print(ray._private.state.actors(), ray._private.state.jobs(), ray.util.list_named_actors(all_namespaces=True))
-for space in (None, b"fun", b"job", b"session", b"cluster", b"dashboard", b"_ray_internal", b"serve"):
+print(ray._private.state.actors(), ray._private.state.jobs())
+print(ray.util.list_named_actors(all_namespaces=True))
+spaces = (b"fun", b"job", b"session", b"cluster", b"dashboard", b"_ray_internal", b"serve")
+for space in (None, *spaces):
     for key in _internal_kv_list(b"", namespace=space):
         print(key, _internal_kv_get(key, namespace=space))
 """

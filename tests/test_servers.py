@@ -24,11 +24,13 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead, stop
-from tests.conftest import START_SECONDS, TOP, Deploy, Server, clean_environment, free_port
+from tests.environment import TOP, clean_environment, free_port
+from tests.server import Deploy, Server
 from tests.slow import flood
 from tests.standin.client import StandIn
-from tests.test_launch import MAKE_RUN, refusal
-from tests.test_streams import ask, events, words
+from tests.starts import MAKE_RUN, refusal
+from tests.streamed import ask, events, words
+from tests.waiting import START_SECONDS, until
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 DEPLOY = TOP / "deploy"
@@ -40,8 +42,8 @@ OUR_NETWORK = "127.0.0.2"
 
 @pytest.fixture(scope="module")
 def server(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[Server]:
-    """A gateway as it stands behind a proxy. Its access log shows the address that it takes for the
-    client's."""
+    """In place of the shared `server`: a gateway as it stands behind a proxy. Its access log shows
+    the address that it takes for the client's."""
     behind_a_proxy = {
         "GATEWAY_TRUSTED_PROXIES": "127.0.0.1",
         "GATEWAY_OPEN": "1",
@@ -56,6 +58,7 @@ def server(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[S
 
 @pytest.fixture(scope="module")
 def gateway(server: Server) -> httpx.Client:
+    """In place of the shared `gateway`: a client of this server."""
     return server.http
 
 
@@ -211,13 +214,6 @@ def proxy(request: pytest.FixtureRequest, start_proxy: StartProxy, server: Serve
 
 def chat(name: str, **more: Any) -> dict[str, Any]:
     return {"chat_name": name, "content": "hi", **more}
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + A_WHILE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 # nginx and Caddy
@@ -398,8 +394,7 @@ def test_slow_heads_keep_nobody_out_and_are_let_go(proxy: Proxy, deploy: Deploy)
     name = deploy()
     with flood(proxy.plain_port, 300, seconds=5) as clients:
         assert proxy.http.post("/openai/chat", json=chat(name)).json() == "openai:hi"
-        time.sleep(40)
-        assert clients.closed >= 300
+        until(lambda: clients.closed >= 300, 60)
         assert proxy.http.post("/openai/chat", json=chat(name)).json() == "openai:hi"
 
 

@@ -22,9 +22,10 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Deploy, Server, until
+from tests.processes import actor_processes
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
-from tests.test_heal import actor_processes
+from tests.waiting import until
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", "40"))
 GROWN_MB = 12

@@ -1,7 +1,7 @@
 """Kills, floods and a full disk, one after the other, while callers chat: every request ends, and
 each question is paid once, but for those that a process's death explains.
 
-CI storms for 40 seconds, `make soak` for as long as SOAK_SECONDS says. What is paid is counted by
+CI storms for 25 seconds, `make soak` for as long as SOAK_SECONDS says. What is paid is counted by
 the provider itself.
 """
 
@@ -26,8 +26,9 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Server, running_head, until
 from tests.fronts import Outcome, chat, chat_stream, v1, v1_stream
+from tests.processes import actor_processes
+from tests.server import Server, running_head
 from tests.small_disk import fill, small_disk
 from tests.standin.raw import (
     DONE,
@@ -40,9 +41,9 @@ from tests.standin.raw import (
     slowly,
     whole,
 )
-from tests.test_heal import actor_processes
+from tests.waiting import until
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "40"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "25"))
 NAME = "storm"
 CALM_SECONDS = 3
 """Between two deeds of the storm."""

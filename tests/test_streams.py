@@ -14,26 +14,11 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Deploy, Server, until
+from tests.processes import actor_process
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
-from tests.test_heal import actor_process
-
-
-def events(text: str) -> list[dict[str, Any] | str]:
-    """What the `data:` lines of a stream say; `[DONE]` as it is."""
-    said = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
-    return [data if data == "[DONE]" else json.loads(data) for data in said]
-
-
-def words(text: str) -> str:
-    chunks = [event for event in events(text) if isinstance(event, dict)]
-    return "".join(
-        c["delta"].get("content") or "" for chunk in chunks for c in chunk.get("choices", ())
-    )
-
-
-def ask(name: str, **more: Any) -> dict[str, Any]:
-    return {"model": name, "stream": True, "messages": [{"role": "user", "content": "hi"}], **more}
+from tests.streamed import ask, events, words
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("provider", ["openai", "zhipu", "tongwen"])
@@ -175,15 +160,10 @@ def test_a_client_that_goes_away_ends_the_providers_request_within_a_second(
         client.sendall(head + body)
         if not silent:
             assert client.recv(100).startswith(b"HTTP/1.1 200")
-        deadline = time.monotonic() + 20
-        while standin.open(key) == 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: standin.open(key) == 1, 20)
 
     left = time.monotonic()
-    while standin.open(key):
-        assert time.monotonic() - left < 10
-        time.sleep(0.01)
+    until(lambda: standin.open(key) == 0, 10)
     assert time.monotonic() - left < (1 if not silent else 3)
 
 

@@ -17,7 +17,8 @@ import pytest
 
 from gateway.commands.ray_head import RayHead
 from gateway.settings import SettingError, load
-from tests.conftest import TOP, Server, clean_environment, free_port
+from tests.environment import TOP, clean_environment, free_port
+from tests.server import Server
 from tests.standin.client import StandIn
 
 APP, OPS, BOTH = "app-3f9a1c", "ops:with:colons-77d2", "both-e01b58"
@@ -45,7 +46,7 @@ def api_key(token: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def guarded(start_server: StartServer, ray_head: RayHead) -> httpx.Client:
+def needs_tokens(start_server: StartServer, ray_head: RayHead) -> httpx.Client:
     """A gateway whose tokens are in its environment."""
     return start_server(
         {**ray_head.environment, "WEB_CONCURRENCY": "1", "GATEWAY_TOKENS": LINES}
@@ -66,35 +67,35 @@ def guarded_by_file(
 
 
 @pytest.fixture(scope="module")
-def deployed(guarded: httpx.Client, standin: StandIn) -> Iterator[str]:
+def deployed(needs_tokens: httpx.Client, standin: StandIn) -> Iterator[str]:
     """A chat that only `both` and `ops` may take away."""
-    deploy(guarded, standin, "tokens-chat", OPS)
+    deploy(needs_tokens, standin, "tokens-chat", OPS)
     yield "tokens-chat"
-    guarded.post("/openai/undeploy", json={"chat_name": "tokens-chat"}, headers=bearer(OPS))
+    needs_tokens.post("/openai/undeploy", json={"chat_name": "tokens-chat"}, headers=bearer(OPS))
 
 
-def deploy(guarded: httpx.Client, standin: StandIn, name: str, token: str) -> None:
+def deploy(needs_tokens: httpx.Client, standin: StandIn, name: str, token: str) -> None:
     body = {
         "chat_name": name,
         "api_key": "sk-tokens",
         "base_url": standin.base_url("openai"),
         "model_name": "echo",
     }
-    reply = guarded.post("/openai/deploy", json=body, headers=bearer(token))
+    reply = needs_tokens.post("/openai/deploy", json=body, headers=bearer(token))
     assert (reply.status_code, reply.json()) == (200, {"ret": "ok"})
 
 
 @pytest.mark.parametrize("form", [bearer, basic, api_key])
 @pytest.mark.parametrize("token", [APP, OPS, BOTH])
 def test_a_token_is_accepted_in_each_form(
-    guarded: httpx.Client, form: Callable[[str], dict[str, str]], token: str
+    needs_tokens: httpx.Client, form: Callable[[str], dict[str, str]], token: str
 ) -> None:
-    assert guarded.get("/models", headers=form(token)).status_code == 200
+    assert needs_tokens.get("/models", headers=form(token)).status_code == 200
 
 
 @pytest.mark.parametrize("user", ["", "app", "someone else", "用户"])
-def test_basic_may_name_any_user(guarded: httpx.Client, user: str) -> None:
-    assert guarded.get("/models", headers=basic(APP, user)).status_code == 200
+def test_basic_may_name_any_user(needs_tokens: httpx.Client, user: str) -> None:
+    assert needs_tokens.get("/models", headers=basic(APP, user)).status_code == 200
 
 
 @pytest.mark.parametrize("form", [bearer, basic, api_key])
@@ -129,24 +130,24 @@ def test_tokens_in_a_file_are_the_same(
     ],
 )
 def test_a_missing_or_wrong_token_is_unauthorized(
-    guarded: httpx.Client, headers: dict[str, str]
+    needs_tokens: httpx.Client, headers: dict[str, str]
 ) -> None:
-    refused_with_a_challenge(guarded.get("/models", headers=headers))
+    refused_with_a_challenge(needs_tokens.get("/models", headers=headers))
 
 
 @pytest.mark.parametrize("token", ["schlüssel".encode("latin-1"), "令牌".encode(), b"\xff\xfe\x80"])
 @pytest.mark.parametrize(("name", "scheme"), [(b"X-Api-Key", b""), (b"Authorization", b"Bearer ")])
 def test_a_token_that_is_not_ascii_is_unauthorized(
-    guarded: httpx.Client, name: bytes, scheme: bytes, token: bytes
+    needs_tokens: httpx.Client, name: bytes, scheme: bytes, token: bytes
 ) -> None:
-    refused_with_a_challenge(guarded.get("/models", headers=[(name, scheme + token)]))
+    refused_with_a_challenge(needs_tokens.get("/models", headers=[(name, scheme + token)]))
 
 
 @pytest.mark.parametrize("form", [bearer, basic, api_key])
 def test_a_token_longer_than_http_allows_is_refused_in_the_one_shape(
-    guarded: httpx.Client, form: Callable[[str], dict[str, str]]
+    needs_tokens: httpx.Client, form: Callable[[str], dict[str, str]]
 ) -> None:
-    reply = guarded.get("/models", headers=form("x" * 100_000))
+    reply = needs_tokens.get("/models", headers=form("x" * 100_000))
     assert (reply.status_code, reply.json()["error"]["code"]) == (413, "TOO_LARGE")
 
 
@@ -159,26 +160,26 @@ def refused_with_a_challenge(reply: httpx.Response) -> None:
 @pytest.mark.parametrize(
     "path", ["/openai/deploy", "/openai/chat", "/openai/undeploy", "/local/chat"]
 )
-def test_every_call_needs_a_token(guarded: httpx.Client, path: str) -> None:
-    refused_with_a_challenge(guarded.post(path, json={"chat_name": "x", "content": "x"}))
+def test_every_call_needs_a_token(needs_tokens: httpx.Client, path: str) -> None:
+    refused_with_a_challenge(needs_tokens.post(path, json={"chat_name": "x", "content": "x"}))
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_health_needs_no_token(guarded: httpx.Client, path: str) -> None:
-    assert guarded.get(path).status_code == 200
+def test_health_needs_no_token(needs_tokens: httpx.Client, path: str) -> None:
+    assert needs_tokens.get(path).status_code == 200
 
 
 @pytest.mark.parametrize("token", [APP, BOTH])
-def test_the_chat_scope_may_chat(guarded: httpx.Client, deployed: str, token: str) -> None:
-    reply = guarded.post(
+def test_the_chat_scope_may_chat(needs_tokens: httpx.Client, deployed: str, token: str) -> None:
+    reply = needs_tokens.post(
         "/openai/chat", json={"chat_name": deployed, "content": "你好"}, headers=bearer(token)
     )
     assert reply.status_code == 200
     assert isinstance(reply.json(), str)
 
 
-def test_the_admin_scope_alone_may_not_chat(guarded: httpx.Client, deployed: str) -> None:
-    reply = guarded.post(
+def test_the_admin_scope_alone_may_not_chat(needs_tokens: httpx.Client, deployed: str) -> None:
+    reply = needs_tokens.post(
         "/openai/chat", json={"chat_name": deployed, "content": "你好"}, headers=bearer(OPS)
     )
     forbidden(reply, "chat")
@@ -188,23 +189,23 @@ def test_the_admin_scope_alone_may_not_chat(guarded: httpx.Client, deployed: str
     "path", ["/openai/deploy", "/openai/undeploy", "/zhipu/deploy", "/local/undeploy"]
 )
 def test_the_chat_scope_alone_may_not_deploy_or_undeploy(
-    guarded: httpx.Client, deployed: str, path: str
+    needs_tokens: httpx.Client, deployed: str, path: str
 ) -> None:
-    forbidden(guarded.post(path, json={"chat_name": deployed}, headers=bearer(APP)), "admin")
-    assert deployed in listed(guarded)
+    forbidden(needs_tokens.post(path, json={"chat_name": deployed}, headers=bearer(APP)), "admin")
+    assert deployed in listed(needs_tokens)
 
 
 @pytest.mark.parametrize("token", [OPS, BOTH])
 def test_the_admin_scope_may_deploy_and_undeploy(
-    guarded: httpx.Client, standin: StandIn, token: str
+    needs_tokens: httpx.Client, standin: StandIn, token: str
 ) -> None:
-    deploy(guarded, standin, "tokens-other", token)
-    assert "tokens-other" in listed(guarded)
-    reply = guarded.post(
+    deploy(needs_tokens, standin, "tokens-other", token)
+    assert "tokens-other" in listed(needs_tokens)
+    reply = needs_tokens.post(
         "/openai/undeploy", json={"chat_name": "tokens-other"}, headers=bearer(token)
     )
     assert (reply.status_code, reply.json()) == (200, {"ret": "ok"})
-    assert "tokens-other" not in listed(guarded)
+    assert "tokens-other" not in listed(needs_tokens)
 
 
 def forbidden(reply: httpx.Response, scope: str) -> None:
@@ -214,8 +215,8 @@ def forbidden(reply: httpx.Response, scope: str) -> None:
     assert not any(token in reply.text for token in (APP, OPS, BOTH))
 
 
-def listed(guarded: httpx.Client) -> list[str]:
-    models: list[dict[str, Any]] = guarded.get("/models", headers=bearer(OPS)).json()["models"]
+def listed(needs_tokens: httpx.Client) -> list[str]:
+    models: list[dict[str, Any]] = needs_tokens.get("/models", headers=bearer(OPS)).json()["models"]
     return [chat["chat_name"] for chat in models]
 
 

@@ -13,12 +13,14 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import GUNICORN, Deploy, Server, free_port, until
+from tests.environment import free_port
+from tests.metrics import value
+from tests.processes import actor_process
+from tests.server import GUNICORN, Deploy, Server
 from tests.standin.client import StandIn
-from tests.test_heal import actor_process
+from tests.waiting import until
 
 TOKENS = "ops:sk-watch-admin:chat,admin\napp:sk-watch-app:chat"
 PROMPT, SECRET = "a-prompt-nobody-else-should-read", "sk-key-nobody-should-read"
@@ -38,18 +40,6 @@ def line(server: Server, request_id: str) -> dict[str, Any]:
     until(lambda: any(row["request_id"] == request_id for row in lines(server)), 20)
     [row] = [row for row in lines(server) if row["request_id"] == request_id]
     return row
-
-
-def value(gateway: httpx.Client, name: str, **labels: str) -> float | None:
-    """A sample of /metrics, asked on a connection of its own, so that any of the processes answers;
-    None: absent."""
-    text = gateway.get("/metrics", headers={"Connection": "close"}).text
-    samples = [
-        sample for family in text_string_to_metric_families(text) for sample in family.samples
-    ]
-    found = [sample.value for sample in samples if sample.name == name and sample.labels == labels]
-    assert len(found) < 2
-    return found[0] if found else None
 
 
 def test_a_chat_is_one_line_of_json(

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CALLER, Deploy, Server, clean_environment
+from tests.environment import clean_environment
 from tests.runtimes import EXAMPLES, SECONDS, Ask, Said, ask, needed
+from tests.server import CALLER, Deploy, Server
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("WINE") != "1", reason="make test-wine runs it: Wine takes 700 MB"

@@ -12,15 +12,16 @@ import pytest
 from zhipuai import ZhipuAI
 from zhipuai.core._errors import APIStatusError
 
-from tests.conftest import CALLER, Deploy, Server, until
+from tests.server import CALLER, Deploy, Server
+from tests.waiting import until
 
 SAYS = [{"role": "user", "content": "你好"}]
 
 
 @pytest.fixture(scope="module")
 def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
-    """Chat names in turn, which each test deploys anew: a switch in place takes no start of a
-    process."""
+    """In place of the shared `names`: two in turn, which each test deploys anew, since a switch in
+    place takes no start of a process."""
     two = ["zhipuai-a", "zhipuai-b"]
     yield itertools.cycle(two).__next__
     for name in two:

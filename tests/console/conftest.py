@@ -9,17 +9,19 @@ import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.conftest import Server, running_head
+from tests.server import Server, running_head
 
 
 @pytest.fixture(scope="module")
 def ray_head() -> Iterator[RayHead]:
+    """In place of the shared `ray_head`: one on which no other chats are."""
     with running_head() as head:
         yield head
 
 
 @pytest.fixture(scope="module")
 def server(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[Server]:
+    """In place of the shared `server`: one on this cluster."""
     server = start_server(ray_head.environment)
     yield server
     server.stop()
@@ -27,4 +29,5 @@ def server(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[S
 
 @pytest.fixture(scope="module")
 def gateway(server: Server) -> httpx.Client:
+    """In place of the shared `gateway`: a client of this server."""
     return server.http

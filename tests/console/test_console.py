@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.browser import CONSOLE, MODEL_MS, answer, ask, button, is_over
-from tests.conftest import TOP, Deploy, Server
+from tests.environment import TOP
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
 MOST_BYTES = 150_000

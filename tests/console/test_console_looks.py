@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser import CONSOLE, Open, answer, ask, button, card, is_over
-from tests.conftest import TOP, Deploy, Server
+from tests.environment import TOP
 from tests.runtimes import npm_installed
+from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
 PICTURES = TOP / "tests" / "screenshots"
@@ -184,8 +185,16 @@ def test_the_policy_would_stop_what_got_through(chromium: Browser, server: Serve
       const said = [];
       for (const attempt of [
         () => { document.body.innerHTML = "<img src=x onerror='hacked = 1'>"; },
-        () => { document.body.setAttribute("onclick", "hacked = 1"); document.body.click(); throw new Error("quiet"); },
-        () => { const s = document.createElement("script"); s.text = "hacked = 1"; document.body.append(s); },
+        () => {
+          document.body.setAttribute("onclick", "hacked = 1");
+          document.body.click();
+          throw new Error("quiet");
+        },
+        () => {
+          const s = document.createElement("script");
+          s.text = "hacked = 1";
+          document.body.append(s);
+        },
         () => { setTimeout("hacked = 1", 0); },
       ]) {
         try { attempt(); said.push("done"); } catch (error) { said.push(error.name); }
@@ -330,7 +339,7 @@ ANSWER = """The sea is **salty** and *deep*:
 
 ```python
 def depth(ocean: str) -> float:
-    return {"pacific": 4280.0, "atlantic": 3646.0}[ocean]  # a line that is longer than a phone is wide
+    return {"pacific": 4280.0, "atlantic": 3646.0}[ocean]  # a line that a phone is too narrow for
 ```
 
 > All rivers flow into the sea, yet the sea is not full."""

@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from gateway.commands.ray_head import RayHead, stop
 from tests.browser import BOTH, CHAT, MODEL_MS, OPS, Open, answer, ask, button, card, is_over
-from tests.conftest import Deploy, Server, free_port, running_head
+from tests.environment import free_port
+from tests.server import Deploy, Server, running_head
 from tests.standin.client import StandIn
 
 HEARD_SECONDS = 5
@@ -338,7 +339,8 @@ def test_a_page_of_another_site_can_operate_nothing(
     page.goto(f"{standin.url}/_requests/count")
 
     page.evaluate(
-        """([url, body]) => fetch(`${url}/openai/undeploy`, { method: "POST", mode: "no-cors", body })""",
+        """([url, body]) =>
+            fetch(`${url}/openai/undeploy`, { method: "POST", mode: "no-cors", body })""",
         [server.url, f'{{"chat_name": "{chat}"}}'],
     )
 

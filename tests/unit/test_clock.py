@@ -10,7 +10,7 @@ import pytest
 
 from gateway.actors.circuit_breaker import CircuitBreaker
 from gateway.errors import Code, GatewayError
-from tests.conftest import TOP
+from tests.environment import TOP
 from tests.unit.stores import Clock
 
 TOLD_TO_PEOPLE = {

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
 from gateway.web.count_file import FIRST_BYTES, CountFile
-from tests.conftest import TOP
+from tests.environment import TOP
 from tests.small_disk import small_disk
 
 COUNTS_ON_A_FULL_DISK = """

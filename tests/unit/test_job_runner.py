@@ -18,8 +18,8 @@ from gateway.actors.store_actor import Store
 from gateway.errors import Code, GatewayError
 from gateway.protocol import Key
 from gateway.web.job_runner import Runner, span, span_zh
-from tests.conftest import until
 from tests.unit.stores import Clock
+from tests.waiting import until
 
 KEY: Key = ("app", "order-42")
 OTHER_KEY: Key = ("app", "order-43")

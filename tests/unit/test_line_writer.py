@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.web.line_writer import MOST_LINES, LineWriter
-from tests.conftest import TOP
+from tests.environment import TOP
 
 LINE = b'{"number": %d, "words": "' + b"x" * 300 + b'"}\n'
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.conftest import TOP, clean_environment
+from tests.environment import TOP, clean_environment
 
 CALLS = """
 import ray

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway import __version__
-from tests.conftest import TOP
+from tests.environment import TOP
 
 PROVIDERS = ["llm_openai", "llm_zhipu", "llm_tongwen", "llm_local"]
 PRIVATE_RAY = {
@@ -109,6 +109,49 @@ def test_one_version_stands_everywhere() -> None:
 def test_no_module_hides_an_installed_package() -> None:
     packages = set(packages_distributions()) | set(sys.stdlib_module_names)
     assert {path.stem for path in TOP.glob("*.py")} & packages == set()
+
+
+def of_tests() -> dict[Path, ast.Module]:
+    """Parse every module below tests/."""
+    return {path: ast.parse(path.read_text()) for path in (TOP / "tests").rglob("*.py")}
+
+
+def test_what_tests_share_stands_in_modules_without_tests() -> None:
+    # Imported from a test module, a helper drags its fixtures and tests along.
+    with_tests = re.compile(r"tests\.(\w+\.)*(test_\w+|conftest)\b")
+    users = {path: list(filter(with_tests.match, imported(path))) for path in of_tests()}
+    assert {path: names for path, names in users.items() if names} == {}
+
+
+def fixtures(module: ast.Module) -> dict[str, str]:
+    """The name of each fixture of a module, and its docstring."""
+    return {
+        node.name: ast.get_docstring(node) or ""
+        for node in ast.walk(module)
+        if isinstance(node, ast.FunctionDef)
+        and any("pytest.fixture" in ast.unparse(decorator) for decorator in node.decorator_list)
+    }
+
+
+def test_a_fixture_that_takes_anothers_place_says_so() -> None:
+    modules = of_tests()
+    plugins = [TOP / "tests" / name for name in ("conftest.py", "browser.py", "fronts.py")]
+    shared = {name for path in plugins for name in fixtures(modules[path])}
+    assert shared >= {"gateway", "server", "chromium", "raw_chat"}
+    silent = {
+        (path.name, name)
+        for path in modules.keys() - set(plugins)
+        for name, words in fixtures(modules[path]).items()
+        if name in shared and not words.startswith(f"In place of the shared `{name}`: ")
+    }
+    assert silent == set()
+
+
+def test_no_fixture_has_a_packages_name() -> None:
+    packages = set(packages_distributions()) | set(sys.stdlib_module_names)
+    rooms = {path.stem for path in TOP.glob("*.py")} | {"bench", "tests"}
+    names = {name for module in of_tests().values() for name in fixtures(module)}
+    assert names & (packages | rooms) == set()
 
 
 @pytest.mark.parametrize("module", PROVIDERS)
