@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import TOP, Server
+from tests.environment import TOP
+from tests.server import Server
 from tests.standin.client import BASES, StandIn
 
 HERE = "http://127.0.0.1:8099"

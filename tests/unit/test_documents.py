@@ -19,7 +19,7 @@ from llm_local import LOCAL
 from llm_openai import OPENAI
 from llm_tongwen import TONGWEN
 from llm_zhipu import ZHIPU
-from tests.conftest import TOP
+from tests.environment import TOP
 
 PAGES = {
     str(path.relative_to(TOP)): path.read_text()
