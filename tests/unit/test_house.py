@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -111,6 +112,7 @@ def test_no_module_hides_an_installed_package() -> None:
     assert {path.stem for path in TOP.glob("*.py")} & packages == set()
 
 
+@cache
 def of_tests() -> dict[Path, ast.Module]:
     """Parse every module below tests/."""
     return {path: ast.parse(path.read_text()) for path in (TOP / "tests").rglob("*.py")}
