@@ -22,6 +22,7 @@ WHOLE_MB = 1300
 DEPLOY_SECONDS = 3
 ROLES = {
     "ray::Directory": "directory actor",
+    "ray::Store": "store of jobs and sessions",
     "ray::ModelActor": "relay chat",
     "ray::IDLE": "idle Ray workers",
 }
