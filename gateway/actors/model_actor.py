@@ -17,13 +17,13 @@ import hashlib
 import json
 import time
 from collections.abc import AsyncGenerator, Coroutine, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import ray
 
 from gateway.actors import actor_logs
+from gateway.actors.joined_questions import JoinedQuestions
 from gateway.actors.model import Model, has_its_key, open_model
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full, give_back_large_blocks
 from gateway.channel import Listener, allow_many, frame
@@ -79,7 +79,7 @@ class ModelActor:
         name = ray.get_runtime_context().get_actor_id()[:12]
         self._listener = Listener(self._answered, name, self._questions, self._no_room)
         self._closing: set[asyncio.Task[None]] = set()
-        self._joined: dict[tuple[Any, ...], Joined] = {}
+        self._joined = JoinedQuestions()
 
     # Called by the directory.
 
@@ -169,30 +169,10 @@ class ModelActor:
     async def _in_one_piece(
         self, question: tuple[Any, ...], answer: Coroutine[Any, Any, bytes]
     ) -> AsyncGenerator[bytes, None]:
-        yield await self._join(question, answer)
+        yield await (self._joined.answer(question, answer) if question else answer)
 
     def _no_room(self) -> bytes:
         return self._failed(too_many_bytes(), self._model)
-
-    async def _join(self, question: tuple[Any, ...], answer: Coroutine[Any, Any, bytes]) -> bytes:
-        """Return an answer, or that of the same question under way. It is given up when nobody
-        waits for it."""
-        if not question:
-            return await answer
-        joined = self._joined.get(question)
-        if joined is None:
-            joined = self._joined[question] = Joined(asyncio.create_task(answer))
-            joined.task.add_done_callback(lambda _: self._joined.pop(question, None))
-        else:
-            answer.close()
-        joined.waiting += 1
-        try:
-            return await asyncio.shield(joined.task)
-        finally:
-            joined.waiting -= 1
-            if not joined.waiting and not joined.task.done():
-                self._joined.pop(question, None)
-                joined.task.cancel()
 
     async def _whole(self, form: str, path: str, shown: str, body: bytes) -> bytes:
         """Return the frames of an answer in one piece. The provider's JSON is parsed here, and
@@ -359,14 +339,6 @@ class ModelActor:
             task = asyncio.create_task(model.close(model.config["timeout"]))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-
-
-@dataclass(slots=True)
-class Joined:
-    """A question under way that several may wait for."""
-
-    task: asyncio.Task[bytes]
-    waiting: int = 0
 
 
 def _hop() -> str:

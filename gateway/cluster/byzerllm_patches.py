@@ -51,8 +51,8 @@ def _import_when_made(module: str, name: str) -> None:
 
 ray_private.bring_back_hex_to_binary()
 # byzerllm's other client talks to providers by itself, through the SDKs of OpenAI and Anthropic;
-# the gateway makes none. And pyjava imports pandas for tables, of which there are none. Together they
-# would take 2 of 3.6 s of CPU at the start of a gateway process, and 85 of its 200 MB.
+# the gateway makes none. And pyjava imports pandas for tables, of which there are none. Together
+# they would take 2 of 3.6 s of CPU at the start of a gateway process, and 85 of its 200 MB.
 _import_when_made("byzerllm.utils.client.simple_byzerllm_client", "SimpleByzerLLM")
 _import_when_used("pandas")
 
