@@ -41,7 +41,8 @@ Open = Callable[..., Page]
 
 VIOLATIONS = """
 window.violations = [];
-addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective} ${event.sample}`));
+addEventListener("securitypolicyviolation", (event) =>
+  violations.push(`${event.violatedDirective} ${event.sample}`));
 """
 
 

@@ -184,8 +184,16 @@ def test_the_policy_would_stop_what_got_through(chromium: Browser, server: Serve
       const said = [];
       for (const attempt of [
         () => { document.body.innerHTML = "<img src=x onerror='hacked = 1'>"; },
-        () => { document.body.setAttribute("onclick", "hacked = 1"); document.body.click(); throw new Error("quiet"); },
-        () => { const s = document.createElement("script"); s.text = "hacked = 1"; document.body.append(s); },
+        () => {
+          document.body.setAttribute("onclick", "hacked = 1");
+          document.body.click();
+          throw new Error("quiet");
+        },
+        () => {
+          const script = document.createElement("script");
+          script.text = "hacked = 1";
+          document.body.append(script);
+        },
         () => { setTimeout("hacked = 1", 0); },
       ]) {
         try { attempt(); said.push("done"); } catch (error) { said.push(error.name); }
@@ -330,7 +338,7 @@ ANSWER = """The sea is **salty** and *deep*:
 
 ```python
 def depth(ocean: str) -> float:
-    return {"pacific": 4280.0, "atlantic": 3646.0}[ocean]  # a line that is longer than a phone is wide
+    return {"pacific": 4280.0, "atlantic": 3646.0}[ocean]  # a line longer than a phone is wide
 ```
 
 > All rivers flow into the sea, yet the sea is not full."""

@@ -272,7 +272,7 @@ def broken(route: Route) -> None:
 
 
 def test_a_reply_that_breaks_off_is_told_so_and_the_page_asks_on(page: Page) -> None:
-    expect(page.get_by_label("Your question")).to_be_visible()
+    expect(page.get_by_role("link", name="Ask", exact=True)).to_be_visible()
 
     page.route("**/console/state", broken)
 
@@ -372,7 +372,8 @@ def test_a_page_of_another_site_can_operate_nothing(
     page.goto(f"{standin.url}/_requests/count")
 
     page.evaluate(
-        """([url, body]) => fetch(`${url}/openai/undeploy`, { method: "POST", mode: "no-cors", body })""",
+        """([url, body]) =>
+          fetch(`${url}/openai/undeploy`, { method: "POST", mode: "no-cors", body })""",
         [server.url, f'{{"chat_name": "{chat}"}}'],
     )
 

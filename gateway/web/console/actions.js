@@ -1,4 +1,3 @@
-// @ts-check
 // Owns how something is done to a chat: what will happen is said first, then it is done, then what came of it is said.
 
 import { Failure, post } from "./api.js";

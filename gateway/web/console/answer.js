@@ -1,4 +1,3 @@
-// @ts-check
 // Owns one answer: asks one chat, shows its words as they come, and what became of it.
 
 import { aborted, ask, Failure } from "./api.js";

@@ -1,4 +1,3 @@
-// @ts-check
 // Owns the gateway's token and every request. Nothing but this page's own origin is asked, and no cookie is sent.
 
 import { language, t } from "./words.js";
@@ -16,6 +15,12 @@ import { language, t } from "./words.js";
 /** @typedef {{ role: "user" | "assistant", content: string }} Message */
 /** @typedef {{ completion_tokens?: number, estimated?: boolean }} Usage */
 /** @typedef {{ servedBy: string | null, fellBack: string | null, model: string | null }} Served who answered */
+/**
+ * An answer in one piece.
+ * @typedef {object} Whole
+ * @property {{ message: { content?: string | null } }[]} choices
+ * @property {Usage | null} [usage]
+ */
 
 /**
  * A piece of an answer that comes as events.
@@ -95,6 +100,7 @@ async function request(path, body, signal) {
 /**
  * What a reply says; its connection may break, or something between say what is no JSON.
  * @param {Response} reply
+ * @returns {Promise<unknown>}
  */
 async function parsed(reply) {
   try {
@@ -143,8 +149,7 @@ export async function ask(chat, messages, signal, begun, speak) {
   const told = { servedBy: header("X-Served-By"), fellBack: header("X-Fell-Back"), model: header("X-Provider-Model") };
   begun(told);
   if (!reply.body || !header("Content-Type")?.startsWith("text/event-stream")) {
-    /** @type {{ choices: { message: { content?: string | null } }[], usage?: Usage | null }} */
-    const whole = await parsed(reply);
+    const whole = /** @type {Whole} */ (await parsed(reply));
     speak(whole.choices[0].message.content ?? "");
     return { ...told, usage: whole.usage };
   }

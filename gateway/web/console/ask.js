@@ -1,4 +1,3 @@
-// @ts-check
 // Owns the view Ask: which chats are asked, and the conversation with them.
 
 import { Answer } from "./answer.js";

@@ -1,4 +1,3 @@
-// @ts-check
 // Owns the view Try it from code: for a chat, ready-made calls and the files of examples/, to copy.
 
 import { copyButton, field, h } from "./dom.js";

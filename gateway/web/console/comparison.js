@@ -1,4 +1,3 @@
-// @ts-check
 // Owns the export of a conversation: its questions and answers side by side, as Markdown.
 
 import { h } from "./dom.js";

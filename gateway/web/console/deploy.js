@@ -1,4 +1,3 @@
-// @ts-check
 // Owns deploys: of the model that is built in, by one click; of any provider's, by a form; and the switch of a chat.
 
 import { Failure, post } from "./api.js";

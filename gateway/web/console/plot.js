@@ -1,4 +1,3 @@
-// @ts-check
 // Owns the small plot of a chat's recent requests and errors, from what was counted between polls.
 
 import { h, svg } from "./dom.js";

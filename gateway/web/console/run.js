@@ -1,4 +1,3 @@
-// @ts-check
 // Owns the view Run: a card for each chat, kept up to date, and what can be done with it.
 
 import { behind, editChain, undeploy, undo } from "./actions.js";

@@ -1,4 +1,3 @@
-// @ts-check
 // Owns the ready-made calls: curl, the openai SDK, and how each file of examples/ is run.
 
 import { t } from "./words.js";

@@ -1,4 +1,3 @@
-// @ts-check
 // Owns what is known of the gateway: asked every few seconds while somebody looks, and told to whoever listens.
 
 import { Failure, get } from "./api.js";

@@ -1,4 +1,3 @@
-// @ts-check
 // Owns every word on the page: English here, Chinese beside it, and how numbers and times are written.
 
 import { chinese } from "./chinese.js";
