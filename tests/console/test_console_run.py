@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from gateway.commands.ray_head import RayHead, stop
 from tests.browser import BOTH, CHAT, MODEL_MS, OPS, Open, answer, ask, button, card, is_over
@@ -265,6 +265,40 @@ def test_without_a_gateway_the_page_says_so_and_comes_back_by_itself(
 
     expect(page.locator(".trouble")).to_be_empty(timeout=MODEL_MS)
     second.stop()
+
+
+def broken(route: Route) -> None:
+    """Answer as a proxy does whose connection breaks after the head."""
+    route.fulfill(status=200, content_type="application/json", body='{"scopes": [')
+
+
+def test_a_reply_that_breaks_off_is_told_so_and_the_page_asks_on(page: Page) -> None:
+    expect(page.get_by_role("link", name="Ask", exact=True)).to_be_visible()
+
+    page.route("**/console/state", broken)
+
+    expect(page.locator(".trouble")).to_contain_text("NO_CONNECTION")
+    page.unroute("**/console/state")
+    expect(page.locator(".trouble")).to_be_empty()
+
+
+def test_a_deploy_is_done_also_where_the_page_cannot_look_at_it_yet(
+    page: Page, gateway: httpx.Client, standin: StandIn, chat_name: str, key: str
+) -> None:
+    page.get_by_role("link", name="Run", exact=True).click()
+    button(page, "Deploy a chat…").or_(button(page, "Deploy another provider's model…")).click()
+    dialog = page.get_by_role("dialog", name="Deploy a chat")
+    fill_in(dialog, standin, key, "echo")
+    dialog.get_by_label("Chat name").fill(chat_name)
+    page.route("**/console/state", lambda route: route.abort())
+
+    button(dialog, "Deploy").click()
+
+    expect(dialog.get_by_role("status")).to_contain_text(
+        f"Done: {chat_name} answers through OpenAI echo at 127.0.0.1:"
+    )
+    button(dialog, "Close").click()
+    assert chat_name in {row["chat_name"] for row in gateway.get("/models").json()["models"]}
 
 
 # Who may.

@@ -1,13 +1,25 @@
 // Owns how something is done to a chat: what will happen is said first, then it is done, then what came of it is said.
 
-import { post } from "./api.js";
+import { Failure, post } from "./api.js";
 import { button, dialog, failure, h } from "./dom.js";
 import { listen, model, refresh, store } from "./store.js";
 import { t } from "./words.js";
 
+/** @import { Words } from "./dom.js" */
+/** @import { Chat } from "./store.js" */
+/** @typedef {Pick<Chat, "provider" | "model_name" | "host">} Behind what answers at a chat */
+
 /**
  * A dialog that does one thing. `what` says what will happen; `inputs` stand above it; `send` does it, and `done` says
  * what came of it, after the chats were looked at again. Returns what says anew what will happen.
+ * @param {object} action
+ * @param {Words} action.title
+ * @param {() => string} action.what
+ * @param {HTMLElement[]} [action.inputs]
+ * @param {Words} action.verb
+ * @param {boolean} [action.danger]
+ * @param {() => Promise<unknown>} action.send
+ * @param {() => string} action.done
  */
 export function actionDialog({ title, what, inputs = [], verb, danger = false, send, done }) {
   const note = h("p", { class: "note what", "aria-live": "polite" });
@@ -36,7 +48,7 @@ export function actionDialog({ title, what, inputs = [], verb, danger = false, s
             );
             closer.focus();
           } catch (error) {
-            if (!error.words) throw error;
+            if (!(error instanceof Failure)) throw error;
             result.replaceChildren(failure(error));
           }
           submit.disabled = false;
@@ -53,21 +65,32 @@ export function actionDialog({ title, what, inputs = [], verb, danger = false, s
   return say;
 }
 
-/** A chat's provider and model, as people say it. */
+/**
+ * A chat's provider and model, as people say it.
+ * @param {Behind} row
+ */
 export const behind = (row) =>
   [t(`provider_${row.provider}`) || row.provider, row.model_name].filter(Boolean).join(" ");
 
-/** The same, and its host where that is not the provider's own. */
+/**
+ * The same, and its host where that is not the provider's own.
+ * @param {Behind} row
+ */
 export function through(row) {
   const own = store.providers.find((one) => one.name === row.provider)?.base_url;
   return row.host && row.host !== hostOf(own) ? t("at", { now: behind(row), host: row.host }) : behind(row);
 }
 
-/** An address's host and port; null where there is none. */
-export const hostOf = (address) => (URL.canParse(address) ? new URL(address).host : null);
+/**
+ * An address's host and port; null where there is none.
+ * @param {string} [address]
+ */
+export const hostOf = (address) => (address && URL.canParse(address) ? new URL(address).host : null);
 
+/** @param {"undo" | "undeploy" | "fallback"} verb */
 const route = (verb) => `${store.providers[0].name}/${verb}`;
 
+/** @param {Chat} row */
 export function undo(row) {
   actionDialog({
     title: () => t("undoTitle", { chat: row.chat_name }),
@@ -78,6 +101,7 @@ export function undo(row) {
   });
 }
 
+/** @param {Chat} row */
 export function undeploy(row) {
   const leaning = () =>
     store.models.filter((other) => other.fallback.includes(row.chat_name)).map((other) => other.chat_name);
@@ -95,6 +119,7 @@ export function undeploy(row) {
   });
 }
 
+/** @param {Chat} row */
 export function editChain(row) {
   const editor = chainEditor(row.chat_name, row.fallback);
   const say = actionDialog({
@@ -108,10 +133,18 @@ export function editChain(row) {
   editor.changed = say;
 }
 
+/**
+ * @param {string} chat
+ * @param {string[]} chain
+ */
 const chainWords = (chat, chain) =>
   chain.length ? t("chainWhat", { chat, chain: chain.join(" → ") }) : t("chainNone", { chat });
 
-/** The chats that stand in, in their order. `changed` is called when they are others. */
+/**
+ * The chats that stand in, in their order. `changed` is called when they are others.
+ * @param {string} chat
+ * @param {string[]} first
+ */
 export function chainEditor(chat, first) {
   const names = [...first];
   const list = h("ol", { class: "chain" });
@@ -127,12 +160,16 @@ export function chainEditor(chat, first) {
     chain: () => [...names],
     changed: () => {},
   };
+  /** @type {(at: number, to: number | null) => void} */
   const move = (at, to) => {
     const [name] = names.splice(at, 1);
     if (to !== null) names.splice(to, 0, name);
     draw();
-    (list.querySelectorAll("button:not(:disabled)")[0] ?? more).focus();
+    /** @type {HTMLElement | null} */
+    const next = list.querySelector("button:not(:disabled)");
+    (next ?? more).focus();
   };
+  /** @type {(sign: string, words: () => string, disabled: boolean, onclick: () => void) => HTMLElement} */
   const tool = (sign, words, disabled, onclick) =>
     h("button", { type: "button", class: "button quiet", disabled, onclick, "aria-label": words }, sign);
 

@@ -1,10 +1,12 @@
 // Owns one answer: asks one chat, shows its words as they come, and what became of it.
 
-import { ask, Failure } from "./api.js";
+import { aborted, ask, Failure } from "./api.js";
 import { button, copyButton, failure, h } from "./dom.js";
 import { rendered } from "./markdown.js";
 import { may, model } from "./store.js";
 import { number, reason, t } from "./words.js";
+
+/** @import { Message, Served } from "./api.js" */
 
 const RENDER_EVERY = 700;
 const CLOCK_EVERY = 100;
@@ -21,34 +23,54 @@ let made = 0;
 
 /**
  * `messages` is the conversation with this chat, the question last; `ended` is called once, `picked` when it is chosen.
- * `state` is asking, speaking, done, stopped or failed; `seconds` and `tokens` are what it took.
+ * `seconds` and `tokens` are what it took.
  */
 export class Answer {
-  constructor(chat, messages, ended, picked) {
-    Object.assign(this, { chat, messages, ended, picked });
-    Object.assign(this, { text: "", state: "asking", tokens: null, error: null, told: {}, best: false });
-    this.shown = 0;
-    this.build();
-    this.start();
-  }
+  text = "";
+  /** @type {"asking" | "speaking" | "done" | "stopped" | "failed"} */
+  state = "asking";
+  /** @type {number | null} */
+  tokens = null;
+  estimated = false;
+  began = performance.now();
+  seconds = 0;
+  /** @type {Failure | null} */
+  error = null;
+  /** @type {Partial<Served>} */
+  told = {};
+  best = false;
+  shown = 0;
+  rendering = false;
+  controller = new AbortController();
 
-  build() {
-    const heading = h("h3", { id: `answer-${++made}` }, this.chat);
-    this.by = h("p", { class: "by long" }, model(this.chat)?.model_name ?? "");
-    this.body = h("div", { class: "text", "aria-busy": "true" });
-    this.tail = h("div", { class: "plain" });
-    this.spent = h("span", { class: "spent" });
-    this.stopper = button(
-      () => t("stop"),
-      () => this.stop(),
-      "quiet",
-    );
-    this.copier = copyButton(() => this.text, { copy: () => t("copy"), copied: () => t("copied") });
-    this.picker = button(
-      () => `${this.best ? "★" : "☆"} ${t("best")}`,
-      () => this.picked(this),
-      "quiet pick",
-    );
+  body = h("div", { class: "text", "aria-busy": "true" });
+  tail = h("div", { class: "plain" });
+  spent = h("span", { class: "spent" });
+  stopper = button(
+    () => t("stop"),
+    () => this.stop(),
+    "quiet",
+  );
+  copier = copyButton(() => this.text, { copy: () => t("copy"), copied: () => t("copied") });
+  picker = button(
+    () => `${this.best ? "★" : "☆"} ${t("best")}`,
+    () => this.picked(this),
+    "quiet pick",
+  );
+
+  /**
+   * @param {string} chat
+   * @param {Message[]} messages
+   * @param {() => void} ended
+   * @param {(answer: Answer) => void} picked
+   */
+  constructor(chat, messages, ended, picked) {
+    this.chat = chat;
+    this.messages = messages;
+    this.ended = ended;
+    this.picked = picked;
+    const heading = h("h3", { id: `answer-${++made}` }, chat);
+    this.by = h("p", { class: "by long" }, model(chat)?.model_name ?? "");
     this.picker.setAttribute("aria-pressed", "false");
     this.copier.hidden = this.picker.hidden = true;
     this.body.append(this.tail);
@@ -59,11 +81,10 @@ export class Answer {
       this.body,
       h("footer", {}, this.spent, h("span", { class: "tools" }, this.stopper, this.copier, this.picker)),
     );
+    this.start();
   }
 
   async start() {
-    this.began = performance.now();
-    this.controller = new AbortController();
     const clock = setInterval(() => this.count(), CLOCK_EVERY);
     try {
       const said = await ask(
@@ -77,7 +98,7 @@ export class Answer {
       this.estimated = Boolean(said.usage?.estimated);
       this.state = "done";
     } catch (error) {
-      this.state = error.name === "AbortError" ? "stopped" : "failed";
+      this.state = aborted(error) ? "stopped" : "failed";
       this.error = error instanceof Failure ? error : null;
       if (this.state === "failed" && !this.error) console.error(error);
     }
@@ -94,6 +115,7 @@ export class Answer {
     return this.state === "asking" || this.state === "speaking";
   }
 
+  /** @param {Served} told */
   begun(told) {
     this.told = told;
     this.state = "speaking";
@@ -105,6 +127,7 @@ export class Answer {
     }
   }
 
+  /** @param {string} words */
   speak(words) {
     this.text += words;
     this.tail.textContent = this.text.slice(this.shown);
@@ -134,7 +157,7 @@ export class Answer {
     this.copier.hidden = this.picker.hidden = !this.text;
     this.body.removeAttribute("aria-busy");
     this.element.classList.add(this.state);
-    this.ended(this);
+    this.ended();
     if (this.text) this.body.replaceChildren(...(await rendered(this.text)));
     else this.body.replaceChildren(this.state === "done" ? h("p", { class: "hint" }, () => t("saidNothing")) : "");
     if (this.state === "stopped") this.body.append(h("p", { class: "hint" }, () => t("wasStopped")));
@@ -154,10 +177,11 @@ export class Answer {
     }
   }
 
+  /** @param {boolean} best */
   choose(best) {
     this.best = best;
     this.element.classList.toggle("best", best);
     this.picker.setAttribute("aria-pressed", String(best));
-    this.picker.firstChild.textContent = `${best ? "★" : "☆"} ${t("best")}`;
+    this.picker.children[0].textContent = `${best ? "★" : "☆"} ${t("best")}`;
   }
 }

@@ -8,12 +8,15 @@ import { runView } from "./run.js";
 import { listen, may, refresh, store, tellOnly } from "./store.js";
 import { language, t } from "./words.js";
 
+/** @typedef {"ask" | "run" | "code"} ViewName */
+
+/** @type {{ id: ViewName, scope: string, make: () => HTMLElement }[]} */
 const VIEWS = [
   { id: "ask", scope: "chat", make: askView },
   { id: "run", scope: "admin", make: runView },
   { id: "code", scope: "", make: codeView },
 ];
-const THEMES = ["auto", "light", "dark"];
+const THEMES = /** @type {const} */ (["auto", "light", "dark"]);
 
 const main = h("main", { id: "main", tabIndex: -1 });
 const trouble = h("div", { class: "trouble" });
@@ -23,7 +26,9 @@ const out = button(
   () => leave(),
   "quiet",
 );
+/** @type {{ names?: string, current?: ViewName } & { [Name in ViewName]?: HTMLElement }} */
 let made = {};
+/** @type {{ answer: () => void } | null} */
 let door = null;
 
 function header() {
@@ -67,6 +72,7 @@ function header() {
   );
 }
 
+/** @param {"en" | "zh-CN"} to */
 function speak(to) {
   localStorage.setItem("language", to);
   document.documentElement.lang = to;
@@ -74,8 +80,9 @@ function speak(to) {
   title();
 }
 
-const themeNow = () => Math.max(0, THEMES.indexOf(document.documentElement.dataset.theme ?? "auto"));
+const themeNow = () => Math.max(0, THEMES.findIndex((one) => one === document.documentElement.dataset.theme));
 
+/** @param {number} to an index of THEMES */
 function paint(to) {
   if (to === 0) {
     localStorage.removeItem("theme");
@@ -94,10 +101,10 @@ function leave() {
   location.reload();
 }
 
-function knock(error) {
+function knock() {
   out.hidden = true;
   if (door) {
-    door.answer(error);
+    door.answer();
     return;
   }
   made = {};
@@ -136,7 +143,7 @@ function knock(error) {
   };
   main.replaceChildren(form);
   token.focus();
-  door.answer(error);
+  door.answer();
 }
 
 // The views.
@@ -155,9 +162,12 @@ function show() {
   const view = there.find((one) => `#${one.id}` === location.hash) ?? there[0];
   if (made.current === view.id) return;
   made[view.id] ??= main.appendChild(view.make());
-  for (const one of there) if (made[one.id]) made[one.id].hidden = one !== view;
+  for (const one of there) {
+    const element = made[one.id];
+    if (element) element.hidden = one !== view;
+  }
   made.current = view.id;
-  for (const link of links.children) {
+  for (const link of links.querySelectorAll("a")) {
     if (link.hash === `#${view.id}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
@@ -169,7 +179,7 @@ function update() {
   const { failure: error } = store;
   if (error?.status === 401) {
     trouble.replaceChildren();
-    knock(error);
+    knock();
     return;
   }
   if (!error) trouble.replaceChildren();

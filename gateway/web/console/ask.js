@@ -1,13 +1,25 @@
-// Owns the view Ask: which chats are asked, the conversation with them, and its export.
+// Owns the view Ask: which chats are asked, and the conversation with them.
 
 import { Answer } from "./answer.js";
+import { save } from "./comparison.js";
 import { button, h } from "./dom.js";
 import { quickStart } from "./deploy.js";
 import { pick, picks } from "./picks.js";
 import { listen, may, model, store } from "./store.js";
-import { number, stateWords, t, time } from "./words.js";
+import { stateWords, t } from "./words.js";
+
+/** @import { Message } from "./api.js" */
+/** @import { Turn } from "./comparison.js" */
+/** @import { Chat } from "./store.js" */
+/** @typedef {{ box: HTMLInputElement, state: HTMLElement, about: HTMLElement, element: HTMLElement }} Chip */
 
 const AT_FIRST = 4;
+
+/**
+ * By how many chats there are, and whether one may deploy.
+ * @type {Record<string, "noneAdmin" | "oneAdmin" | "noneChat">}
+ */
+const GREETINGS = { "0true": "noneAdmin", "1true": "oneAdmin", "0false": "noneChat" };
 
 /** The view; it asks nothing before somebody does. */
 export function askView() {
@@ -15,81 +27,84 @@ export function askView() {
 }
 
 class Ask {
-  constructor() {
-    this.turns = [];
-    this.chips = new Map();
-    this.build();
-    listen(() => this.update());
-  }
+  /** @type {Turn[]} */
+  turns = [];
+  /** @type {Map<string, Chip>} */
+  chips = new Map();
+  /** Which words stand first. */
+  greeting = "";
 
-  build() {
-    this.choice = h("div", { class: "chips" });
-    this.hello = h("div", { class: "hello" });
-    this.talk = h("div", { class: "talk" });
-    this.status = h("p", { class: "status", role: "status" });
-    this.question = h("textarea", {
-      id: "question",
-      rows: 2,
-      "aria-label": () => t("question"),
-      placeholder: () => t("questionHint"),
-      onkeydown: (event) => {
-        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.send();
-      },
-      oninput: () => this.refresh(),
-    });
-    this.sender = button(
-      () => t("askThem"),
-      () => this.send(),
-      "primary",
-    );
+  choice = h("div", { class: "chips" });
+  hello = h("div", { class: "hello" });
+  talk = h("div", { class: "talk" });
+  status = h("p", { class: "status", role: "status" });
+  question = h("textarea", {
+    id: "question",
+    rows: 2,
+    "aria-label": () => t("question"),
+    placeholder: () => t("questionHint"),
+    onkeydown: (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.send();
+    },
+    oninput: () => this.refresh(),
+  });
+  sender = button(
+    () => t("askThem"),
+    () => this.send(),
+    "primary",
+  );
+  stopper = button(
+    () => t("stopAll"),
+    () => this.stop(),
+  );
+  again = button(
+    () => t("askAgain"),
+    () => this.repeat(),
+    "quiet",
+  );
+  exporter = button(
+    () => t("export"),
+    () => save(this.turns),
+    "quiet",
+  );
+  newer = button(
+    () => t("newTalk"),
+    () => this.clear(),
+    "quiet",
+  );
+  element = h(
+    "section",
+    { class: "ask", "aria-labelledby": "ask-title" },
+    h("h1", { id: "ask-title", class: "away" }, () => t("ask")),
+    h(
+      "fieldset",
+      { class: "choice" },
+      h("legend", {}, () => t("whom")),
+      this.choice,
+    ),
+    this.hello,
+    this.talk,
+    h(
+      "div",
+      { class: "composer" },
+      this.question,
+      h("div", { class: "row" }, this.sender, this.stopper, this.again, this.newer, this.exporter, this.status),
+    ),
+  );
+
+  constructor() {
     this.sender.title = "Ctrl+Enter";
-    this.stopper = button(
-      () => t("stopAll"),
-      () => this.stop(),
-    );
-    this.again = button(
-      () => t("askAgain"),
-      () => this.repeat(),
-      "quiet",
-    );
-    this.exporter = button(
-      () => t("export"),
-      () => this.save(),
-      "quiet",
-    );
-    this.newer = button(
-      () => t("newTalk"),
-      () => this.clear(),
-      "quiet",
-    );
-    this.element = h(
-      "section",
-      { class: "ask", "aria-labelledby": "ask-title" },
-      h("h1", { id: "ask-title", class: "away" }, () => t("ask")),
-      h(
-        "fieldset",
-        { class: "choice" },
-        h("legend", {}, () => t("whom")),
-        this.choice,
-      ),
-      this.hello,
-      this.talk,
-      h(
-        "div",
-        { class: "composer" },
-        this.question,
-        h("div", { class: "row" }, this.sender, this.stopper, this.again, this.newer, this.exporter, this.status),
-      ),
-    );
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !document.querySelector("dialog[open]")) this.stop();
     });
     this.refresh();
+    listen(() => this.update());
   }
 
   // Which chats.
 
   update() {
+    /** @type {{ off: string[] } | null} */
     const kept = JSON.parse(sessionStorage.getItem("chosen") ?? "null");
     const first = store.models.filter((row) => row.state !== "need_key").slice(0, AT_FIRST);
     for (const [name, chip] of this.chips) {
@@ -107,7 +122,7 @@ class Ask {
     }
     this.choice.append(
       ...store.models
-        .map((row) => this.chips.get(row.chat_name).element)
+        .flatMap((row) => this.chips.get(row.chat_name)?.element ?? [])
         .filter((chip, at) => this.choice.children[at] !== chip),
     );
     this.element.classList.toggle("none", store.models.length === 0);
@@ -115,6 +130,7 @@ class Ask {
     this.refresh();
   }
 
+  /** @type {(name: string, checked: boolean) => Chip} */
   chip(name, checked) {
     const box = h("input", { type: "checkbox", checked, onchange: () => this.choose() });
     const state = h("span", { class: "dot" });
@@ -122,8 +138,11 @@ class Ask {
     return { box, state, about, element: h("label", { class: "chip" }, box, state, h("span", {}, name), about) };
   }
 
+  /** @param {Chat} row */
   label(row) {
-    const { state, about, element } = this.chips.get(row.chat_name);
+    const chip = this.chips.get(row.chat_name);
+    if (!chip) return;
+    const { state, about, element } = chip;
     const best = picks(row.chat_name);
     state.className = `dot ${row.state}`;
     about.textContent = [row.state === "answering" ? "" : stateWords(row), best ? `★ ${best}` : ""]
@@ -150,7 +169,7 @@ class Ask {
     const kind = this.turns.length || store.models.length > 1 ? "" : `${store.models.length}${may("admin")}`;
     if (this.greeting === kind) return;
     this.greeting = kind;
-    const words = { "0true": "noneAdmin", "1true": "oneAdmin", "0false": "noneChat" }[kind];
+    const words = GREETINGS[kind];
     this.hello.replaceChildren();
     if (!words) return;
     this.hello.append(
@@ -178,11 +197,14 @@ class Ask {
   }
 
   progress() {
-    const { answers } = this.turns.at(-1);
+    const answers = this.turns.at(-1)?.answers ?? [];
     return t("progress", { done: answers.filter((answer) => !answer.busy).length, all: answers.length });
   }
 
-  /** Said once: a screen reader would read the same words again. */
+  /**
+   * Said once: a screen reader would read the same words again.
+   * @param {() => string} words
+   */
   tell(words) {
     if (this.status.textContent !== words()) this.status.replaceChildren(h("span", { text: words }));
   }
@@ -197,13 +219,18 @@ class Ask {
   /** The same question once more, to the chats that are chosen now, as if it had not been asked before. */
   repeat() {
     const last = this.turns.at(-1);
+    if (!last) return;
     last.replaced = true;
     last.element.classList.add("replaced");
     this.add(last.question);
   }
 
+  /** @param {string} question */
   add(question) {
-    const turn = { question, answers: [], replaced: false, best: null, at: new Date() };
+    const grid = h("div", { class: "answers" });
+    const element = h("section", { class: "turn" }, h("h2", { class: "question" }, question), grid);
+    /** @type {Turn} */
+    const turn = { question, answers: [], replaced: false, best: null, at: new Date(), element };
     turn.answers = this.chosen.map(
       (chat) =>
         new Answer(
@@ -213,22 +240,21 @@ class Ask {
           (answer) => this.pick(turn, answer),
         ),
     );
-    const grid = h(
-      "div",
-      { class: "answers" },
-      turn.answers.map((answer) => answer.element),
-    );
-    turn.element = h("section", { class: "turn" }, h("h2", { class: "question" }, question), grid);
+    grid.append(...turn.answers.map((answer) => answer.element));
     this.turns.push(turn);
-    this.talk.append(turn.element);
+    this.talk.append(element);
     this.greet();
     this.refresh();
     // On a phone the keyboard would cover the answers.
     if (matchMedia("(hover: hover)").matches) this.question.focus();
-    turn.element.scrollIntoView({ block: "start" });
+    element.scrollIntoView({ block: "start" });
   }
 
-  /** What this chat was asked and said so far; what it did not answer, it is not told of. */
+  /**
+   * What this chat was asked and said so far; what it did not answer, it is not told of.
+   * @param {string} chat
+   * @returns {Message[]}
+   */
   history(chat) {
     const kept = this.turns
       .filter((turn) => !turn.replaced)
@@ -253,6 +279,10 @@ class Ask {
     this.question.focus();
   }
 
+  /**
+   * @param {Turn} turn
+   * @param {Answer} answer
+   */
   pick(turn, answer) {
     if (turn.best) pick(turn.best.chat, -1);
     turn.best?.choose(false);
@@ -260,40 +290,5 @@ class Ask {
     if (turn.best) pick(answer.chat, 1);
     turn.best?.choose(true);
     for (const row of store.models) this.label(row);
-  }
-
-  // Its export.
-
-  save() {
-    const file = new Blob([this.markdown()], { type: "text/markdown" });
-    const link = h("a", {
-      href: URL.createObjectURL(file),
-      download: `comparison-${new Date().toISOString().slice(0, 10)}.md`,
-    });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-  }
-
-  markdown() {
-    const lines = [`# ${t("comparison")}`];
-    for (const turn of this.turns) {
-      lines.push(`## ${turn.question.replace(/\s*\n\s*/g, " ")}`, `_${time(turn.at)}_`);
-      for (const answer of turn.answers) {
-        const spent = [
-          `${number(answer.seconds, 1)} s`,
-          answer.tokens === null ? "" : t("tokens", { count: answer.tokens }),
-        ];
-        const by = answer.told.fellBack ? t("fellBack", { chat: answer.told.servedBy, why: answer.told.fellBack }) : "";
-        const about = [answer.by.textContent, ...spent, by, answer.best ? `★ ${t("best")}` : ""]
-          .filter(Boolean)
-          .join(" · ");
-        lines.push(
-          `### ${answer.chat}`,
-          `_${about}_`,
-          answer.text || `**${answer.error?.code ?? t("wasStopped")}** ${answer.error?.words() ?? ""}`,
-        );
-      }
-    }
-    return `${lines.join("\n\n")}\n`;
   }
 }

@@ -1,4 +1,3 @@
-// @ts-check
 // Owns the page's Chinese words, by the same keys as the English ones.
 
 export const chinese = {

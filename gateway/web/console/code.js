@@ -5,12 +5,21 @@ import { calls } from "./snippets.js";
 import { listen, store } from "./store.js";
 import { t } from "./words.js";
 
+/** @import { Example, Part } from "./snippets.js" */
+
 export function codeView() {
   const chat = h("select", { onchange: () => draw() });
   const tabs = h("div", { class: "chips", role: "group", "aria-label": () => t("languages") });
   const shown = h("div", { class: "calls" });
+  /** @type {Promise<Example[]> | null} */
   let examples = null;
   let language = "curl";
+
+  function focus() {
+    /** @type {HTMLElement | null} */
+    const pressed = tabs.querySelector("[aria-pressed=true]");
+    pressed?.focus();
+  }
 
   async function draw() {
     examples ??= fetch(new URL("examples.json", import.meta.url))
@@ -27,7 +36,7 @@ export function codeView() {
             "aria-pressed": String(call.name === language),
             onclick: (event) => {
               language = call.name;
-              draw().then(() => tabs.querySelector("[aria-pressed=true]").focus());
+              draw().then(focus);
               event.preventDefault();
             },
           },
@@ -58,6 +67,7 @@ export function codeView() {
   );
 }
 
+/** @param {Part} part */
 function part({ title, text }) {
   const bar = h(
     "div",

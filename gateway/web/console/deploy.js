@@ -1,13 +1,18 @@
 // Owns deploys: of the model that is built in, by one click; of any provider's, by a form; and the switch of a chat.
 
-import { post } from "./api.js";
+import { Failure, post } from "./api.js";
 import { actionDialog, chainEditor, hostOf, through } from "./actions.js";
 import { button, failure, field, h, tick } from "./dom.js";
 import { model, refresh, store } from "./store.js";
 import { t } from "./words.js";
 
+/** @import { Behind } from "./actions.js" */
+/** @import { Attributes } from "./dom.js" */
+/** @import { Chat } from "./store.js" */
+
 const NAME = "[A-Za-z0-9_.\\-]{1,64}";
 
+/** @param {string} wanted */
 function freeName(wanted) {
   for (let count = 1; ; count += 1) {
     const name = count === 1 ? wanted : `${wanted}_${count}`;
@@ -15,6 +20,7 @@ function freeName(wanted) {
   }
 }
 
+/** @param {string} value */
 const nameField = (value) =>
   h("input", { value, required: true, pattern: NAME, title: t("nameHint"), autocomplete: "off", spellcheck: "false" });
 
@@ -38,6 +44,7 @@ export function quickStart() {
           result.replaceChildren(h("p", { class: "note good", role: "status" }, () => t("answersNow", { chat })));
           name.value = freeName("local_chat");
         } catch (error) {
+          if (!(error instanceof Failure)) throw error;
           result.replaceChildren(failure(error));
         }
         submit.disabled = false;
@@ -55,7 +62,10 @@ export function quickStart() {
   return form;
 }
 
-/** The form for a new chat, or, with `row`, for what shall be behind that chat from now on. */
+/**
+ * The form for a new chat, or, with `row`, for what shall be behind that chat from now on.
+ * @param {Chat | null} row
+ */
 export function deploy(row = null) {
   const form = new Form(row);
   form.say = actionDialog({
@@ -64,15 +74,18 @@ export function deploy(row = null) {
     what: () => form.what(),
     verb: () => t(row ? "switch" : "deploy"),
     send: () => form.send(),
-    done: () => t("answersThrough", { chat: form.chat, now: through(model(form.chat) ?? form.row) }),
+    done: () => t("answersThrough", { chat: form.chat, now: through(model(form.chat) ?? form.next) }),
   });
 }
 
 class Form {
+  /** @param {Chat | null} row */
   constructor(row) {
     this.row = row;
     this.say = () => {};
+    /** @param {Attributes} more */
     const text = (more) => h("input", { autocomplete: "off", spellcheck: "false", ...more });
+    /** @type {(value: string, max: number) => HTMLInputElement} */
     const count = (value, max) =>
       h("input", { type: "number", min: 1, max, value, inputMode: "numeric", required: true });
     this.provider = h(
@@ -81,7 +94,7 @@ class Form {
       store.providers.map((one) => h("option", { value: one.name, text: () => t(`provider_${one.name}`) || one.name })),
     );
     const now = store.providers.find((one) => one.name === row?.provider);
-    this.provider.value = now?.name ?? store.providers.find((one) => one.needs_key).name;
+    this.provider.value = now?.name ?? store.providers.find((one) => one.needs_key)?.name ?? "";
     this.name = nameField(row?.chat_name ?? "");
     this.name.readOnly = Boolean(row);
     this.key = text({ type: "password", autocomplete: "new-password" });
@@ -130,7 +143,7 @@ class Form {
   }
 
   get chosen() {
-    return store.providers.find((one) => one.name === this.provider.value);
+    return store.providers.find((one) => one.name === this.provider.value) ?? store.providers[0];
   }
 
   get chat() {
@@ -142,7 +155,7 @@ class Form {
     this.keyField.hidden = this.addressField.hidden = !needed;
     this.key.required = needed;
     this.model.placeholder = usual;
-    this.model.value = this.row?.provider === name ? this.row.model_name : "";
+    this.model.value = (this.row?.provider === name && this.row.model_name) || "";
     this.address.placeholder = address;
     if (!this.row && (!this.name.value || /^(openai|zhipu|tongwen|local)_chat(_\d+)?$/.test(this.name.value))) {
       this.name.value = freeName(`${name}_chat`);
@@ -150,13 +163,18 @@ class Form {
     this.say();
   }
 
-  what() {
-    const chat = this.chat || "…";
-    const next = through({
+  /** @returns {Behind} what will answer */
+  get next() {
+    return {
       provider: this.chosen.name,
       model_name: this.model.value.trim() || this.chosen.model_name,
       host: this.chosen.needs_key ? hostOf(this.address.value.trim()) : null,
-    });
+    };
+  }
+
+  what() {
+    const chat = this.chat || "…";
+    const next = through(this.next);
     const before = model(chat);
     const said = [before ? t("switchWhat", { chat, now: through(before), next }) : t("deployWhat", { chat, next })];
     if (this.check.checked) said.push(t(before ? "checkWhatSwitch" : "checkWhat"));

@@ -1,4 +1,3 @@
-// @ts-check
 // Before the first paint: the theme and the language that were chosen, else the system's and the browser's.
 {
   const root = document.documentElement;

@@ -1,4 +1,3 @@
-// @ts-check
 // Owns which chat was picked as best, how often: kept in this browser only.
 
 /** @type {() => Record<string, number>} */

@@ -4,11 +4,16 @@ import { h, svg } from "./dom.js";
 import { store, WINDOW } from "./store.js";
 import { reason, t } from "./words.js";
 
+/** @import { Delta } from "./store.js" */
+
 const BARS = 60;
 const WIDTH = 4;
 const HEIGHT = 32;
 
-/** The plot of one chat, as of now, and its figures in words. */
+/**
+ * The plot of one chat, as of now, and its figures in words.
+ * @param {string} chat
+ */
 export function plot(chat) {
   const now = Date.now();
   const deltas = store.deltas.filter((delta) => delta.chat === chat);
@@ -29,7 +34,7 @@ export function plot(chat) {
     "svg",
     { viewBox: `0 0 ${BARS * WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("line", { x1: 0, x2: BARS * WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }),
-    ...bars.filter(Boolean),
+    ...bars.filter((one) => one !== null),
   );
   return h(
     "div",
@@ -39,9 +44,14 @@ export function plot(chat) {
   );
 }
 
-/** Counts by bar, the oldest first; what was counted over a longer time is spread over it. */
+/**
+ * Counts by bar, the oldest first; what was counted over a longer time is spread over it.
+ * @param {Delta[]} deltas
+ * @param {number} now
+ */
 function spread(deltas, now) {
   const step = WINDOW / BARS;
+  /** @type {number[]} */
   const bars = new Array(BARS).fill(0);
   for (const { number, from, to } of deltas) {
     for (let at = 0; at < BARS; at += 1) {
@@ -53,6 +63,13 @@ function spread(deltas, now) {
   return bars;
 }
 
+/**
+ * @param {number} at
+ * @param {number} number
+ * @param {number} below
+ * @param {number} most
+ * @param {"good" | "wrong"} kind
+ */
 function bar(at, number, below, most, kind) {
   if (number < 0.01) return null;
   const tall = (number / most) * (HEIGHT - 2);
@@ -60,7 +77,9 @@ function bar(at, number, below, most, kind) {
   return svg("rect", { x: at * WIDTH + 0.5, y, width: WIDTH - 1, height: tall, class: kind });
 }
 
+/** @param {Delta[]} deltas */
 function words(deltas) {
+  /** @param {Delta[]} some */
   const sum = (some) => some.reduce((total, delta) => total + delta.number, 0);
   const wrong = deltas.filter((delta) => delta.code !== "OK");
   const why = [...new Set(wrong.map((delta) => delta.code))].map(reason).join(t("comma"));

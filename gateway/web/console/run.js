@@ -7,7 +7,12 @@ import { plot } from "./plot.js";
 import { listen, model, store } from "./store.js";
 import { ago, reason, stateWords, t, time } from "./words.js";
 
+/** @import { Key } from "./words.js" */
+/** @import { Chat } from "./store.js" */
+/** @import { Words } from "./dom.js" */
+
 export function runView() {
+  /** @type {Map<string, Card>} */
   const cards = new Map();
   const list = h("div", { class: "cards" });
   const empty = h("div");
@@ -37,8 +42,8 @@ export function runView() {
       }
     }
     store.models.forEach((row, at) => {
-      if (!cards.has(row.chat_name)) cards.set(row.chat_name, new Card(row.chat_name));
-      const card = cards.get(row.chat_name);
+      const card = cards.get(row.chat_name) ?? new Card(row.chat_name);
+      cards.set(row.chat_name, card);
       card.show(row);
       if (list.children[at] !== card.element) list.insertBefore(card.element, list.children[at] ?? null);
     });
@@ -53,11 +58,16 @@ export function runView() {
 
 /** One chat. What changes is drawn anew; its buttons stay, so that the focus does. */
 class Card {
+  /** @param {string} name */
   constructor(name) {
+    /** @type {(words: Key, does: (row: Chat) => void, kind?: string) => HTMLElement} */
     const act = (words, does, kind = "") =>
       button(
         () => t(words),
-        () => does(model(name)),
+        () => {
+          const row = model(name);
+          if (row) does(row);
+        },
         kind,
       );
     this.state = h("span", { class: "state" });
@@ -83,6 +93,7 @@ class Card {
     );
   }
 
+  /** @param {Chat} row */
   show(row) {
     this.state.replaceChildren(h("span", { class: `dot ${row.state}` }), h("span", { text: () => stateWords(row) }));
     this.trouble.replaceChildren(...trouble(row));
@@ -92,9 +103,10 @@ class Card {
   }
 }
 
+/** @param {Chat} row */
 function trouble(row) {
   if (row.state === "need_key") return [h("p", { class: "note bad" }, () => t("needKeyMore"))];
-  if (row.state !== "resting") return [];
+  if (row.state !== "resting" || !row.resting) return [];
   const { code, since, until } = row.resting;
   const words = () => t("restingMore", { code, why: reason(code), since: ago(since) });
   const next = () =>
@@ -102,7 +114,10 @@ function trouble(row) {
   return [h("p", { class: "note warn", title: time(since * 1000) }, words, () => t("gap"), next)];
 }
 
+/** @param {Chat} row */
 function facts(row) {
+  const { since } = row;
+  /** @type {(words: Key, value: Words, kind?: string) => HTMLElement[]} */
   const fact = (words, value, kind = "") => [h("dt", {}, () => t(words)), h("dd", { class: kind }, value)];
   return [
     ...fact("behind", () => behind(row), "long"),
@@ -110,6 +125,6 @@ function facts(row) {
     ...fact("replicas", String(row.replicas)),
     ...fact("inFlight", String(row.in_flight ?? "–")),
     ...fact("chain", row.fallback.length ? row.fallback.join(" → ") : () => t("nobody")),
-    ...(row.since ? fact("since", () => ago(Date.parse(row.since) / 1000)) : []),
+    ...(since ? fact("since", () => ago(Date.parse(since) / 1000)) : []),
   ];
 }
