@@ -84,11 +84,15 @@ def load(model_name: str, below: str = "", untried: bool = False) -> LocalModel:
     params.model_alias = {path.stem}  # else its replies would tell the file's whole path
     params.hostnames, params.port, params.api_keys = ["127.0.0.1"], 0, [key]
     params.sampling.temp, params.sampling.top_p = TEMPERATURE, TOP_P
+    params.endpoint_metrics = True
     params.cpuparams.n_threads = min(os.cpu_count() or 1, THREADS)
     for name, value in SETTINGS.items():
         setattr(params, name, value)
     try:
         server = xllamacpp.Server(params)
+        # Its loop answers this, so it has begun: dropped before that, the server would wait for the
+        # loop's end for ever, and this process with it.
+        server.handle_metrics()
     except RuntimeError as error:
         raise _damaged(model_name) from error
     return LocalModel(f"{server.listening_address}/v1", key, server)
