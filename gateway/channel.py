@@ -41,6 +41,7 @@ from typing import cast
 import orjson
 
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full
+from gateway.errors import OUT_OF_FILES
 from gateway.protocol import Address, FarAddress, Kind, NearAddress
 from gateway.tls import SecureSocket, make_certificate, trusting, watched
 
@@ -314,6 +315,8 @@ class Channel:
         try:
             self._socket = _connected(address, trust)
         except OSError as error:
+            if error.errno in OUT_OF_FILES:
+                raise  # nobody was looked for: it is this process that is full
             raise ChannelError(str(error), sent=False) from error
         try:
             # The kernel's own limits: Python's would cost a second system call for each.

@@ -168,13 +168,25 @@ def listeners(port: int) -> dict[str, int]:
         for row in rows
         if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port
     }
-    owners: dict[str, int] = {}
+    owners: dict[str, set[int]] = {}
     for handle in Path("/proc").glob("[0-9]*/fd/*") if sockets else ():
         with suppress(OSError):
             inode = os.readlink(handle).removeprefix("socket:[").removesuffix("]")
-            if inode in sockets:  # a server's first process has the lowest number
-                owners[inode] = min(int(handle.parts[2]), owners.get(inode, sys.maxsize))
-    return {_address(entry): owners.get(inode, 0) for inode, entry in sockets.items()}
+            if inode in sockets:
+                owners.setdefault(inode, set()).add(int(handle.parts[2]))
+    return {_address(entry): _first(owners.get(inode, set())) for inode, entry in sockets.items()}
+
+
+def _first(processes: set[int]) -> int:
+    """Return the process that started the others, 0 if there is none: numbers begin anew, so the
+    lowest may be a child's."""
+    return min((pid for pid in processes if _parent(pid) not in processes), default=0)
+
+
+def _parent(pid: int) -> int:
+    # After the name, which may hold anything, stand the state and the parent's number.
+    fields = "".join(_lines(Path(f"/proc/{pid}/stat"))).rpartition(")")[2].split()
+    return int(fields[1]) if len(fields) > 1 else 0
 
 
 def program(pid: int) -> str:
