@@ -245,7 +245,7 @@ def test_started_in_any_order_the_chats_answer(
     [
         (RAY, "raylet/raylet"),
         (RAY, "gcs_server"),
-        (RAY, "ray start"),
+        pytest.param(RAY, "ray start", marks=pytest.mark.long),  # it takes the other two along
         (GATEWAY, "gunicorn"),
         (KEYHOLDER, "keyholder.py"),
     ],

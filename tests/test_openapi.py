@@ -46,7 +46,7 @@ NOT_SERVED = (
 """Other APIs' paths: they only say so."""
 
 TOKEN = "fuzz-8c1f0a"
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 """Generated requests for each operation and kind of data; `make fuzz` asks for many more."""
 
 LEAST_CASES = 25 * EXAMPLES
