@@ -37,11 +37,11 @@ _ALIASES = {codecs.lookup(name).name: name for name in CODECS} | {
 def charset(name: str) -> str | None:
     """Return a charset as HTTP names it, whatever it was called; None: it is not one of
     `CODECS`."""
-    known = name.strip().strip("\"'").lower()
-    if known in CODECS or not known:
-        return known or None
+    label = name.strip().strip("\"'").lower()
+    if label in CODECS or not label:
+        return label or None
     try:
-        return _ALIASES.get(known) or _ALIASES.get(codecs.lookup(known).name)
+        return _ALIASES.get(label) or _ALIASES.get(codecs.lookup(label).name)
     except (LookupError, ValueError):
         return None
 

@@ -184,8 +184,8 @@ def _spelled(host: str) -> str:
 
 def _charset(env: Mapping[str, str]) -> str:
     text = env.get("GATEWAY_FALLBACK_CHARSET", "").strip() or "gb18030"
-    if known := charset(text):
-        return known
+    if name := charset(text):
+        return name
     raise SettingError(
         f"GATEWAY_FALLBACK_CHARSET is {text!r}; it must be one of {', '.join(CODECS)}."
     )

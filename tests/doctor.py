@@ -37,9 +37,9 @@ class Report:
 
     def line(self, level: str, *words: str) -> str:
         """The one line that holds all these words; it says what to do, unless all is well."""
-        found = [line for line in self.lines if all(word in line for word in words)]
-        assert len(found) == 1, (words, self.lines)
-        [line] = found
+        matches = [line for line in self.lines if all(word in line for word in words)]
+        assert len(matches) == 1, (words, self.lines)
+        [line] = matches
         assert line.startswith(level), line
         assert (" -> " in line) == (level != "ok"), line
         return line

@@ -41,8 +41,8 @@ def one(data: bytes) -> None:
     content_type = chosen if data[0] < 128 else data[3:40].decode("latin-1")
     fallback = CHARSETS[data[1] % len(CHARSETS)]
     with suppress(GatewayError):
-        said = wire.fields(data[3:], content_type, fallback)
-        json.dumps(said, ensure_ascii=False).encode()
+        answer = wire.fields(data[3:], content_type, fallback)
+        json.dumps(answer, ensure_ascii=False).encode()
     with suppress(GatewayError):
         wire.query(data[3:], fallback)
     text = data[3:].decode(errors="replace")

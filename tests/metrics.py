@@ -13,6 +13,8 @@ def value(gateway: httpx.Client, name: str, **labels: str) -> float | None:
     samples = [
         sample for family in text_string_to_metric_families(text) for sample in family.samples
     ]
-    found = [sample.value for sample in samples if sample.name == name and sample.labels == labels]
-    assert len(found) < 2
-    return found[0] if found else None
+    matches = [
+        sample.value for sample in samples if sample.name == name and sample.labels == labels
+    ]
+    assert len(matches) < 2
+    return matches[0] if matches else None

@@ -24,8 +24,8 @@ byte of a backslash."""
 
 def needed(program: str) -> str:
     """Its path. Without it CI fails, and elsewhere the test is skipped, naming it."""
-    if found := shutil.which(program):
-        return found
+    if matches := shutil.which(program):
+        return matches
     absent = f"{program} is not installed: tests/install-packages installs it"
     if os.environ.get("CI"):
         pytest.fail(absent)

@@ -49,10 +49,10 @@ def test_the_provider_spreads_twenty_words_over_a_stream(source: Provider) -> No
     with urllib.request.urlopen(request, timeout=30) as reply:
         lines = [line for line in reply.read().decode().split("\n\n") if line]
     chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
-    said = "".join(
+    answer = "".join(
         choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"]
     )
-    assert said.split() == [f"word{number}" for number in range(1, 21)]
+    assert answer.split() == [f"word{number}" for number in range(1, 21)]
     assert (chunks[-1]["usage"]["completion_tokens"], lines[-1]) == (20, "data: [DONE]")
 
 

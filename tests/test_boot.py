@@ -157,10 +157,10 @@ class Machine:
     def answers(self) -> bool:
         """Eight answers in a row, each from whichever gateway process is free."""
         try:
-            said = [self.ask(name).json() for name in ("shop", "spare") * 4]
+            answer = [self.ask(name).json() for name in ("shop", "spare") * 4]
         except (httpx.TransportError, ValueError):
             return False
-        return said == ["zhipu:hi", "openai:hi"] * 4
+        return answer == ["zhipu:hi", "openai:hi"] * 4
 
     def said(self) -> str:
         logs = [self.root / name for name in ("out", *(f"{name}.log" for name in SERVICES))]
@@ -324,7 +324,7 @@ def test_ray_opens_its_folder_within_one_that_stays_closed(booted: Machine) -> N
 
 
 def test_the_key_stands_in_no_file_but_the_operators_and_their_copies(booted: Machine) -> None:
-    found = {
+    matches = {
         str(path.relative_to(booted.root))
         for path in booted.root.rglob("*")
         if path.is_file()
@@ -333,6 +333,6 @@ def test_the_key_stands_in_no_file_but_the_operators_and_their_copies(booted: Ma
         and KEY.encode() in path.read_bytes()
     }
     chats = {"shop.json", "spare.json"}
-    assert found == {f"etc/byzer-gateway/chats/{file}" for file in chats} | {
+    assert matches == {f"etc/byzer-gateway/chats/{file}" for file in chats} | {
         f"run-{KEYHOLDER}/chats_{file}" for file in chats
     }

@@ -51,7 +51,7 @@ def test_a_stock_client_chats_with_a_chat_that_we_deployed(
 ) -> None:
     name = deploy("zhipu", workers=2)
 
-    said = stock(f"""
+    answer = stock(f"""
 llm.setup_default_model_name({name!r})
 history = [{{"role": "user", "content": "one"}}, {{"role": "assistant", "content": "two"}}]
 one = llm.chat_oai(history + [{{"role": "user", "content": "hello"}}])[0]
@@ -59,7 +59,7 @@ two = llm.chat_oai([{{"role": "user", "content": "again"}}], llm_config={{"tempe
 print(json.dumps([one.output, one.metadata["input_tokens_count"] > 0, two.output]))
 """)
 
-    assert said == ["zhipu:hello", True, "zhipu:again"]
+    assert answer == ["zhipu:hello", True, "zhipu:again"]
     first, second = (seen["body"] for seen in standin.requests(key))
     assert [turn["content"] for turn in first["messages"]] == ["one", "two", "hello"]
     assert (first.get("max_tokens"), second["temperature"]) == (None, 0.5)
@@ -70,15 +70,15 @@ def test_a_stock_client_learns_why_a_chat_failed(
 ) -> None:
     name = deploy(model_name="refuse:openai-insufficient_quota")
 
-    said = stock(f"""
+    answer = stock(f"""
 try:
     llm.chat_oai([{{"role": "user", "content": "hello"}}], model={name!r})
 except Exception as error:
     print(json.dumps(str(error)))
 """)
 
-    assert "PAY_BILL" in said
-    assert key not in said
+    assert "PAY_BILL" in answer
+    assert key not in answer
 
 
 def test_our_chat_answers_for_a_model_that_stock_byzerllm_deployed(
@@ -114,12 +114,12 @@ print(json.dumps("deployed"))
 
     def listed() -> bool:
         rows = gateway.get("/models").json().get("models", [])
-        told = [
+        report = [
             (row["provider"], row["replicas"], row["state"])
             for row in rows
             if row["chat_name"] == chat_name
         ]
-        return told == [("byzerllm", 1, "answering")]
+        return report == [("byzerllm", 1, "answering")]
 
     until(listed)  # the directory imports pyjava before it can tell what another program's actor is
 
@@ -134,12 +134,12 @@ def test_a_type_that_we_do_not_relay_is_deployed_through_stock_byzerllm_and_swit
 
     def listed() -> bool:
         rows = gateway.get("/models").json().get("models", [])
-        told = [
+        report = [
             (row["model_type"], row["replicas"], row["state"])
             for row in rows
             if row["chat_name"] == chat_name
         ]
-        return told == [("saas/reasoning_openai", 4, "answering")]
+        return report == [("saas/reasoning_openai", 4, "answering")]
 
     until(listed)
 

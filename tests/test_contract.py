@@ -205,10 +205,10 @@ def test_the_same_name_deployed_at_once_through_many_connections_has_one_winner(
             pool.map(lambda k: deploy(chat_name=chat_name, api_key=k, model_name=f"say:{k}"), keys)
         )
 
-    said = {chat(gateway, chat_name) for _ in range(10)}
+    answer = {chat(gateway, chat_name) for _ in range(10)}
 
-    assert len(said) == 1
-    [winner] = said
+    assert len(answer) == 1
+    [winner] = answer
     assert standin.count(winner) == 10
 
 

@@ -62,11 +62,11 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def is_installed(pin: str) -> bool:
-    found = re.match(r"([\w.-]+)(?:\[[^]]*\])?==", pin)
-    if found is None:
+    matches = re.match(r"([\w.-]+)(?:\[[^]]*\])?==", pin)
+    if matches is None:
         return True  # a comment
     try:
-        return bool(importlib.metadata.version(found[1]))
+        return bool(importlib.metadata.version(matches[1]))
     except importlib.metadata.PackageNotFoundError:
         return False
 
@@ -147,7 +147,7 @@ def test_a_caller_without_the_token_can_do_nothing(
 ) -> None:
     ran = tmp_path / "ran"
 
-    said = knock(
+    answer = knock(
         dashboard,
         method,
         path,
@@ -155,9 +155,9 @@ def test_a_caller_without_the_token_can_do_nothing(
         json={"entrypoint": f"touch {ran}", "submission_id": "stranger"},
     )
 
-    assert said
-    assert {status for status, _ in said} <= {refusal, 404, 405}, said
-    assert refusal in {status for status, _ in said}
+    assert answer
+    assert {status for status, _ in answer} <= {refusal, 404, 405}, answer
+    assert refusal in {status for status, _ in answer}
     assert (
         "stranger"
         not in httpx.get(

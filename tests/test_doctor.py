@@ -348,8 +348,8 @@ def test_without_other_hosts_the_providers_own_are_tried() -> None:
 
 @pytest.mark.parametrize(("seconds", "words"), [(3600, "behind"), (-3600, "ahead of")])
 def test_a_clock_that_is_wrong(seconds: int, words: str) -> None:
-    told = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + seconds))
-    with http_server(told) as port:
+    report = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + seconds))
+    with http_server(report) as port:
         Report(nowhere(), f"127.0.0.1:{port}").line(
             "warn", "clock: 3", f"s {words} the providers'", "timedatectl"
         )

@@ -43,8 +43,8 @@ def ask(gateway: httpx.Client, name: str) -> httpx.Response:
 
 
 def row(gateway: httpx.Client, name: str) -> dict[str, Any]:
-    [found] = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] == name]
-    return dict(found)
+    [matches] = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] == name]
+    return dict(matches)
 
 
 def test_200_switches_between_two_providers_under_50_chats_fail_none(
@@ -247,8 +247,8 @@ def test_an_unpaid_or_refused_account_rests_and_is_not_asked_again_until_deploye
         assert ask(gateway, chat_name).json()["error"]["code"] == first["code"]
 
     assert standin.count(key) == asked
-    told = row(gateway, chat_name)
-    assert (told["state"], told["resting"]["code"]) == ("resting", first["code"])
+    report = row(gateway, chat_name)
+    assert (report["state"], report["resting"]["code"]) == ("resting", first["code"])
 
     standin.script(key, [])
     deploy(model_name="echo", chat_name=chat_name)
@@ -381,16 +381,16 @@ def test_several_chats_answer_one_question_together(
     names = [fast, slow, unpaid, local_chat, "no-such-chat"]
     started = time.monotonic()
 
-    said = gateway.post(
+    answer = gateway.post(
         "/all/chat", json={"content": "hi", "chat_names": names, "max_tokens": 5}
     ).json()
 
     assert time.monotonic() - started < 10
-    assert list(said) == names
-    assert (said[fast]["answer"], said[slow]["answer"]) == ("zhipu:hi", "openai:hi")
-    assert said[fast]["seconds"] < said[slow]["seconds"]
-    assert min(said[fast]["tokens"], said[local_chat]["tokens"]) > 0
-    assert (said[unpaid]["error"]["code"], said["no-such-chat"]["error"]["code"]) == (
+    assert list(answer) == names
+    assert (answer[fast]["answer"], answer[slow]["answer"]) == ("zhipu:hi", "openai:hi")
+    assert answer[fast]["seconds"] < answer[slow]["seconds"]
+    assert min(answer[fast]["tokens"], answer[local_chat]["tokens"]) > 0
+    assert (answer[unpaid]["error"]["code"], answer["no-such-chat"]["error"]["code"]) == (
         "PAY_BILL",
         "NOT_DEPLOYED",
     )
@@ -402,11 +402,11 @@ def test_all_are_asked_unless_some_are_named_and_none_is_waited_for_beyond_the_t
     fast, never = deploy(), deploy(model_name="hang", timeout=30)
     started = time.monotonic()
 
-    said = gateway.post("/all/chat", json={"content": "hi", "timeout": 2, "max_tokens": 5}).json()
+    answer = gateway.post("/all/chat", json={"content": "hi", "timeout": 2, "max_tokens": 5}).json()
 
     assert time.monotonic() - started < 10
-    assert said[fast]["answer"] == "openai:hi"
-    assert said[never]["error"]["code"] == "TIMEOUT"
+    assert answer[fast]["answer"] == "openai:hi"
+    assert answer[never]["error"]["code"] == "TIMEOUT"
 
 
 def test_several_chats_speak_line_by_line_as_they_come(

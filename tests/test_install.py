@@ -222,21 +222,21 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_systemd_finds_no_fault_in_the_units(units: list[str]) -> None:
-    said = analyze("verify", "--man=no", "--recursive-errors=no", *units)
+    answer = analyze("verify", "--man=no", "--recursive-errors=no", *units)
 
-    ours = [line for line in said.stderr.splitlines() if "byzer" in line]
-    assert (said.returncode, ours) == (0, [])
+    ours = [line for line in answer.stderr.splitlines() if "byzer" in line]
+    assert (answer.returncode, ours) == (0, [])
 
 
 def test_the_units_are_little_exposed(units: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     for unit in units:
-        said = analyze("security", "--offline=true", "--no-pager", unit)
-        last = said.stdout.strip().splitlines()[-1]
+        answer = analyze("security", "--offline=true", "--no-pager", unit)
+        last = answer.stdout.strip().splitlines()[-1]
         with capfd.disabled():
             print(f"\n{last}", end="")
         score = re.search(r"exposure level for .*: ([0-9.]+) ", last)
-        assert score, said.stdout + said.stderr
-        assert float(score[1]) <= MOST_EXPOSURE, said.stdout
+        assert score, answer.stdout + answer.stderr
+        assert float(score[1]) <= MOST_EXPOSURE, answer.stdout
 
 
 def test_no_service_leaves_a_dump_of_its_memory(make: Make, root: Path) -> None:

@@ -114,10 +114,10 @@ def test_the_same_request_id_is_answered_once(
 ) -> None:
     name = deploy(model_name="slow:1")
     with ThreadPoolExecutor(4) as pool:
-        said = list(pool.map(lambda _: ask(gateway, name, request_id=chat_name).json(), range(4)))
+        answer = list(pool.map(lambda _: ask(gateway, name, request_id=chat_name).json(), range(4)))
     later = ask(gateway, name, request_id=chat_name, format="text").text
 
-    assert (set(said), later) == ({"openai:hi"}, "openai:hi")
+    assert (set(answer), later) == ({"openai:hi"}, "openai:hi")
     assert standin.count(key) == 1
     other = ask(gateway, name, request_id=chat_name, content="something else")
     assert (other.status_code, other.json()["error"]["message"][:12]) == (400, "request_id: ")

@@ -261,9 +261,9 @@ def test_chat_by_get_is_the_operators_choice_and_never_takes_a_key(
     assert gateway.get(f"/openai/deploy?chat_name={name}&api_key=sk-x").status_code == 405
     refused = strict.http.get(url)
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
-    told = gateway.get("/openapi.json").json()["paths"]["/openai/chat"]["get"]
+    report = gateway.get("/openapi.json").json()["paths"]["/openai/chat"]["get"]
     assert {"chat_name", "content", "format"} <= {
-        row["name"] for row in told["parameters"] if row["in"] == "query"
+        row["name"] for row in report["parameters"] if row["in"] == "query"
     }
 
 

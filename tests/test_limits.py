@@ -35,10 +35,10 @@ def test_64_chats_at_once_are_all_answered_with_their_own_answer(
             return reply.json(), time.monotonic() - started
 
     with ThreadPoolExecutor(64) as pool:
-        said = list(pool.map(ask, range(64)))
+        words = list(pool.map(ask, range(64)))
 
-    assert [answer for answer, _ in said] == [f"openai:question {number}" for number in range(64)]
-    assert max(seconds for _, seconds in said) < 20, "one after the other would take 128 s"
+    assert [answer for answer, _ in words] == [f"openai:question {number}" for number in range(64)]
+    assert max(seconds for _, seconds in words) < 20, "one after the other would take 128 s"
 
 
 def test_more_chats_than_the_usual_limit_of_files_are_held_at_once(
@@ -135,9 +135,9 @@ def test_clients_that_keep_their_connections_keep_no_one_waiting(
     small = start_server(
         {**ray_head.environment, "GATEWAY_MAX_IN_FLIGHT": "1", "WEB_CONCURRENCY": "1"}
     )
-    with ExitStack() as kept:
+    with ExitStack() as rest:
         clients = [
-            kept.enter_context(socket.create_connection(("127.0.0.1", small.port), 60))
+            rest.enter_context(socket.create_connection(("127.0.0.1", small.port), 60))
             for _ in range(100)
         ]
         for client in clients:

@@ -103,39 +103,39 @@ def test_without_a_question_it_says_hello_in_chinese(asked: Ask, deploy: Deploy)
 
 
 def test_the_local_model_answers(asked: Ask, local_chat: str) -> None:
-    said = asked(local_chat, "Hi")  # what this model answers to it is always short
+    answer = asked(local_chat, "Hi")  # what this model answers to it is always short
 
-    assert (said.code, said.err) == (0, "")
-    assert said.out.strip()
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.strip()
 
 
 def test_a_chat_that_is_not_deployed_is_an_error_that_says_so(asked: Ask) -> None:
-    said = asked("no-such-chat", CHINESE)
+    answer = asked("no-such-chat", CHINESE)
 
-    assert said.code != 0
-    assert said.out == ""
-    assert said.err.startswith("ERROR NOT_DEPLOYED: ")
+    assert answer.code != 0
+    assert answer.out == ""
+    assert answer.err.startswith("ERROR NOT_DEPLOYED: ")
 
 
 def test_an_unpaid_bill_is_an_error_that_says_so(asked: Ask, deploy: Deploy) -> None:
-    said = asked(deploy(model_name="refuse:openai-insufficient_quota"), CHINESE)
+    answer = asked(deploy(model_name="refuse:openai-insufficient_quota"), CHINESE)
 
-    assert said.code != 0
-    assert said.out == ""
-    assert said.err.startswith("ERROR PAY_BILL: ")
+    assert answer.code != 0
+    assert answer.out == ""
+    assert answer.err.startswith("ERROR PAY_BILL: ")
 
 
 def test_a_caller_without_a_token_is_told(asked: Ask) -> None:
-    said = asked("no-such-chat", CHINESE, token="")
+    answer = asked("no-such-chat", CHINESE, token="")
 
-    assert said.code != 0
-    assert said.out == ""
-    assert said.err.startswith("ERROR UNAUTHORIZED: ")
+    assert answer.code != 0
+    assert answer.out == ""
+    assert answer.err.startswith("ERROR UNAUTHORIZED: ")
 
 
 def test_a_gateway_that_is_not_there_is_an_error(asked: Ask) -> None:
-    said = asked("no-such-chat", CHINESE, port=free_port())
+    answer = asked("no-such-chat", CHINESE, port=free_port())
 
-    assert said.code != 0
-    assert said.out == ""
-    assert said.err.strip()
+    assert answer.code != 0
+    assert answer.out == ""
+    assert answer.err.strip()

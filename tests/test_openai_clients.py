@@ -59,14 +59,14 @@ def asynchronous(client: OpenAI) -> AsyncOpenAI:
 
 
 def test_the_local_model_answers_a_chat(client: OpenAI, local_chat: str) -> None:
-    said = client.chat.completions.create(
+    answer = client.chat.completions.create(
         model=local_chat, messages=says("Tell me about the sea."), max_tokens=20, temperature=0
     )
 
-    assert len((said.choices[0].message.content or "").split()) > 1
-    assert said.model == local_chat
-    assert said.usage
-    assert 0 < said.usage.completion_tokens <= 20
+    assert len((answer.choices[0].message.content or "").split()) > 1
+    assert answer.model == local_chat
+    assert answer.usage
+    assert 0 < answer.usage.completion_tokens <= 20
 
 
 def test_the_local_model_streams_its_words(client: OpenAI, local_chat: str) -> None:
@@ -96,7 +96,7 @@ def test_chats_at_once_in_one_event_loop_each_get_their_own_answer(
                 asked.chat.completions.create(model=name, messages=says(str(number)))
                 for number in range(20)
             ]
-            return [said.choices[0].message.content for said in await asyncio.gather(*chats)]
+            return [answer.choices[0].message.content for answer in await asyncio.gather(*chats)]
 
     assert asyncio.run(ask_all()) == [f"openai:{number}" for number in range(20)]
 
@@ -149,12 +149,12 @@ def test_a_stream_tells_its_usage_if_asked_and_only_then(
     name = deploy(provider, behaviour)
 
     silent = list(client.chat.completions.create(model=name, messages=says("a b c"), stream=True))
-    *told, last = client.chat.completions.create(
+    *report, last = client.chat.completions.create(
         model=name, messages=says("a b c"), stream=True, stream_options={"include_usage": True}
     )
 
-    assert words(silent) == words(told) == f"{provider}:a b c"
-    assert [chunk.usage for chunk in silent + told] == [None] * len(silent + told)
+    assert words(silent) == words(report) == f"{provider}:a b c"
+    assert [chunk.usage for chunk in silent + report] == [None] * len(silent + report)
     assert last.choices == []
     assert last.usage
     assert last.usage.completion_tokens > 0
@@ -177,8 +177,8 @@ def test_a_tool_is_called_and_its_result_answered(
 
     called: Any = asked.message.model_dump(exclude_none=True)
     messages += [called, {"role": "tool", "tool_call_id": call.id, "content": "Rain."}]
-    said = client.chat.completions.create(model=name, messages=messages, tools=[WEATHER])
-    assert said.choices[0].message.content == f"{provider}:What weather?"
+    answer = client.chat.completions.create(model=name, messages=messages, tools=[WEATHER])
+    assert answer.choices[0].message.content == f"{provider}:What weather?"
 
     first, second = (request["body"] for request in standin.requests(key))
     assert first == {"model": "echo", "messages": messages[:1], "tools": [WEATHER]}
@@ -298,9 +298,11 @@ def test_a_structured_answer_is_parsed_into_its_class(
         people: int
 
     name = deploy(model_name='say:{"name": "杭州", "people": 12520000}')
-    said = client.chat.completions.parse(model=name, messages=says("Where?"), response_format=Town)
+    answer = client.chat.completions.parse(
+        model=name, messages=says("Where?"), response_format=Town
+    )
 
-    assert said.choices[0].message.parsed == Town(name="杭州", people=12520000)
+    assert answer.choices[0].message.parsed == Town(name="杭州", people=12520000)
     [arrived] = standin.requests(key)
     assert arrived["body"]["response_format"]["json_schema"]["name"] == "Town"
 

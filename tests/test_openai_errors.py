@@ -186,10 +186,10 @@ def test_nothing_in_an_error_that_lasts_looks_like_a_reason_to_try_again(code: s
         code, provider="zhipu", provider_status=429, provider_code="429", provider_message=WORDS
     )
 
-    said = json.dumps(error.openai_shape("abcdefghijklmnop"), ensure_ascii=False)
+    answer = json.dumps(error.openai_shape("abcdefghijklmnop"), ensure_ascii=False)
 
-    assert TAKEN_FOR_A_REASON_TO_TRY_AGAIN.findall(said) == []
-    assert "HTTP [number] from upstream" in said
+    assert TAKEN_FOR_A_REASON_TO_TRY_AGAIN.findall(answer) == []
+    assert "HTTP [number] from upstream" in answer
     assert 400 <= error.openai_status < 408  # a 408, 409 or 429 is tried again
 
 
@@ -198,10 +198,10 @@ def test_an_error_that_passes_holds_what_the_provider_said_as_it_was() -> None:
         "SLOW_DOWN", provider_status=429, provider_code="429", provider_message=WORDS
     )
 
-    said = error.openai_shape("abc")["error"]
+    answer = error.openai_shape("abc")["error"]
 
-    assert (said["provider_code"], said["provider_message"]) == ("429", WORDS)
-    assert "provider_status" not in said
+    assert (answer["provider_code"], answer["provider_message"]) == ("429", WORDS)
+    assert "provider_status" not in answer
 
 
 def test_no_id_of_a_request_looks_like_a_status(gateway: httpx.Client) -> None:
@@ -216,9 +216,9 @@ def test_what_passes_is_tried_again_by_the_sdk_itself(
 ) -> None:
     standin.script(key, ["refuse:openai-server_error", "refuse:openai-slow_down", "echo"])
 
-    said = client.chat.completions.create(model=deploy(), messages=says("hi"))
+    answer = client.chat.completions.create(model=deploy(), messages=says("hi"))
 
-    assert said.choices[0].message.content == "openai:hi"
+    assert answer.choices[0].message.content == "openai:hi"
     assert standin.count(key) == 3
 
 
@@ -286,7 +286,7 @@ def test_an_error_in_the_middle_of_a_legacy_stream_is_raised_after_the_words_tha
 def test_an_error_in_mid_stream_is_raised_in_an_event_loop_too(
     client: OpenAI, deploy: Deploy
 ) -> None:
-    name, said = deploy(model_name="error-mid"), []
+    name, answer = deploy(model_name="error-mid"), []
 
     async def ask() -> None:
         async with (
@@ -296,12 +296,12 @@ def test_an_error_in_mid_stream_is_raised_in_an_event_loop_too(
             ) as stream,
         ):
             async for chunk in stream:
-                said.append(words([chunk]))  # noqa: PERF401  # what came before the error is to be kept
+                answer.append(words([chunk]))  # noqa: PERF401  # what came before the error is to be kept
 
     with pytest.raises(APIError) as raised:
         asyncio.run(ask())
 
-    assert "".join(said) == "w0 w1 "
+    assert "".join(answer) == "w0 w1 "
     assert raised.value.code == "PROVIDER_DOWN"
 
 

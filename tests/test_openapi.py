@@ -83,16 +83,16 @@ expected-statuses = ["2xx", "4xx", "502", "503", "504"]
 def description(gateway: httpx.Client) -> Json:
     reply = gateway.get("/openapi.json")
     assert (reply.status_code, reply.headers["Content-Type"]) == (200, "application/json")
-    told: Json = reply.json()
-    return told
+    report: Json = reply.json()
+    return report
 
 
 @pytest.fixture(scope="module")
 def operations(description: Json) -> Operations:
     return {
-        (method.upper(), path): told
+        (method.upper(), path): report
         for path, row in description["paths"].items()
-        for method, told in row.items()
+        for method, report in row.items()
     }
 
 
@@ -118,7 +118,7 @@ os._exit(0)
 def test_it_tells_of_every_route_of_the_app(operations: Operations) -> None:
     environment = {**clean_environment(), "RAY_ADDRESS": f"127.0.0.1:{free_port()}"}
     command = [sys.executable, "-c", ROUTES_OF_THE_APP]
-    said = subprocess.run(
+    answer = subprocess.run(
         command,
         cwd=TOP,
         env=environment,
@@ -130,7 +130,7 @@ def test_it_tells_of_every_route_of_the_app(operations: Operations) -> None:
 
     routes = {
         (method, re.sub("<(.*?)>", r"{\1}", rule))
-        for method, rule in json.loads(said.stdout.splitlines()[-1])
+        for method, rule in json.loads(answer.stdout.splitlines()[-1])
     }
 
     # the page is for people, and no part of the API
@@ -142,7 +142,7 @@ def test_it_tells_of_every_route_of_the_app(operations: Operations) -> None:
         ("GET", "/v1/models/{name}"),
         ("GET", "/openapi.json"),
     } < routes
-    assert len({told["operationId"] for told in operations.values()}) == len(routes)
+    assert len({report["operationId"] for report in operations.values()}) == len(routes)
 
 
 def test_it_tells_what_the_validators_take(description: Json) -> None:
@@ -190,7 +190,7 @@ def test_it_tells_of_every_code_and_of_who_may_call(operations: Operations) -> N
     }
     assert set(replies["429"]["headers"]) == {"X-Request-Id", "Retry-After"}
 
-    needed = {path: told["security"] for (_, path), told in operations.items()}
+    needed = {path: report["security"] for (_, path), report in operations.items()}
     assert needed["/zhipu/deploy"] == [
         {"bearer": ["admin"]},
         {"basic": ["admin"]},
@@ -215,9 +215,9 @@ def test_every_example_works_and_every_reply_is_as_described(
 ) -> None:
     schema = schemathesis.openapi.from_dict(description)
     asked = {
-        path: told["requestBody"]["content"]
-        for (_, path), told in operations.items()
-        if "requestBody" in told
+        path: report["requestBody"]["content"]
+        for (_, path), report in operations.items()
+        if "requestBody" in report
     }
     # As an operator would: deploy, use, take away.
     paths = sorted(
@@ -317,13 +317,13 @@ def harmless(path: str, body: Any, choice: int) -> Any:
 def _reaching_nobody(provider: str, body: Json, choice: int) -> Json:
     """A deploy that the contract accepts, in place of one that runs. No model type: byzerllm's own
     are not for here."""
-    kept = {
+    rest = {
         name: value for name, value in body.items() if name in ("api_key", "model_name", "timeout")
     }
-    kept |= {"chat_name": SPARE[choice % 2], "workers": (1, "1")[choice % 2]}
+    rest |= {"chat_name": SPARE[choice % 2], "workers": (1, "1")[choice % 2]}
     if provider == "local":
-        return {**kept, "model_name": body.get("model_name") or "/no/such.gguf"}
-    return {**kept, "base_url": CLOSED, "api_key": body.get("api_key") or "sk-fuzz"}
+        return {**rest, "model_name": body.get("model_name") or "/no/such.gguf"}
+    return {**rest, "base_url": CLOSED, "api_key": body.get("api_key") or "sk-fuzz"}
 
 
 def _accepted(kind: type[BaseModel], fields: Json) -> bool:

@@ -125,10 +125,10 @@ def test_each_example_is_what_its_schema_describes(gateway: httpx.Client) -> Non
     description = gateway.get("/openapi.json").json()
     assert [row["url"] for row in description["servers"]] == ["/"]
     bodies = [
-        told["requestBody"]["content"]["application/json"]
+        report["requestBody"]["content"]["application/json"]
         for row in description["paths"].values()
-        for told in row.values()
-        if "requestBody" in told
+        for report in row.values()
+        if "requestBody" in report
     ]
 
     wrong = [

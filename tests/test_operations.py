@@ -53,13 +53,13 @@ class Block:
 
 
 def blocks() -> list[Block]:
-    found = [
+    matches = [
         Block(DOCUMENT[: match.start()].count("\n") + 1, match[1], match[2])
         for match in re.finditer(r"^```(\w*)\n(.*?)^```$", DOCUMENT, re.M | re.S)
     ]
     return [
         Block(one.line, one.language, one.text, after.text if after.language == "json" else "")
-        for one, after in zip(found, [*found[1:], Block(0, "", "")], strict=True)
+        for one, after in zip(matches, [*matches[1:], Block(0, "", "")], strict=True)
     ]
 
 
@@ -139,7 +139,7 @@ class Walk:
 
     def of(self, words: str) -> str:
         """What the command with these words said."""
-        return next(said for text, said in self.said.items() if words in text)
+        return next(answer for text, answer in self.said.items() if words in text)
 
     def settings(self) -> None:
         """What differs on this machine, where the shared gateway and cluster have ports of their
@@ -214,9 +214,9 @@ def test_every_command_runs_and_the_chat_answers(walk: Walk) -> None:
 
 
 def test_the_key_holder_says_what_the_document_says(walk: Walk) -> None:
-    said = (walk.root / "keyholder.log").read_text()
-    assert "shop_chat: deployed at zhipu." in said.replace(", for now without its fallback", "")
-    assert "shop_spare: deployed at tongwen." in said
+    answer = (walk.root / "keyholder.log").read_text()
+    assert "shop_chat: deployed at zhipu." in answer.replace(", for now without its fallback", "")
+    assert "shop_spare: deployed at tongwen." in answer
 
 
 def test_a_switch_an_undo_and_a_new_fallback_are_done(walk: Walk) -> None:
@@ -250,10 +250,10 @@ def test_what_holds_secrets_is_closed(walk: Walk) -> None:
 
 
 def test_the_doctor_finds_the_gateway_and_its_chats(walk: Walk) -> None:
-    said = walk.of("-m gateway doctor")
-    assert "ok    gateway: listens on" in said
-    assert "ok    gateway: its cluster answers" in said
-    assert re.search(r"ok    chats: \d+ deployed", said), said
+    answer = walk.of("-m gateway doctor")
+    assert "ok    gateway: listens on" in answer
+    assert "ok    gateway: its cluster answers" in answer
+    assert re.search(r"ok    chats: \d+ deployed", answer), answer
 
 
 def test_nothing_is_left_after_the_uninstall(walk: Walk) -> None:

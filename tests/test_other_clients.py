@@ -73,12 +73,12 @@ def weather() -> str:
 
 
 def test_langchain_invokes_the_local_model(langchain: LangChain, local_chat: str) -> None:
-    said = langchain(local_chat).invoke("Tell me about the sea.", max_tokens=20, temperature=0)
+    answer = langchain(local_chat).invoke("Tell me about the sea.", max_tokens=20, temperature=0)
 
-    assert len(said.text.split()) > 1
-    assert said.response_metadata["model_name"] == local_chat
-    assert said.usage_metadata
-    assert 0 < said.usage_metadata["output_tokens"] <= 20
+    assert len(answer.text.split()) > 1
+    assert answer.response_metadata["model_name"] == local_chat
+    assert answer.usage_metadata
+    assert 0 < answer.usage_metadata["output_tokens"] <= 20
 
 
 def test_langchain_streams_the_local_model(langchain: LangChain, local_chat: str) -> None:
@@ -114,8 +114,8 @@ def test_a_tool_bound_by_langchain_is_called_and_its_result_answered(
 
     asked = model.invoke(messages)
     first, *rest = (chunk for chunk in model.stream(messages) if isinstance(chunk, AIMessageChunk))
-    for said in (asked, add_ai_message_chunks(first, *rest)):
-        assert [(call["name"], call["args"]) for call in said.tool_calls] == [("weather", {})]
+    for answer in (asked, add_ai_message_chunks(first, *rest)):
+        assert [(call["name"], call["args"]) for call in answer.tool_calls] == [("weather", {})]
 
     result = ToolMessage(weather(), tool_call_id=asked.tool_calls[0]["id"])
     assert model.invoke([*messages, asked, result]).text == f"{provider}:What weather?"
@@ -252,26 +252,26 @@ def npm(server: Server, npm_client: Path) -> NpmCall:
     def call(what: str, name: str) -> Said:
         ended = run("node", str(npm_client), f"{server.url}/v1", what, name)
         assert ended.returncode == 0, ended.stderr
-        said: Said = json.loads(ended.stdout)
-        return said
+        answer: Said = json.loads(ended.stdout)
+        return answer
 
     return call
 
 
 def test_the_npm_package_chats_with_the_local_model(npm: NpmCall, local_chat: str) -> None:
-    said = npm("chat", local_chat)
+    answer = npm("chat", local_chat)
 
-    assert len(said["text"].split()) > 1
-    assert said["model"] == local_chat
-    assert 0 < said["usage"]["completion_tokens"] <= 20
+    assert len(answer["text"].split()) > 1
+    assert answer["model"] == local_chat
+    assert 0 < answer["usage"]["completion_tokens"] <= 20
 
 
 def test_the_npm_package_streams_the_local_model(npm: NpmCall, local_chat: str) -> None:
-    said = npm("stream", local_chat)
+    answer = npm("stream", local_chat)
 
-    assert len("".join(said["pieces"]).split()) > 1
-    assert len(said["pieces"]) > 1, "it came in one piece"
-    assert 0 < said["usage"]["completion_tokens"] <= 20
+    assert len("".join(answer["pieces"]).split()) > 1
+    assert len(answer["pieces"]) > 1, "it came in one piece"
+    assert 0 < answer["usage"]["completion_tokens"] <= 20
 
 
 @pytest.mark.parametrize("provider", DIALECTS)
@@ -288,17 +288,17 @@ def test_the_npm_package_calls_a_tool_and_sends_its_result(
 
 
 def test_the_npm_package_decodes_embeddings(npm: NpmCall, deploy: Deploy) -> None:
-    said = npm("embeddings", deploy("zhipu"))
+    answer = npm("embeddings", deploy("zhipu"))
 
-    assert [len(row) for row in said["floats"]] == [8, 8]
-    assert said["decoded"] == said["floats"]
+    assert [len(row) for row in answer["floats"]] == [8, 8]
+    assert answer["decoded"] == answer["floats"]
 
 
 def test_the_npm_package_lists_the_chats(npm: NpmCall, deploy: Deploy) -> None:
-    said = npm("models", name := deploy("zhipu"))
+    answer = npm("models", name := deploy("zhipu"))
 
-    assert name in said["names"]
-    assert said["owner"] == "zhipu"
+    assert name in answer["names"]
+    assert answer["owner"] == "zhipu"
 
 
 @pytest.mark.parametrize(
@@ -329,10 +329,14 @@ def test_the_npm_package_asks_once_what_only_the_operator_can_mend(
 def test_the_npm_package_raises_an_error_in_mid_stream_after_the_words_that_came(
     npm: NpmCall, deploy: Deploy
 ) -> None:
-    said = npm("stream", deploy(model_name="error-mid"))
+    answer = npm("stream", deploy(model_name="error-mid"))
 
-    assert "".join(said["pieces"]) == "w0 w1 "
-    assert (said["raised"], said["status"], said["code"]) == ("APIError", None, "PROVIDER_DOWN")
+    assert "".join(answer["pieces"]) == "w0 w1 "
+    assert (answer["raised"], answer["status"], answer["code"]) == (
+        "APIError",
+        None,
+        "PROVIDER_DOWN",
+    )
 
 
 def test_the_npm_package_raises_its_own_class_for_a_chat_that_is_not_there(npm: NpmCall) -> None:

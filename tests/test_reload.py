@@ -57,12 +57,12 @@ def test_wrong_settings_are_named_before_a_reload(tmp_path: Path) -> None:
     tokens.chmod(0o600)
     environment = {**clean_environment(), "GATEWAY_TOKENS_FILE": str(tokens)}
     command = [sys.executable, "-m", "gateway", "check-settings"]
-    said = subprocess.run(
+    answer = subprocess.run(
         command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
-    assert said.returncode == 1
-    assert "GATEWAY_TOKENS_FILE, line 1" in said.stderr
-    assert "sk-secret" not in said.stderr
+    assert answer.returncode == 1
+    assert "GATEWAY_TOKENS_FILE, line 1" in answer.stderr
+    assert "sk-secret" not in answer.stderr
 
     tokens.write_text("shop:sk-secret-of-the-shop:chat\n")
     subprocess.run(command, cwd=TOP, env=environment, timeout=60, check=True)

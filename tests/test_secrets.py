@@ -233,12 +233,12 @@ def test_a_planted_leak_is_found(
             check=True,
         )
     try:
-        found = everywhere(planted, ray_head, server)
+        matches = everywhere(planted, ray_head, server)
     finally:
         if process:
             process.kill()
             process.wait()
-    assert found, f"a key in a {leak} was not found"
+    assert matches, f"a key in a {leak} was not found"
 
 
 def test_the_gateways_tokens_are_in_no_process_of_rays() -> None:

@@ -252,12 +252,12 @@ def hear_one_word_and_leave(
     """The first word comes while the provider still speaks, whose request ends when the client
     goes."""
     with http.stream("POST", path, json=body) as reply:
-        said = ""
+        answer = ""
         for piece in reply.iter_text():
-            said += piece
-            if "w0" in said:
+            answer += piece
+            if "w0" in answer:
                 break
-        assert "w1" not in said
+        assert "w1" not in answer
         assert standin.open(key) == 1, "the provider had said all before the first word came"
 
     until(lambda: standin.open(key) == 0)
@@ -357,11 +357,11 @@ def test_an_old_client_of_our_own_networks_needs_no_tls(
     # As before 1997: it says neither whom it calls, nor that it can read chunks.
     sent = f"POST /openai/chat HTTP/1.0\r\nContent-Length: {len(body):04}\r\n\r\n{body}"
 
-    head, _, said = proxy.plain(OUR_NETWORK, sent.encode()).partition(b"\r\n\r\n")
+    head, _, answer = proxy.plain(OUR_NETWORK, sent.encode()).partition(b"\r\n\r\n")
 
     assert head.split()[1] == b"200"
     assert b"chunked" not in head.lower()
-    assert said == (b"w0 w1 w2" if stream else b'"w0 w1 w2"')
+    assert answer == (b"w0 w1 w2" if stream else b'"w0 w1 w2"')
 
 
 def test_the_outside_needs_tls(proxy: Proxy, server: Server) -> None:

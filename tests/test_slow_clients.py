@@ -143,14 +143,14 @@ def sipped(server: Server, name: str, size: int) -> int:
 def test_slow_clients_are_let_go(server: Server, deploy: Deploy) -> None:
     size = 12_000_000
     name = deploy(model_name=f"big:{size}")
-    kept = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" + BEGUN
+    rest = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" + BEGUN
     body = b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n{"
     chunks = (
         b"POST /openai/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:"
         b" chunked\r\n\r\nffff\r\n"
     )
     with ThreadPoolExecutor(5) as pool:
-        heads = [pool.submit(dripping, server, sent) for sent in (BEGUN, kept, body, chunks)]
+        heads = [pool.submit(dripping, server, sent) for sent in (BEGUN, rest, body, chunks)]
         sip = pool.submit(sipped, server, name, size)
         begun, after_another, half_a_body, half_a_chunk = (reply.result() for reply in heads)
 

@@ -51,7 +51,7 @@ def whole_chat(http: httpx.Client, name: str, *said_by: str) -> str:
 
 
 def text_stream(http: httpx.Client, name: str, leave: bool = False) -> str:
-    said = ""
+    answer = ""
     chat = {"chat_name": name, "content": "hi", "stream": True}
     try:
         with http.stream("POST", "/openai/chat", json=chat) as reply:
@@ -59,12 +59,12 @@ def text_stream(http: httpx.Client, name: str, leave: bool = False) -> str:
                 reply.read()
                 return str(reply.json()["error"]["code"])
             for piece in reply.iter_text():
-                said += piece
+                answer += piece
                 if leave:
                     return "left"
     except httpx.RemoteProtocolError:
         return "broke off"
-    return "answered" if said == WORDS else f"wrong: {said}"
+    return "answered" if answer == WORDS else f"wrong: {answer}"
 
 
 def event_stream(http: httpx.Client, name: str) -> str:
@@ -119,9 +119,9 @@ def clients(
             "chat_name": churned,
         }
         deployed = http.post("/openai/deploy", json={**body, "workers": 2}).text.strip()
-        said = whole_chat(http, churned, "openai")
+        answer = whole_chat(http, churned, "openai")
         return (
-            f"{deployed} {said} "
+            f"{deployed} {answer} "
             + http.post("/openai/undeploy", json={"chat_name": churned}).text.strip()
         )
 

@@ -237,10 +237,10 @@ def test_a_raw_reply_comes_back_as_it_came_but_for_the_models_name(
     reply = gateway.post("/v1/chat/completions", json={"model": deploy("zhipu", "think"), **sent})
 
     assert standin.requests(key)[-1]["body"] == {"model": "think", **sent}
-    said = reply.json()
-    assert said["choices"][0]["message"]["reasoning_content"]
-    assert said["request_id"]
-    assert said["usage"]["total_tokens"] > 0
+    answer = reply.json()
+    assert answer["choices"][0]["message"]["reasoning_content"]
+    assert answer["request_id"]
+    assert answer["usage"]["total_tokens"] > 0
     assert reply.headers["X-Provider-Model"] == "think"
 
 

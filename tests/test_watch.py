@@ -216,9 +216,9 @@ def test_a_token_is_logged_by_its_name_and_wanted_for_metrics(
 
     until(lambda: "200 OK POST /openai/chat" in server.log.read_text(), 20)
     log = server.log.read_text()
-    [told] = [row for row in log.splitlines() if " POST /openai/chat " in row]
-    assert "token=app" in told
-    assert f"chat={name}" in told
+    [report] = [row for row in log.splitlines() if " POST /openai/chat " in row]
+    assert "token=app" in report
+    assert f"chat={name}" in report
     for hidden in (PROMPT, SECRET, "sk-watch-app", "sk-watch-admin", "healthz"):
         assert hidden not in log
 

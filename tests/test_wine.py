@@ -82,34 +82,34 @@ def dos_path(path: Path) -> str:
 
 
 def test_chinese_comes_back_as_it_was_sent(asked: Ask, deploy: Deploy) -> None:
-    said = asked(deploy("zhipu"), CHINESE)
+    answer = asked(deploy("zhipu"), CHINESE)
 
-    assert (said.code, said.out) == (0, f"zhipu:{CHINESE}\r\n")
+    assert (answer.code, answer.out) == (0, f"zhipu:{CHINESE}\r\n")
 
 
 def test_the_local_model_answers(asked: Ask, local_chat: str) -> None:
-    said = asked(local_chat, "Hi")  # what this model answers to it is always short
+    answer = asked(local_chat, "Hi")  # what this model answers to it is always short
 
-    assert said.code == 0
-    assert said.out.strip()
+    assert answer.code == 0
+    assert answer.out.strip()
 
 
 def test_a_chat_that_is_not_deployed_is_an_error_that_says_so(asked: Ask) -> None:
-    said = asked("no-such-chat", CHINESE)
+    answer = asked("no-such-chat", CHINESE)
 
-    assert said.code != 0
-    assert said.out.startswith("ERROR NOT_DEPLOYED: ")
+    assert answer.code != 0
+    assert answer.out.startswith("ERROR NOT_DEPLOYED: ")
 
 
 def test_an_unpaid_bill_is_an_error_that_says_so(asked: Ask, deploy: Deploy) -> None:
-    said = asked(deploy(model_name="refuse:openai-insufficient_quota"), CHINESE)
+    answer = asked(deploy(model_name="refuse:openai-insufficient_quota"), CHINESE)
 
-    assert said.code != 0
-    assert said.out.startswith("ERROR PAY_BILL: ")
+    assert answer.code != 0
+    assert answer.out.startswith("ERROR PAY_BILL: ")
 
 
 def test_a_caller_with_a_wrong_token_is_told(asked: Ask) -> None:
-    said = asked("no-such-chat", CHINESE, token="wrong")
+    answer = asked("no-such-chat", CHINESE, token="wrong")
 
-    assert said.code != 0
-    assert said.out.startswith("ERROR UNAUTHORIZED: ")
+    assert answer.code != 0
+    assert answer.out.startswith("ERROR UNAUTHORIZED: ")

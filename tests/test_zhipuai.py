@@ -78,6 +78,6 @@ def test_zhipus_sdks_api_key_is_the_gateways_token(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
     with ZhipuAI(api_key=CALLER, base_url=f"{guarded.url}/v1") as client:
-        said = client.chat.completions.create(model=deploy("zhipu"), messages=SAYS)
+        answer = client.chat.completions.create(model=deploy("zhipu"), messages=SAYS)
 
-    assert said.choices[0].message.content == "zhipu:你好"
+    assert answer.choices[0].message.content == "zhipu:你好"

@@ -147,8 +147,8 @@ class Directory:
         the directory `born`. The gateway processes ask every two seconds, and `remember`."""
         await self._refilled()
         self._forget_expired()
-        known = (born, revision) == (self._born, self._revision)
-        configs = None if known else [_public(config) for config in self._configs.values()]
+        unchanged = (born, revision) == (self._born, self._revision)
+        configs = None if unchanged else [_public(config) for config in self._configs.values()]
         return {"born": self._born, "revision": self._revision, "configs": configs}
 
     async def remember(self, chats: Iterable[PublicConfig]) -> None:

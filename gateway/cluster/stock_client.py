@@ -71,8 +71,8 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
     def relay_stock(self, name: str, path: str, fields: dict[str, Any], shown: str) -> Answer:
         """Answer one chat, in OpenAI's shape; `shown` is the model's name in it. Raises
         GatewayError."""
-        known = {"messages", "temperature", "top_p", "max_tokens", "stream"}
-        if path != CHAT or (other := sorted(fields.keys() - known)):
+        relayed = {"messages", "temperature", "top_p", "max_tokens", "stream"}
+        if path != CHAT or (other := sorted(fields.keys() - relayed)):
             what = path if path != CHAT else ", ".join(other)
             raise GatewayError(
                 Code.INVALID_REQUEST,

@@ -49,8 +49,8 @@ def documents(raw: bytes, label: str = "") -> list[Any]:
 def text(raw: bytes, label: str = "") -> str:
     """Return `raw` as text; what cannot be read becomes U+FFFD."""
     declared = charset(label)
-    if known := codec(raw, declared):
-        return raw.decode(known)
+    if encoding := codec(raw, declared):
+        return raw.decode(encoding)
     utf8 = raw.decode("utf-8", "replace")
     if declared not in (None, "utf-8", "us-ascii"):
         return raw.decode(CODECS[declared][0], "replace")

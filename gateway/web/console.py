@@ -180,5 +180,11 @@ def _parts(tokens: list[Token]) -> Iterator[Any]:
 
 
 def _attributes(token: Token) -> dict[str, str]:
-    known = {name: str(value) for name, value in token.attrs.items() if name in ("href", "start")}
-    return {**known, "align": str(token.attrs["style"])[11:]} if "style" in token.attrs else known
+    attributes = {
+        name: str(value) for name, value in token.attrs.items() if name in ("href", "start")
+    }
+    return (
+        {**attributes, "align": str(token.attrs["style"])[11:]}
+        if "style" in token.attrs
+        else attributes
+    )

@@ -75,8 +75,8 @@ def once_each(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def known_charset(name: str) -> str:
-    if known := charset(name):
-        return known
+    if canonical_name := charset(name):
+        return canonical_name
     raise ValueError(f"must be one of {', '.join(CODECS)}")
 
 

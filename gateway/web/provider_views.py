@@ -124,9 +124,9 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
     model_type = order.model_type or provider.model_types[0]
     relayed = model_type in provider.model_types
     if not relayed and model_type not in STOCK_MODEL_TYPES:
-        known = ", ".join((*provider.model_types, *sorted(STOCK_MODEL_TYPES)))
-        words = f"{model_type[:64]!r} is not one that /{provider.name}/deploy accepts: {known}"
-        words_zh = f"/{provider.name}/deploy 不支持该类型；可用：{known}"
+        accepted = ", ".join((*provider.model_types, *sorted(STOCK_MODEL_TYPES)))
+        words = f"{model_type[:64]!r} is not one that /{provider.name}/deploy accepts: {accepted}"
+        words_zh = f"/{provider.name}/deploy 不支持该类型；可用：{accepted}"
         raise validation.invalid("model_type", words, words_zh)
     key = order.api_key.get_secret_value() if provider.needs_key else ""
     if provider.needs_key and not key:

@@ -201,8 +201,8 @@ def _text(raw: bytes, declared: str | None, fallback: str) -> str:
 
 def _codec(raw: bytes, declared: str | None, fallback: str) -> str:
     """Return what `raw` is written with. Raises GatewayError: nothing that is known reads it."""
-    if known := codec(raw, declared, fallback):
-        return known
+    if encoding := codec(raw, declared, fallback):
+        return encoding
     tried = declared or "utf-8"
     raise _malformed(
         f"The body is in none of the charsets {tried} and {fallback}: declare its own,"
@@ -256,9 +256,10 @@ def _decoded_pairs(
 ) -> Iterator[tuple[str, str]]:
     """Yield the pairs in the charset that fits them all: a single short word often fits several."""
     pairs = list(pairs)
-    known = _codec(b"\n".join(part for pair in pairs for part in pair), declared, fallback)
+    encoding = _codec(b"\n".join(part for pair in pairs for part in pair), declared, fallback)
     return (
-        (name.decode(known, "replace"), value.decode(known, "replace")) for name, value in pairs
+        (name.decode(encoding, "replace"), value.decode(encoding, "replace"))
+        for name, value in pairs
     )
 
 

@@ -44,10 +44,10 @@ def test_who_has_never_seen_it_deploys_the_model_twice_asks_both_and_compares(
     button(page, "Ask").click()
 
     first, second = answer(page, "first_chat"), answer(page, "second_chat")
-    for said in (first, second):
-        is_over(said, within=MODEL_MS)
-        assert len(said.locator(".text").inner_text()) > 1
-        expect(said.locator(".spent")).to_have_text(re.compile(r"^[\d.,]+ s · [1-9]\d* tokens?$"))
+    for reply in (first, second):
+        is_over(reply, within=MODEL_MS)
+        assert len(reply.locator(".text").inner_text()) > 1
+        expect(reply.locator(".spent")).to_have_text(re.compile(r"^[\d.,]+ s · [1-9]\d* tokens?$"))
     here, there = first.bounding_box(), second.bounding_box()
     assert here
     assert there
@@ -63,13 +63,13 @@ def test_answers_stream_side_by_side(page: Page, deploy: Deploy, names: Callable
 
     ask(page, "Go on.", one, other)
 
-    for said in (answer(page, one), answer(page, other)):
-        expect(said.locator(".text")).to_contain_text("w2")
-        assert "w39" not in said.locator(".text").inner_text()
-    for said in (answer(page, one), answer(page, other)):
-        is_over(said)
-        expect(said.locator(".text")).to_contain_text("w39")
-        expect(said.locator(".spent")).to_have_text(re.compile(r"^[67]\.\d s · \d+ tokens$"))
+    for reply in (answer(page, one), answer(page, other)):
+        expect(reply.locator(".text")).to_contain_text("w2")
+        assert "w39" not in reply.locator(".text").inner_text()
+    for reply in (answer(page, one), answer(page, other)):
+        is_over(reply)
+        expect(reply.locator(".text")).to_contain_text("w39")
+        expect(reply.locator(".spent")).to_have_text(re.compile(r"^[67]\.\d s · \d+ tokens$"))
     expect(page.get_by_role("status").last).to_have_text("All done. Write on to follow up.")
 
 

@@ -128,10 +128,10 @@ def test_a_hostile_answer_runs_nothing_and_loads_nothing(
     for number, text in enumerate(HOSTILE, 1):
         standin.script(key, [f"say:{text}"])
         ask(page, f"Attack {number}.", chat)
-        said = answer(page, chat)
+        reply = answer(page, chat)
         expect(page.locator('[data-state="done"]')).to_have_count(number)
-        assert said.locator(".text").inner_text().strip(), text
-        for node in said.locator(".text").evaluate(NODES):
+        assert reply.locator(".text").inner_text().strip(), text
+        for node in reply.locator(".text").evaluate(NODES):
             assert node["kind"] in KINDS, (text, node)
             assert not [
                 name for name in node["names"] if name.startswith("on") or name in ("src", "style")
@@ -159,23 +159,23 @@ def test_markdown_is_rendered(page: Page, deploy: Deploy) -> None:
     ask(page, "Show all.", chat)
 
     is_over(answer(page, chat))
-    said = answer(page, chat).locator(".text")
-    assert said.locator("h4").inner_text() == "Title"
-    assert said.locator("ul > li").all_inner_texts() == ["one", "two three"]
-    assert [said.locator(kind).inner_text() for kind in ("strong", "em", "s")] == [
+    reply = answer(page, chat).locator(".text")
+    assert reply.locator("h4").inner_text() == "Title"
+    assert reply.locator("ul > li").all_inner_texts() == ["one", "two three"]
+    assert [reply.locator(kind).inner_text() for kind in ("strong", "em", "s")] == [
         "one",
         "two",
         "three",
     ]
-    assert said.locator("td").all_inner_texts() == ["1", "2"]
-    assert said.locator("pre").inner_text() == "print(1)\n"
-    assert said.locator(".bar span").first.inner_text() == "python"
+    assert reply.locator("td").all_inner_texts() == ["1", "2"]
+    assert reply.locator("pre").inner_text() == "print(1)\n"
+    assert reply.locator(".bar span").first.inner_text() == "python"
     assert (
-        said.locator("ol").get_attribute("start") or "1",
-        said.locator("code").inner_text(),
+        reply.locator("ol").get_attribute("start") or "1",
+        reply.locator("code").inner_text(),
     ) == ("3", "code")
-    assert said.locator("a").get_attribute("href") == "https://example.com/x?y=1&z=2"
-    assert "alt (http://elsewhere.example/i.png)" in said.inner_text()
+    assert reply.locator("a").get_attribute("href") == "https://example.com/x?y=1&z=2"
+    assert "alt (http://elsewhere.example/i.png)" in reply.inner_text()
 
 
 def test_the_policy_would_stop_what_got_through(chromium: Browser, server: Server) -> None:
@@ -389,8 +389,8 @@ def test_every_view_is_accessible_fits_and_is_pictured(
         page.screenshot(path=PICTURES / f"{request.node.callspec.id}-{view}.png")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
         page.evaluate(axe)
-        found = page.evaluate("axe.run()")["violations"]
-        grave = [one for one in found if one["impact"] in ("serious", "critical")]
+        matches = page.evaluate("axe.run()")["violations"]
+        grave = [one for one in matches if one["impact"] in ("serious", "critical")]
         findings.extend(
             f"{view}: {one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in grave
         )

@@ -68,13 +68,13 @@ def test_a_chat_is_deployed_and_its_key_never_comes_back(
     ]
     assert (row["replicas"], row["fallback"]) == (2, [stand_in])
     assert standin.count(key) == 1, "the check"
-    kept = page.evaluate(
+    rest = page.evaluate(
         "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])"
     )
     fields = page.evaluate(
         "[...document.querySelectorAll('input')].map((field) => field.value).join()"
     )
-    assert key not in page.content() + kept + fields
+    assert key not in page.content() + rest + fields
 
 
 def test_a_key_is_gone_from_the_page_also_when_it_was_refused(

@@ -316,9 +316,9 @@ _TABLES: dict[Dialect, tuple[Rows, _Body]] = {
 
 def _all() -> Iterator[Refusal]:
     for dialect, (rows, body) in _TABLES.items():
-        for (code, status), said in (*rows.items(), *_NEW.items()):
-            native = {f"{name}-native": said[name] for name in said if name in _NATIVE}
-            for slug, message in {**said, **native}.items():
+        for (code, status), answer in (*rows.items(), *_NEW.items()):
+            native = {f"{name}-native": answer[name] for name in answer if name in _NATIVE}
+            for slug, message in {**answer, **native}.items():
                 name = f"{dialect}-{slug}"
                 headers = {"Retry-After": "7"} if name in _RETRY_AFTER else {}
                 provider_code, _, note = slug.partition("-")

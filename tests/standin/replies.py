@@ -35,12 +35,12 @@ def text_of(content: Any) -> str:
 
 def last_user_text(body: Json) -> str:
     """What the user said last."""
-    said = [
+    answer = [
         text_of(message.get("content"))
         for message in body["messages"]
         if message.get("role") == "user"
     ]
-    return said[-1] if said else ""
+    return answer[-1] if answer else ""
 
 
 def called_tool(body: Json) -> str:

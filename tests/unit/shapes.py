@@ -16,24 +16,24 @@ Json = dict[str, Any]
 def completion(
     content: Any = "The sky is blue.", finish: str | None = "stop", **message: Any
 ) -> Json:
-    said = {"role": "assistant", "content": content, **message}
+    answer = {"role": "assistant", "content": content, **message}
     return {
         "id": "r1",
         "object": "chat.completion",
         "created": 1,
         "model": "m",
-        "choices": [choice_of("message", said, finish)],
+        "choices": [choice_of("message", answer, finish)],
     }
 
 
 def chunk(content: Any = None, finish: str | None = None, **delta: Any) -> Json:
-    said = {**({} if content is None else {"content": content}), **delta}
+    answer = {**({} if content is None else {"content": content}), **delta}
     return {
         "id": "r1",
         "object": "chat.completion.chunk",
         "created": 1,
         "model": "m",
-        "choices": [choice_of("delta", said, finish)],
+        "choices": [choice_of("delta", answer, finish)],
     }
 
 

@@ -161,9 +161,9 @@ def test_who_does_not_know_the_secret_is_not_answered(actor: Actor, secret: str)
 
 def test_nobody_there_is_told_before_anything_was_sent(actor: Actor) -> None:
     path = str(actor.folder / "nobody")
-    with pytest.raises(ChannelError) as told:
+    with pytest.raises(ChannelError) as report:
         Channel({"path": path, "user": str(os.geteuid()), "secret": "x"}, PATIENCE)
-    assert not told.value.sent
+    assert not report.value.sent
 
 
 def test_a_socket_that_another_user_put_in_the_actors_place_is_told_nothing(actor: Actor) -> None:
@@ -173,10 +173,10 @@ def test_a_socket_that_another_user_put_in_the_actors_place_is_told_nothing(acto
             assert thief.stdout
             assert thief.stdout.readline() == "listening\n"
 
-            with pytest.raises(ChannelError, match="another user") as told:
+            with pytest.raises(ChannelError, match="another user") as report:
                 Channel(address, PATIENCE)
 
-            assert not told.value.sent
+            assert not report.value.sent
             assert thief.communicate("stop\n", PATIENCE)[0] == "0\n"
         channel = Channel(address, PATIENCE)
         assert ask(channel, "echo", "ours")[0] == (Kind.HEAD, b"ours")

@@ -149,14 +149,14 @@ def test_many_who_wait_hold_no_call_and_are_all_told(
     assert begin(asks) == "new"
     assert begin(waits) == "known"
     with ThreadPoolExecutor(MOST * 2) as pool:
-        told = [
+        report = [
             pool.submit(one.runner.wait, KEY, None) for one in (asks, waits) for _ in range(MOST)
         ]
         until(lambda: cluster.calls["news"] >= MOST + 5, PATIENCE)
         assert begin(waits, OTHER_KEY) == "new"  # nobody is behind them
         before = cluster.calls["news"]
         cluster.go.set()
-        assert {one.result(PATIENCE) for one in told} == {b"answer to q"}
+        assert {one.result(PATIENCE) for one in report} == {b"answer to q"}
     assert cluster.calls["news"] - before < MOST  # one call told all of a process
     assert waits.runner.wait(KEY, 0) == b"answer to q"
     assert cluster.paid == {b"q": 2}
@@ -204,10 +204,12 @@ def test_the_job_of_a_process_that_ended_is_taken_over_by_one_alone(
     gone.end()
     cluster.clock.now += LOST_SECONDS + 1
     with ThreadPoolExecutor(20) as pool:
-        told = [pool.submit(others[number % 2].runner.wait, KEY, PATIENCE) for number in range(20)]
+        report = [
+            pool.submit(others[number % 2].runner.wait, KEY, PATIENCE) for number in range(20)
+        ]
         until(lambda: cluster.paid[b"q"] == 2, PATIENCE)
         cluster.go.set()
-        assert {one.result(PATIENCE) for one in told} == {b"answer to q"}
+        assert {one.result(PATIENCE) for one in report} == {b"answer to q"}
     assert cluster.paid == {b"q": 2}
 
 
@@ -242,9 +244,9 @@ def test_a_store_that_is_restarted_hears_what_is_under_way_and_nobody_pays_twice
 
     assert begin(other) == "known"
     with ThreadPoolExecutor(1) as pool:
-        told = pool.submit(other.runner.wait, KEY, PATIENCE)
+        report = pool.submit(other.runner.wait, KEY, PATIENCE)
         cluster.go.set()
-        assert told.result(PATIENCE) == b"answer to q"
+        assert report.result(PATIENCE) == b"answer to q"
     assert cluster.paid == {b"q": 1}
 
 

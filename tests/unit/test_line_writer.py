@@ -92,8 +92,8 @@ def test_nobody_waits_for_a_reader_who_stalls_and_what_is_dropped_is_counted_and
 
     assert len(lines) + pipe.dropped == 3 * MOST_LINES
     assert lines == sorted(lines, key=lambda line: int(line[11 : line.index(b",")]))
-    said = [record.message for record in caplog.records if "dropped" in record.message]
-    assert said == [
+    answer = [record.message for record in caplog.records if "dropped" in record.message]
+    assert answer == [
         f"{pipe.dropped} lines about requests were dropped: nobody read standard output"
     ]
     writer.write(LINE % 7)

@@ -74,10 +74,10 @@ ODDLY_FRAMED = {
 @pytest.mark.parametrize("stream", ODDLY_FRAMED.values(), ids=ODDLY_FRAMED)
 @pytest.mark.parametrize("words_only", [True, False])
 def test_a_stream_is_delivered_however_it_is_framed(stream: bytes, words_only: bool) -> None:
-    said = heard(stream, words_only)
+    answer = heard(stream, words_only)
 
-    assert (said.text, said.code) == ("The sky is blue.", "")
-    assert all("message" not in choice for part in said.chunks for choice in part["choices"])
+    assert (answer.text, answer.code) == ("The sky is blue.", "")
+    assert all("message" not in choice for part in answer.chunks for choice in part["choices"])
 
 
 @pytest.mark.parametrize("stream", ODDLY_FRAMED.values(), ids=ODDLY_FRAMED)
@@ -97,9 +97,9 @@ def test_a_stream_instead_of_a_whole_reply_is_made_one(stream: bytes) -> None:
 def test_where_the_bytes_are_cut_makes_no_difference(stream: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
 
-    said = Heard([stream[a:b] for a, b in itertools.pairwise(edges)])
+    answer = Heard([stream[a:b] for a, b in itertools.pairwise(edges)])
 
-    assert (said.text, said.code) == ("The sky is blue.", "")
+    assert (answer.text, answer.code) == ("The sky is blue.", "")
 
 
 CALL = {
@@ -224,10 +224,10 @@ def test_one_bad_character_costs_no_more_than_itself(content: bytes, text: str) 
     marked = packed(completion("MARK")).replace(b'"MARK"', content)
     reply, label = whole(marked), whole(marked, "utf-8")
 
-    for said in (reply, label):
-        assert isinstance(said, Reply), said
-        assert said.text == text
-        said.text.encode()
+    for answer in (reply, label):
+        assert isinstance(answer, Reply), answer
+        assert answer.text == text
+        answer.text.encode()
     stream = heard(
         event(packed(chunk("MARK")).replace(b'"MARK"', content).replace(b"\n", b" "))
         + event(chunk(finish="stop"))

@@ -141,12 +141,12 @@ def test_in_a_stream_it_is_the_same(body: Any, code: str, form: str, words_only:
             + event(raw.replace(b"\n", b" "))
             + DONE
         )
-    said = heard(raw, words_only)
+    answer = heard(raw, words_only)
 
-    assert said.refusal
+    assert answer.refusal
     if form != "named event":  # whose name alone says that it is an error
-        assert said.code == code
-    assert not (said.reader.answered and words_only and not said.text)
+        assert answer.code == code
+    assert not (answer.reader.answered and words_only and not answer.text)
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,11 @@ def test_in_a_stream_it_is_the_same(body: Any, code: str, form: str, words_only:
     [row for row in FAILS.values() if isinstance(row[0], dict) and "error" in row[0]],
 )
 def test_after_the_first_word_it_ends_the_stream_with_an_error(body: Any, code: str) -> None:
-    said = heard(event(chunk("The sky ")) + event(body) + event(chunk("is blue.")) + DONE)
+    answer = heard(event(chunk("The sky ")) + event(body) + event(chunk("is blue.")) + DONE)
 
-    assert said.code == code
-    assert said.text.startswith("The sky ")
-    assert "blue" not in said.text
+    assert answer.code == code
+    assert answer.text.startswith("The sky ")
+    assert "blue" not in answer.text
 
 
 @pytest.mark.parametrize("row", FINISHES, ids=lambda row: f"{row.provider}-{row.reason}")
@@ -226,10 +226,10 @@ def test_of_usage_only_what_can_be_believed_counts(row: UsageRow) -> None:
         total = total.most(usage_in(piece))
     assert total == Usage(row.tokens_in, row.tokens_out)
 
-    said = heard(
+    answer = heard(
         event(chunk("blue")) + b"".join(map(event, row.pieces)) + event(chunk(finish="stop")) + DONE
     )
-    assert (said.text, said.code, said.reader.usage) == ("blue", "", total)
+    assert (answer.text, answer.code, answer.reader.usage) == ("blue", "", total)
 
 
 def test_embeddings_need_data() -> None:
@@ -280,17 +280,17 @@ def test_whatever_comes_there_are_words_or_a_refusal(
     stream: bytes, cuts: list[int], words_only: bool, label: str
 ) -> None:
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    said = Heard([stream[a:b] for a, b in itertools.pairwise(edges)], words_only, label)
+    answer = Heard([stream[a:b] for a, b in itertools.pairwise(edges)], words_only, label)
     reply = chat_reply(OPENAI, stream, label)
 
-    assert said.refusal or said.text or (not words_only and said.reader.answered)
+    assert answer.refusal or answer.text or (not words_only and answer.reader.answered)
     assert (
         isinstance(reply, Refusal)
         or reply.text
         or any("tool_calls" in json.dumps(c) for c in reply.body["choices"])
     )
-    said.text.encode()
-    json.dumps(said.chunks, ensure_ascii=False).encode()
+    answer.text.encode()
+    json.dumps(answer.chunks, ensure_ascii=False).encode()
 
 
 HOSTILE = {

@@ -127,14 +127,14 @@ def test_no_bytes_at_all_are_more_than_the_callers_error(
         lambda: wire.query(body, fallback),
     ]
     for read in reads:
-        said: wire.Fields = {}
+        answer: wire.Fields = {}
         code = Code.INVALID_REQUEST
         try:
-            said = read()
+            answer = read()
         except GatewayError as error:
             code = error.code
         assert code == Code.INVALID_REQUEST
-        json.dumps(said, ensure_ascii=False).encode()
+        json.dumps(answer, ensure_ascii=False).encode()
 
 
 @given(st.text(max_size=40))
@@ -198,8 +198,8 @@ def test_multipart_parts_are_fields(pairs: list[tuple[str, str]]) -> None:
 )
 def test_a_forms_fields_on_v1_are_what_json_would_say(name: str, text: str, value: object) -> None:
     form = {name: text, "empty": ""}
-    for said in (wire.fields(urlencode(form).encode()), wire.query(urlencode(form).encode())):
-        assert wire.typed(said) == {name: value}
+    for answer in (wire.fields(urlencode(form).encode()), wire.query(urlencode(form).encode())):
+        assert wire.typed(answer) == {name: value}
 
 
 def test_json_fields_on_v1_stay_as_they_came() -> None:
