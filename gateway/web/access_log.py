@@ -81,7 +81,7 @@ def _fields(ended: Call, status: int) -> dict[str, Any]:
         "time": f"{seconds}.{int(now * 1000) % 1000:03d}Z",
         "request_id": ended.id,
         "client": ended.client,
-        "token": ended.token,
+        "token": ended.token.name if ended.token else None,
         "method": ended.method,
         "path": ended.path,
         "chat": ended.chat or None,

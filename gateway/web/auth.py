@@ -58,9 +58,8 @@ class Authenticator:
             self._rate_limit.admit(request.remote_addr or "", sent, bool(matches))
         if not matches:
             raise GatewayError(Code.UNAUTHORIZED, headers=CHALLENGE)
-        token, current = matches[0], call.current()
-        current.token, current.owner = token.name, token.digest.hex()
-        return token
+        call.current().token = matches[0]
+        return matches[0]
 
     def require(self, scope: str | None = None) -> None:
         """Raise GatewayError unless the caller's token has `scope` (None: any token will do)."""

@@ -12,6 +12,7 @@ from flask import g, request
 
 from gateway.errors import Code
 from gateway.protocol import Usage
+from gateway.settings import Token
 from gateway.web import metrics, validation, wire
 
 if TYPE_CHECKING:
@@ -30,9 +31,8 @@ class Call:
     it.
 
     `chat` was asked, `served_by` answered; `own_seconds` is our part of an answered chat; `token`
-    is the caller's, by its name, and `owner` whose jobs and sessions the caller may see. `large` is
-    what its body holds, where that is large, and `options` are what the request itself says of its
-    reply's form.
+    is the caller's, once it was checked. `large` is what its body holds, where that is large, and
+    `options` are what the request itself says of its reply's form.
     """
 
     id: str
@@ -42,8 +42,7 @@ class Call:
     route: str
     form: wire.Form
     began: float = field(default_factory=time.perf_counter)
-    token: str | None = None
-    owner: str = ""
+    token: Token | None = None
     chat: str = ""
     served_by: str | None = None
     fell_back: Code | None = None
@@ -52,6 +51,11 @@ class Call:
     own_seconds: float | None = None
     large: LargeBody | None = None
     options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> str:
+        """Whose jobs and sessions the caller may see; "": nobody has a token."""
+        return self.token.digest.hex() if self.token else ""
 
     def answered(
         self, served_by: str, fell_back: Code | None, usage: Usage, counted: bool = False

@@ -22,7 +22,7 @@ from markdown_it.token import Token
 from gateway.errors import Code, GatewayError
 from gateway.providers.provider import Provider
 from gateway.settings import SCOPES
-from gateway.web import metrics, request_fields, services
+from gateway.web import call, metrics, request_fields, services
 from gateway.web.contract import MarkdownRequest
 from gateway.web.description import Description, described
 from gateway.web.schemas import LOOKED_AT, PARTS
@@ -128,7 +128,7 @@ def _static(kind: str, contents: bytes) -> Response:
 @described(Description("What the page at / shows.", LOOKED_AT))
 def state() -> Response:
     """Return all that the page shows: it asks every few seconds."""
-    token = services.authenticator().token()
+    token = call.current().token
     scopes = sorted(token.scopes if token else SCOPES)
     models = services.llm().models()
     providers = [_shown(provider) for provider in services.providers().values()]
