@@ -177,22 +177,3 @@ def test_each_direct_requirement_says_why() -> None:
         if line.startswith(("pyjava", "pandas", "pyarrow", "retrying", "tabulate", "#")):
             continue  # one reason stands above them
         assert "#" in line, line
-
-
-WHAT_A_GATEWAY_PROCESS_LOADS = """
-import sys
-from gateway.cluster.client import GatewayLLM
-for module in list(sys.modules.values()):
-    getattr(module, "a_name_that_pickle_looks_for", None)
-loaded = {"anthropic.types", "openai.types", "pandas.core", "pyarrow.lib"} & set(sys.modules)
-assert not loaded, loaded
-import pandas
-assert pandas.DataFrame({"a": [1]}).shape == (1, 1)
-from byzerllm import SimpleByzerLLM
-assert type(SimpleByzerLLM(default_model_name="m")).__module__.endswith("simple_byzerllm_client")
-"""
-
-
-def test_a_gateway_process_loads_no_sdk_and_no_pandas_until_somebody_uses_them() -> None:
-    command = [sys.executable, "-c", WHAT_A_GATEWAY_PROCESS_LOADS]
-    subprocess.run(command, cwd=TOP, check=True, timeout=120)
