@@ -16,9 +16,7 @@ def free_port() -> int:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's, without anything that configures a gateway or Ray."""
-    return {
-        k: v
-        for k, v in os.environ.items()
-        if not k.startswith(("GATEWAY_", "RAY_", "WEB_CONCURRENCY"))
-    }
+    """This process's, without anything that configures a gateway, Ray or prometheus_client, whose
+    folder is set here by whatever test imports gateway.web.metrics."""
+    prefixes = ("GATEWAY_", "RAY_", "WEB_CONCURRENCY", "PROMETHEUS_")
+    return {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
