@@ -2,7 +2,7 @@
 no provider."""
 
 from gateway.protocol import EMBEDDED, Engine
-from gateway.providers import dialects
+from gateway.providers.dialects import dialect
 from gateway.providers.provider import Provider
 from gateway.web.provider_views import provider_blueprint
 
@@ -10,7 +10,8 @@ LOCAL = Provider(
     name="local",
     model_types=("local/llama.cpp",),
     model_name=EMBEDDED,
-    dialect=dialects.LLAMA_CPP,
+    # its codes are HTTP statuses, so the error's type decides
+    dialect=dialect(TOO_LARGE="exceed_context_size_error", PROVIDER_BUSY="unavailable_error"),
     engine=Engine.LLAMA_CPP,
     needs_key=False,
     endpoints=("/completions",),

@@ -11,6 +11,7 @@ OPENAI = Provider(
     base_url="https://api.openai.com/v1",
     dialect=dialects.OPENAI,
     endpoints=("/embeddings", "/completions"),
+    limit_field="max_completion_tokens",  # newer models refuse max_tokens
 )
 
 openai_app = provider_blueprint(OPENAI)

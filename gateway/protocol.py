@@ -181,14 +181,32 @@ cannot be seen."""
 # What crosses by Ray call.
 
 
+Thinking = Literal["", "on", "off"]
+"""Whether a model shall think; "": as its provider likes."""
+
+
+class Traits(TypedDict):
+    """What is to be known of a provider where it is asked: gateway/providers/provider.py has it as
+    a value. `words` and `codes` are its dialect; a row of `thinking` is a pattern of models' names,
+    and what turns thinking off and on."""
+
+    words: list[tuple[str, str]]
+    codes: dict[str, str]
+    endpoints: list[str]
+    key_header: str
+    thinking: list[tuple[str, dict[str, Any], dict[str, Any]]]
+    limit_field: str
+
+
 class PublicConfig(TypedDict):
     """A chat's configuration without its key.
 
-    `endpoints` are the paths that its provider has beside CHAT, and `dialect` is the name of one of
-    gateway/providers/dialects.py. `trusted`: the operator listed the base URL's host.
-    `models_folder`: where a local model's file must lie; "": anywhere. `fallback` or `reply`
-    (contract.ReplyOptions) None: as it was. `timeout`, `probe_seconds` and `undo_seconds` are in
-    seconds. `generation` grows with every deploy; `since` is Unix time.
+    `traits` are its provider's, the same object for all chats of one provider, so that Ray sends it
+    once. `options` are defaults of its questions, where None keeps a field from the provider, and
+    `thinking` is on, off, or as the provider likes (""). `trusted`: the operator listed the base
+    URL's host. `models_folder`: where a local model's file must lie; "": anywhere. `fallback` or
+    `reply` (contract.ReplyOptions) None: as it was. `timeout`, `probe_seconds` and `undo_seconds`
+    are in seconds. `generation` grows with every deploy; `since` is Unix time.
     """
 
     chat_name: str
@@ -199,8 +217,10 @@ class PublicConfig(TypedDict):
     base_url: str
     workers: int
     timeout: float
-    endpoints: list[str]
-    dialect: str
+    needs_key: bool
+    traits: Traits
+    options: dict[str, Any]
+    thinking: Thinking
     trusted: bool
     models_folder: str
     fallback: list[str] | None
@@ -212,7 +232,8 @@ class PublicConfig(TypedDict):
 
 
 class ModelConfig(PublicConfig):
-    """A chat's whole configuration, passed by method call and kept in memory only."""
+    """A chat's whole configuration, passed by method call and kept in memory only. `api_key` may be
+    several, with commas between them."""
 
     api_key: str
 
@@ -239,16 +260,26 @@ class Resting(TypedDict):
     until: int
 
 
+class KeyStatus(TypedDict):
+    """How many keys a chat has, and how many of them rest, by error code; never which."""
+
+    count: int
+    resting: dict[str, int]
+
+
 class ReplicaStatus(TypedDict):
-    """What one replica of a chat says of itself."""
+    """What one replica of a chat says of itself. `keys` tells how many keys rest, by the code that
+    they rest with, and `left_out` the fields of a question that the provider has refused."""
 
     in_flight: int
     resting: Resting | None
+    keys: KeyStatus
+    left_out: list[str]
 
 
 class ChatRow(TypedDict):
     """What GET /models tells of a chat; `since` is ISO 8601 in UTC, `created` the same as Unix
-    time."""
+    time. `keys` None: it needs none, or nothing is known of them."""
 
     chat_name: str
     provider: str
@@ -262,6 +293,10 @@ class ChatRow(TypedDict):
     replicas: int
     state: str  # a ChatState
     resting: Resting | None
+    options: dict[str, Any]
+    thinking: str | None
+    left_out: list[str]
+    keys: KeyStatus | None
     in_flight: NotRequired[int]
 
 

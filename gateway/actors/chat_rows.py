@@ -27,6 +27,10 @@ async def chat_row(config: ModelConfig) -> ChatRow:
         "replicas": 0,
         "state": ChatState.STARTING.value,
         "resting": None,
+        "options": config["options"],
+        "thinking": config["thinking"] or None,
+        "left_out": [],
+        "keys": None,
     }
     if config["engine"] == Engine.BYZERLLM:
         stock = await stock_row(name)
@@ -38,6 +42,9 @@ async def chat_row(config: ModelConfig) -> ChatRow:
     row["replicas"] = len(statuses)
     row["resting"] = next((one["resting"] for one in statuses if one["resting"]), None)
     row["in_flight"] = sum(one["in_flight"] for one in statuses)
+    row["left_out"] = sorted({name for one in statuses for name in one["left_out"]})
+    if config["api_key"]:
+        row["keys"] = next((one["keys"] for one in statuses), None)
     row["state"] = _state(row, has_its_key(config)).value
     return row
 
@@ -59,6 +66,10 @@ async def stock_row(name: str) -> ChatRow:
         "replicas": stat["total_workers"] if stat else 0,
         "state": (ChatState.ANSWERING if ready else ChatState.STARTING).value,
         "resting": None,
+        "options": {},
+        "thinking": None,
+        "left_out": [],
+        "keys": None,
     }
 
 

@@ -36,7 +36,16 @@ from gateway.actors.replica_actors import (
 )
 from gateway.actors.stock_models import deploy_stock
 from gateway.errors import Code, ErrorRecord, GatewayError
-from gateway.protocol import ChatRow, Chats, Engine, ModelConfig, PublicConfig, Reach, replica_name
+from gateway.protocol import (
+    ChatRow,
+    Chats,
+    Engine,
+    ModelConfig,
+    PublicConfig,
+    Reach,
+    Traits,
+    replica_name,
+)
 
 DEPLOY_SECONDS = 120
 """For one deploy, the load of a large local model included."""
@@ -52,6 +61,7 @@ class Directory:
     def __init__(self) -> None:
         self._configs: dict[str, ModelConfig] = {}
         self._before: dict[str, tuple[ModelConfig, float]] = {}
+        self._traits: dict[str, Traits] = {}
         self._generation = 0
         self._revision = 0
         # Made once: each one is kept for ever by Ray's control store, and by every process that
@@ -167,7 +177,7 @@ class Directory:
             if name in self._configs or (restarted and await class_of(name) is None):
                 continue
             config: ModelConfig = {**public, "api_key": ""}
-            if config["engine"] == Engine.LLAMA_CPP:
+            if has_its_key(config):
                 # It takes seconds, for which other chats need not wait.
                 task = asyncio.create_task(self.deploy(config))
                 self._starting.add(task)
@@ -187,7 +197,10 @@ class Directory:
         return sorted(rows, key=lambda row: row["chat_name"])
 
     def _keep(self, config: ModelConfig) -> None:
-        self._configs[config["chat_name"]] = config
+        known = self._traits.get(config["provider"])
+        if known != config["traits"]:
+            known = self._traits[config["provider"]] = config["traits"]
+        self._configs[config["chat_name"]] = {**config, "traits": known}
         self._revision += 1
 
     def _drop(self, name: str) -> None:

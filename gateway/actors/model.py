@@ -1,22 +1,53 @@
-"""A model that is ready to answer: its configuration, its provider, whether it rests, and how much
-it has to do."""
+"""A model that is ready to answer: its configuration, the accounts at its provider, and how much it
+has to do."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
-from gateway.actors.circuit_breaker import CircuitBreaker
+from gateway.actors.circuit_breaker import TIMED, CircuitBreaker
 from gateway.actors.local_model import load
-from gateway.actors.upstream import Upstream
-from gateway.errors import Code, GatewayError
-from gateway.protocol import CHAT, Engine, ModelConfig
-from gateway.providers import dialects
+from gateway.actors.upstream import ANSWER_BYTES, Upstream
+from gateway.byte_budget import ByteBudget
+from gateway.errors import LASTING, Code, GatewayError
+from gateway.protocol import CHAT, Engine, KeyStatus, ModelConfig, Resting
+from gateway.providers.dialects import Dialect
+from gateway.providers.questions import QuestionRules
+from gateway.providers.reader import Piece, Reply, StreamReader
+
+OF_THE_KEY = frozenset({*LASTING, Code.SLOW_DOWN})
+"""What a provider says of the key that was used; another one may fare better."""
+
+
+@dataclass(slots=True)
+class Account:
+    """A key at the provider, whether it rests, and how many questions it is answering."""
+
+    upstream: Upstream
+    breaker: CircuitBreaker
+    in_flight: int = 0
+
+    @contextlib.contextmanager
+    def asking(self, refusals: list[GatewayError]) -> Iterator[Upstream]:
+        """Around every question to the provider. Adds to `refusals` what is said of this key alone,
+        and raises any other GatewayError."""
+        self.in_flight += 1
+        try:
+            yield self.upstream
+        except GatewayError as error:
+            self.breaker.failed(error)
+            if error.code not in OF_THE_KEY:
+                raise
+            refusals.append(error)
+        else:
+            self.breaker.succeeded()
+        finally:
+            self.in_flight -= 1
 
 
 @dataclass(slots=True)
@@ -24,44 +55,44 @@ class Model:
     """A model ready to answer, and how many chats it is answering."""
 
     config: ModelConfig
-    upstream: Upstream
-    prefix: bytes
-    breaker: CircuitBreaker
+    dialect: Dialect
+    rules: QuestionRules
+    accounts: list[Account]
     local: Any = None
     in_flight: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
-    @contextlib.contextmanager
-    def busy(self) -> Iterator[None]:
-        self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            if not self.in_flight:
-                self.idle.set()
+    async def ask(self, path: str, body: bytes, words_only: bool = False) -> Reply:
+        """Return the whole answer to a question, which has no model yet. Raises GatewayError."""
+        refusals: list[GatewayError] = []
+        with self._busy():
+            for account in self._awake(refusals):
+                with account.asking(refusals) as upstream:
+                    return await upstream.ask(path, body, words_only)
+        raise _most_hopeful(refusals)
 
-    @contextlib.contextmanager
-    def asking(self) -> Iterator[None]:
-        """Around every question to the provider. Raises GatewayError at once while the model
-        rests."""
-        self.breaker.admit()
-        try:
-            with self.busy():
-                yield
-        except GatewayError as error:
-            self.breaker.failed(error)
-            raise
-        self.breaker.succeeded()
-
-    def named(self, body: bytes) -> bytes:
-        """Return the request with its model: a body is serialized once, in the gateway, without
-        it."""
-        return self.prefix + body[1:]
+    async def stream(
+        self, path: str, body: bytes, new_reader: Callable[[], StreamReader]
+    ) -> AsyncGenerator[tuple[StreamReader, list[Piece]], None]:
+        """Yield the pieces of an answer as they come, and who read them; an empty list tells that
+        the model thinks. Raises GatewayError."""
+        refusals: list[GatewayError] = []
+        with self._busy():
+            for account in self._awake(refusals):
+                reader = new_reader()
+                with account.asking(refusals) as upstream:
+                    pieces = upstream.stream(path, body, reader)
+                    async with contextlib.aclosing(pieces):
+                        async for together in pieces:
+                            yield reader, together
+                    return
+                if reader.spoke:  # what was said cannot be taken back
+                    raise refusals[-1]
+        raise _most_hopeful(refusals)
 
     def has(self, path: str) -> None:
         """Raise GatewayError unless the provider has such an endpoint."""
-        if path not in (CHAT, *self.config["endpoints"]):
+        if path not in (CHAT, *self.config["traits"]["endpoints"]):
             provider = self.config["provider"]
             raise GatewayError(
                 Code.INVALID_REQUEST,
@@ -70,14 +101,56 @@ class Model:
                 param="model",
             )
 
+    def resting(self) -> Resting | None:
+        """Return what GET /models tells of a rest: the chat rests when all its accounts do, until
+        the first of them may be asked again."""
+        rests = [account.breaker.resting() for account in self.accounts]
+        return min(filter(None, rests), key=lambda rest: rest["until"]) if all(rests) else None
+
+    def keys(self) -> KeyStatus:
+        """Return how many keys there are, and how many rest, by the code that they rest with."""
+        rests = filter(None, (account.breaker.resting() for account in self.accounts))
+        return {
+            "count": len(self.accounts),
+            "resting": dict(Counter(rest["code"] for rest in rests)),
+        }
+
     async def close(self, seconds: float) -> None:
         """Let the chats under way finish, for `seconds` at most, then close."""
         if self.in_flight:
             self.idle.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.idle.wait(), seconds)
-        await self.upstream.close()
+        for account in self.accounts:
+            await account.upstream.close()
         self.local = None
+
+    @contextlib.contextmanager
+    def _busy(self) -> Iterator[None]:
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self.idle.set()
+
+    def _awake(self, refusals: list[GatewayError]) -> Iterator[Account]:
+        """Yield the accounts that may be asked, first the one with the least to do; the others add
+        to `refusals` why not."""
+        for account in sorted(self.accounts, key=lambda account: account.in_flight):
+            try:
+                account.breaker.admit()
+            except GatewayError as error:
+                refusals.append(error)
+            else:
+                yield account
+
+
+def _most_hopeful(refusals: list[GatewayError]) -> GatewayError:
+    """Return which of the accounts' refusals is told: one that passes by itself, if there is
+    one."""
+    return next((error for error in refusals if error.code in TIMED), refusals[0])
 
 
 async def open_model(config: ModelConfig, hop: str, untried: bool = False) -> Model:
@@ -91,19 +164,30 @@ async def open_model(config: ModelConfig, hop: str, untried: bool = False) -> Mo
         base_url, api_key, local = await asyncio.to_thread(
             load, config["model_name"], config["models_folder"], untried
         )
-    upstream = Upstream(
-        provider=config["provider"],
-        base_url=base_url,
-        api_key=api_key,
-        dialect=dialects.BY_NAME[config["dialect"]],
-        timeout=config["timeout"],
-        trusted=config["trusted"],
-        hop=hop,
-    )
-    prefix = b'{"model":%b,' % orjson.dumps(config["model_name"])
-    return Model(config, upstream, prefix, CircuitBreaker(config["probe_seconds"]), local)
+    traits = config["traits"]
+    dialect = Dialect(dict(traits["words"]), traits["codes"])
+    rules = QuestionRules(config["model_name"], traits, config["options"], config["thinking"])
+    answers = ByteBudget(ANSWER_BYTES)
+
+    def account(key: str) -> Account:
+        upstream = Upstream(
+            provider=config["provider"],
+            base_url=base_url,
+            api_key=key,
+            key_header=traits["key_header"],
+            dialect=dialect,
+            rules=rules,
+            timeout=config["timeout"],
+            trusted=config["trusted"],
+            hop=hop,
+            answers=answers,
+        )
+        return Account(upstream, CircuitBreaker(config["probe_seconds"]))
+
+    accounts = [account(key) for key in api_key.split(",")]
+    return Model(config, dialect, rules, accounts, local)
 
 
 def has_its_key(config: ModelConfig) -> bool:
     """Return whether it can be opened; a restart of the cluster loses keys."""
-    return config["engine"] == Engine.LLAMA_CPP or bool(config["api_key"])
+    return not config["needs_key"] or bool(config["api_key"])

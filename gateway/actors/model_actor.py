@@ -17,6 +17,7 @@ import hashlib
 import json
 import time
 from collections.abc import AsyncGenerator, Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 import orjson
@@ -91,7 +92,7 @@ class ModelActor:
         try:
             self._next = await open_model(config, _hop(), untried=True)
             if check:
-                await self._next.upstream.ask(CHAT, self._next.named(CHECK), words_only=True)
+                await self._next.ask(CHAT, CHECK, words_only=True)
         except GatewayError as error:
             await self.forget_prepared()
             return error.as_dict()
@@ -139,7 +140,12 @@ class ModelActor:
             model = await self._ready()
         except GatewayError:
             return None
-        return {"in_flight": model.in_flight, "resting": model.breaker.resting()}
+        return {
+            "in_flight": model.in_flight,
+            "resting": model.resting(),
+            "keys": model.keys(),
+            "left_out": model.rules.left_out,
+        }
 
     # Called by the gateway, on its own connections (gateway/channel.py).
 
@@ -182,9 +188,8 @@ class ModelActor:
         try:
             model = await self._ready()
             model.has(path)
-            upstream, body, config = model.upstream, model.named(body), model.config
-            with model.asking():
-                reply = await upstream.ask(path, body, words_only=form == AnswerForm.ANSWER)
+            config = model.config
+            reply = await model.ask(path, body, words_only=form == AnswerForm.ANSWER)
         except GatewayError as error:
             return self._failed(error, model)
         provider_model = reply.model
@@ -211,21 +216,23 @@ class ModelActor:
         try:
             model = await self._ready()
             model.has(path)
-            upstream, body, config = model.upstream, model.named(body), model.config
-            reader = StreamReader(
-                upstream.dialect,
+            config = model.config
+            new_reader = partial(
+                StreamReader,
+                model.dialect,
                 question=body,
                 words_only=form == AnswerForm.TEXT,
                 legacy=path != CHAT,
             )
-            with model.asking():
-                async with contextlib.aclosing(upstream.stream(path, body, reader)) as pieces:
-                    async for together in pieces:
-                        if together and not begun:
-                            yield _head(config, started, str(together[0].chunk.get("model") or ""))
-                            begun = True
-                        yield frame(Kind.PIECE, show.render(together))
-                yield frame(Kind.PIECE, show.end()) + _end(reader.usage)
+            usage = Usage()
+            async with contextlib.aclosing(model.stream(path, body, new_reader)) as pieces:
+                async for reader, together in pieces:
+                    if together and not begun:
+                        yield _head(config, started, str(together[0].chunk.get("model") or ""))
+                        begun = True
+                    yield frame(Kind.PIECE, show.render(together))
+                    usage = reader.usage
+            yield frame(Kind.PIECE, show.end()) + _end(usage)
         except GatewayError as error:
             yield self._failed(error, model)
 
@@ -299,10 +306,7 @@ class ModelActor:
         messages = [*(request.get("history") or []), {"role": "user", "content": instruction}]
         body = {"messages": messages, **options, **(request.get("extra_request_params") or {})}
         started = time.monotonic()
-        with model.asking():
-            answer = await model.upstream.ask(
-                CHAT, model.named(orjson.dumps(body)), words_only=True
-            )
+        answer = await model.ask(CHAT, orjson.dumps(body), words_only=True)
         tokens_in, tokens_out = answer.usage
         counts = {"input_tokens_count": tokens_in or 0, "generated_tokens_count": tokens_out or 0}
         return {

@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
-import orjson
 
 from gateway.actors.provider_connections import Connector, guarded_socket
 from gateway.addresses import url_host, url_netloc
@@ -23,6 +22,7 @@ from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError, clean, too_many_bytes
 from gateway.protocol import HOP
 from gateway.providers.dialects import Dialect
+from gateway.providers.questions import QuestionRules, optional_fields
 from gateway.providers.reader import (
     REPLY_BYTES,
     Piece,
@@ -32,6 +32,7 @@ from gateway.providers.reader import (
     other_reply,
 )
 from gateway.providers.refusals import Refusal, refusal, retry_after, shown
+from gateway.providers.refused_fields import STATUSES, refused_field
 from gateway.providers.silence import Silence
 
 EMBEDDINGS = "/embeddings"
@@ -57,7 +58,7 @@ REFUSAL_SECONDS = 5
 """How long a refusal's words are waited for; its status is there already."""
 
 ANSWER_BYTES = 4 * REPLY_BYTES
-"""Of large answers that one account's provider is giving; each takes some times its bytes while it
+"""Of large answers that one chat's provider is giving; each takes some times its bytes while it
 is read."""
 
 REFUSAL_BYTES = 1024 * 1024
@@ -71,19 +72,16 @@ HEADER_BYTES = 64 * 1024
 
 USER_AGENT = "byzer-llm-gateway"
 
-OPTIONAL = "stream_options"
-"""The one field that some providers refuse although clients of OpenAI's always send it: it only
-asks for a count."""
-
 FAULTS = (aiohttp.ClientError, OSError, ValueError, TypeError)
 """What may go wrong on the way; TimeoutError is one of OSError's."""
 
 
 class Upstream:
-    """One account at one provider. Must be created and used inside one event loop; `close` when
-    done.
+    """One account at one provider, which is asked by `rules`. Must be created and used inside one
+    event loop; `close` when done.
 
     `trusted`: the operator listed this host, so it may lead anywhere. `hop`: which cluster asks.
+    Large answers count in `answers`.
     """
 
     def __init__(
@@ -92,26 +90,30 @@ class Upstream:
         provider: str,
         base_url: str,
         api_key: str,
+        key_header: str,
         dialect: Dialect,
+        rules: QuestionRules,
         timeout: float,
         trusted: bool,
         hop: str,
+        answers: ByteBudget,
     ) -> None:
         self._provider = provider
         self._base_url = base_url
         self._api_key = api_key
         self._timeout = timeout
-        self._leaves_out = False
-        self._answers = ByteBudget(ANSWER_BYTES)
+        self._rules = rules
+        self._answers = answers
         self.dialect = dialect
         self._connector = Connector(
             limit=0,
             keepalive_timeout=IDLE_SECONDS,
             socket_factory=None if trusted else guarded_socket,
         )
+        authorization = f"Bearer {api_key}" if key_header == "Authorization" else api_key
         self._session = aiohttp.ClientSession(
             headers={
-                "Authorization": f"Bearer {api_key}",
+                **({key_header: authorization} if api_key else {}),
                 "Content-Type": "application/json",
                 "Accept-Encoding": "gzip, deflate",
                 "User-Agent": USER_AGENT,
@@ -129,14 +131,17 @@ class Upstream:
         )
 
     async def ask(self, path: str, body: bytes, words_only: bool = False) -> Reply:
-        """POST and return the whole answer. Raises GatewayError, always with the provider's own
-        words.
+        """POST and return the whole answer to a question, which has no model yet. Raises
+        GatewayError, always with the provider's own words.
 
         `words_only`: an answer without words is none.
         """
         limits = aiohttp.ClientTimeout(total=self._timeout, connect=CONNECT_SECONDS)
         with Charge(self._answers) as charge:
-            async with self._translated(), await self._opened(path, body, limits) as reply:
+            async with (
+                self._translated(),
+                await self._opened(path, body, limits, words_only) as reply,
+            ):
                 raw, fault = await self._read(reply, REPLY_BYTES, charge)
                 if path == EMBEDDINGS:
                     answer = other_reply(self.dialect, raw, reply.charset or "", body)
@@ -155,8 +160,8 @@ class Upstream:
     async def stream(
         self, path: str, body: bytes, reader: StreamReader
     ) -> AsyncGenerator[list[Piece], None]:
-        """POST and yield pieces as they come, those together that are there together; `reader`
-        reads them.
+        """POST a question, which has no model yet, and yield pieces as they come, those together
+        that are there together; `reader` reads them.
 
         Nothing is yielded before a piece that says something, so that an error until then fails the
         whole request; an empty list tells that the model thinks. The chat's timeout holds for each
@@ -168,7 +173,10 @@ class Upstream:
         silent: list[Piece] = []
         fault: Exception | None = None
         with Charge(self._answers) as charge:
-            async with self._translated(), await self._opened(path, body, limits) as reply:
+            async with (
+                self._translated(),
+                await self._opened(path, body, limits, reader.words_only) as reply,
+            ):
                 reader.label = reply.charset or ""
                 silence = Silence(reader, charge)
                 try:
@@ -197,10 +205,12 @@ class Upstream:
         await self._session.close()
 
     async def _opened(
-        self, path: str, body: bytes, limits: aiohttp.ClientTimeout
+        self, path: str, body: bytes, limits: aiohttp.ClientTimeout, plain: bool
     ) -> aiohttp.ClientResponse:
-        """POST and return a reply that is a success. Raises GatewayError for another."""
-        reply = await self._post(path, _without_option(body) if self._leaves_out else body, limits)
+        """POST and return a reply that is a success; once more without a field that the provider
+        refuses. Raises GatewayError for another."""
+        question = self._rules.shaped(path, body, plain)
+        reply = await self._post(path, question, limits)
         if 200 <= reply.status < 300:
             return reply
         async with reply:
@@ -210,14 +220,11 @@ class Upstream:
             with suppress(TimeoutError, Full), Charge(self._answers) as charge:
                 async with asyncio.timeout(REFUSAL_SECONDS):
                     raw, _ = await self._read(reply, REFUSAL_BYTES, charge)
-        if (
-            reply.status in (400, 422)
-            and not self._leaves_out
-            and OPTIONAL.encode() in raw
-            and _has_option(body)
-        ):
-            self._leaves_out = True
-            return await self._opened(path, body, limits)
+        if reply.status in STATUSES and raw:
+            field = refused_field(raw, reply.charset or "", optional_fields(question))
+            self._rules.learn(path, field)
+            if self._rules.shaped(path, body, plain) != question:
+                return await self._opened(path, body, limits, plain)
         raise self._refused(
             refusal(self.dialect, reply.status, raw, reply.charset or "", body), reply
         )
@@ -342,15 +349,3 @@ def _told(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectionError):
         return str(error)
     return "what it sent cannot be read as an answer"
-
-
-def _has_option(body: bytes) -> bool:
-    return b'"%b"' % OPTIONAL.encode() in body and OPTIONAL in orjson.loads(body)
-
-
-def _without_option(body: bytes) -> bytes:
-    if not _has_option(body):
-        return body
-    fields = orjson.loads(body)
-    del fields[OPTIONAL]
-    return orjson.dumps(fields)

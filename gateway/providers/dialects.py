@@ -46,96 +46,37 @@ class Dialect(NamedTuple):
     codes: Mapping[str, str] = {}
 
 
+def dialect(words: Mapping[str, str] | None = None, **codes: str) -> Dialect:
+    """Return a dialect from rows: for each code of ours, the provider's that mean it, with blanks
+    between."""
+    rows = {name: Code[code] for code, names in codes.items() for name in names.split()}
+    return Dialect(words or {}, rows)
+
+
 _ECHO = re.compile(r"""['"]input['"]: |input_value=""")
 """After this pydantic, which vLLM and others check requests with, quotes what the caller wrote."""
 
 _SHARED = [("|".join(patterns), code) for code, patterns in SHARED_WORDS]
 
-OPENAI = Dialect(
+OPENAI = dialect(
     # one question beyond the tokens per minute, said with 429
     words={r"request too large for": Code.TOO_LARGE},
-    codes={
-        "invalid_api_key": Code.BAD_KEY,
-        "insufficient_quota": Code.PAY_BILL,
-        "credit_balance_exhausted": Code.PAY_BILL,
-        "billing_not_active": Code.PAY_BILL,
-        "billing_hard_limit_reached": Code.PAY_BILL,
-        "rate_limit_exceeded": Code.SLOW_DOWN,
-        "slow_down": Code.SLOW_DOWN,
-        "server_is_overloaded": Code.PROVIDER_BUSY,
-        "server_error": Code.PROVIDER_DOWN,
-        # not reachable from where the cluster is
-        "unsupported_country_region_territory": Code.PROVIDER_DOWN,
-        "model_not_found": Code.NO_SUCH_MODEL,
-        "invalid_prompt": Code.CONTENT_BLOCKED,
-        "content_policy_violation": Code.CONTENT_BLOCKED,
-        "content_filter": Code.CONTENT_BLOCKED,
-        "context_length_exceeded": Code.TOO_LARGE,
-        # Whoever has no table of its own is judged by this one.
-        "cluster_*": Code.PROVIDER_BUSY,  # Qianfan: its machines are full, not our share of them
-        "ContentSecurityDetectionError": Code.PROVIDER_DOWN,  # Volcengine: its filter failed
-    },
+    BAD_KEY="invalid_api_key",
+    PAY_BILL=(
+        "insufficient_quota credit_balance_exhausted billing_not_active billing_hard_limit_reached"
+    ),
+    SLOW_DOWN="rate_limit_exceeded slow_down",
+    # Qianfan's cluster_*: its machines are full, not our share of them
+    PROVIDER_BUSY="server_is_overloaded cluster_*",
+    # the second: not reachable from where the cluster is; the third: Volcengine's filter failed
+    PROVIDER_DOWN=(
+        "server_error unsupported_country_region_territory ContentSecurityDetectionError"
+    ),
+    NO_SUCH_MODEL="model_not_found",
+    CONTENT_BLOCKED="invalid_prompt content_policy_violation content_filter",
+    TOO_LARGE="context_length_exceeded",
 )
-
-ZHIPU = Dialect(
-    codes={
-        "401": Code.BAD_KEY,
-        "1000": Code.BAD_KEY,
-        "1001": Code.BAD_KEY,
-        "1002": Code.BAD_KEY,
-        "1003": Code.BAD_KEY,
-        "1004": Code.BAD_KEY,
-        "1113": Code.PAY_BILL,
-        "1309": Code.PAY_BILL,
-        "1302": Code.SLOW_DOWN,
-        "1303": Code.SLOW_DOWN,
-        "1304": Code.SLOW_DOWN,
-        "1308": Code.SLOW_DOWN,
-        "1310": Code.SLOW_DOWN,
-        "1313": Code.SLOW_DOWN,
-        "1305": Code.PROVIDER_BUSY,
-        "1312": Code.PROVIDER_BUSY,
-        "500": Code.PROVIDER_DOWN,
-        "1211": Code.NO_SUCH_MODEL,
-        "1301": Code.CONTENT_BLOCKED,
-        "1261": Code.TOO_LARGE,
-    },
-)
-
-DASHSCOPE = Dialect(
-    words={
-        r"free allocated quota exceeded": Code.PAY_BILL,
-        r"exceeded your current quota": Code.SLOW_DOWN,  # tokens per minute, here
-    },
-    codes={
-        "invalid_api_key": Code.BAD_KEY,
-        "InvalidApiKey": Code.BAD_KEY,
-        "Arrearage": Code.PAY_BILL,
-        "AllocationQuota.FreeTierOnly": Code.PAY_BILL,
-        "AccessDenied.Unpurchased": Code.PAY_BILL,
-        "PrepaidBillOverdue": Code.PAY_BILL,
-        "PostpaidBillOverdue": Code.PAY_BILL,
-        "CommodityNotPurchased": Code.PAY_BILL,
-        "Throttling*": Code.SLOW_DOWN,
-        "limit_requests": Code.SLOW_DOWN,
-        "limit_burst_rate": Code.SLOW_DOWN,
-        "insufficient_quota": Code.SLOW_DOWN,
-        "ModelServingError": Code.PROVIDER_BUSY,
-        "ModelUnavailable": Code.PROVIDER_BUSY,
-        "InternalError*": Code.PROVIDER_DOWN,
-        "RequestTimeOut": Code.PROVIDER_DOWN,
-        "model_not_found": Code.NO_SUCH_MODEL,
-        "ModelNotFound": Code.NO_SUCH_MODEL,
-        "data_inspection_failed": Code.CONTENT_BLOCKED,
-        "DataInspectionFailed": Code.CONTENT_BLOCKED,
-        "CustomRoleBlocked": Code.CONTENT_BLOCKED,
-    },
-)
-
-LLAMA_CPP = Dialect(
-    codes={"exceed_context_size_error": Code.TOO_LARGE, "unavailable_error": Code.PROVIDER_BUSY}
-)
-"""llama.cpp's own server: its codes are HTTP statuses, so the error's type decides."""
+"""Whoever has no table of its own is judged by this one."""
 
 FINISH_REASONS: Mapping[str, Code] = {
     "content_filter": Code.CONTENT_BLOCKED,
@@ -166,20 +107,6 @@ CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "max_completio
 BROKEN_OFF = frozenset({Code.PROVIDER_DOWN, Code.PROVIDER_BUSY})
 """What breaks an answer off, however many words it has already; a filter or a limit leaves them as
 they are."""
-
-
-BY_NAME: dict[str, Dialect] = {
-    "openai": OPENAI,
-    "zhipu": ZHIPU,
-    "dashscope": DASHSCOPE,
-    "llama.cpp": LLAMA_CPP,
-}
-"""A chat's configuration names its dialect, and the tables travel to the cluster with the code."""
-
-
-def name_of(dialect: Dialect) -> str:
-    """Return a dialect's name. Raises LookupError: it is none of `BY_NAME`."""
-    return next(name for name, one in BY_NAME.items() if one is dialect)
 
 
 def meaning(

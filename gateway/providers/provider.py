@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from gateway.protocol import Engine
+from gateway.protocol import Engine, Traits
 from gateway.providers.dialects import Dialect
 
 STOCK_MODEL_TYPES = frozenset(
@@ -27,12 +29,24 @@ STOCK_MODEL_TYPES = frozenset(
 what it is told."""
 
 
+class ThinkingSwitch(NamedTuple):
+    """The fields of a request that turn thinking off, or on, for the models whose name `models` (a
+    pattern) is found in. {}: nothing turns it that way, or it stands so by itself."""
+
+    off: Mapping[str, Any]
+    on: Mapping[str, Any]
+    models: str = ""
+
+
 @dataclass(frozen=True)
 class Provider:
-    """A provider's name in the URLs, what it accepts, and how it says no.
+    """A provider's name in the URLs, what it accepts, how it is asked, and how it says no.
 
     `model_types` are relayed, the first being the default; `base_url` and `model_name` are
-    defaults; `endpoints` are what /v1 relays beside /chat/completions.
+    defaults; `endpoints` are what /v1 relays beside /chat/completions. `key_header` carries the
+    key, as a Bearer token if it is Authorization. `thinking`: the first switch whose models match
+    is the model's. `base_url_example` is shown where there is no base URL that is everybody's, and
+    so must be given. `limit_field` is what the provider calls `max_tokens`.
     """
 
     name: str
@@ -40,6 +54,24 @@ class Provider:
     model_name: str
     dialect: Dialect
     base_url: str = ""
+    base_url_example: str = ""
     engine: Engine = Engine.RELAY
     needs_key: bool = True
     endpoints: tuple[str, ...] = ("/embeddings",)
+    key_header: str = "Authorization"
+    thinking: tuple[ThinkingSwitch, ...] = ()
+    limit_field: str = "max_tokens"
+
+    def traits(self) -> Traits:
+        """Return what a model actor must know of it, as plain data: it travels with each deploy, so
+        that a provider is added by a reload of the gateway alone."""
+        return Traits(
+            words=[(pattern, str(code)) for pattern, code in self.dialect.words.items()],
+            codes={name: str(code) for name, code in self.dialect.codes.items()},
+            endpoints=list(self.endpoints),
+            key_header=self.key_header,
+            thinking=[
+                (switch.models, dict(switch.off), dict(switch.on)) for switch in self.thinking
+            ],
+            limit_field=self.limit_field,
+        )

@@ -236,7 +236,7 @@ class StreamReader:
         self.refusal: Refusal | None = None
         self.usage = Usage()
         self._dialect, self._question = dialect, question
-        self._words_only, self._legacy = words_only, legacy
+        self.words_only, self._legacy = words_only, legacy
         self._events: EventReader | None = None
         self._document = bytearray()
         self._finishes: dict[str, str] = {}
@@ -363,11 +363,11 @@ class StreamReader:
 
     def _speaks(self, turn: Json, text: str) -> bool:
         """Note what a delta is; returns whether it says anything."""
-        if text or (not self._words_only and acts(turn)):
+        if text or (not self.words_only and acts(turn)):
             self.spoke = self.answered = True
         elif thinks(turn):
             self._thought = self.thinking = True
-            self.spoke = self.spoke or not self._words_only
+            self.spoke = self.spoke or not self.words_only
         else:
             return False
         return True

@@ -253,7 +253,7 @@ def statement(body: Any) -> Statement:
     codes: dict[str, None] = {}
     words: list[str] = []
     statuses: list[int] = []
-    for part in _parts(body, DEPTH):
+    for part in parts(body):
         if isinstance(part, str):
             _add_words(words, part)
             continue
@@ -267,16 +267,16 @@ def statement(body: Any) -> Statement:
     return Statement(tuple(codes), " ".join(words)[:TEXT_CHARACTERS], next(iter(statuses), 0))
 
 
-def _parts(node: Any, depth: int) -> Iterator[Json | str]:
+def parts(node: Any, depth: int = DEPTH) -> Iterator[Json | str]:
     """Yield the objects in `node`, the innermost error first, and texts that stand alone."""
     if depth == 0:
         return
     if isinstance(node, str):
         inner = _json_in(node)
-        yield from [node] if inner is None else _parts(inner, depth - 1)
+        yield from [node] if inner is None else parts(inner, depth - 1)
     elif isinstance(node, list):
         for item in node[:3]:
-            yield from _parts(item, depth - 1)
+            yield from parts(item, depth - 1)
     elif isinstance(node, dict):
         inside = {name.lower(): value for name, value in node.items()}
         for name in BEFORE:
@@ -288,7 +288,7 @@ def _parts(node: Any, depth: int) -> Iterator[Json | str]:
 
 def _within(value: Any, depth: int) -> Iterator[Json | str]:
     if isinstance(value, dict | list) or (isinstance(value, str) and _json_in(value) is not None):
-        yield from _parts(value, depth - 1)
+        yield from parts(value, depth - 1)
 
 
 def _json_in(value: str) -> Any:

@@ -22,6 +22,7 @@ from gateway.web.field_types import (
     MAX_WAIT_SECONDS,
     MAX_WORKERS,
     STREAM,
+    THINKING,
     WAIT,
     BaseUrl,
     ChatName,
@@ -29,9 +30,12 @@ from gateway.web.field_types import (
     ModelName,
     Names,
     Seconds,
-    checked_key,
+    ThinkingChoice,
+    checked_keys,
+    checked_options,
     from_200,
     from_json,
+    from_list,
     known_charset,
     no_boolean,
     not_streamed,
@@ -71,19 +75,31 @@ class ReplyOptions(Request):
     lang: Literal["en", "zh"] | None = Field(default=None, description="Of errors in plain text.")
 
 
+class ReplyDefaults(ReplyOptions):
+    """How a chat's replies are written where a request does not say, and whether its model
+    thinks."""
+
+    thinking: ThinkingChoice | None = Field(default=None, description=THINKING)
+
+
 class DeployRequest(Request):
     """POST /<provider>/deploy. `timeout` is in seconds; None takes the provider's or the operator's
     default.
 
+    `api_key` may be several, a list or one string with commas: each has a breaker of its own.
+    `options` are fields of a question where a request does not give them; None is never sent.
     `fallback` is a list of chat names, or one string with commas; None keeps the chain there is.
     `check` asks the new model one real question first. `reply` is how replies are written where a
     request does not say; None keeps it.
     """
 
     chat_name: ChatName
-    api_key: Annotated[SecretStr, AfterValidator(checked_key)] = Field(
+    api_key: Annotated[SecretStr, BeforeValidator(from_list), AfterValidator(checked_keys)] = Field(
         default=SecretStr(""),
-        description="The provider's key: kept in memory only, and shown in no reply.",
+        description=(
+            "The provider's key: kept in memory only, and shown in no reply. Several, a list or one"
+            " string with commas, take turns."
+        ),
     )
     model_name: ModelName | None = Field(
         default=None,
@@ -116,7 +132,17 @@ class DeployRequest(Request):
         default=None,
         description="Whether the new model must answer a question first; else all stays as it was.",
     )
-    reply: Annotated[ReplyOptions, BeforeValidator(from_json)] | None = Field(
+    options: Annotated[
+        dict[str, Any], BeforeValidator(from_json), AfterValidator(checked_options)
+    ] = Field(
+        default_factory=dict,
+        description=(
+            "Fields of every question that a request does not give, such as temperature; null:"
+            " never sent. An object, or JSON in a string."
+        ),
+    )
+    thinking: ThinkingChoice | None = Field(default=None, description=THINKING)
+    reply: Annotated[ReplyDefaults, BeforeValidator(from_json)] | None = Field(
         default=None,
         description=(
             "How replies are written where a request does not say; an object, or JSON in a string."
@@ -144,6 +170,11 @@ class Question(Request):
     max_tokens: Annotated[int, BeforeValidator(no_boolean), Field(ge=1, le=MAX_TOKENS)] | None = (
         None
     )
+    thinking: ThinkingChoice | None = Field(
+        default=None,
+        validation_alias=AliasChoices("thinking", "enable_thinking"),
+        description=THINKING,
+    )
     stream: bool = Field(default=False, description=STREAM)
 
     def conversation(self) -> list[dict[str, str]]:
@@ -156,12 +187,14 @@ class Question(Request):
         """Return the same without what was asked, which is packed by now, and may be large."""
         return self.model_copy(update={"content": "", "system": None, "history": ()})
 
-    def options(self) -> dict[str, float | int]:
-        """Return the sampling options that were given, and no other."""
+    def options(self) -> dict[str, float | int | str]:
+        """Return the options that were given, and no other. `thinking` is on or off, which the
+        model's process says in its provider's words."""
         given = {
             "temperature": self.temperature,
             "top_p": self.top_p,
             "max_tokens": self.max_tokens,
+            "thinking": self.thinking,
         }
         return {name: value for name, value in given.items() if value is not None}
 

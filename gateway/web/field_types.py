@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
@@ -17,13 +17,52 @@ MAX_TIMEOUT_SECONDS = 3600
 MAX_TOKENS = 10_000_000
 MAX_WAIT_SECONDS = 300
 MAX_MARKDOWN = 40_000
+MAX_KEYS = 64
+MAX_OPTIONS_CHARACTERS = 16_384
+
+NO_OPTIONS = frozenset({"model", "messages", "prompt", "input", "stream", "stream_options"})
+"""What every question has of its own."""
 
 
-def checked_key(key: SecretStr) -> SecretStr:
-    text = key.get_secret_value().strip()
-    if not text.isascii() or not text.isprintable() or " " in text:
+def from_list(value: Any) -> Any:
+    """Return a list of texts as one, with commas."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ",".join(value)
+    return value
+
+
+def checked_keys(keys: SecretStr) -> SecretStr:
+    """Return one key, or several with commas between them, each once."""
+    texts = [text.strip() for text in keys.get_secret_value().split(",")]
+    if any(not text.isascii() or not text.isprintable() or " " in text for text in texts):
         raise ValueError("must be printable ASCII without blanks, as it goes into an HTTP header")
-    return SecretStr(text)
+    if len(texts) > MAX_KEYS:
+        raise ValueError(f"must be at most {MAX_KEYS} keys")
+    return SecretStr(",".join(dict.fromkeys(filter(None, texts))))
+
+
+def checked_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return a chat's options, with `extra_body` (OpenAI's SDK, byzerllm) taken apart."""
+    more = options.pop("extra_body", None) or {}
+    if not isinstance(more, dict):
+        raise ValueError("extra_body must be an object")
+    options = {**more, **options}
+    if taken := sorted(options.keys() & NO_OPTIONS):
+        raise ValueError(f"must not hold {', '.join(taken)}: each question has its own")
+    if "thinking" in options and not isinstance(options["thinking"], dict | None):
+        options["thinking"] = switch(options["thinking"])
+    if len(json.dumps(options)) > MAX_OPTIONS_CHARACTERS:
+        raise ValueError(f"must be at most {MAX_OPTIONS_CHARACTERS} characters of JSON")
+    return options
+
+
+def switch(value: Any) -> Any:
+    """Return whether something shall be on or off, in those words."""
+    texts = {"on": "on", "true": "on", "1": "on", "off": "off", "false": "off", "0": "off"}
+    choice = texts.get(str(value).lower())
+    if choice is None:
+        raise ValueError("must be on or off")
+    return choice
 
 
 def one_base_url(text: str) -> str:
@@ -96,6 +135,10 @@ def from_200(value: Any) -> Any:
 
 WAIT = "Seconds; if the answer is not there by then, its job's id is."
 STREAM = "Whether the answer is sent as it comes."
+THINKING = (
+    "on or off, where the provider can switch it; off if nobody says, but for /v1, which sends what"
+    " it is sent."
+)
 FALLBACK = "The chats that answer in its place when it cannot. A list, or one string with commas."
 
 Mark = Annotated[str, StringConstraints(pattern=CHAT_NAME)]
@@ -106,6 +149,7 @@ ChatName = Annotated[
     StringConstraints(pattern=CHAT_NAME),
     Field(description="How applications call the chat; it is the same under every provider."),
 ]
+ThinkingChoice = Annotated[Literal["on", "off"], BeforeValidator(switch)]
 Seconds = Annotated[float, BeforeValidator(no_boolean), Field(ge=1, le=MAX_TIMEOUT_SECONDS)]
 Names = Annotated[tuple[Mark, ...], BeforeValidator(split_at_commas), Field(max_length=64)]
 BaseUrl = Annotated[str, AfterValidator(one_base_url)]

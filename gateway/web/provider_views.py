@@ -8,7 +8,6 @@ from flask.blueprints import BlueprintSetupState
 from gateway.addresses import is_guarded, url_host
 from gateway.byte_budget import SMALL_BYTES
 from gateway.protocol import CHAT, AnswerForm, Engine, ModelConfig
-from gateway.providers import dialects
 from gateway.providers.provider import STOCK_MODEL_TYPES, Provider
 from gateway.web import (
     call,
@@ -122,42 +121,82 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
     """Return the whole configuration of a chat. Raises GatewayError for what its provider does not
     accept."""
     model_type = order.model_type or provider.model_types[0]
-    relayed = model_type in provider.model_types
-    if not relayed and model_type not in STOCK_MODEL_TYPES:
-        accepted = ", ".join((*provider.model_types, *sorted(STOCK_MODEL_TYPES)))
-        words = f"{model_type[:64]!r} is not one that /{provider.name}/deploy accepts: {accepted}"
-        words_zh = f"/{provider.name}/deploy 不支持该类型；可用：{accepted}"
-        raise validation.invalid("model_type", words, words_zh)
-    key = order.api_key.get_secret_value() if provider.needs_key else ""
-    if provider.needs_key and not key:
-        words, words_zh = f"is required by {provider.name}", f"{provider.name} 需要 api_key"
-        raise validation.invalid("api_key", words, words_zh)
-    if not provider.needs_key and order.base_url:
-        words, words_zh = f"{provider.name} has none; leave it out", f"{provider.name} 不使用该字段"
-        raise validation.invalid("base_url", words, words_zh)
+    provider, engine = _relay(provider, model_type)
+    relayed = engine != Engine.BYZERLLM
     base_url = order.base_url or (provider.base_url if relayed else "")
+    _check_base_url(provider, engine, order)
     settings = services.settings()
+    reply = None if order.reply is None else order.reply.model_dump(exclude_none=True)
+    thinking = (reply or {}).pop("thinking", "")
+    traits = provider.traits()
+    if provider.base_url not in ("", base_url):
+        traits["limit_field"] = "max_tokens"  # a server that only speaks as it does
     return ModelConfig(
         chat_name=order.chat_name,
         provider=provider.name,
-        engine=(provider.engine if relayed else Engine.BYZERLLM).value,
+        engine=engine.value,
         model_type=model_type,
         model_name=order.model_name or provider.model_name,
         base_url=base_url,
-        api_key=key,
+        api_key=_keys(provider, engine, order),
         workers=order.workers,
         timeout=order.timeout,
-        endpoints=list(provider.endpoints),
+        needs_key=provider.needs_key,
+        traits=traits,
+        options=order.options,
+        thinking=order.thinking or thinking,
         trusted=_is_trusted(base_url, provider.base_url),
         models_folder=settings.models_folder,
         fallback=None if order.fallback is None else list(order.fallback),
         probe_seconds=settings.probe_seconds,
-        reply=None if order.reply is None else order.reply.model_dump(exclude_none=True),
+        reply=reply,
         undo_seconds=settings.undo_seconds,
-        dialect=dialects.name_of(provider.dialect),
         generation=0,
         since=0.0,
     )
+
+
+def _relay(provider: Provider, model_type: str) -> tuple[Provider, Engine]:
+    """Return whose models are of a type, and where they run: a type that another provider relays is
+    relayed by that one. Raises GatewayError."""
+    providers = services.providers().values()
+    for relay in (provider, *providers):
+        if model_type in relay.model_types:
+            return relay, relay.engine
+    if model_type in STOCK_MODEL_TYPES:
+        return provider, Engine.BYZERLLM
+    types = {name for relay in providers for name in relay.model_types}
+    accepted = ", ".join((*provider.model_types, *sorted({*types, *STOCK_MODEL_TYPES})))
+    words = f"{model_type[:64]!r} is not one that /{provider.name}/deploy accepts: {accepted}"
+    words_zh = f"/{provider.name}/deploy 不支持该类型；可用：{accepted}"
+    raise validation.invalid("model_type", words, words_zh)
+
+
+def _keys(provider: Provider, engine: Engine, order: DeployRequest) -> str:
+    """Return the keys of a deploy. Raises GatewayError: there are too few or too many."""
+    keys = order.api_key.get_secret_value()
+    if engine == Engine.LLAMA_CPP:
+        return ""
+    if provider.needs_key and not keys:
+        words, words_zh = f"is required by {provider.name}", f"{provider.name} 需要 api_key"
+        raise validation.invalid("api_key", words, words_zh)
+    if engine == Engine.BYZERLLM and "," in keys:
+        words = "must be one key: stock byzerllm takes no more"
+        raise validation.invalid("api_key", words, "只能是一个密钥：byzerllm 原生模型不支持多个")
+    return keys
+
+
+def _check_base_url(provider: Provider, engine: Engine, order: DeployRequest) -> None:
+    """Raise GatewayError for a base URL where there is none, or none where there must be one."""
+    if engine == Engine.LLAMA_CPP and order.base_url:
+        words, words_zh = f"{provider.name} has none; leave it out", f"{provider.name} 不使用该字段"
+        raise validation.invalid("base_url", words, words_zh)
+    if engine == Engine.RELAY and not (order.base_url or provider.base_url):
+        words = (
+            f"is required by {provider.name}: the server's own, such as {provider.base_url_example}"
+        )
+        words_zh = f"{provider.name} 需要 base_url，例如 {provider.base_url_example}"
+        raise validation.invalid("base_url", words, words_zh)
 
 
 def _is_trusted(base_url: str, usual: str) -> bool:

@@ -33,6 +33,20 @@ CHAT = schema_object(
         "description": "The code it rests with, since when and until when.",
     },
     fallback={"type": "array", "items": TEXT},
+    options={
+        "type": "object",
+        "description": "What its questions say where a request does not; null is never sent.",
+    },
+    thinking={"enum": ["on", "off", None]},
+    left_out={
+        "type": "array",
+        "items": TEXT,
+        "description": "Fields that its provider refused, and is not sent any more.",
+    },
+    keys={
+        "type": ["object", "null"],
+        "description": "How many keys it has, and how many of them rest, by code.",
+    },
 )
 MODEL = schema_object(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT)
 DONE, FINE = schema_object(ret={"const": "ok"}), schema_object(ok={"const": True})

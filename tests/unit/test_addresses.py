@@ -12,10 +12,12 @@ import pytest
 
 from gateway.actors.upstream import Upstream
 from gateway.addresses import canonical, is_guarded, split_port
+from gateway.byte_budget import ByteBudget
 from gateway.errors import GatewayError
-from gateway.providers.dialects import OPENAI
+from gateway.providers.questions import QuestionRules
 from gateway.settings import load
 from gateway.web.contract import DeployRequest
+from llm_openai import OPENAI
 from tests.environment import TOP
 
 FORMS = {
@@ -152,8 +154,16 @@ def test_no_connection_is_made_to_a_guarded_address(host: str) -> None:
             "base_url": f"http://{host}:9/v1",
             "api_key": "sk-x",
             "hop": "x",
+            "key_header": "Authorization",
         }
-        upstream = Upstream(**account, dialect=OPENAI, timeout=5, trusted=False)
+        upstream = Upstream(
+            **account,
+            dialect=OPENAI.dialect,
+            rules=QuestionRules("x", OPENAI.traits(), {}),
+            timeout=5,
+            trusted=False,
+            answers=ByteBudget(1),
+        )
         try:
             await upstream.ask("/chat/completions", b"{}")
         finally:

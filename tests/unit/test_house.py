@@ -159,7 +159,7 @@ def test_no_fixture_has_a_packages_name() -> None:
 @pytest.mark.parametrize("module", PROVIDERS)
 def test_a_provider_is_one_small_value_and_its_blueprint(module: str) -> None:
     lines = [line for line in source(module).read_text().splitlines() if line.strip()]
-    assert len(lines) <= 18
+    assert len(lines) <= 45
     assert f"{module.removeprefix('llm_')}_app = " in lines[-1]
 
 

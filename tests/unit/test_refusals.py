@@ -9,14 +9,20 @@ from urllib.parse import quote
 import pytest
 
 from gateway.errors import Code
-from gateway.providers.dialects import DASHSCOPE, OPENAI, ZHIPU, Dialect
+from gateway.providers.dialects import OPENAI, Dialect
 from gateway.providers.reader import Reply, chat_reply
 from gateway.providers.refusals import Refusal, refusal, retry_after, shown
+from llm_tongwen import TONGWEN
+from llm_zhipu import ZHIPU
 from tests.unit.refusal_rows import REFUSALS
 from tests.unit.retry_after_rows import NOW, WAITS, Wait
 from tests.unit.rows import Row
 
-DIALECTS: dict[str, Dialect] = {"openai": OPENAI, "zhipu": ZHIPU, "tongwen": DASHSCOPE}
+DIALECTS: dict[str, Dialect] = {
+    "openai": OPENAI,
+    "zhipu": ZHIPU.dialect,
+    "tongwen": TONGWEN.dialect,
+}
 
 
 def read(row: Row, status: int | None = None) -> Refusal | Reply:

@@ -1,0 +1,128 @@
+"""How a question is put to a provider: with the model's name, the chat's options and a word on
+thinking, and without the fields that the provider does not take. Pure.
+
+A question that needs none of this goes on as it came, since parsing a large one takes as long as
+all else that is done to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from gateway.protocol import CHAT, Thinking, Traits
+
+Json = dict[str, Any]
+
+WORDED = frozenset({CHAT, "/completions"})
+"""The endpoints whose questions a chat's options are for."""
+
+THINKING_FIELDS = frozenset(
+    {
+        "thinking",
+        "enable_thinking",
+        "thinking_budget",
+        "reasoning",
+        "reasoning_effort",
+        "chat_template_kwargs",
+        "extra_body",
+    }
+)
+"""Whoever gives one of these has said in the provider's own words whether it shall think."""
+
+ESSENTIAL = frozenset(
+    {
+        *("model", "messages", "stream", "prompt", "input", "query", "documents"),
+        *("tools", "tool_choice", "functions", "function_call", "response_format"),
+        *("modalities", "audio", "n", "instructions", "system"),
+    }
+)
+"""Fields without which an answer would be another one: their refusal is told, not got round."""
+
+LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+"""What takes the place of a limit that a provider refuses."""
+
+
+def optional_fields(question: bytes) -> list[str]:
+    """Return the fields of a question without which the answer would still be one to it."""
+    return sorted(orjson.loads(question).keys() - ESSENTIAL)
+
+
+class QuestionRules:
+    """What is done to each question of one chat. It learns which fields its provider refuses."""
+
+    def __init__(
+        self, model_name: str, traits: Traits, options: Json, thinking: Thinking = ""
+    ) -> None:
+        self._prefix = b'{"model":%b,' % orjson.dumps(model_name)
+        self._model_name = model_name
+        self._options = {name: value for name, value in options.items() if value is not None}
+        self._never = frozenset(options.keys() - self._options.keys())
+        self._thinking = thinking
+        self._limit_field = traits["limit_field"]
+        rows = (
+            {"off": off, "on": on}
+            for models, off, on in traits["thinking"]
+            if re.search(models, model_name, re.I)
+        )
+        self._switch: Mapping[str, Json] = next(rows, {"off": {}, "on": {}})
+        self._left_out: dict[str, frozenset[str]] = {}
+        self._renamed: dict[str, str] = {}
+        if self._limit_field != "max_tokens":
+            self._renamed["max_tokens"] = self._limit_field
+
+    @property
+    def left_out(self) -> list[str]:
+        """The fields that the provider refused, whichever endpoint it was."""
+        return sorted({name for names in self._left_out.values() for name in names})
+
+    def shaped(self, path: str, body: bytes, plain: bool = False) -> bytes:
+        """Return a question as the provider of `path` takes it; `body` has no model yet.
+
+        `plain`: it comes from a program that sees words only, and for which thoughts are a wait and
+        a bill; so the model does not think unless somebody says that it shall.
+        """
+        worded = path in WORDED
+        wanted = self._thinking or ("off" if plain else "")
+        unwanted = self._left_out.get(path, frozenset()) | (self._never if worded else frozenset())
+        added = worded and (self._options or (wanted and self._switch[wanted]))
+        if not added and not any(mark in body for mark in self._marks(unwanted)):
+            return self._prefix + body[1:]
+        fields: Json = orjson.loads(body)
+        if worded:
+            fields = self._switched({**self._options, **fields}, wanted)
+        for name, other in self._renamed.items():
+            if name in fields:
+                fields.setdefault(other, fields.pop(name))
+        for name in unwanted:
+            fields.pop(name, None)
+        return orjson.dumps({"model": self._model_name, **fields})
+
+    def learn(self, path: str, field: str) -> None:
+        """Leave out, from now on, a field that the provider of `path` has refused; a limit is first
+        tried under its other name."""
+        other = LIMITS.get(field)
+        if other and field not in self._renamed and other not in self._renamed:
+            self._renamed[field] = other
+        elif field:
+            self._left_out[path] = self._left_out.get(path, frozenset()) | {field}
+
+    def _marks(self, unwanted: Iterable[str]) -> Iterator[bytes]:
+        """Yield what shows in a question that something must be done to it. Within a text, quotes
+        are escaped."""
+        yield b'"thinking":"'
+        for name in (*self._renamed, *unwanted):
+            yield b'"%b":' % name.encode()
+
+    def _switched(self, fields: Json, wanted: str) -> Json:
+        """Return a question that turns thinking on or off, unless it says so in the provider's own
+        words."""
+        said = fields.get("thinking")
+        if said in ("on", "off"):
+            wanted = fields.pop("thinking")
+        elif THINKING_FIELDS & fields.keys():
+            return fields
+        return {**self._switch[wanted], **fields} if wanted else fields
