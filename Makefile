@@ -75,7 +75,7 @@ check: lint
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: lint
-	.venv/bin/python -m pytest tests/unit
+	.venv/bin/python -m pytest tests/unit -n 2
 
 lint: .venv/test
 	.venv/bin/ruff check .

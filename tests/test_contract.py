@@ -188,6 +188,10 @@ def test_models_tells_everything_but_the_key(
         "fallback": [],
         "reply": {},
         "resting": None,
+        "options": {},
+        "thinking": None,
+        "left_out": [],
+        "keys": {"count": 1, "resting": {}},
     }
     assert key not in reply.text
 
@@ -239,6 +243,14 @@ def test_different_names_deployed_at_once_never_mix_their_keys(
         ({"api_key": "two words"}, "api_key"),
         ({"api_key": "sk-\r\nX-Evil: 1"}, "api_key"),
         ({"api_key": 5}, "api_key"),
+        ({"api_key": ["sk-1", 5]}, "api_key"),
+        ({"api_key": ",".join(map(str, range(65)))}, "api_key"),
+        ({"options": "nonsense"}, "options"),
+        ({"options": {"messages": []}}, "options"),
+        ({"options": {"extra_body": 1}}, "options"),
+        ({"options": {"thinking": "perhaps"}}, "options"),
+        ({"options": {"stop": "x" * 20_000}}, "options"),
+        ({"thinking": "perhaps"}, "thinking"),
         ({"model_type": "saas/nonsense"}, "model_type"),
         ({"model_type": "saas/../../evil"}, "model_type"),
         ({"model_type": "saas/zhipu"}, "model_type"),

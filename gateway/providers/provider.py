@@ -25,8 +25,8 @@ STOCK_MODEL_TYPES = frozenset(
         "saas/sparkdesk",
     }
 )
-"""byzerllm 0.1.223's own chat models that we do not relay. An allow-list: stock byzerllm imports
-what it is told."""
+"""byzerllm 0.1.223's own chat models beside those that it was made for here; a provider may relay
+them. An allow-list: stock byzerllm imports what it is told."""
 
 
 class ThinkingSwitch(NamedTuple):

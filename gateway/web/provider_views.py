@@ -157,16 +157,15 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
 
 
 def _relay(provider: Provider, model_type: str) -> tuple[Provider, Engine]:
-    """Return whose models are of a type, and where they run: a type that another provider relays is
-    relayed by that one. Raises GatewayError."""
-    providers = services.providers().values()
-    for relay in (provider, *providers):
-        if model_type in relay.model_types:
-            return relay, relay.engine
+    """Return whose models are of a type, and where they run: stock byzerllm's types go everywhere,
+    and are relayed by the provider that has them. Raises GatewayError."""
+    if model_type in provider.model_types:
+        return provider, provider.engine
     if model_type in STOCK_MODEL_TYPES:
-        return provider, Engine.BYZERLLM
-    types = {name for relay in providers for name in relay.model_types}
-    accepted = ", ".join((*provider.model_types, *sorted({*types, *STOCK_MODEL_TYPES})))
+        relays = (one for one in services.providers().values() if model_type in one.model_types)
+        relay = next(relays, None)
+        return (relay, relay.engine) if relay else (provider, Engine.BYZERLLM)
+    accepted = ", ".join((*provider.model_types, *sorted(STOCK_MODEL_TYPES)))
     words = f"{model_type[:64]!r} is not one that /{provider.name}/deploy accepts: {accepted}"
     words_zh = f"/{provider.name}/deploy 不支持该类型；可用：{accepted}"
     raise validation.invalid("model_type", words, words_zh)
