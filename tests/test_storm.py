@@ -43,7 +43,7 @@ from tests.standin.raw import (
 )
 from tests.waiting import until
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "25"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "15"))
 NAME = "storm"
 CALM_SECONDS = 3
 """Between two deeds of the storm."""

@@ -207,7 +207,7 @@ def test_a_slow_reader_costs_bounded_memory(
 def test_an_actor_that_dies_in_mid_stream_ends_it_with_an_error(
     gateway: httpx.Client, deploy: Deploy, ray_head: RayHead
 ) -> None:
-    name = deploy(model_name="stream:100:30")
+    name = deploy(model_name="stream:100:8")
     text = ""
     with gateway.stream("POST", "/v1/chat/completions", json=ask(name)) as reply:
         for piece in reply.iter_text():
