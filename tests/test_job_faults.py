@@ -155,6 +155,8 @@ def test_who_waits_is_bounded_and_has_not_asked_where_there_is_no_place(
     assert standin.count(key) == 1
 
 
+# tests/unit/test_job_runner.py shows the same without a cluster
+@pytest.mark.long
 def test_a_stalled_process_keeps_its_job(
     start_one: Callable[..., Server], server: Server, deploy: Deploy, standin: StandIn, key: str
 ) -> None:
@@ -172,6 +174,8 @@ def test_a_stalled_process_keeps_its_job(
     assert standin.count(key) == 1
 
 
+# tests/unit/test_job_runner.py shows the same without a cluster
+@pytest.mark.long
 def test_the_job_of_a_killed_process_is_taken_over_once_and_then_ends(
     start_one: Callable[..., Server], server: Server, deploy: Deploy, standin: StandIn, key: str
 ) -> None:

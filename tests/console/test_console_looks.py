@@ -348,9 +348,10 @@ CHINESE_ANSWER = ANSWER.replace("The sea is **salty** and *deep*", "大海又**�
 )
 
 LOOKS = [
-    pytest.param("en-US", "light", 1280, id="en-light-wide"),
+    # a phone is the harder to fit
+    pytest.param("en-US", "light", 1280, id="en-light-wide", marks=pytest.mark.long),
     pytest.param("en-US", "dark", PHONE, id="en-dark-phone"),
-    pytest.param("zh-CN", "dark", 1280, id="zh-dark-wide"),
+    pytest.param("zh-CN", "dark", 1280, id="zh-dark-wide", marks=pytest.mark.long),
     pytest.param("zh-CN", "light", PHONE, id="zh-light-phone"),
 ]
 

@@ -218,6 +218,7 @@ def test_requests_in_flight_are_shown(page: Page, deploy: Deploy) -> None:
     expect(card(page, chat)).to_contain_text("In flight1")
 
 
+@pytest.mark.long
 def test_a_chat_whose_key_was_lost_and_a_cluster_that_is_away_say_so(
     open_page: Open, start_server: Callable[..., Server], standin: StandIn
 ) -> None:
