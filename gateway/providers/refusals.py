@@ -265,9 +265,9 @@ def statement(body: Any, question: str = "") -> Statement:
         for name in WORDS:
             if isinstance(value := fields.get(name), str):
                 _add_words(words, value)
-    for number in filter(None, map(_CODE_AT_THE_END.search, words)):
-        if number[0] not in question:
-            codes.setdefault(number[1])
+    for end in filter(None, map(_CODE_AT_THE_END.search, words)):
+        if end[0] not in question:
+            codes.setdefault(end[1])
     return Statement(tuple(codes), " ".join(words)[:TEXT_CHARACTERS], next(iter(statuses), 0))
 
 
