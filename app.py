@@ -20,9 +20,21 @@ from gateway.web.large_body import AT_ONCE
 from gateway.web.openai_api import v1_app
 from gateway.web.openapi import openapi_app
 from gateway.web.status import status_app
+from llm_anthropic import anthropic_app
+from llm_azure import azure_app
+from llm_custom import custom_app
+from llm_deepseek import deepseek_app
+from llm_gemini import gemini_app
+from llm_hunyuan import hunyuan_app
 from llm_local import local_app
+from llm_minimax import minimax_app
+from llm_moonshot import moonshot_app
 from llm_openai import openai_app
+from llm_openrouter import openrouter_app
+from llm_qianfan import qianfan_app
+from llm_siliconflow import siliconflow_app
 from llm_tongwen import tongwen_app
+from llm_volcengine import volcengine_app
 from llm_zhipu import zhipu_app
 
 
@@ -49,6 +61,18 @@ def create_app() -> Flask:
     app.register_blueprint(openai_app)
     app.register_blueprint(zhipu_app)
     app.register_blueprint(tongwen_app)
+    app.register_blueprint(deepseek_app)
+    app.register_blueprint(moonshot_app)
+    app.register_blueprint(volcengine_app)
+    app.register_blueprint(qianfan_app)
+    app.register_blueprint(hunyuan_app)
+    app.register_blueprint(minimax_app)
+    app.register_blueprint(siliconflow_app)
+    app.register_blueprint(openrouter_app)
+    app.register_blueprint(anthropic_app)
+    app.register_blueprint(gemini_app)
+    app.register_blueprint(azure_app)
+    app.register_blueprint(custom_app)
     app.register_blueprint(local_app)
     app.register_blueprint(all_app)
     app.register_blueprint(jobs_app)

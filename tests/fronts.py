@@ -72,9 +72,11 @@ def _failed(reply: httpx.Response, text: str) -> Outcome:
     return Outcome("", error["code"], reply.status_code, reply.headers, error, text)
 
 
-def chat(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
+def chat(
+    http: httpx.Client, name: str, content: str, provider: str = "openai", **more: Any
+) -> Outcome:
     """POST /<provider>/chat, for the whole answer."""
-    reply = http.post("/openai/chat", json={"chat_name": name, "content": content, **more})
+    reply = http.post(f"/{provider}/chat", json={"chat_name": name, "content": content, **more})
     if reply.status_code != 200:
         return _failed(reply, reply.text)
     return Outcome(reply.json(), headers=reply.headers, body=reply.text)
@@ -94,10 +96,12 @@ def _streamed(
     return reply, text.decode(), code
 
 
-def chat_stream(http: httpx.Client, name: str, content: str, **more: Any) -> Outcome:
+def chat_stream(
+    http: httpx.Client, name: str, content: str, provider: str = "openai", **more: Any
+) -> Outcome:
     """The same as text, as it comes; one that breaks off is CUT."""
     body = {"chat_name": name, "content": content, "stream": True, **more}
-    reply, text, code = _streamed(http, "/openai/chat", body)
+    reply, text, code = _streamed(http, f"/{provider}/chat", body)
     if reply.status_code != 200:
         return _failed(reply, text)
     return Outcome(text, code, headers=reply.headers, body=text)

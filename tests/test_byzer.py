@@ -156,12 +156,12 @@ def test_a_type_that_we_do_not_relay_is_deployed_through_stock_byzerllm_and_swit
 def test_what_stock_byzerllm_cannot_deploy_is_told_and_leaves_nothing_behind(
     gateway: httpx.Client, chat_name: str
 ) -> None:
-    # qianfan needs a package that is not installed.
-    body = {"chat_name": chat_name, "api_key": "sk-x", "model_type": "saas/qianfan"}
+    # Bedrock needs a package that is not installed.
+    body = {"chat_name": chat_name, "api_key": "sk-x", "model_type": "saas/aws_bedrock"}
     reply = gateway.post("/openai/deploy", json=body)
 
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "INVALID_REQUEST")
-    assert "qianfan" in reply.json()["error"]["message"]
+    assert "boto3" in reply.json()["error"]["message"]
     assert (
         gateway.post("/openai/chat", json={"chat_name": chat_name, "content": "x"}).status_code
         == 404

@@ -12,16 +12,10 @@ from gateway.providers.dialects import Dialect
 STOCK_MODEL_TYPES = frozenset(
     {
         "saas/aws_bedrock",
-        "saas/azure_openai",
         "saas/baichuan",
-        "saas/claude",
-        "saas/minimax",
         "saas/openai_response",
-        "saas/openrouter",
         "saas/pangu",
-        "saas/qianfan",
         "saas/reasoning_openai",
-        "saas/siliconflow",
         "saas/sparkdesk",
     }
 )

@@ -94,6 +94,7 @@ PART_CHARACTERS = 8
 _IDENTIFIER = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 _PAGE = re.compile(r"\s*(<!--.*?-->\s*)?<(!doctype\s+html|html|head|body|center|h1)\b", re.I | re.S)
 _TITLE = re.compile(r"<(?:title|h1)[^>]*>(.*?)</", re.I | re.S)
+_CODE_AT_THE_END = re.compile(r"\((\d{4,6})\)$")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _STATUS = re.compile(r"[1-5]\d\d")
 
@@ -188,12 +189,11 @@ def judged(dialect: Dialect, status: int, body: Any, question: bytes = b"") -> R
     error itself says."""
     if isinstance(body, str) and _PAGE.match(body):
         return _page(status, body)
-    complaint = statement(body)
+    question_text = text(question) if question else ""
+    complaint = statement(body, question_text)
     if status < 300:
         status = complaint.status or 500
-    code = meaning(
-        dialect, complaint.codes, complaint.words, status, text(question) if question else ""
-    )
+    code = meaning(dialect, complaint.codes, complaint.words, status, question_text)
     if status == 404 and code == Code.BAD_UPSTREAM_REQUEST:
         return Refusal(code, complaint.code, complaint.words, *_NO_SUCH_PATH)
     if status == 403 and code == Code.PROVIDER_DOWN:
@@ -248,8 +248,9 @@ def complains_flatly(body: Json) -> bool:
     )
 
 
-def statement(body: Any) -> Statement:
-    """Collect what an error says, wherever it says it."""
+def statement(body: Any, question: str = "") -> Statement:
+    """Collect what an error says, wherever it says it. A number in brackets behind the words is a
+    code, such as MiniMax's "insufficient balance (1008)", unless it quotes the `question`."""
     codes: dict[str, None] = {}
     words: list[str] = []
     statuses: list[int] = []
@@ -264,6 +265,9 @@ def statement(body: Any) -> Statement:
         for name in WORDS:
             if isinstance(value := fields.get(name), str):
                 _add_words(words, value)
+    for end in filter(None, map(_CODE_AT_THE_END.search, words)):
+        if end[0] not in question:
+            codes.setdefault(end[1])
     return Statement(tuple(codes), " ".join(words)[:TEXT_CHARACTERS], next(iter(statuses), 0))
 
 

@@ -23,8 +23,14 @@ CODES = frozenset(
 ALWAYS_OPTIONAL = "stream_options"
 """It only asks for a count, and clients of OpenAI's always send it: any mention of it will do."""
 
-_BEFORE = r"(unsupported|unknown|unrecogni[sz]ed|unexpected|not supported|extra)\b.{0,60}"
-_AFTER = r".{0,30}(not supported|unsupported|not permitted|extra inputs|only \S+ is allowed)"
+_BEFORE = (
+    r"(unsupported|unknown|unrecogni[sz]ed|unexpected|not supported|not support parameter|extra)"
+    r"\b.{0,60}"
+)
+_AFTER = (
+    r".{0,30}(not supported|unsupported|not permitted|extra inputs|only \S+ is allowed"
+    r"|mandatory for this endpoint)"
+)
 
 
 def refused_field(raw: bytes, label: str, fields: Iterable[str]) -> str:

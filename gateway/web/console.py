@@ -20,6 +20,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from gateway.errors import Code, GatewayError
+from gateway.protocol import Engine
 from gateway.providers.provider import Provider
 from gateway.settings import SCOPES
 from gateway.web import call, metrics, request_fields, services
@@ -144,6 +145,8 @@ def _shown(provider: Provider) -> dict[str, str | bool]:
         "needs_key": provider.needs_key,
         "model_name": provider.model_name,
         "base_url": provider.base_url,
+        "base_url_example": provider.base_url_example,
+        "inside": provider.engine == Engine.LLAMA_CPP,
     }
 
 

@@ -15,7 +15,7 @@ from werkzeug.routing import Rule
 
 from gateway import __version__
 from gateway.errors import MEANINGS, OPENAI_STATUSES, WAIT, Code
-from gateway.web import contract
+from gateway.web import contract, services
 from gateway.web.description import Description, described, description_of
 from gateway.web.paths import OPENAI_PREFIX
 from gateway.web.schemas import ERRORS, STREAMS, TEXT, Json, schema_object
@@ -83,7 +83,7 @@ _DEPLOY = {"chat_name": "PROVIDER_chat", "api_key": "YOUR-KEY"}
 EXAMPLES: dict[str, Json] = {
     "local.deploy": {"The embedded model": {"chat_name": "local_chat"}},
     "*.deploy": {
-        "The provider's usual model": _DEPLOY,
+        "The provider's usual model": {**_DEPLOY, "base_url": "BASE-URL"},
         "Through another server": {
             **_DEPLOY,
             "base_url": "https://api.example.com/v1",
@@ -130,7 +130,7 @@ EXAMPLES: dict[str, Json] = {
     "console.markdown": {"A text": {"text": "Some *words*."}},
     "v1.embeddings": {"A text": {"model": "openai_chat", "input": "Hello."}},
 }
-"""Requests by title; PROVIDER stands for the blueprint's name."""
+"""Requests by title; PROVIDER stands for the blueprint's name, BASE-URL for its usual one."""
 
 
 @openapi_app.get("/openapi.json")
@@ -206,10 +206,17 @@ def _operation(rule: Rule, route: Description, method: str) -> Json:
         written = json.dumps(
             {title: {"value": value} for title, value in _of(EXAMPLES, rule.endpoint).items()}
         )
-        examples = json.loads(written.replace("PROVIDER", blueprint))
+        examples = json.loads(_filled(written, blueprint))
         body = {"schema": _ref("schemas", route.takes.__name__), "examples": examples}
         operation["requestBody"] = {"required": True, "content": {"application/json": body}}
     return operation
+
+
+def _filled(examples: str, blueprint: str) -> str:
+    """Return examples as those of a blueprint, if it is a provider's."""
+    provider = services.providers().get(blueprint)
+    base_url = provider.base_url or provider.base_url_example if provider else ""
+    return examples.replace("PROVIDER", blueprint).replace("BASE-URL", base_url)
 
 
 def _in_query(takes: type[BaseModel]) -> list[Json]:

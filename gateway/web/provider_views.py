@@ -128,6 +128,7 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
     settings = services.settings()
     reply = None if order.reply is None else order.reply.model_dump(exclude_none=True)
     thinking = (reply or {}).pop("thinking", "")
+    keys = _keys(provider, engine, order)
     traits = provider.traits()
     if provider.base_url not in ("", base_url):
         traits["limit_field"] = "max_tokens"  # a server that only speaks as it does
@@ -138,10 +139,10 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
         model_type=model_type,
         model_name=order.model_name or provider.model_name,
         base_url=base_url,
-        api_key=_keys(provider, engine, order),
+        api_key=keys,
         workers=order.workers,
         timeout=order.timeout,
-        needs_key=provider.needs_key,
+        needs_key=provider.needs_key or bool(keys),  # it would be refused without, once lost
         traits=traits,
         options=order.options,
         thinking=order.thinking or thinking,

@@ -56,7 +56,14 @@ RELAYED = {
     "description": "As the provider sent it, but for `model`: the chat's name.",
 }
 PLAIN = wire.text_type(wire.Form())
-PROVIDER = schema_object(name=TEXT, needs_key={"type": "boolean"}, model_name=TEXT, base_url=TEXT)
+PROVIDER = schema_object(
+    name=TEXT,
+    needs_key={"type": "boolean"},
+    model_name=TEXT,
+    base_url=TEXT,
+    base_url_example=TEXT,
+    inside={"type": "boolean", "description": "Its models run in the cluster."},
+)
 COUNTS: Json = {
     "type": "object",
     "additionalProperties": {"type": "object", "additionalProperties": COUNT},

@@ -35,6 +35,30 @@ def fill_in(
     dialog.get_by_label("Base URL").fill(standin.base_url(provider))  # type: ignore[arg-type]
 
 
+def test_a_server_of_ones_own_must_have_an_address_and_needs_no_key(
+    page: Page, standin: StandIn, chat_name: str
+) -> None:
+    page.get_by_role("link", name="Run", exact=True).click()
+    button(page, "Deploy a chat…").click()
+    dialog = page.get_by_role("dialog", name="Deploy a chat")
+    dialog.get_by_label("Provider").select_option("custom")
+
+    address = dialog.get_by_label("Base URL")
+    expect(address).to_be_visible()
+    expect(address).to_have_attribute("required", "")
+    expect(address).to_have_attribute("placeholder", re.compile("^http://"))
+    expect(dialog.get_by_label("API key")).not_to_have_attribute("required", "")
+    expect(dialog.get_by_label("Chat name")).to_have_value("custom_chat")
+    address.fill(standin.base_url("openai"))
+    dialog.get_by_label("Model", exact=True).fill("echo")
+    dialog.get_by_label("Chat name").fill(chat_name)
+    button(dialog, "Deploy").click()
+
+    expect(dialog.get_by_role("status")).to_contain_text(
+        f"Done: {chat_name} answers through another server echo at 127.0.0.1:"
+    )
+
+
 def test_a_chat_is_deployed_and_its_key_never_comes_back(
     page: Page, gateway: httpx.Client, deploy: Deploy, standin: StandIn, chat_name: str, key: str
 ) -> None:

@@ -170,6 +170,8 @@ QIANFAN = [
     _qianfan(500, "dispatch_internal_error", "internal_error", "Internal error", "PROVIDER_DOWN"),
     Row("qianfan", "openai", 200, flat("rpm_rate_limit_exceeded", "Rate limit reached for RPM"), "SLOW_DOWN", "RPM"),
     Row("qianfan", "openai", 429, flat("BILLING_INSUFFICIENT_BALANCE", "insufficient balance"), "PAY_BILL", "insufficient balance"),
+    # a 401, and the key is right (words by the docs)
+    Row("qianfan", "qianfan", 401, {"error": {"code": "no_parameter_permission", "message": "No permission to use the parameter", "type": "invalid_request_error"}, "id": "as-wbx23eriqh"}, "BAD_UPSTREAM_REQUEST", "the parameter"),
     # binary-husky/gpt_academic#2162
     Row("qianfan", "openai", 200, {"error_code": 110, "error_msg": "Access token invalid or no longer valid"}, "BAD_KEY", "no longer valid"),
 ]
@@ -193,6 +195,11 @@ TENCENT = [
     _tokenhub(502, "upstream_error", "502001", "upstream service error", "PROVIDER_DOWN", "upstream"),
     _tokenhub(503, "upstream_error", "503001", "upstream service unavailable", "PROVIDER_BUSY", "upstream"),
     _tokenhub(400, "invalid_request_error", "400001", "invalid parameter: temperature", "BAD_UPSTREAM_REQUEST", "client"),
+    # (words by the docs; the old platform cut what was too long from the front, and said nothing)
+    _tokenhub(400, "invalid_request_error", "400001", "the input exceeds the maximum context length of the model", "TOO_LARGE", "client"),
+    Row("tokenhub", "hunyuan", 400, {"error": {"type": "invalid_request_error", "code": "400004", "message": "hy0 cannot be called", "source": "client"}}, "NO_SUCH_MODEL", "hy0"),
+    # a model that was not opened in the console (cloud.tencent.com/developer/article/2779936)
+    _tokenhub(402, "permission_error", "401008", "the service is not enabled", "PAY_BILL", "client"),
     _hunyuan(401, "invalid_api_key", "Incorrect API key provided. You can find your API key at https://console.cloud.tencent.com/hunyuan/api-key", "BAD_KEY"),
     _hunyuan(400, "FailedOperation.ResourcePackExhausted", "资源包余量已用尽，请购买资源包或开通后付费。", "PAY_BILL"),
     _hunyuan(429, "FailedOperation.FreeResourcePackExhausted", "免费资源包余量已用尽，请购买资源包或开通后付费。", "PAY_BILL"),
@@ -237,6 +244,10 @@ MINIMAX = [
     Row("minimax", "openai", 400, native("bad_request_error", "invalid params, thinking.type: allowed values are adaptive, disabled (2013)"), "BAD_UPSTREAM_REQUEST", "thinking.type"),
     Row("minimax", "openai", 429, native("rate_limit_error", "your current token plan not support model, MiniMax-M2.7-highspeed (2061)"), "PAY_BILL", "(2061)"),
     Row("minimax", "openai", 401, native("authorized_error", "invalid api key (2049)"), "BAD_KEY", "(2049)"),
+    # the number alone tells
+    Row("minimax", "minimax", 500, native("api_error", "refused (1008)"), "PAY_BILL", "(1008)"),
+    Row("minimax", "minimax", 429, native("rate_limit_error", "usage limit exceeded, resets at 2026-11-27 05:00 (2056)"), "SLOW_DOWN", "(2056)"),
+    Row("minimax", "minimax", 500, native("api_error", "try again (1033)"), "PROVIDER_BUSY", "(1033)"),
     # anomalyco/opencode#9038
     Row("minimax", "openai", 520, native("api_error", "unknown error, 520 (1000)"), "PROVIDER_DOWN", "(1000)"),
     Row("minimax", "openai", 529, native("overloaded_error", "The server cluster is currently under high load. Please retry after a short wait (2064)"), "PROVIDER_BUSY", "(2064)"),
@@ -268,6 +279,10 @@ SILICONFLOW = [
     Row("siliconflow", "openai", 429, {"message": "Request was rejected due to rate limiting. Details: TPM limit reached.", "data": None}, "SLOW_DOWN", "TPM limit reached"),
     # jxq1997216/AITranslator#32
     Row("siliconflow", "openai", 429, {"message": "Request was rejected due to rate limiting. Details: RPH limit reached.", "data": None}, "SLOW_DOWN", "RPH limit reached"),
+    # no code of its own is known (?)
+    Row("siliconflow", "openai", 451, flat(20015, "The request was refused.", data=None), "CONTENT_BLOCKED", "was refused"),
+    # EatWorld/UmiOCR-AI-OCR-Plugin#39
+    _siliconflow(400, 20015, "Value error, current model does not support parameter `enable_thinking`.", "BAD_UPSTREAM_REQUEST"),
     Row("siliconflow", "openai", 401, b'"Invalid token"', "BAD_KEY", "Invalid token"),
     Row("siliconflow", "openai", 401, b'"Api key is invalid"', "BAD_KEY", "Api key is invalid"),
     Row("siliconflow", "openai", 404, b'"404 page not found"', "BAD_UPSTREAM_REQUEST", "404 page not found"),

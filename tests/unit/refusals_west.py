@@ -70,6 +70,8 @@ OPENROUTER = [
     # lastmile-ai/mcp-agent#237
     _openrouter(404, "No endpoints found that support tool use. To learn more about provider routing, visit: https://openrouter.ai/docs/provider-routing", "BAD_UPSTREAM_REQUEST"),
     _openrouter(400, "foo/bar is not a valid model ID", "NO_SUCH_MODEL"),
+    # musistudio/claude-code-router#1238
+    _openrouter(400, "Reasoning is mandatory for this endpoint and cannot be disabled.", "BAD_UPSTREAM_REQUEST", {"provider_name": None}),
     _openrouter(401, "No auth credentials found", "BAD_KEY"),
     _openrouter(401, "User not found.", "BAD_KEY"),
     _openrouter(403, "Your chosen model requires moderation and your input was flagged", "CONTENT_BLOCKED", {"reasons": ["sexual"], "flagged_input": "...", "provider_name": "OpenAI", "model_slug": "openai/gpt-5"}),
@@ -147,7 +149,9 @@ GEMINI = [
     # dyad-sh/dyad#717
     Row("gemini", "openai", 400, {"error": {"message": "litellm.BadRequestError: VertexAIException BadRequestError - b'{\\n \"error\": {\\n \"code\": 400,\\n \"message\": \"The input token count (1435506) exceeds the maximum number of tokens allowed (1048576).\",\\n \"status\": \"INVALID_ARGUMENT\"\\n }\\n}\\n'", "type": None, "param": None, "code": "400"}}, "TOO_LARGE", "1435506"),
     Row("gemini", "openai", 400, [google(400, "Invalid JSON payload received. Unknown name \"frequency_penalty\": Cannot find field.", "INVALID_ARGUMENT")], "BAD_UPSTREAM_REQUEST", "frequency_penalty"),
-    _gemini(400, "FAILED_PRECONDITION", "User location is not supported for the API use.", "BAD_UPSTREAM_REQUEST"),
+    # not the caller's fault: another chat may answer
+    Row("gemini", "gemini", 400, google(400, "User location is not supported for the API use.", "FAILED_PRECONDITION"), "PROVIDER_DOWN", "User location"),
+    Row("gemini", "openai", 200, {"object": "chat.completion", "model": "gemini-3.1-flash-lite", "choices": [{"index": 0, "message": {"role": "assistant"}, "finish_reason": "content_filter"}]}, "CONTENT_BLOCKED"),
     _gemini(500, "INTERNAL", "An internal error has occurred. Please retry or report in https://developers.generativeai.google/guide/troubleshooting", "PROVIDER_DOWN"),
 ]
 
@@ -166,6 +170,8 @@ AZURE = [
     Row("azure", "openai", 400, {"error": {"message": _FILTERED.replace("'", "’"), "type": None, "param": "prompt", "code": None, "status": 400}}, "CONTENT_BLOCKED", "content management policy"),
     _azure(401, "401", "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource.", "BAD_KEY"),
     # chatboxai/chatbox#646
+    # as OpenAI says it (?): a subscription that is disabled answers 401, like a wrong key
+    _azure(429, "insufficient_quota", "You exceeded your current quota, please check your plan and billing details.", "PAY_BILL"),
     _azure(404, "DeploymentNotFound", "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, please wait a moment and try again.", "NO_SUCH_MODEL"),
     _azure(404, "404", "Resource not found", "BAD_UPSTREAM_REQUEST"),
     _azure(429, "429", "Requests to the ChatCompletions_Create Operation under Azure OpenAI API version 2024-02-01 have exceeded call rate limit of your current OpenAI S0 pricing tier. Please retry after 24 seconds. Please contact Azure support service if you would like to further increase the default rate limit.", "SLOW_DOWN", {"retry-after": "24", "retry-after-ms": "23650"}),

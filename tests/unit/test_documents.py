@@ -15,11 +15,8 @@ from gateway.errors import MEANINGS, OPENAI_STATUSES
 from gateway.providers.provider import Provider
 from gateway.settings import load
 from gateway.web.contract import ChatRequest, DeployRequest, ReplyOptions
-from llm_local import LOCAL
-from llm_openai import OPENAI
-from llm_tongwen import TONGWEN
-from llm_zhipu import ZHIPU
 from tests.environment import TOP
+from tests.providers import PROVIDERS
 
 PAGES = {
     str(path.relative_to(TOP)): path.read_text()
@@ -30,14 +27,19 @@ FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
-def rows(page: str) -> dict[str, list[str]]:
-    """A page's rows of tables, by their first cell."""
+def table_rows(page: str) -> list[tuple[str, list[str]]]:
+    """A page's rows of tables: the first cell, and the others."""
     cells = [
         [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         for line in FENCE.sub("", PAGES[page]).splitlines()
         if line.startswith("| `")
     ]
-    return {first: rest for first, *rest in cells}
+    return [(first, rest) for first, *rest in cells]
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """A page's rows of tables, by their first cell."""
+    return dict(table_rows(page))
 
 
 def anchors(page: str) -> set[str]:
@@ -182,15 +184,21 @@ def test_the_defaults_are_the_settings_own(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["docs/providers.md", "docs/providers.zh-CN.md"])
-@pytest.mark.parametrize("provider", [OPENAI, ZHIPU, TONGWEN, LOCAL], ids=lambda one: one.name)
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda one: one.name)
 def test_every_provider_has_its_row(page: str, provider: Provider) -> None:
+    # The second table has a provider's other base URLs.
     (row,) = (
-        cells for first, cells in rows(page).items() if first.startswith(f"`{provider.name}`")
+        cells
+        for first, cells in table_rows(page)
+        if first.startswith(f"`{provider.name}`") and len(cells) > 1
     )
-    model_types, base_url, model_name = row
+    model_types, base_url, model_name, thinking = row
     assert re.findall(r"`([^`]+)`", model_types) == list(provider.model_types)
     assert not provider.base_url or f"`{provider.base_url}`" == base_url
+    assert provider.base_url_example in base_url
     assert model_name.startswith(f"`{provider.model_name}`")
+    fields = {name for switch in provider.thinking for name in switch.off}
+    assert {name for name in fields if f"`{name}`" not in thinking} == set()
 
 
 @pytest.mark.parametrize("page", ["docs/providers.md", "docs/providers.zh-CN.md"])
@@ -198,7 +206,7 @@ def test_the_new_provider_works_as_it_stands(page: str) -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGES[page], re.MULTILINE | re.DOTALL)
     names: dict[str, object] = {}
     exec(code, names)  # noqa: S102 - it is ours, and to be run
-    assert isinstance(names["deepseek_app"], Blueprint)
+    assert isinstance(names["stepfun_app"], Blueprint)
 
 
 @pytest.mark.parametrize("page", ["docs/calls.md", "docs/calls.zh-CN.md"])

@@ -15,8 +15,8 @@ import pytest
 
 from gateway import __version__
 from tests.environment import TOP
+from tests.providers import MODULES
 
-PROVIDERS = ["llm_openai", "llm_zhipu", "llm_tongwen", "llm_local"]
 PRIVATE_RAY = {
     "gateway/cluster/ray_private.py",
     "gateway/actors/ray_private.py",
@@ -156,7 +156,7 @@ def test_no_fixture_has_a_packages_name() -> None:
     assert names & (packages | rooms) == set()
 
 
-@pytest.mark.parametrize("module", PROVIDERS)
+@pytest.mark.parametrize("module", MODULES)
 def test_a_provider_is_one_small_value_and_its_blueprint(module: str) -> None:
     lines = [line for line in source(module).read_text().splitlines() if line.strip()]
     assert len(lines) <= 45

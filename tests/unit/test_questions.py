@@ -147,6 +147,20 @@ REFUSALS: list[tuple[Any, str]] = [
     ({"error": {"message": "property 'foo' is unsupported"}}, "foo"),
     # Anthropic
     ({"error": {"message": "foo: Extra inputs are not permitted"}}, "foo"),
+    # SiliconFlow
+    (
+        {
+            "code": 20015,
+            "message": "Value error, current model does not support parameter `foo`.",
+            "data": None,
+        },
+        "foo",
+    ),
+    # OpenRouter
+    (
+        {"error": {"message": "Foo is mandatory for this endpoint and cannot be disabled."}},
+        "foo",
+    ),
     # xAI
     ({"error": "Argument not supported on this model: foo"}, "foo"),
     ({"error": {"message": "anything about stream_options"}}, "stream_options"),

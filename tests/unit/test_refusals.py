@@ -9,25 +9,19 @@ from urllib.parse import quote
 import pytest
 
 from gateway.errors import Code
-from gateway.providers.dialects import OPENAI, Dialect
 from gateway.providers.reader import Reply, chat_reply
 from gateway.providers.refusals import Refusal, refusal, retry_after, shown
-from llm_tongwen import TONGWEN
-from llm_zhipu import ZHIPU
-from tests.unit.refusal_rows import REFUSALS
+from tests.providers import PROVIDERS
+from tests.unit.refusal_rows import REFUSALS, SAYS, rows_of
 from tests.unit.retry_after_rows import NOW, WAITS, Wait
 from tests.unit.rows import Row
 
-DIALECTS: dict[str, Dialect] = {
-    "openai": OPENAI,
-    "zhipu": ZHIPU.dialect,
-    "tongwen": TONGWEN.dialect,
-}
 
-
-def read(row: Row, status: int | None = None) -> Refusal | Reply:
-    dialect, status = DIALECTS[row.dialect], status or row.status
-    return refusal(dialect, status, row.wire) if status >= 300 else chat_reply(dialect, row.wire)
+def read(row: Row, provider: str = "") -> Refusal | Reply:
+    dialect = PROVIDERS[provider or row.dialect].dialect
+    if row.status >= 300:
+        return refusal(dialect, row.status, row.wire)
+    return chat_reply(dialect, row.wire)
 
 
 @pytest.mark.parametrize("row", REFUSALS, ids=lambda row: f"{row.provider}-{row.status}-{row.code}")
@@ -36,6 +30,32 @@ def test_each_refusal_has_its_code_and_its_words(row: Row) -> None:
 
     assert isinstance(outcome, Refusal)
     assert (outcome.code, row.words in outcome.message) == (row.code, True), outcome
+
+
+@pytest.mark.parametrize("provider", SAYS)
+def test_each_provider_is_understood_by_its_own_table(provider: str) -> None:
+    for row in rows_of(provider):
+        outcome = read(row, provider)
+        assert isinstance(outcome, Refusal), row
+        assert (outcome.code, row.words in outcome.message) == (row.code, True), (row, outcome)
+
+
+@pytest.mark.parametrize("provider", SAYS)
+def test_each_providers_rows_say_whatever_there_is_to_say(provider: str) -> None:
+    codes = {row.code for row in rows_of(provider)}
+    assert codes >= {
+        *("PAY_BILL", "BAD_KEY", "NO_SUCH_MODEL", "SLOW_DOWN", "PROVIDER_BUSY"),
+        *("CONTENT_BLOCKED", "TOO_LARGE"),
+    }
+
+
+def test_a_number_in_brackets_that_the_caller_wrote_is_no_code() -> None:
+    dialect = PROVIDERS["minimax"].dialect
+    body = b'{"error": {"message": "cannot read: hello (1008)"}}'
+
+    assert refusal(dialect, 400, body).code == Code.PAY_BILL
+    outcome = refusal(dialect, 400, body, question=b'{"content": "hello (1008)"}')
+    assert outcome.code == Code.BAD_UPSTREAM_REQUEST
 
 
 @pytest.mark.parametrize("wait", WAITS, ids=lambda wait: str(dict(wait.headers)))

@@ -115,6 +115,19 @@ class Form {
     );
     this.chain = chainEditor(row?.chat_name ?? "", row?.fallback ?? []);
     this.chain.changed = () => this.say();
+    this.more = h(
+      "details",
+      {},
+      h("summary", {}, () => t("more")),
+      this.addressField,
+      h(
+        "div",
+        { class: "pair" },
+        field(() => t("workers"), this.workers),
+        field(() => t("timeout"), this.timeout),
+      ),
+      this.chain.element,
+    );
     this.inputs = [
       h(
         "div",
@@ -125,19 +138,7 @@ class Form {
       this.keyField,
       field(() => t("model"), this.model),
       tick(() => t("check"), this.check),
-      h(
-        "details",
-        {},
-        h("summary", {}, () => t("more")),
-        this.addressField,
-        h(
-          "div",
-          { class: "pair" },
-          field(() => t("workers"), this.workers),
-          field(() => t("timeout"), this.timeout),
-        ),
-        this.chain.element,
-      ),
+      this.more,
     ];
     this.change();
   }
@@ -151,13 +152,17 @@ class Form {
   }
 
   change() {
-    const { needs_key: needed, model_name: usual, base_url: address, name } = this.chosen;
-    this.keyField.hidden = this.addressField.hidden = !needed;
+    const { needs_key: needed, model_name: usual, base_url: address, base_url_example: example, name } = this.chosen;
+    const { inside } = this.chosen;
+    this.keyField.hidden = this.addressField.hidden = inside;
     this.key.required = needed;
     this.model.placeholder = usual;
     this.model.value = (this.row?.provider === name && this.row.model_name) || "";
-    this.address.placeholder = address;
-    if (!this.row && (!this.name.value || /^(openai|zhipu|tongwen|local)_chat(_\d+)?$/.test(this.name.value))) {
+    this.address.placeholder = address || example;
+    this.address.required = !inside && !address;
+    if (this.address.required) this.more.open = true; // else a browser cannot show what is missing
+    const given = new RegExp(`^(${store.providers.map((one) => one.name).join("|")})_chat(_\\d+)?$`);
+    if (!this.row && (!this.name.value || given.test(this.name.value))) {
       this.name.value = freeName(`${name}_chat`);
     }
     this.say();
@@ -168,7 +173,7 @@ class Form {
     return {
       provider: this.chosen.name,
       model_name: this.model.value.trim() || this.chosen.model_name,
-      host: this.chosen.needs_key ? hostOf(this.address.value.trim()) : null,
+      host: this.chosen.inside ? null : hostOf(this.address.value.trim()),
     };
   }
 
@@ -179,7 +184,7 @@ class Form {
     const said = [before ? t("switchWhat", { chat, now: through(before), next }) : t("deployWhat", { chat, next })];
     if (this.check.checked) said.push(t(before ? "checkWhatSwitch" : "checkWhat"));
     if (before && before.state !== "need_key") said.push(t("undoLater"));
-    if (!this.chosen.needs_key && !this.model.value.trim()) said.push(t("quickHint"));
+    if (this.chosen.inside && !this.model.value.trim()) said.push(t("quickHint"));
     return said.join(t("gap"));
   }
 
@@ -192,7 +197,7 @@ class Form {
       check: this.check.checked,
       fallback: this.chain.chain(),
     };
-    if (this.chosen.needs_key) Object.assign(body, { api_key: this.key.value, base_url: this.address.value.trim() });
+    if (!this.chosen.inside) Object.assign(body, { api_key: this.key.value, base_url: this.address.value.trim() });
     // It is gone from the page before the reply is there, whatever that says.
     this.key.value = "";
     await post(`${this.chosen.name}/deploy`, body);

@@ -17,7 +17,16 @@ import { Failure, get } from "./api.js";
  * @property {string[]} fallback
  */
 
-/** @typedef {{ name: string, needs_key: boolean, model_name: string, base_url: string }} Provider */
+/**
+ * `inside`: its models run in the cluster. `base_url` is "" where there is none that is everybody's.
+ * @typedef {object} Provider
+ * @property {string} name
+ * @property {boolean} needs_key
+ * @property {string} model_name
+ * @property {string} base_url
+ * @property {string} base_url_example
+ * @property {boolean} inside
+ */
 /** @typedef {Record<string, Record<string, number>>} Requests by chat and code, since the gateway started */
 /** @typedef {{ scopes: string[], providers: Provider[], models: Chat[] }} Known what is kept of /console/state */
 /** @typedef {{ chat: string, code: string, number: number, from: number, to: number }} Delta in Unix ms */

@@ -1,0 +1,17 @@
+"""Any OpenAI-compatible server: vLLM, Ollama, llama.cpp, LM Studio, one-api, new-api, ..."""
+
+from gateway.providers import dialects
+from gateway.providers.provider import Provider
+from gateway.web.provider_views import provider_blueprint
+
+CUSTOM = Provider(
+    name="custom",
+    model_types=("saas/custom",),
+    model_name="default",
+    base_url_example="http://127.0.0.1:11434/v1",
+    dialect=dialects.OPENAI,  # relays pass OpenAI's codes on; of one's own servers the words tell
+    needs_key=False,
+    endpoints=("/embeddings", "/completions"),
+)
+
+custom_app = provider_blueprint(CUSTOM)

@@ -1,0 +1,34 @@
+"""Google Gemini (the OpenAI-compatible endpoint)."""
+
+from gateway.errors import Code
+from gateway.providers.dialects import dialect
+from gateway.providers.provider import Provider, ThinkingSwitch
+from gateway.web.provider_views import provider_blueprint
+
+GEMINI = Provider(
+    name="gemini",
+    model_types=("saas/gemini",),
+    model_name="gemini-3.1-flash-lite",
+    base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+    dialect=dialect(
+        # not reachable from where the cluster is: another chat may be
+        words={r"user location is not supported": Code.PROVIDER_DOWN},
+        BAD_KEY="API_KEY_INVALID",  # a 400
+        PROVIDER_BUSY="MODEL_CAPACITY_EXHAUSTED UNAVAILABLE",  # the first is a 429, too
+    ),
+    thinking=(
+        ThinkingSwitch(
+            models=r"gemini-2\.5-flash",
+            off={"reasoning_effort": "none"},
+            on={"reasoning_effort": "medium"},
+        ),
+        # the least they can; 2.5-pro, 3.x-pro and flash from 3.6 on refuse even this
+        ThinkingSwitch(
+            models=r"gemini-3(\.[15])?-flash",
+            off={"reasoning_effort": "minimal"},
+            on={"reasoning_effort": "medium"},
+        ),
+    ),
+)
+
+gemini_app = provider_blueprint(GEMINI)
