@@ -308,10 +308,50 @@ class TextCompletionRequest(OpenAIRequest):
     prompt: str | list[Any] | None
 
 
-class EmbeddingsRequest(OpenAIRequest):
-    """POST /v1/embeddings."""
+class WholeRequest(OpenAIRequest):
+    """What is answered in one piece."""
 
-    input: str | list[Any]
     stream: Annotated[bool | None, AfterValidator(not_streamed)] = Field(
         default=None, description=STREAM
     )
+
+
+class EmbeddingsRequest(WholeRequest):
+    """POST /v1/embeddings."""
+
+    input: str | list[Any]
+
+
+class ModerationsRequest(WholeRequest):
+    """POST /v1/moderations."""
+
+    input: str | list[Any]
+
+
+class RerankRequest(WholeRequest):
+    """POST /v1/rerank."""
+
+    query: str | dict[str, Any]
+    documents: list[Any]
+
+
+class ImagesRequest(WholeRequest):
+    """POST /v1/images/generations."""
+
+    prompt: str
+
+
+class ResponsesRequest(OpenAIRequest):
+    """POST /v1/responses."""
+
+    input: str | list[Any] | None = None
+
+
+class MessagesRequest(OpenAIRequest):
+    """POST /v1/messages, as Anthropic has it."""
+
+    messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
+
+
+class CountRequest(MessagesRequest, WholeRequest):
+    """POST /v1/messages/count_tokens."""

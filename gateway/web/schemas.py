@@ -55,6 +55,10 @@ RELAYED = {
     **schema_object(model=TEXT),
     "description": "As the provider sent it, but for `model`: the chat's name.",
 }
+ANSWERED = {
+    "type": "object",
+    "description": "As the provider sent it; a `model` at its top is the chat's name.",
+}
 PLAIN = wire.text_type(wire.Form())
 PROVIDER = schema_object(name=TEXT, needs_key={"type": "boolean"}, model_name=TEXT, base_url=TEXT)
 COUNTS: Json = {
