@@ -18,6 +18,7 @@ from tests.standin.raw import (
     CLOSE,
     RawProvider,
     Reply,
+    Step,
     event,
     opening,
     piece,
@@ -67,7 +68,7 @@ BUSY = named({"type": "error", "error": {"type": "overloaded_error", "message": 
 BEGUN = {"/v1/messages": (START, TEXT), "/v1/responses": (CREATED, WORD)}
 GOOD = {
     "/v1/messages": (*BEGUN["/v1/messages"], END, STOP),
-    "/v1/responses": (CREATED, WORD, COMPLETED),
+    "/v1/responses": (*BEGUN["/v1/responses"], COMPLETED),
 }
 ERRORS = {"/v1/messages": BUSY, "/v1/responses": FAILED}
 ANSWERS = {"/v1/messages": WHOLE_MESSAGE, "/v1/responses": WHOLE_RESPONSE}
@@ -176,7 +177,7 @@ def test_an_error_in_mid_stream_ends_it_as_the_protocol_has_it(
 def test_a_cut_stream_ends_with_an_error_and_counts_as_a_failure(
     raw_chat: RawChat, path: str, proper: bool
 ) -> None:
-    pieces = [opening(), *map(piece, BEGUN[path]), CLOSE]
+    pieces: list[Step] = [opening(), *map(piece, BEGUN[path]), CLOSE]
     deployed(raw_chat, path, streamed(*BEGUN[path]) if proper else pieces)
 
     replies = [post(raw_chat, path, stream=True) for _ in range(5)]

@@ -10,12 +10,13 @@ import httpx
 import openai
 import pytest
 from anthropic import Anthropic
+from anthropic.types import MessageParam
 from openai import OpenAI
 
 from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
-ASKED = {"role": "user", "content": "Tell me about the sea."}
+ASKED: MessageParam = {"role": "user", "content": "Tell me about the sea."}
 
 
 @pytest.fixture
@@ -109,7 +110,10 @@ def test_the_anthropic_sdk_counts_tokens_and_its_betas_reach_the_provider(
 
     count = claude.messages.count_tokens(model=name, messages=[ASKED])
     claude.beta.messages.create(
-        model=name, max_tokens=9, messages=[ASKED], betas=["context-1m-2025-08-07"]
+        model=name,
+        max_tokens=9,
+        messages=[{"role": "user", "content": "hi"}],
+        betas=["context-1m-2025-08-07"],
     )
 
     assert count.input_tokens > 0
@@ -139,7 +143,7 @@ def test_a_refusal_is_each_sdks_own_error(sdk: OpenAI, claude: Anthropic, deploy
 
     with pytest.raises(anthropic.APIStatusError) as raised:
         claude.messages.create(model=unpaid, max_tokens=9, messages=[ASKED])
-    with pytest.raises(openai.UnprocessableEntityError, match="policy|safety"):
+    with pytest.raises(openai.UnprocessableEntityError, match=r"policy|safety"):
         sdk.images.generate(model=blocked, prompt="The sea.")
 
     assert raised.value.status_code == 402
@@ -176,11 +180,9 @@ def test_usage_and_requests_are_counted_as_for_chats(
     with claude.messages.stream(model=name, max_tokens=99, messages=[ASKED]) as stream:
         stream.until_done()
 
-    def counted() -> set[str]:
-        lines = gateway.get("/metrics").text.splitlines()
-        return {line for line in lines if f'"{name}"' in line}
-
-    lines = counted()
-    assert any("OK" in line and line.endswith(" 2") for line in lines), lines
-    assert any(line.endswith(" 14") for line in lines), lines
-    assert any(line.endswith(" 6") for line in lines), lines
+    lines = gateway.get("/metrics").text.splitlines()
+    counts = [line.rpartition(" ")[::2] for line in lines if f'chat="{name}"' in line]
+    asked = [count for row, count in counts if 'code="OK"' in row and "/v1/messages" in row]
+    tokens = [count for row, count in counts if row.startswith("gateway_tokens_total")]
+    assert asked == ["2.0"], counts
+    assert sorted(tokens) == ["14.0", "6.0"], counts

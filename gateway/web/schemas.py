@@ -93,4 +93,7 @@ _OPENAI_SHAPE = {name: kind for name, kind in _SHAPE.items() if name != "provide
 ERRORS = {
     "Error": schema_object(error=schema_object(**_SHAPE)),
     "OpenAIError": schema_object(error=schema_object(**_OPENAI_SHAPE, type=TEXT, param=PERHAPS)),
+    "AnthropicError": schema_object(
+        type={"const": "error"}, error=schema_object(type=TEXT, message=TEXT), request_id=TEXT
+    ),
 }
