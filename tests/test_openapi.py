@@ -20,7 +20,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
 from gateway.errors import MEANINGS, GatewayError
-from gateway.web import contract, validation, wire
+from gateway.web import contract, relayed_requests, validation, wire
 from tests.environment import TOP, clean_environment, free_port
 from tests.server import Server, running_head
 from tests.standin.client import StandIn
@@ -148,7 +148,7 @@ def test_it_tells_what_the_validators_take(description: Json) -> None:
         contract.DeployRequest,
         contract.ChatRequest,
         contract.NamedRequest,
-        contract.CompletionRequest,
+        relayed_requests.CompletionRequest,
     ):
         assert set(kind.model_fields) == set(schemas[kind.__name__]["properties"]) - {"http_proxy"}
     assert (deploy["api_key"]["type"], deploy["api_key"]["writeOnly"]) == ("string", True)

@@ -1,9 +1,13 @@
-"""What /v1 relays beside chats, as its own clients ask for it: the openai and the anthropic
-SDK."""
+"""What /v1 relays beside chats, as its own clients ask for it: the openai and the anthropic SDK,
+and Vercel's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import anthropic
 import httpx
@@ -13,9 +17,12 @@ from anthropic import Anthropic
 from anthropic.types import MessageParam
 from openai import OpenAI
 
+from tests.environment import TOP, clean_environment
+from tests.runtimes import SECONDS, needed, npm_installed
 from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
+CLIENTS = TOP / "tests" / "clients"
 ASKED: MessageParam = {"role": "user", "content": "Tell me about the sea."}
 
 
@@ -186,3 +193,65 @@ def test_usage_and_requests_are_counted_as_for_chats(
     tokens = [count for row, count in counts if row.startswith("gateway_tokens_total")]
     assert asked == ["2.0"], counts
     assert sorted(tokens) == ["14.0", "6.0"], counts
+
+
+# Vercel's AI SDK, whose default for OpenAI is Responses.
+
+
+AiCall = Callable[[str, str, str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def ai_client() -> Path:
+    """tests/clients/ai-sdk/ai.mjs, beside its packages."""
+    needed("node")
+    return npm_installed(CLIENTS / "ai-sdk") / "ai.mjs"
+
+
+@pytest.fixture
+def ai(server: Server, ai_client: Path) -> AiCall:
+    """Let the AI SDK make one of ai.mjs's calls, by a provider's protocol, for a chat's name."""
+
+    def call(protocol: str, what: str, name: str) -> dict[str, Any]:
+        ended = subprocess.run(
+            ["node", str(ai_client), server.url, protocol, what, name],
+            env={**clean_environment(), "no_proxy": "127.0.0.1"},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        answer: dict[str, Any] = json.loads(ended.stdout)
+        return answer
+
+    return call
+
+
+PROTOCOLS = pytest.mark.parametrize(
+    ("protocol", "provider"), [("openai", "openai"), ("anthropic", "zhipu")]
+)
+
+
+@PROTOCOLS
+def test_the_ai_sdk_gets_an_answer_whole_and_streamed(
+    ai: AiCall, deploy: Deploy, protocol: str, provider: str
+) -> None:
+    name, words = deploy(provider), f"{provider}:Tell me about the sea."
+
+    assert ai(protocol, "whole", name) == {"text": words, "model": name, "input": 7, "output": 3}
+    streamed = ai(protocol, "stream", name)
+    assert streamed == {"pieces": words.split(" "), "input": 7, "output": 3}
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("call", ["whole", "stream"])
+def test_the_ai_sdk_raises_that_the_bill_is_unpaid(
+    ai: AiCall, deploy: Deploy, protocol: str, provider: str, call: str
+) -> None:
+    row = {"openai": "openai-insufficient_quota", "zhipu": "zhipu-1113"}[provider]
+
+    answer = ai(protocol, call, deploy(provider, f"refuse:{row}"))
+
+    assert (answer["raised"], answer["status"]) == ("AI_APICallError", 402)
+    assert "Pay the bill" in answer["message"]

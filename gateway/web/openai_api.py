@@ -20,7 +20,9 @@ from gateway.protocol import (
     ChatRow,
 )
 from gateway.web import call, request_fields, services, streaming, validation, wire
-from gateway.web.contract import (
+from gateway.web.description import NAMED, Description, described
+from gateway.web.paths import ANTHROPIC_PREFIX, DASHSCOPE_PREFIX, OPENAI_PREFIX
+from gateway.web.relayed_requests import (
     CompletionRequest,
     CountRequest,
     EmbeddingsRequest,
@@ -32,8 +34,6 @@ from gateway.web.contract import (
     ResponsesRequest,
     TextCompletionRequest,
 )
-from gateway.web.description import NAMED, Description, described
-from gateway.web.paths import ANTHROPIC_PREFIX, DASHSCOPE_PREFIX, OPENAI_PREFIX
 from gateway.web.replies import response, shape_errors, sign
 from gateway.web.schemas import ANSWERED, MODEL, RELAYED, Json, schema_object
 
