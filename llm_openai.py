@@ -10,7 +10,10 @@ OPENAI = Provider(
     model_name="gpt-4.1",
     base_url="https://api.openai.com/v1",
     dialect=dialects.OPENAI,
-    endpoints=("/embeddings", "/completions"),
+    endpoints=(
+        *("/embeddings", "/completions", "/responses"),
+        *("/moderations", "/images/generations"),
+    ),
     limit_field="max_completion_tokens",  # newer models refuse max_tokens
 )
 

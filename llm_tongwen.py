@@ -26,7 +26,11 @@ TONGWEN = Provider(
         NO_SUCH_MODEL="model_not_found ModelNotFound",
         CONTENT_BLOCKED="data_inspection_failed DataInspectionFailed CustomRoleBlocked",
     ),
-    endpoints=("/embeddings", "/completions"),
+    endpoints=("/embeddings", "/completions", "/responses"),
+    elsewhere={
+        "/messages": "/apps/anthropic/v1/messages",
+        "/rerank": "/compatible-api/v1/reranks",
+    },
     thinking=(
         ThinkingSwitch(models="thinking|^qwq", off={}, on={}),  # they do nothing else
         # open Qwen3 models answer in one piece only without thoughts

@@ -19,6 +19,8 @@ ZHIPU = Provider(
         CONTENT_BLOCKED="1301",
         TOO_LARGE="1261",
     ),
+    endpoints=("/embeddings", "/rerank", "/moderations", "/images/generations"),
+    elsewhere={"/messages": "/api/anthropic/v1/messages"},
     thinking=(
         ThinkingSwitch(
             models=r"^glm-(4\.[5-9]|[5-9]|\d\d)",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypedDict
@@ -18,6 +19,8 @@ PROVIDER_MESSAGE_CHARACTERS = 300
 """A provider's own words are cut to this length."""
 
 SECRET_CHARACTERS = 12
+SHOWN_NAMES = 20
+_OF_AN_EVENT = ("code", "message", "param")
 """No word is so long by chance as to hold a key of this length."""
 
 RETRY_AFTER_SECONDS = 2
@@ -334,6 +337,11 @@ class GatewayError(Exception):
             }
         }
 
+    def responses_shape(self, request_id: str) -> dict[str, Any]:
+        """Return the event that ends a stream of OpenAI's Responses."""
+        error = self.openai_shape(request_id)["error"]
+        return {"type": "error", "sequence_number": 0, **{k: error[k] for k in _OF_AN_EVENT}}
+
     def anthropic_shape(self, request_id: str) -> dict[str, Any]:
         """Return the body for clients of Anthropic's Messages API."""
         error = self.openai_shape(request_id)["error"]
@@ -371,6 +379,20 @@ def clean(text: str, secret: str = "") -> str:
     elif secret:
         text = re.sub(rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])", "[key]", text)
     return _KEY_LIKE.sub("[key]", text)[:PROVIDER_MESSAGE_CHARACTERS]
+
+
+def lacking(path: str, provider: str, names: Sequence[str] = ()) -> GatewayError:
+    """Return the error of a chat whose provider has no endpoint `path`; `names` are the chats that
+    do."""
+    others, others_zh = ", ".join(names[:SHOWN_NAMES]), "、".join(names[:SHOWN_NAMES])
+    return GatewayError(
+        Code.INVALID_REQUEST,
+        f"model: its provider, {provider}, has no {path}"
+        + (f"; chats that have it: {others}." if names else "; no chat has it."),
+        f"model：其服务商 {provider} 没有 {path}"
+        + (f"；有该接口的对话：{others_zh}。" if names else "；没有任何对话有该接口。"),
+        param="model",
+    )
 
 
 def out_of_files() -> GatewayError:

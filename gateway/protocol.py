@@ -28,6 +28,15 @@ STORE = "byzerllm-gateway:store"
 CHAT = "/chat/completions"
 """The one endpoint that every provider has."""
 
+COMPLETIONS = "/completions"
+"""The one whose choices hold texts and no messages."""
+
+RESPONSES = "/responses"
+MESSAGES = "/messages"
+COUNT_TOKENS = "/messages/count_tokens"
+"""OpenAI's newer endpoint, and Anthropic's two: asked and answered as their own protocols have
+it."""
+
 EMBEDDED = "SmolLM2-135M"
 """The name of the local model that the gateway brings along."""
 
@@ -105,13 +114,15 @@ class Request(NamedTuple):
     """What a gateway process asks of a model actor, beside the request's body.
 
     `path` is the provider's endpoint, `shown` the model's name in the reply, and `caller` whose
-    repeats meanwhile are answered with it ("": nobody's).
+    repeats meanwhile are answered with it ("": nobody's). `beta` is what the client wants of
+    Anthropic's protocol that is not in it yet.
     """
 
     form: AnswerForm
     path: str = CHAT
     shown: str = ""
     caller: str = ""
+    beta: str = ""
 
 
 def packed(fields: dict[str, Any]) -> bytes:
@@ -187,12 +198,13 @@ Thinking = Literal["", "on", "off"]
 
 class Traits(TypedDict):
     """What is to be known of a provider where it is asked: gateway/providers/provider.py has it as
-    a value. `words` and `codes` are its dialect; a row of `thinking` is a pattern of models' names,
-    and what turns thinking off and on."""
+    a value. `words` and `codes` are its dialect; `endpoints` say where each lies, under the base
+    URL or (with a slash before it) elsewhere on its host; a row of `thinking` is a pattern of
+    models' names, and what turns thinking off and on."""
 
     words: list[tuple[str, str]]
     codes: dict[str, str]
-    endpoints: list[str]
+    endpoints: dict[str, str]
     key_header: str
     thinking: list[tuple[str, dict[str, Any], dict[str, Any]]]
     limit_field: str
@@ -240,7 +252,7 @@ class ModelConfig(PublicConfig):
 
 class Reach(TypedDict):
     """How to reach a chat. `timeout` None: it is a stock byzerllm model's, which has none of its
-    own."""
+    own. `endpoints` are those that it has beside CHAT."""
 
     engine: str  # an Engine
     provider: str
@@ -250,6 +262,7 @@ class Reach(TypedDict):
     fallback: list[str]
     reply: dict[str, Any]
     need_key: bool
+    endpoints: list[str]
 
 
 class Resting(TypedDict):

@@ -40,6 +40,11 @@ MEANT = {
     "/jobs/abc/": "/jobs/abc",
     "/responses": "/v1/responses",
     "/v1/v1/messages": "/v1/messages",
+    "/v1/v1/messages/count_tokens": "/v1/messages/count_tokens",
+    "/v1/messages/messages": "/v1/messages",
+    "/api/paas/v4/rerank": "/v1/rerank",
+    "/openai/v1/images/generations/": "/v1/images/generations",
+    "/moderations": "/v1/moderations",
 }
 OWN = (
     *(
@@ -187,8 +192,24 @@ def dashscope_s(body: Any) -> str:
         ("/v1/responses", openai_s),
         ("/openai/v1/responses", openai_s),
         ("/responses", openai_s),
+        ("/api/paas/v4/rerank", openai_s),
         ("/v1/messages", anthropic_s),
-        ("/v1/messages/count_tokens", anthropic_s),
+        ("/messages", anthropic_s),
+        ("/v1/v1/messages/count_tokens", anthropic_s),
+    ],
+)
+def test_what_is_wrong_is_said_in_its_clients_shape(
+    gateway: httpx.Client, path: str, message: Any
+) -> None:
+    reply = gateway.post(path, json={"messages": [{}], "query": "x", "documents": []})
+
+    assert reply.status_code == 400
+    assert "model: " in message(reply.json())
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
         (DASHSCOPE, dashscope_s),
         (f"{DASHSCOPE}/", dashscope_s),
         ("/api/v1/services/embeddings/text-embedding/text-embedding", dashscope_s),

@@ -148,6 +148,11 @@ class Directory:
             return _reach(config)
         return _STOCK_REACH if await class_of(name) == STOCK_CLASS else None
 
+    async def chats_with(self, path: str) -> list[str]:
+        """Return the names of the chats that have an endpoint."""
+        await self._refilled()
+        return sorted(name for name, one in self._configs.items() if path in _endpoints(one))
+
     async def config(self, name: str) -> ModelConfig | None:
         """Return a chat's whole configuration, for its own restarted replica."""
         return self._configs.get(name)
@@ -326,7 +331,13 @@ def _reach(config: ModelConfig) -> Reach:
         "fallback": config["fallback"] or [],
         "reply": config["reply"] or {},
         "need_key": not has_its_key(config),
+        "endpoints": _endpoints(config),
     }
+
+
+def _endpoints(config: ModelConfig) -> list[str]:
+    """Return what a chat answers beside CHAT; byzerllm's own models answer nothing else."""
+    return [] if config["engine"] == Engine.BYZERLLM else list(config["traits"]["endpoints"])
 
 
 _STOCK_REACH: Reach = {
@@ -338,6 +349,7 @@ _STOCK_REACH: Reach = {
     "fallback": [],
     "reply": {},
     "need_key": False,
+    "endpoints": [],
 }
 """How to reach a model that another program deployed."""
 

@@ -14,7 +14,7 @@ from gateway.actors.circuit_breaker import TIMED, CircuitBreaker
 from gateway.actors.local_model import load
 from gateway.actors.upstream import ANSWER_BYTES, Upstream
 from gateway.byte_budget import ByteBudget
-from gateway.errors import LASTING, Code, GatewayError
+from gateway.errors import LASTING, Code, GatewayError, lacking
 from gateway.protocol import CHAT, Engine, KeyStatus, ModelConfig, Resting
 from gateway.providers.dialects import Dialect
 from gateway.providers.questions import QuestionRules
@@ -62,17 +62,17 @@ class Model:
     in_flight: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def ask(self, path: str, body: bytes, words_only: bool = False) -> Reply:
+    async def ask(self, path: str, body: bytes, words_only: bool = False, beta: str = "") -> Reply:
         """Return the whole answer to a question, which has no model yet. Raises GatewayError."""
         refusals: list[GatewayError] = []
         with self._busy():
             for account in self._awake(refusals):
                 with account.asking(refusals) as upstream:
-                    return await upstream.ask(path, body, words_only)
+                    return await upstream.ask(path, body, words_only, beta)
         raise _most_hopeful(refusals)
 
     async def stream(
-        self, path: str, body: bytes, new_reader: Callable[[], StreamReader]
+        self, path: str, body: bytes, new_reader: Callable[[], StreamReader], beta: str = ""
     ) -> AsyncGenerator[tuple[StreamReader, list[Piece]], None]:
         """Yield the pieces of an answer as they come, and who read them; an empty list tells that
         the model thinks. Raises GatewayError."""
@@ -81,7 +81,7 @@ class Model:
             for account in self._awake(refusals):
                 reader = new_reader()
                 with account.asking(refusals) as upstream:
-                    pieces = upstream.stream(path, body, reader)
+                    pieces = upstream.stream(path, body, reader, beta)
                     async with contextlib.aclosing(pieces):
                         async for together in pieces:
                             yield reader, together
@@ -93,13 +93,7 @@ class Model:
     def has(self, path: str) -> None:
         """Raise GatewayError unless the provider has such an endpoint."""
         if path not in (CHAT, *self.config["traits"]["endpoints"]):
-            provider = self.config["provider"]
-            raise GatewayError(
-                Code.INVALID_REQUEST,
-                f"model: its provider, {provider}, has no {path}.",
-                f"model：其服务商 {provider} 没有 {path}。",
-                param="model",
-            )
+            raise lacking(path, self.config["provider"])
 
     def resting(self) -> Resting | None:
         """Return what GET /models tells of a rest: the chat rests when all its accounts do, until
@@ -173,6 +167,7 @@ async def open_model(config: ModelConfig, hop: str, untried: bool = False) -> Mo
         upstream = Upstream(
             provider=config["provider"],
             base_url=base_url,
+            endpoints=traits["endpoints"],
             api_key=key,
             key_header=traits["key_header"],
             dialect=dialect,

@@ -31,6 +31,7 @@ from gateway.channel import Listener, allow_many, frame
 from gateway.errors import Code, ErrorRecord, GatewayError, too_many_bytes
 from gateway.protocol import (
     CHAT,
+    COMPLETIONS,
     DIRECTORY,
     NAMESPACE,
     Address,
@@ -42,8 +43,11 @@ from gateway.protocol import (
     ReplicaStatus,
     hop,
 )
+from gateway.providers.dialects import Dialect
+from gateway.providers.event_streams import EVENTFUL, EventStreamReader
+from gateway.providers.questions import WORDED
 from gateway.providers.reader import StreamReader
-from gateway.providers.rendering import ForOpenAI, ForReading
+from gateway.providers.rendering import AsTheyCame, ForOpenAI, ForReading
 from gateway.providers.usage import Usage
 
 AT_ONCE = 4096
@@ -156,21 +160,21 @@ class ModelActor:
         return await self._listener.far_address(ray.util.get_node_ip_address())
 
     def _answered(
-        self, form: str, path: str, shown: str, caller: str, body: bytes
+        self, form: str, path: str, shown: str, caller: str, beta: str, body: bytes
     ) -> AsyncGenerator[bytes, None]:
-        """Answer a request, in OpenAI's shape but for its `model`, to one of the provider's
-        endpoints, with frames.
+        """Answer a request, as the provider takes it but for its `model`, to one of its endpoints,
+        with frames.
 
         `form` is what the client reads, and `shown` the model's name there. What the same `caller`
         asks again while the first is under way is answered with it: old clients repeat a POST by
         themselves when a connection drops, and it would be paid for twice.
         """
         if form not in (AnswerForm.ANSWER, AnswerForm.REPLY):
-            return self._streamed(form, path, shown, body)
+            return self._streamed(form, path, shown, body, beta)
         # A large one is known by its digest, so that it is kept once.
         mark = body if len(body) <= SMALL_BYTES else hashlib.blake2b(body).digest()
         question = (caller, form, path, mark) if caller else ()
-        return self._in_one_piece(question, self._whole(form, path, shown, body))
+        return self._in_one_piece(question, self._whole(form, path, shown, body, beta))
 
     async def _in_one_piece(
         self, question: tuple[Any, ...], answer: Coroutine[Any, Any, bytes]
@@ -180,7 +184,7 @@ class ModelActor:
     def _no_room(self) -> bytes:
         return self._failed(too_many_bytes(), self._model)
 
-    async def _whole(self, form: str, path: str, shown: str, body: bytes) -> bytes:
+    async def _whole(self, form: str, path: str, shown: str, body: bytes, beta: str) -> bytes:
         """Return the frames of an answer in one piece. The provider's JSON is parsed here, and
         nowhere else."""
         model: Model | None = None
@@ -189,43 +193,35 @@ class ModelActor:
             model = await self._ready()
             model.has(path)
             config = model.config
-            reply = await model.ask(path, body, words_only=form == AnswerForm.ANSWER)
+            reply = await model.ask(path, body, form == AnswerForm.ANSWER, beta)
         except GatewayError as error:
             return self._failed(error, model)
         provider_model = reply.model
+        # Images and moderations of some providers have no model at the top.
+        named = {"model": shown} if "model" in reply.body or path in WORDED else {}
         content = (
             reply.text.encode()
             if form == AnswerForm.ANSWER
-            else orjson.dumps({**reply.body, "model": shown})
+            else orjson.dumps({**reply.body, **named})
         )
         return (
             _head(config, started, provider_model) + frame(Kind.PIECE, content) + _end(reply.usage)
         )
 
     async def _streamed(
-        self, form: str, path: str, shown: str, body: bytes
+        self, form: str, path: str, shown: str, body: bytes, beta: str
     ) -> AsyncGenerator[bytes, None]:
         """Yield the frames of an answer as it comes."""
         model: Model | None = None
         begun, started = False, time.monotonic()
-        show = (
-            ForReading()
-            if form == AnswerForm.TEXT
-            else ForOpenAI(shown, form == AnswerForm.EVENTS_AND_USAGE)
-        )
+        show = _renderer(form, path, shown)
         try:
             model = await self._ready()
             model.has(path)
             config = model.config
-            new_reader = partial(
-                StreamReader,
-                model.dialect,
-                question=body,
-                words_only=form == AnswerForm.TEXT,
-                legacy=path != CHAT,
-            )
+            new_reader = partial(_reader, model.dialect, form, path, shown, body)
             usage = Usage()
-            async with contextlib.aclosing(model.stream(path, body, new_reader)) as pieces:
+            async with contextlib.aclosing(model.stream(path, body, new_reader, beta)) as pieces:
                 async for reader, together in pieces:
                     if together and not begun:
                         yield _head(config, started, str(together[0].chunk.get("model") or ""))
@@ -343,6 +339,21 @@ class ModelActor:
             task = asyncio.create_task(model.close(model.config["timeout"]))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+
+def _reader(dialect: Dialect, form: str, path: str, shown: str, body: bytes) -> StreamReader:
+    if path in EVENTFUL:
+        return EventStreamReader(path, dialect, body, shown)
+    words_only, legacy = form == AnswerForm.TEXT, path == COMPLETIONS
+    return StreamReader(dialect, question=body, words_only=words_only, legacy=legacy)
+
+
+def _renderer(form: str, path: str, shown: str) -> ForReading | ForOpenAI | AsTheyCame:
+    if form == AnswerForm.TEXT:
+        return ForReading()
+    if path in EVENTFUL:
+        return AsTheyCame()
+    return ForOpenAI(shown, form == AnswerForm.EVENTS_AND_USAGE)
 
 
 def _hop() -> str:

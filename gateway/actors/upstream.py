@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import urljoin
 
 import aiohttp
 
@@ -20,26 +21,20 @@ from gateway.addresses import url_host, url_netloc
 from gateway.byte_budget import ByteBudget, Charge, Full
 from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError, clean, too_many_bytes
-from gateway.protocol import HOP
+from gateway.protocol import CHAT, COMPLETIONS, COUNT_TOKENS, HOP, MESSAGES
 from gateway.providers.dialects import Dialect
-from gateway.providers.questions import QuestionRules, optional_fields
+from gateway.providers.questions import WORDED, QuestionRules, optional_fields
 from gateway.providers.reader import (
     REPLY_BYTES,
     Piece,
     Reply,
     StreamReader,
     chat_reply,
-    other_reply,
 )
 from gateway.providers.refusals import Refusal, refusal, retry_after, shown
 from gateway.providers.refused_fields import STATUSES, refused_field
+from gateway.providers.relayed import relayed_reply
 from gateway.providers.silence import Silence
-
-EMBEDDINGS = "/embeddings"
-"""The one endpoint whose answers are no words."""
-
-COMPLETIONS = "/completions"
-"""The one whose choices hold texts and no messages."""
 
 CONNECT_SECONDS = 5
 """For DNS, TCP and TLS together."""
@@ -72,6 +67,9 @@ HEADER_BYTES = 64 * 1024
 
 USER_AGENT = "byzer-llm-gateway"
 
+ANTHROPIC_VERSION = "2023-06-01"
+"""Of Anthropic's protocol: there is no other."""
+
 FAULTS = (aiohttp.ClientError, OSError, ValueError, TypeError)
 """What may go wrong on the way; TimeoutError is one of OSError's."""
 
@@ -89,6 +87,7 @@ class Upstream:
         *,
         provider: str,
         base_url: str,
+        endpoints: Mapping[str, str],
         api_key: str,
         key_header: str,
         dialect: Dialect,
@@ -100,6 +99,11 @@ class Upstream:
     ) -> None:
         self._provider = provider
         self._base_url = base_url
+        self._addresses = {
+            # elsewhere on the host, or under the base URL
+            path: urljoin(base_url, place) if place.startswith("/") else f"{base_url}/{place}"
+            for path, place in {CHAT: CHAT[1:], **endpoints}.items()
+        }
         self._api_key = api_key
         self._timeout = timeout
         self._rules = rules
@@ -130,7 +134,7 @@ class Upstream:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    async def ask(self, path: str, body: bytes, words_only: bool = False) -> Reply:
+    async def ask(self, path: str, body: bytes, words_only: bool = False, beta: str = "") -> Reply:
         """POST and return the whole answer to a question, which has no model yet. Raises
         GatewayError, always with the provider's own words.
 
@@ -140,15 +144,15 @@ class Upstream:
         with Charge(self._answers) as charge:
             async with (
                 self._translated(),
-                await self._opened(path, body, limits, words_only) as reply,
+                await self._opened(path, body, limits, words_only, beta) as reply,
             ):
                 raw, fault = await self._read(reply, REPLY_BYTES, charge)
-                if path == EMBEDDINGS:
-                    answer = other_reply(self.dialect, raw, reply.charset or "", body)
+                label = reply.charset or ""
+                if path in WORDED:
+                    legacy = path == COMPLETIONS
+                    answer = chat_reply(self.dialect, raw, label, body, legacy)
                 else:
-                    answer = chat_reply(
-                        self.dialect, raw, reply.charset or "", body, legacy=path == COMPLETIONS
-                    )
+                    answer = relayed_reply(path, self.dialect, raw, label, body)
                 if isinstance(answer, Reply) and (answer.text or not words_only):
                     return answer
                 if fault is not None:
@@ -158,7 +162,7 @@ class Upstream:
         raise self._refused(answer, reply)
 
     async def stream(
-        self, path: str, body: bytes, reader: StreamReader
+        self, path: str, body: bytes, reader: StreamReader, beta: str = ""
     ) -> AsyncGenerator[list[Piece], None]:
         """POST a question, which has no model yet, and yield pieces as they come, those together
         that are there together; `reader` reads them.
@@ -175,7 +179,7 @@ class Upstream:
         with Charge(self._answers) as charge:
             async with (
                 self._translated(),
-                await self._opened(path, body, limits, reader.words_only) as reply,
+                await self._opened(path, body, limits, reader.words_only, beta) as reply,
             ):
                 reader.label = reply.charset or ""
                 silence = Silence(reader, charge)
@@ -205,12 +209,12 @@ class Upstream:
         await self._session.close()
 
     async def _opened(
-        self, path: str, body: bytes, limits: aiohttp.ClientTimeout, plain: bool
+        self, path: str, body: bytes, limits: aiohttp.ClientTimeout, plain: bool, beta: str
     ) -> aiohttp.ClientResponse:
         """POST and return a reply that is a success; once more without a field that the provider
         refuses. Raises GatewayError for another."""
         question = self._rules.shaped(path, body, plain)
-        reply = await self._post(path, question, limits)
+        reply = await self._post(path, question, limits, beta)
         if 200 <= reply.status < 300:
             return reply
         async with reply:
@@ -224,13 +228,13 @@ class Upstream:
             field = refused_field(raw, reply.charset or "", optional_fields(question))
             self._rules.learn(path, field)
             if self._rules.shaped(path, body, plain) != question:
-                return await self._opened(path, body, limits, plain)
+                return await self._opened(path, body, limits, plain, beta)
         raise self._refused(
             refusal(self.dialect, reply.status, raw, reply.charset or "", body), reply
         )
 
     async def _post(
-        self, path: str, body: bytes, limits: aiohttp.ClientTimeout
+        self, path: str, body: bytes, limits: aiohttp.ClientTimeout, beta: str
     ) -> aiohttp.ClientResponse:
         """POST; once more if a connection that was kept turned out to be dead before any answer
         began.
@@ -238,12 +242,16 @@ class Upstream:
         On a new connection the provider may have got the question, and be paid for it.
         """
         options: dict[str, Any] = {"data": body, "allow_redirects": False, "timeout": limits}
+        if path in (MESSAGES, COUNT_TOKENS):
+            headers = {"anthropic-version": ANTHROPIC_VERSION, "anthropic-beta": beta}
+            options["headers"] = {name: value for name, value in headers.items() if value}
+        address = self._addresses[path]
         try:
-            return await self._session.post(self._base_url + path, **options)
+            return await self._session.post(address, **options)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             if not self._connector.was_dead():
                 raise
-        return await self._session.post(self._base_url + path, **options)
+        return await self._session.post(address, **options)
 
     async def _read(
         self, reply: aiohttp.ClientResponse, limit: int, charge: Charge

@@ -12,8 +12,8 @@ from gateway.byte_budget import ByteBudget
 from gateway.channel import ChannelError, Channels
 from gateway.cluster.connection import READY_SECONDS, Connection
 from gateway.cluster.replicas import Replica, ReplicaSet, patience
-from gateway.errors import Code, GatewayError
-from gateway.protocol import NAMESPACE, Address, PublicConfig, Reach, replica_name
+from gateway.errors import Code, GatewayError, lacking
+from gateway.protocol import CHAT, NAMESPACE, Address, PublicConfig, Reach, replica_name
 
 ASK_SECONDS = 10
 ADDRESS_SECONDS = 3
@@ -51,12 +51,30 @@ class ChatTable:
         """Return how a chat is reached, asking the directory if need be. Raises GatewayError."""
         return self.known(name) or self._look_up(name, seconds)
 
-    def chain(self, name: str) -> tuple[str, ...]:
-        """Return the chats that answer in a chat's place when it cannot. Raises GatewayError."""
+    def chain(self, name: str, path: str = CHAT) -> tuple[str, ...]:
+        """Return the chats that answer in a chat's place when it cannot: those of its chain that
+        have the endpoint `path`. Raises GatewayError."""
         if chat := self.known(name):
-            return chat.fallback
-        reach: Reach | None = self._connection.ask_directory(ASK_SECONDS, "find", name)
-        return tuple(reach["fallback"]) if reach else ()
+            chain = chat.fallback
+        else:
+            reach: Reach | None = self._connection.ask_directory(ASK_SECONDS, "find", name)
+            chain = tuple(reach["fallback"]) if reach else ()
+        return chain if path == CHAT else tuple(one for one in chain if self._may_have(one, path))
+
+    def require(self, name: str, path: str) -> None:
+        """Raise GatewayError unless a chat has the endpoint `path`, naming the chats that do."""
+        if path == CHAT or path in (chat := self.get(name)).endpoints:
+            return
+        names: list[str] = self._connection.ask_directory(ASK_SECONDS, "chats_with", path)
+        raise lacking(path, chat.provider, names)
+
+    def _may_have(self, name: str, path: str) -> bool:
+        """Return whether a chat has an endpoint. What is wrong with the chat itself is said when it
+        is asked."""
+        try:
+            return path in self.get(name).endpoints
+        except GatewayError:
+            return True
 
     def reply_options(self, name: str) -> dict[str, Any]:
         """Return how a chat's deploy said that replies are written; as far as is known, cluster or
@@ -111,6 +129,8 @@ class ChatTable:
             fallback=tuple(reach["fallback"]),
             reply=reach["reply"],
             replicas=[self._replica(actor, timeout) for actor in actors],
+            provider=reach["provider"],
+            endpoints=frozenset(reach["endpoints"]),
         )
         return chat
 

@@ -24,6 +24,7 @@ from gateway.cluster.stock_client import StockLLM
 from gateway.cluster.stream import Stream
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import (
+    CHAT,
     AnswerForm,
     ChatRow,
     Client,
@@ -111,9 +112,10 @@ class GatewayLLM(StockLLM):
         self._tell_directory(ASK_SECONDS, "set_fallback", name, list(chain))
         self._table.forget(name)
 
-    def chain(self, name: str) -> tuple[str, ...]:
-        """Return the chats that answer in a chat's place when it cannot. Raises GatewayError."""
-        return self._table.chain(name)
+    def chain(self, name: str, path: str = CHAT) -> tuple[str, ...]:
+        """Return the chats that answer in a chat's place when it cannot: those of its chain that
+        have the endpoint `path`. Raises GatewayError."""
+        return self._table.chain(name, path)
 
     def reply_options(self, name: str) -> dict[str, Any]:
         """Return how a chat's deploy said that replies are written, as far as is known."""
@@ -155,11 +157,17 @@ class GatewayLLM(StockLLM):
         return [answer]
 
     def relay(
-        self, name: str, path: str, body: bytes, client: Client = None, shown: str = ""
+        self,
+        name: str,
+        path: str,
+        body: bytes,
+        client: Client = None,
+        shown: str = "",
+        beta: str = "",
     ) -> Answer:
-        """Send an OpenAI-shaped request on, and return the reply as it came; `shown` is the model's
+        """Send a request on to an endpoint, and return the reply as it came; `shown` is the model's
         name in it. Raises GatewayError."""
-        request = Request(AnswerForm.REPLY, path, shown)
+        request = Request(AnswerForm.REPLY, path, shown, beta=beta)
         with self._slot():
             return self._retry.run(name, lambda: self._relay(name, request, body, client))
 
@@ -171,12 +179,13 @@ class GatewayLLM(StockLLM):
         form: AnswerForm,
         client: Client = None,
         shown: str = "",
+        beta: str = "",
     ) -> Stream:
         """Return a stream that has begun to speak; `shown` is the model's name in it.
 
         Raises GatewayError: it did not begin, or its `client` hung up before.
         """
-        request = Request(form, path, shown)
+        request = Request(form, path, shown, beta=beta)
         with ExitStack() as stack:
             stack.enter_context(self._slot())
             channel, head = self._retry.run(
@@ -203,9 +212,10 @@ class GatewayLLM(StockLLM):
         return self._whole(replicas, request, body, client)
 
     def _relay(self, name: str, request: Request, body: bytes, client: Client) -> Answer:
+        self._table.require(name, request.path)
         replicas = self._table.get(name)
         if replicas.engine == Engine.BYZERLLM:
-            return self.relay_stock(name, request.path, orjson.loads(body), request.shown)
+            return self.relay_stock(name, orjson.loads(body), request.shown)
         return self._whole(replicas, request, body, client)
 
     @contextmanager
@@ -214,6 +224,7 @@ class GatewayLLM(StockLLM):
     ) -> Iterator[tuple[Channel, Head]]:
         """Give the connection of a stream that has begun, and its head, for as long as it goes
         on."""
+        self._table.require(name, request.path)
         replicas = self._table.get(name)
         if replicas.engine == Engine.BYZERLLM:
             raise GatewayError(

@@ -62,6 +62,8 @@ class ReplicaSet:
     fallback: tuple[str, ...]
     reply: dict[str, Any]
     replicas: list[Replica]
+    provider: str = ""
+    endpoints: frozenset[str] = frozenset()
     outdated: bool = False
     turns: Iterator[int] = field(default_factory=itertools.count)
 

@@ -11,7 +11,7 @@ from gateway.cluster.answer import Answer
 from gateway.cluster.byzerllm_patches import ByzerLLM, LLMResponse
 from gateway.cluster.connection import FAILED_THERE, Connection
 from gateway.errors import Code, GatewayError
-from gateway.protocol import CHAT, Usage
+from gateway.protocol import Usage
 
 ASK_SECONDS = 10
 STOCK_TIMEOUT_SECONDS = 120
@@ -68,12 +68,12 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         answer.metadata.update(response.metadata)
         return answer
 
-    def relay_stock(self, name: str, path: str, fields: dict[str, Any], shown: str) -> Answer:
+    def relay_stock(self, name: str, fields: dict[str, Any], shown: str) -> Answer:
         """Answer one chat, in OpenAI's shape; `shown` is the model's name in it. Raises
         GatewayError."""
         relayed = {"messages", "temperature", "top_p", "max_tokens", "stream"}
-        if path != CHAT or (other := sorted(fields.keys() - relayed)):
-            what = path if path != CHAT else ", ".join(other)
+        if other := sorted(fields.keys() - relayed):
+            what = ", ".join(other)
             raise GatewayError(
                 Code.INVALID_REQUEST,
                 f"model: stock byzerllm deployed {name}, and it does not do {what}.",

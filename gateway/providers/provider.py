@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gateway.protocol import Engine, Traits
+from gateway.protocol import COUNT_TOKENS, MESSAGES, Engine, Traits
 from gateway.providers.dialects import Dialect
 
 STOCK_MODEL_TYPES = frozenset(
     {
         "saas/aws_bedrock",
+        "saas/azure_openai",
         "saas/baichuan",
+        "saas/claude",
+        "saas/minimax",
         "saas/openai_response",
+        "saas/openrouter",
         "saas/pangu",
+        "saas/qianfan",
         "saas/reasoning_openai",
+        "saas/siliconflow",
         "saas/sparkdesk",
     }
 )
@@ -37,10 +43,11 @@ class Provider:
     """A provider's name in the URLs, what it accepts, how it is asked, and how it says no.
 
     `model_types` are relayed, the first being the default; `base_url` and `model_name` are
-    defaults; `endpoints` are what /v1 relays beside /chat/completions. `key_header` carries the
-    key, as a Bearer token if it is Authorization. `thinking`: the first switch whose models match
-    is the model's. `base_url_example` is shown where there is no base URL that is everybody's, and
-    so must be given. `limit_field` is what the provider calls `max_tokens`.
+    defaults; `endpoints` are what /v1 relays beside /chat/completions, under the base URL, and
+    `elsewhere` says where others lie on its host. `key_header` carries the key, as a Bearer token
+    if it is Authorization. `thinking`: the first switch whose models match is the model's.
+    `base_url_example` is shown where there is no base URL that is everybody's, and so must be
+    given. `limit_field` is what the provider calls `max_tokens`.
     """
 
     name: str
@@ -52,6 +59,7 @@ class Provider:
     engine: Engine = Engine.RELAY
     needs_key: bool = True
     endpoints: tuple[str, ...] = ("/embeddings",)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     key_header: str = "Authorization"
     thinking: tuple[ThinkingSwitch, ...] = ()
     limit_field: str = "max_tokens"
@@ -62,10 +70,18 @@ class Provider:
         return Traits(
             words=[(pattern, str(code)) for pattern, code in self.dialect.words.items()],
             codes={name: str(code) for name, code in self.dialect.codes.items()},
-            endpoints=list(self.endpoints),
+            endpoints=self._places(),
             key_header=self.key_header,
             thinking=[
                 (switch.models, dict(switch.off), dict(switch.on)) for switch in self.thinking
             ],
             limit_field=self.limit_field,
         )
+
+    def _places(self) -> dict[str, str]:
+        """Return where each endpoint lies. Tokens are counted under Anthropic's messages, wherever
+        these are."""
+        places = {path: path[1:] for path in self.endpoints} | dict(self.elsewhere)
+        if MESSAGES in places:
+            places[COUNT_TOKENS] = f"{places[MESSAGES]}/count_tokens"
+        return places

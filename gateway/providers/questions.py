@@ -13,12 +13,12 @@ from typing import Any
 
 import orjson
 
-from gateway.protocol import CHAT, Thinking, Traits
+from gateway.protocol import CHAT, COMPLETIONS, Thinking, Traits
 
 Json = dict[str, Any]
 
-WORDED = frozenset({CHAT, "/completions"})
-"""The endpoints whose questions a chat's options are for."""
+WORDED = frozenset({CHAT, COMPLETIONS})
+"""The endpoints whose questions a chat's options are for, and that know OpenAI's limits."""
 
 THINKING_FIELDS = frozenset(
     {
@@ -38,6 +38,7 @@ ESSENTIAL = frozenset(
         *("model", "messages", "stream", "prompt", "input", "query", "documents"),
         *("tools", "tool_choice", "functions", "function_call", "response_format"),
         *("modalities", "audio", "n", "instructions", "system"),
+        *("previous_response_id", "conversation", "text", "image", "mask", "size"),
     }
 )
 """Fields without which an answer would be another one: their refusal is told, not got round."""
@@ -89,12 +90,13 @@ class QuestionRules:
         wanted = self._thinking or ("off" if plain else "")
         unwanted = self._left_out.get(path, frozenset()) | (self._never if worded else frozenset())
         added = worded and (self._options or (wanted and self._switch[wanted]))
-        if not added and not any(mark in body for mark in self._marks(unwanted)):
+        renamed = self._renamed if worded else {}
+        if not added and not any(mark in body for mark in _marks((*renamed, *unwanted))):
             return self._prefix + body[1:]
         fields: Json = orjson.loads(body)
         if worded:
             fields = self._switched({**self._options, **fields}, wanted)
-        for name, other in self._renamed.items():
+        for name, other in renamed.items():
             if name in fields:
                 fields.setdefault(other, fields.pop(name))
         for name in unwanted:
@@ -104,18 +106,11 @@ class QuestionRules:
     def learn(self, path: str, field: str) -> None:
         """Leave out, from now on, a field that the provider of `path` has refused; a limit is first
         tried under its other name."""
-        other = LIMITS.get(field)
+        other = LIMITS.get(field) if path in WORDED else None
         if other and field not in self._renamed and other not in self._renamed:
             self._renamed[field] = other
         elif field:
             self._left_out[path] = self._left_out.get(path, frozenset()) | {field}
-
-    def _marks(self, unwanted: Iterable[str]) -> Iterator[bytes]:
-        """Yield what shows in a question that something must be done to it. Within a text, quotes
-        are escaped."""
-        yield b'"thinking":"'
-        for name in (*self._renamed, *unwanted):
-            yield b'"%b":' % name.encode()
 
     def _switched(self, fields: Json, wanted: str) -> Json:
         """Return a question that turns thinking on or off, unless it says so in the provider's own
@@ -126,3 +121,11 @@ class QuestionRules:
         elif THINKING_FIELDS & fields.keys():
             return fields
         return {**self._switch[wanted], **fields} if wanted else fields
+
+
+def _marks(names: Iterable[str]) -> Iterator[bytes]:
+    """Yield what shows in a question that something must be done to it: on/off, or one of the
+    fields `names`. Within a text, quotes are escaped."""
+    yield b'"thinking":"'
+    for name in names:
+        yield b'"%b":' % name.encode()

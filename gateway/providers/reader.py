@@ -26,7 +26,7 @@ from gateway.providers.chunks import (
     words,
 )
 from gateway.providers.dialects import BROKEN_OFF, CUT_OFF, FINISH_REASONS, Dialect
-from gateway.providers.documents import PADDING, documents, parsed
+from gateway.providers.documents import PADDING, documents
 from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
 from gateway.providers.sse import BOM, DONE, Event, EventReader
 from gateway.providers.usage import Usage, usage_in
@@ -55,10 +55,12 @@ class Reply(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A piece of a stream: a chunk in OpenAI's shape, and the words that it adds."""
+    """A piece of a stream: a chunk in OpenAI's shape, and the words that it adds; or, where events
+    are passed on as they come, `event`."""
 
     chunk: Json
     text: str
+    event: bytes = b""
 
 
 # A whole reply.
@@ -84,7 +86,7 @@ def chat_reply(
     try:
         first, *more = documents(raw, label)
     except ValueError:
-        return _no_answer(dialect, document(raw, label), question)
+        return no_answer(dialect, document(raw, label), question)
     if isinstance(first, str):
         first = document(first.encode())
     if (
@@ -96,23 +98,6 @@ def chat_reply(
     return _chat(dialect, first, question, legacy)
 
 
-def other_reply(
-    dialect: Dialect, raw: bytes, label: str = "", question: bytes = b""
-) -> Reply | Refusal:
-    """Read the reply of an endpoint whose answer is a list in `data`, such as embeddings."""
-    try:
-        body = parsed(raw, label)
-    except ValueError:
-        return _no_answer(dialect, document(raw, label), question)
-    if (
-        not isinstance(body, dict)
-        or complains(body)
-        or not (isinstance(body.get("data"), list) and body["data"])
-    ):
-        return _no_answer(dialect, body, question)
-    return Reply(body, "", usage_in(body))
-
-
 def _streamed(reader: StreamReader, pieces: list[Piece]) -> Json | Refusal:
     """Return a stream where a whole reply was asked for."""
     return reader.refusal or folded(piece.chunk for piece in pieces)
@@ -122,7 +107,7 @@ def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply |
     if isinstance(body, Refusal):
         return body
     if not isinstance(body, dict) or complains(body):
-        return _no_answer(dialect, body, question)
+        return no_answer(dialect, body, question)
     rows = body["choices"] = choices(body)
     for choice in rows:
         if refusal := _broken(dialect, choice, question):
@@ -134,7 +119,7 @@ def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply |
             del body["usage"]  # typed clients would stumble
         return Reply(body, next(filter(None, texts), ""), usage)
     if not rows or complains_flatly(body):
-        return _no_answer(dialect, body, question)
+        return no_answer(dialect, body, question)
     finishes = [str(choice.get("finish_reason") or "") for choice in rows]
     return without_words(
         next(filter(None, finishes), ""), any(thinks(message(choice)) for choice in rows)
@@ -144,7 +129,7 @@ def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply |
 # What there is instead of an answer.
 
 
-def _no_answer(dialect: Dialect, body: Any, question: bytes) -> Refusal:
+def no_answer(dialect: Dialect, body: Any, question: bytes) -> Refusal:
     """Return an error inside a success, or something that is no answer at all."""
     refusal = judged(dialect, 200, body, question)
     if refusal.detail:
@@ -319,7 +304,7 @@ class StreamReader:
         if isinstance(chunk, str):
             chunk = document(chunk.encode())  # JSON in a string
         if name == "error" or _is_error(chunk):
-            self.refusal = _no_answer(self._dialect, chunk, self._question)
+            self.refusal = no_answer(self._dialect, chunk, self._question)
         elif isinstance(chunk, str) and chunk.startswith("{"):
             self.refusal = Refusal(Code.PROVIDER_DOWN, "", "", *_UNREADABLE)
         elif isinstance(chunk, dict):
@@ -340,7 +325,7 @@ class StreamReader:
             speaks = self._speaks(turn, text) or speaks
             self._finish(choice)
         if not speaks and complains_flatly(chunk):
-            self.refusal = _no_answer(self._dialect, chunk, self._question)
+            self.refusal = no_answer(self._dialect, chunk, self._question)
             return None
         if not rows:
             self._odd = self._odd or chunk
@@ -389,7 +374,7 @@ class StreamReader:
             return Refusal(Code.PROVIDER_DOWN, refusal.provider_code, refusal.message, *_BROKEN_OFF)
         if self._finishes:
             return without_words(next(filter(None, self._finishes.values()), ""), self._thought)
-        return _no_answer(self._dialect, odd, self._question)
+        return no_answer(self._dialect, odd, self._question)
 
 
 def _is_error(chunk: Any) -> bool:

@@ -194,7 +194,7 @@ def judged(dialect: Dialect, status: int, body: Any, question: bytes = b"") -> R
     if status < 300:
         status = complaint.status or 500
     code = meaning(dialect, complaint.codes, complaint.words, status, question_text)
-    if status == 404 and code == Code.BAD_UPSTREAM_REQUEST:
+    if status in (404, 405) and code == Code.BAD_UPSTREAM_REQUEST:
         return Refusal(code, complaint.code, complaint.words, *_NO_SUCH_PATH)
     if status == 403 and code == Code.PROVIDER_DOWN:
         return Refusal(code, complaint.code, complaint.words, *_NO_ACCESS)

@@ -7,7 +7,6 @@ the last choice, always; some send it never.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import orjson
 
@@ -35,7 +34,7 @@ class ForOpenAI:
     def render(self, pieces: Iterable[Piece]) -> bytes:
         """Return the events for pieces that came."""
         events = []
-        for chunk, text in pieces:
+        for chunk, text, _ in pieces:
             chunk["model"] = self._chat_name
             self._last = chunk
             usage = chunk.pop("usage", None)
@@ -79,9 +78,22 @@ class ForReading:
         return b""
 
 
-def error_event(error: dict[str, Any]) -> bytes:
-    """Return an error in mid-stream; the openai SDKs raise it, and no [DONE] follows."""
-    return b"event: error\ndata: %b\n\n" % orjson.dumps({"error": error})
+class AsTheyCame:
+    """Renders the events of a stream that is passed on as it comes."""
+
+    def render(self, pieces: Iterable[Piece]) -> bytes:
+        """Return the events of pieces that came."""
+        return b"".join([piece.event for piece in pieces])
+
+    def end(self) -> bytes:
+        """Return nothing: the last event tells that it is the last."""
+        return b""
+
+
+def error_event(error: Json) -> bytes:
+    """Return an error in mid-stream. Of a chat it is `{"error": ...}`, which the openai SDKs raise,
+    and no [DONE] follows."""
+    return b"event: error\ndata: %b\n\n" % orjson.dumps(error)
 
 
 def _event(chunk: Json) -> bytes:

@@ -38,7 +38,6 @@ from gateway.web.field_types import (
     from_list,
     known_charset,
     no_boolean,
-    not_streamed,
     once_each,
 )
 
@@ -268,50 +267,3 @@ class MarkdownRequest(Request):
     them as they are."""
 
     text: Annotated[str, StringConstraints(max_length=MAX_MARKDOWN)]
-
-
-class StreamOptions(BaseModel):
-    """OpenAI's `stream_options`."""
-
-    include_usage: bool | None = None
-
-
-class OpenAIRequest(BaseModel):
-    """POST /v1/...: what the gateway must know; any other field goes through unread. `model` is a
-    chat name.
-
-    What OpenAI lets be null may be null: typed clients send every field that they know.
-    """
-
-    model_config = ConfigDict(
-        frozen=True, extra="allow", hide_input_in_errors=True, protected_namespaces=()
-    )
-
-    model: Annotated[Mark, Field(description="The chat's name.")]
-    stream: bool | None = Field(default=None, description=STREAM)
-    stream_options: StreamOptions | None = None
-
-    def include_usage(self) -> bool:
-        """Return whether the stream shall end with a count of tokens."""
-        return self.stream_options is not None and bool(self.stream_options.include_usage)
-
-
-class CompletionRequest(OpenAIRequest):
-    """POST /v1/chat/completions."""
-
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
-
-
-class TextCompletionRequest(OpenAIRequest):
-    """POST /v1/completions."""
-
-    prompt: str | list[Any] | None
-
-
-class EmbeddingsRequest(OpenAIRequest):
-    """POST /v1/embeddings."""
-
-    input: str | list[Any]
-    stream: Annotated[bool | None, AfterValidator(not_streamed)] = Field(
-        default=None, description=STREAM
-    )

@@ -1,55 +1,74 @@
-"""/v1: the OpenAI-compatible front. The model is the chat's name; all else goes through as it
+"""/v1: OpenAI's front, and Anthropic's. The model is the chat's name; all else goes through as it
 came."""
 
 from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
 
 from flask import Blueprint, Response, jsonify, request
 from flask.blueprints import BlueprintSetupState
 
 from gateway.errors import Code, GatewayError
-from gateway.protocol import AnswerForm, ChatRow
-from gateway.web import call, request_fields, services, streaming, validation, wire
-from gateway.web.contract import (
-    CompletionRequest,
-    EmbeddingsRequest,
-    OpenAIRequest,
-    TextCompletionRequest,
+from gateway.protocol import (
+    CHAT,
+    COMPLETIONS,
+    COUNT_TOKENS,
+    MESSAGES,
+    RESPONSES,
+    AnswerForm,
+    ChatRow,
 )
+from gateway.web import call, request_fields, services, streaming, validation, wire
 from gateway.web.description import NAMED, Description, described
 from gateway.web.paths import ANTHROPIC_PREFIX, DASHSCOPE_PREFIX, OPENAI_PREFIX
+from gateway.web.relayed_requests import (
+    CompletionRequest,
+    CountRequest,
+    EmbeddingsRequest,
+    ImagesRequest,
+    MessagesRequest,
+    ModerationsRequest,
+    OpenAIRequest,
+    RerankRequest,
+    ResponsesRequest,
+    TextCompletionRequest,
+)
 from gateway.web.replies import response, shape_errors, sign
-from gateway.web.schemas import COUNT, TEXT, Json, schema_object
+from gateway.web.schemas import ANSWERED, MODEL, RELAYED, Json, schema_object
+
+MODELS = schema_object(object={"const": "list"}, data={"type": "array", "items": MODEL})
 
 v1_app = Blueprint("v1", __name__, url_prefix=OPENAI_PREFIX)
 
 
-RELAYED = {
-    **schema_object(model=TEXT),
-    "description": "As the provider sent it, but for `model`: the chat's name.",
-}
-MODEL = schema_object(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT)
-MODELS = schema_object(object={"const": "list"}, data={"type": "array", "items": MODEL})
+class Relay(NamedTuple):
+    """An endpoint that a chat's provider may have: what it does, what it takes, what it answers,
+    and the content type of its streams ("": it has none)."""
+
+    path: str
+    summary: str
+    takes: type[OpenAIRequest]
+    reply: Json = ANSWERED
+    streams: str = ""
 
 
-@v1_app.post("/chat/completions")
-@described(Description("Chat.", RELAYED, "chat", CompletionRequest, wire.EVENTS))
-def chat_completions() -> Response:
-    """Return a chat, whole or (`stream`) as it comes."""
-    return _relayed("/chat/completions", CompletionRequest)
+RELAYS = (
+    Relay(CHAT, "Chat.", CompletionRequest, RELAYED, wire.EVENTS),
+    Relay(COMPLETIONS, "Go on from a text.", TextCompletionRequest, RELAYED, wire.EVENTS),
+    Relay("/embeddings", "Embed.", EmbeddingsRequest),
+    Relay("/rerank", "Sort texts by how well they fit a question.", RerankRequest),
+    Relay("/moderations", "Say what is wrong with a text.", ModerationsRequest),
+    Relay("/images/generations", "Paint.", ImagesRequest),
+    Relay(RESPONSES, "Answer, as OpenAI's Responses.", ResponsesRequest, streams=wire.EVENTS),
+    Relay(MESSAGES, "Answer, as Anthropic's Messages.", MessagesRequest, streams=wire.EVENTS),
+    Relay(COUNT_TOKENS, "Count the tokens of a question to /messages.", CountRequest),
+)
+"""What is passed on to the chat's provider, if it has that: as it came, but for the model's name,
+and so is the answer."""
 
-
-@v1_app.post("/completions")
-@described(Description("Go on from a text.", RELAYED, "chat", TextCompletionRequest, wire.EVENTS))
-def completions() -> Response:
-    """Return the older form, where the provider has it."""
-    return _relayed("/completions", TextCompletionRequest)
-
-
-@v1_app.post("/embeddings")
-@described(Description("Embed.", RELAYED, "chat", EmbeddingsRequest))
-def embeddings() -> Response:
-    """Embed, where the provider has that."""
-    return _relayed("/embeddings", EmbeddingsRequest)
+ENDINGS = {MESSAGES: GatewayError.anthropic_shape, RESPONSES: GatewayError.responses_shape}
+"""How a stream that fails ends, where its protocol is not that of chats."""
 
 
 @v1_app.get("/models")
@@ -77,15 +96,12 @@ def _shape_errors(setup: BlueprintSetupState) -> None:
 
 
 def _not_served(setup: BlueprintSetupState) -> None:
-    """Answer the paths of other APIs that clients try: 400, since they show a 404 as "no such
+    """Answer the paths of another API that clients try: 400, since they show a 404 as "no such
     model"."""
-    for number, path in enumerate(
-        (f"{OPENAI_PREFIX}/responses", *_ANTHROPICS, f"{DASHSCOPE_PREFIX}/<path:any>")
-    ):
-        setup.app.add_url_rule(path, f"v1.not_served_{number}", _refuse, methods=["POST"])
+    path = f"{DASHSCOPE_PREFIX}/<path:any>"
+    setup.app.add_url_rule(path, "v1.not_served", _refuse, methods=["POST"])
 
 
-_ANTHROPICS = ANTHROPIC_PREFIX, f"{ANTHROPIC_PREFIX}/count_tokens"
 v1_app.record(_shape_errors)
 v1_app.record(_not_served)
 
@@ -101,13 +117,18 @@ def _refuse(**_: str) -> Response:
 
 
 def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
+    """Ask the chat's provider at its endpoint `path`, for the whole answer or (`stream`) as it
+    comes."""
     name, form, body = _question(kind)
     llm, client = services.llm(), streaming.client()
+    beta = request.headers.get("anthropic-beta", "") if path.startswith(MESSAGES) else ""
     if form != AnswerForm.REPLY:
-        stream = services.ask(name, lambda n: llm.stream(n, path, body, form, client, name))
+        stream = services.ask(
+            name, lambda n: llm.stream(n, path, body, form, client, name, beta), path
+        )
         call.current().let_go()
-        return streaming.events(stream)
-    outcome = services.ask(name, lambda n: llm.relay(n, path, body, client, name))
+        return streaming.events(stream, ENDINGS.get(path, GatewayError.openai_shape))
+    outcome = services.ask(name, lambda n: llm.relay(n, path, body, client, name, beta), path)
     answer = outcome.answer
     reply = response(wire.Reply(answer.content, wire.JSON))
     sign(reply, outcome, answer.model, answer.usage)
@@ -137,3 +158,13 @@ def _model(row: ChatRow) -> Json:
         "created": row["created"],
         "owned_by": row["provider"],
     }
+
+
+def _add(relay: Relay) -> None:
+    description = Description(relay.summary, relay.reply, "chat", relay.takes, relay.streams)
+    view = described(description)(partial(_relayed, relay.path, relay.takes))
+    v1_app.add_url_rule(relay.path, relay.path[1:].replace("/", "_"), view, methods=["POST"])
+
+
+for _relay in RELAYS:
+    _add(_relay)

@@ -17,7 +17,8 @@ from gateway import __version__
 from gateway.errors import MEANINGS, OPENAI_STATUSES, WAIT, Code
 from gateway.web import contract, services
 from gateway.web.description import Description, described, description_of
-from gateway.web.paths import OPENAI_PREFIX
+from gateway.web.examples import EXAMPLES
+from gateway.web.paths import ANTHROPIC_PREFIX, OPENAI_PREFIX
 from gateway.web.schemas import ERRORS, STREAMS, TEXT, Json, schema_object
 
 openapi_app = Blueprint("openapi", __name__)
@@ -35,7 +36,7 @@ and undeploy) or both. Failures have one shape and a code; an unknown path (404)
 TAGS = {
     "all": "Several chats at once.",
     "jobs": "Answers that are fetched later.",
-    "v1": "OpenAI's API: the model is the chat's name.",
+    "v1": "OpenAI's API, and Anthropic's: the model is the chat's name.",
     "status": "What runs.",
     "console": "For the page at /.",
     "openapi": "For machines.",
@@ -70,67 +71,6 @@ RATE_LIMITED = "429"
 
 ALSO_TEXTS = frozenset({"fallback", "chat_names", "history", "reply"})
 """Fields that are lists or objects, and in a form, which has only texts, are written as one."""
-
-_ASK = {"chat_name": "local_chat", "content": "Say hello.", "max_tokens": 16}
-_SAY = {
-    "model": "local_chat",
-    "messages": [{"role": "user", "content": "Say hello."}],
-    "max_tokens": 16,
-}
-_TURNS = [{"role": "user", "content": "I am Ann."}, {"role": "assistant", "content": "Hello, Ann."}]
-_DEPLOY = {"chat_name": "PROVIDER_chat", "api_key": "YOUR-KEY"}
-
-EXAMPLES: dict[str, Json] = {
-    "local.deploy": {"The embedded model": {"chat_name": "local_chat"}},
-    "*.deploy": {
-        "The provider's usual model": {**_DEPLOY, "base_url": "BASE-URL"},
-        "Through another server": {
-            **_DEPLOY,
-            "base_url": "https://api.example.com/v1",
-            "workers": 2,
-            "timeout": 60,
-        },
-    },
-    "*.chat": {
-        "A question": _ASK,
-        "A conversation": {
-            **_ASK,
-            "system": "Be brief.",
-            "history": _TURNS,
-            "temperature": "0.5",
-            "top_p": 0.9,
-        },
-        "As it comes": {**_ASK, "stream": True},
-        "Plain text": {
-            **_ASK,
-            "format": "text",
-            "charset": "gbk",
-            "eol": "crlf",
-            "status": 200,
-            "lang": "zh",
-        },
-        "In a session": {**_ASK, "session": "order-42", "reset": True},
-        "Fetched later": {**_ASK, "job": True, "request_id": "order-42.1"},
-    },
-    "all.chat": {
-        "Two chats": {
-            "content": "Say hello.",
-            "chat_names": "local_chat,other_chat",
-            "max_tokens": 16,
-        }
-    },
-    "*.undo": {"A chat": {"chat_name": "PROVIDER_chat"}},
-    "local.fallback": {"To nobody": {"chat_name": "local_chat", "fallback": ""}},
-    "*.fallback": {"To the local model": {"chat_name": "PROVIDER_chat", "fallback": "local_chat"}},
-    "*.undeploy": {"A chat": {"chat_name": "PROVIDER_chat"}},
-    "v1.chat_completions": {"A question": _SAY, "As it comes": {**_SAY, "stream": True}},
-    "v1.completions": {
-        "A beginning": {"model": "local_chat", "prompt": "Once upon a time", "max_tokens": 16}
-    },
-    "console.markdown": {"A text": {"text": "Some *words*."}},
-    "v1.embeddings": {"A text": {"model": "openai_chat", "input": "Hello."}},
-}
-"""Requests by title; PROVIDER stands for the blueprint's name, BASE-URL for its usual one."""
 
 
 @openapi_app.get("/openapi.json")
@@ -196,7 +136,8 @@ def _operation(rule: Rule, route: Description, method: str) -> Json:
             for name in rule.arguments
         ],
         "responses": (
-            _replies(route) | {key: _failure(key, codes, openai) for key, codes in statuses.items()}
+            _replies(route)
+            | {key: _failure(key, codes, rule.rule) for key, codes in statuses.items()}
         ),
     }
     if route.takes and method == "GET":
@@ -250,17 +191,24 @@ def _reply(route: Description) -> Json:
     return {"description": "Done.", "headers": _headers(*signed), "content": forms}
 
 
-def _failure(status: str, codes: list[Code], openai: bool) -> Json:
+def _failure(status: str, codes: list[Code], path: str) -> Json:
     waiting = ["Retry-After"] if status == RATE_LIMITED or WAIT.intersection(codes) else []
     return {
         "description": "\n\n".join(f"{code}: {MEANINGS[code].message}" for code in codes),
         "headers": _headers(*waiting),
         "content": (
-            {"application/json": {"schema": _ref("schemas", "OpenAIError")}}
-            if openai
+            {"application/json": {"schema": _ref("schemas", shape)}}
+            if (shape := _foreign_shape(path))
             else _forms(_ref("schemas", "Error"))
         ),
     }
+
+
+def _foreign_shape(path: str) -> str:
+    """Return whose errors those of a route look like; "": they are our own."""
+    if path.startswith(ANTHROPIC_PREFIX):
+        return "AnthropicError"
+    return "OpenAIError" if path.startswith(OPENAI_PREFIX) else ""
 
 
 def _headers(*names: str) -> Json:

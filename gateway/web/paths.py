@@ -25,7 +25,8 @@ _SLASHES = re.compile("/{2,}")
 # adds to it once more.
 _OPENAI = re.compile(
     r"(?P<base>/v1|/v1/v1|/api/v1|/openai/v1|/api/paas/v4|/compatible-mode/v1|)"
-    r"(?P<rest>/chat/completions|/completions|/embeddings|/responses|/messages|/models(?:/[^/]+)?)(?P=rest)?"
+    r"(?P<rest>/chat/completions|/completions|/embeddings|/rerank|/moderations|/images/generations"
+    r"|/responses|/messages/count_tokens|/messages|/models(?:/[^/]+)?)(?P=rest)?"
 )
 _CHATS = re.compile(rf"{OPENAI_PREFIX}/.+|/[^/]+/chat|/jobs/[^/]+|/models|{DASHSCOPE_PREFIX}/.+")
 

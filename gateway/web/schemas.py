@@ -55,6 +55,10 @@ RELAYED = {
     **schema_object(model=TEXT),
     "description": "As the provider sent it, but for `model`: the chat's name.",
 }
+ANSWERED = {
+    "type": "object",
+    "description": "As the provider sent it; a `model` at its top is the chat's name.",
+}
 PLAIN = wire.text_type(wire.Form())
 PROVIDER = schema_object(
     name=TEXT,
@@ -96,4 +100,7 @@ _OPENAI_SHAPE = {name: kind for name, kind in _SHAPE.items() if name != "provide
 ERRORS = {
     "Error": schema_object(error=schema_object(**_SHAPE)),
     "OpenAIError": schema_object(error=schema_object(**_OPENAI_SHAPE, type=TEXT, param=PERHAPS)),
+    "AnthropicError": schema_object(
+        type={"const": "error"}, error=schema_object(type=TEXT, message=TEXT), request_id=TEXT
+    ),
 }

@@ -9,7 +9,7 @@ from flask import current_app, request
 
 from gateway.byte_budget import ByteBudget
 from gateway.errors import Code, GatewayError
-from gateway.protocol import HOP
+from gateway.protocol import CHAT, HOP
 from gateway.providers.provider import Provider
 from gateway.settings import Settings
 from gateway.web import call
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def ask(name: str, how: Callable[[str], T]) -> Outcome[T]:
-    """Ask a chat, or whoever answers in its place. Raises GatewayError."""
+def ask(name: str, how: Callable[[str], T], path: str = CHAT) -> Outcome[T]:
+    """Ask a chat, or whoever answers in its place and has the endpoint `path`. Raises
+    GatewayError."""
     call.current().chat = name
-    return first_to_answer(name, llm().chain, how)
+    return first_to_answer(name, lambda name: llm().chain(name, path), how)
 
 
 def admit() -> None:

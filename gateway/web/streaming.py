@@ -10,6 +10,7 @@ from flask import Response, request
 
 from gateway.errors import GatewayError
 from gateway.protocol import SESSION_CHARACTERS, Client
+from gateway.providers.chunks import Json
 from gateway.providers.rendering import error_event
 from gateway.web import call, wire
 from gateway.web.call import Call
@@ -23,15 +24,15 @@ KEPT_BYTES = 4 * SESSION_CHARACTERS
 """Of a stream, for its session: no character has more bytes."""
 
 
-def events(outcome: Outcome[Stream]) -> Response:
-    """Return server-sent events, as OpenAI's clients read them; an error in mid-stream is one of
-    them."""
+def events(outcome: Outcome[Stream], error_of: Callable[[GatewayError, str], Json]) -> Response:
+    """Return server-sent events; an error in mid-stream is one of them, and `error_of` says how its
+    client reads it, given the request's id."""
 
     def pieces(current: Call) -> Iterator[bytes]:
         try:
             yield from _pieces(outcome.answer, current)
         except GatewayError as error:
-            yield error_event(error.openai_shape(current.id)["error"])
+            yield error_event(error_of(error, current.id))
 
     return _streamed(outcome, pieces, wire.EVENTS)
 

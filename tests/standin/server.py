@@ -18,6 +18,7 @@ from aiohttp import web
 from tests.standin.behaviours import Call, behave, refusal
 from tests.standin.ledger import Ledger, Received
 from tests.standin.refusals import BY_NAME, DIALECTS, Dialect
+from tests.standin.relays import add_relays
 from tests.standin.replies import Kind, rows
 
 LEDGER = web.AppKey("ledger", Ledger)
@@ -138,6 +139,7 @@ def create_app() -> web.Application:
     app[LEDGER] = Ledger()
     for path, kind in PATHS.items():
         app.router.add_post(PREFIX + path, partial(provide, kind=kind))
+    add_relays(app, app[LEDGER], PREFIX)
     app.router.add_put("/_scripts/{key}", put_script)
     app.router.add_delete("/_scripts/{key}", delete_scripts)
     app.router.add_delete("/_scripts", delete_scripts)

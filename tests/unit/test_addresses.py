@@ -159,6 +159,7 @@ def test_no_connection_is_made_to_a_guarded_address(host: str) -> None:
         upstream = Upstream(
             **account,
             dialect=OPENAI.dialect,
+            endpoints={},
             rules=QuestionRules("x", OPENAI.traits(), {}),
             timeout=5,
             trusted=False,

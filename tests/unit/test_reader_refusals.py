@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.providers.dialects import OPENAI
-from gateway.providers.reader import Reply, StreamReader, chat_reply, other_reply
+from gateway.providers.reader import Reply, StreamReader, chat_reply
 from gateway.providers.refusals import Refusal
+from gateway.providers.relayed import relayed_reply
 from gateway.providers.usage import Usage, usage_in
 from tests.unit.finish_rows import FINISHES, Finish
 from tests.unit.shapes import (
@@ -238,13 +239,13 @@ def test_embeddings_need_data() -> None:
         "data": [{"index": 0, "embedding": [0.5]}],
         "usage": {"prompt_tokens": 3},
     }
-    reply = other_reply(OPENAI, packed(body))
+    reply = relayed_reply("/embeddings", OPENAI, packed(body))
 
     assert isinstance(reply, Reply)
     assert (reply.body, reply.usage) == (body, Usage(3, None))
     nothings: list[Any] = [{"data": []}, {}, {"error": "no"}, b"<html>", []]
     for nothing in nothings:
-        assert isinstance(other_reply(OPENAI, packed(nothing)), Refusal)
+        assert isinstance(relayed_reply("/embeddings", OPENAI, packed(nothing)), Refusal)
 
 
 PARTS = [

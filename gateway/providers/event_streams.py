@@ -1,0 +1,222 @@
+"""Streams of OpenAI's Responses and of Anthropic's Messages, which are passed on as they come,
+event by event. Pure.
+
+Only the model's name in an event becomes the chat's. Nothing is passed on before the first event
+that says something, so that an error until then can fall back; an error after it ends the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from gateway.errors import Code
+from gateway.protocol import MESSAGES, RESPONSES
+from gateway.providers.chunks import Json
+from gateway.providers.dialects import Dialect
+from gateway.providers.reader import Piece, StreamReader, no_answer, without_words
+from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
+from gateway.providers.relayed import THOUGHTS, emptiness, has_parts, reason, relayed_usage, speaks
+from gateway.providers.sse import DONE, Event
+
+EVENTFUL = frozenset({RESPONSES, MESSAGES})
+"""The endpoints whose streams these are."""
+
+QUIET = frozenset(
+    {
+        *("response.created", "response.queued", "response.in_progress"),
+        *("message_start", "message_delta"),
+    }
+)
+"""Events that say nothing of the answer itself."""
+
+LAST = frozenset({"response.completed", "response.incomplete", "message_stop"})
+"""Events after which an answer is whole."""
+
+FAILED = frozenset({"error", "response.failed"})
+
+STOP = b'{"type":"message_stop"}'
+
+_BROKEN_OFF = (
+    "The stream ended before its last event: the answer broke off.",
+    "流在最后一个事件之前结束：回答中断。",
+)
+
+
+class EventStreamReader(StreamReader):
+    """Collects bytes until they make events, and tells which of them are an answer.
+
+    `question` is the request's body, and `shown` takes the place of the model's name.
+    """
+
+    def __init__(self, path: str, dialect: Dialect, question: bytes = b"", shown: str = "") -> None:
+        super().__init__(dialect, question=question)
+        self._path, self._shown = path, shown
+        self._reason = self._model = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the answer is whole, should the stream end now."""
+        return self.done or bool(self._reason and self.answered)
+
+    def end(self) -> list[Piece]:
+        """Return what the end of the input completes; then `refusal` says whether there is an
+        answer."""
+        pieces = super().end()
+        if self.whole and not self.done and not self.refusal and self._path == MESSAGES:
+            pieces.append(self._piece_of("message_stop", STOP))
+        return pieces
+
+    def end_with(self, chunks: list[Any]) -> list[Piece]:
+        """Take what came in place of events: a whole reply is made a stream."""
+        body = chunks[0]
+        if not isinstance(body, dict) or complains(body) or not has_parts(self._path, body):
+            self.refusal = no_answer(self._dialect, body, self._question)
+            return []
+        events = (
+            Event(str(event["type"]), orjson.dumps(event)) for event in unfolded(self._path, body)
+        )
+        pieces = self._pieces(events)
+        self.refusal = self.refusal or self._verdict()
+        return pieces
+
+    def _pieces(self, events: Iterable[Event]) -> list[Piece]:
+        pieces: list[Piece] = []
+        for event in events:
+            if self.done or self.refusal:
+                break
+            if event.data == DONE:
+                self.done = self.answered
+                pieces += [self._piece_of("", DONE)] if self.answered else []
+                continue
+            [chunk, *_] = self._chunks(event)
+            if isinstance(chunk, dict):
+                pieces += self._passed_on(event, chunk)
+            elif isinstance(chunk, str) and chunk.startswith("{"):
+                self.refusal = self._broken(chunk)
+            else:
+                self._odd = self._odd or chunk
+        return pieces
+
+    def _passed_on(self, event: Event, chunk: Json) -> list[Piece]:
+        """Return what an event adds; nothing where it ends the stream, or is none of these
+        protocols' events."""
+        kind = str(chunk.get("type") or event.name)
+        if kind in FAILED or event.name == "error" or complains(chunk):
+            failed = chunk.get("response")
+            error = failed.get("error") if isinstance(failed, dict) else None
+            self.refusal = no_answer(self._dialect, error or chunk, self._question)
+            return []
+        if not kind:
+            self._odd = self._odd or chunk
+            if complains_flatly(chunk):
+                self.refusal = no_answer(self._dialect, chunk, self._question)
+            return []
+        data = self._renamed(kind, chunk) or event.data
+        if kind in LAST:
+            if not self.answered:
+                self.refusal = without_words(self._reason, self._thought)
+                return []
+            self.done = self.spoke = True
+        self.spoke = self.spoke or kind not in QUIET
+        return [self._piece_of(event.name, data)]
+
+    def _renamed(self, kind: str, chunk: Json) -> bytes:
+        """Note what an event tells. Returns its data anew where the model's name was in it."""
+        self.usage = self.usage.most(relayed_usage(self._path, chunk))
+        holder = chunk.get("response", chunk.get("message"))
+        delta = chunk.get("delta")
+        self._note(kind, chunk.get("item", chunk.get("content_block")), delta)
+        if isinstance(delta, dict):
+            self._reason = reason(delta) or self._reason
+        if not isinstance(holder, dict):
+            return b""
+        self.usage = self.usage.most(relayed_usage(self._path, holder))
+        self._reason = reason(holder) or self._reason
+        if kind in LAST and has_parts(self._path, holder):
+            self.answered = self.answered or not emptiness(self._path, holder)
+        if "model" not in holder:
+            return b""
+        self._model, holder["model"] = str(holder["model"]), self._shown
+        return orjson.dumps(chunk)
+
+    def _note(self, kind: str, part: Any, delta: Any) -> None:
+        """Note whether an event says something, or thinks."""
+        if isinstance(part, dict):
+            self._thought = self._thought or part.get("type") in THOUGHTS
+            self.answered = self.answered or speaks(part)
+        if isinstance(delta, str):
+            self.answered = self.answered or bool(delta and "reasoning" not in kind)
+        elif isinstance(delta, dict) and kind == "content_block_delta":
+            words = delta.get("text", delta.get("partial_json", delta.get("citation")))
+            self.answered = self.answered or bool(words)
+
+    def _piece_of(self, name: str, data: bytes) -> Piece:
+        head = f"event: {name}\n".encode() if name else b""
+        lines = b"".join(b"data: %b\n" % line for line in data.split(b"\n"))
+        return Piece({"model": self._model}, "", head + lines + b"\n")
+
+    def _verdict(self) -> Refusal | None:
+        """Return why what came is no answer; None: it is one."""
+        if self.whole:
+            return None
+        odd = self._odd or (document(self._events.stray, self.label) if self._events else "")
+        if self.spoke:
+            return self._broken(odd)
+        if self._reason:
+            return without_words(self._reason, self._thought)
+        return no_answer(self._dialect, odd, self._question)
+
+    def _broken(self, odd: Any) -> Refusal:
+        refusal = judged(self._dialect, 200, odd, self._question)
+        return Refusal(Code.PROVIDER_DOWN, refusal.provider_code, refusal.message, *_BROKEN_OFF)
+
+
+def unfolded(path: str, body: Json) -> list[Json]:
+    """Return the events of a stream that says the same as a whole reply."""
+    if path == RESPONSES:
+        kind = "incomplete" if body.get("status") == "incomplete" else "completed"
+        return [
+            {"type": "response.created", "sequence_number": 0, "response": {**body, "output": []}},
+            {"type": f"response.{kind}", "sequence_number": 1, "response": body},
+        ]
+    events: list[Json] = [
+        {"type": "message_start", "message": {**body, "content": [], "stop_reason": None}}
+    ]
+    for index, block in enumerate(body["content"]):
+        events += _block_events(index, block)
+    delta = {name: body.get(name) for name in ("stop_reason", "stop_sequence")}
+    events.append({"type": "message_delta", "delta": delta, "usage": body.get("usage") or {}})
+    return [*events, {"type": "message_stop"}]
+
+
+def _block_events(index: int, block: Json) -> list[Json]:
+    """Return the events of one content block. Clients put it together from its beginning, which is
+    empty, and what is added."""
+    added = {
+        "text": [("text", "text_delta", "text")],
+        "thinking": [
+            ("thinking", "thinking_delta", "thinking"),
+            ("signature", "signature_delta", "signature"),
+        ],
+        "tool_use": [("input", "input_json_delta", "partial_json")],
+    }.get(str(block.get("type")), [])
+    start, deltas = dict(block), []
+    for name, kind, field in added:
+        value = start.get(name)
+        start[name] = "" if isinstance(value, str) else {}
+        words = value if isinstance(value, str) else orjson.dumps(value or {}).decode()
+        deltas.append(
+            {
+                "type": "content_block_delta",
+                "index": index,
+                "delta": {"type": kind, field: words},
+            }
+        )
+    return [
+        {"type": "content_block_start", "index": index, "content_block": start},
+        *deltas,
+        {"type": "content_block_stop", "index": index},
+    ]

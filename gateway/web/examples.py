@@ -1,0 +1,78 @@
+"""Requests that work, as /openapi.json shows them."""
+
+from __future__ import annotations
+
+from gateway.web.schemas import Json
+
+_ASK = {"chat_name": "local_chat", "content": "Say hello.", "max_tokens": 16}
+_SAY = {
+    "model": "local_chat",
+    "messages": [{"role": "user", "content": "Say hello."}],
+    "max_tokens": 16,
+}
+_TURNS = [{"role": "user", "content": "I am Ann."}, {"role": "assistant", "content": "Hello, Ann."}]
+_INPUT = {"model": "openai_chat", "input": "Say hello."}
+_MESSAGE = {**_SAY, "model": "zhipu_chat"}
+_DEPLOY = {"chat_name": "PROVIDER_chat", "api_key": "YOUR-KEY"}
+
+EXAMPLES: dict[str, Json] = {
+    "local.deploy": {"The embedded model": {"chat_name": "local_chat"}},
+    "*.deploy": {
+        "The provider's usual model": {**_DEPLOY, "base_url": "BASE-URL"},
+        "Through another server": {
+            **_DEPLOY,
+            "base_url": "https://api.example.com/v1",
+            "workers": 2,
+            "timeout": 60,
+        },
+    },
+    "*.chat": {
+        "A question": _ASK,
+        "A conversation": {
+            **_ASK,
+            "system": "Be brief.",
+            "history": _TURNS,
+            "temperature": "0.5",
+            "top_p": 0.9,
+        },
+        "As it comes": {**_ASK, "stream": True},
+        "Plain text": {
+            **_ASK,
+            "format": "text",
+            "charset": "gbk",
+            "eol": "crlf",
+            "status": 200,
+            "lang": "zh",
+        },
+        "In a session": {**_ASK, "session": "order-42", "reset": True},
+        "Fetched later": {**_ASK, "job": True, "request_id": "order-42.1"},
+    },
+    "all.chat": {
+        "Two chats": {
+            "content": "Say hello.",
+            "chat_names": "local_chat,other_chat",
+            "max_tokens": 16,
+        }
+    },
+    "*.undo": {"A chat": {"chat_name": "PROVIDER_chat"}},
+    "local.fallback": {"To nobody": {"chat_name": "local_chat", "fallback": ""}},
+    "*.fallback": {"To the local model": {"chat_name": "PROVIDER_chat", "fallback": "local_chat"}},
+    "*.undeploy": {"A chat": {"chat_name": "PROVIDER_chat"}},
+    "v1.chat_completions": {"A question": _SAY, "As it comes": {**_SAY, "stream": True}},
+    "v1.completions": {
+        "A beginning": {"model": "local_chat", "prompt": "Once upon a time", "max_tokens": 16}
+    },
+    "console.markdown": {"A text": {"text": "Some *words*."}},
+    "v1.embeddings": {"A text": {"model": "openai_chat", "input": "Hello."}},
+    "v1.rerank": {
+        "Two texts": {"model": "zhipu_chat", "query": "Sea?", "documents": ["Sand.", "Waves."]}
+    },
+    "v1.moderations": {"A text": {"model": "openai_chat", "input": "Hello."}},
+    "v1.images_generations": {"A picture": {"model": "openai_chat", "prompt": "The sea."}},
+    "v1.responses": {"A question": _INPUT, "As it comes": {**_INPUT, "stream": True}},
+    "v1.messages": {"A question": _MESSAGE, "As it comes": {**_MESSAGE, "stream": True}},
+    "v1.messages_count_tokens": {
+        "A question": {"model": "zhipu_chat", "messages": _SAY["messages"]}
+    },
+}
+"""Requests by title; PROVIDER stands for the blueprint's name, BASE-URL for its usual one."""
