@@ -204,7 +204,9 @@ class PublicConfig(TypedDict):
     `traits` are its provider's, the same object for all chats of one provider, so that Ray sends it
     once. `options` are defaults of its questions, where None keeps a field from the provider, and
     `thinking` is on, off, or as the provider likes (""). `trusted`: the operator listed the base
-    URL's host. `models_folder`: where a local model's file must lie; "": anywhere. `fallback` or
+    URL's host. `egress_host` is the proxy on the way there, with its port ("": none), and
+    `egress_trusted` says that the operator listed it. `models_folder`: where a local model's file
+    must lie; "": anywhere. `fallback` or
     `reply` (contract.ReplyOptions) None: as it was. `timeout`, `probe_seconds` and `undo_seconds`
     are in seconds. `generation` grows with every deploy; `since` is Unix time.
     """
@@ -222,6 +224,8 @@ class PublicConfig(TypedDict):
     options: dict[str, Any]
     thinking: Thinking
     trusted: bool
+    egress_host: str
+    egress_trusted: bool
     models_folder: str
     fallback: list[str] | None
     reply: dict[str, Any] | None
@@ -233,9 +237,14 @@ class PublicConfig(TypedDict):
 
 class ModelConfig(PublicConfig):
     """A chat's whole configuration, passed by method call and kept in memory only. `api_key` may be
-    several, with commas between them."""
+    several, with commas between them; `egress_proxy` is a URL, which may hold a password."""
 
     api_key: str
+    egress_proxy: str
+
+
+SECRETS = frozenset({"api_key", "egress_proxy"})
+"""What a ModelConfig has beyond a PublicConfig."""
 
 
 class Reach(TypedDict):
@@ -286,6 +295,7 @@ class ChatRow(TypedDict):
     model_type: str | None
     model_name: str | None
     host: str | None
+    egress_proxy: str | None
     since: str | None
     created: int
     fallback: list[str]

@@ -37,6 +37,7 @@ from gateway.actors.replica_actors import (
 from gateway.actors.stock_models import deploy_stock
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import (
+    SECRETS,
     ChatRow,
     Chats,
     Engine,
@@ -176,7 +177,7 @@ class Directory:
             name = public["chat_name"]
             if name in self._configs or (restarted and await class_of(name) is None):
                 continue
-            config: ModelConfig = {**public, "api_key": ""}
+            config: ModelConfig = {**public, "api_key": "", "egress_proxy": ""}
             if has_its_key(config):
                 # It takes seconds, for which other chats need not wait.
                 task = asyncio.create_task(self.deploy(config))
@@ -344,5 +345,5 @@ _STOCK_REACH: Reach = {
 
 def _public(config: ModelConfig) -> PublicConfig:
     return cast(
-        "PublicConfig", {name: value for name, value in config.items() if name != "api_key"}
+        "PublicConfig", {name: value for name, value in config.items() if name not in SECRETS}
     )

@@ -15,8 +15,9 @@ from typing import Any
 
 import aiohttp
 
+from gateway.actors.egress_proxy import ProxyConnector, ProxyFault
 from gateway.actors.provider_connections import Connector, guarded_socket
-from gateway.addresses import url_host, url_netloc
+from gateway.addresses import EgressProxy, url_host, url_netloc
 from gateway.byte_budget import ByteBudget, Charge, Full
 from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError, clean, too_many_bytes
@@ -80,8 +81,8 @@ class Upstream:
     """One account at one provider, which is asked by `rules`. Must be created and used inside one
     event loop; `close` when done.
 
-    `trusted`: the operator listed this host, so it may lead anywhere. `hop`: which cluster asks.
-    Large answers count in `answers`.
+    `trusted`: the operator listed this host, so it may lead anywhere; `proxy_trusted` says so of
+    the `proxy` on the way. `hop`: which cluster asks. Large answers count in `answers`.
     """
 
     def __init__(
@@ -97,6 +98,8 @@ class Upstream:
         trusted: bool,
         hop: str,
         answers: ByteBudget,
+        proxy: EgressProxy | None = None,
+        proxy_trusted: bool = False,
     ) -> None:
         self._provider = provider
         self._base_url = base_url
@@ -105,10 +108,12 @@ class Upstream:
         self._rules = rules
         self._answers = answers
         self.dialect = dialect
-        self._connector = Connector(
-            limit=0,
-            keepalive_timeout=IDLE_SECONDS,
-            socket_factory=None if trusted else guarded_socket,
+        self._proxy = proxy
+        options: dict[str, Any] = {"limit": 0, "keepalive_timeout": IDLE_SECONDS}
+        self._connector = (
+            ProxyConnector(proxy, proxy_trusted, trusted, **options)
+            if proxy
+            else Connector(**options, socket_factory=None if trusted else guarded_socket)
         )
         authorization = f"Bearer {api_key}" if key_header == "Authorization" else api_key
         self._session = aiohttp.ClientSession(
@@ -285,10 +290,10 @@ class Upstream:
             yield
         except Full:
             raise too_many_bytes(provider=self._provider) from None
+        except ProxyFault as error:
+            raise self._error(Code.PROVIDER_DOWN, error.words, error.words_zh) from error
         except aiohttp.ConnectionTimeoutError as error:
-            raise self._down(
-                f"No connection to {self._host()} within {CONNECT_SECONDS} s."
-            ) from error
+            raise self._unconnected() from error
         except TimeoutError as error:
             limit = f"{self._timeout:g}"
             raise self._error(
@@ -313,6 +318,17 @@ class Upstream:
 
     def _down(self, detail: str, status: int | None = None) -> GatewayError:
         return self._error(Code.PROVIDER_DOWN, detail, provider_status=status)
+
+    def _unconnected(self) -> GatewayError:
+        host, seconds = self._host(), CONNECT_SECONDS
+        if self._proxy is None:
+            return self._down(f"No connection to {host} within {seconds} s.")
+        proxy = self._proxy.netloc
+        return self._error(
+            Code.PROVIDER_DOWN,
+            f"No connection to {host} through the proxy {proxy} (egress_proxy) within {seconds} s.",
+            f"{seconds} 秒内未能经代理 {proxy}（egress_proxy）连接到 {host}。",
+        )
 
     def _redirected(self, reply: aiohttp.ClientResponse) -> GatewayError:
         target = url_host(reply.headers.get("Location", "")) or "another path"

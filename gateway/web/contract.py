@@ -33,6 +33,7 @@ from gateway.web.field_types import (
     ThinkingChoice,
     checked_keys,
     checked_options,
+    checked_proxy,
     from_200,
     from_json,
     from_list,
@@ -87,6 +88,7 @@ class DeployRequest(Request):
     default.
 
     `api_key` may be several, a list or one string with commas: each has a breaker of its own.
+    `egress_proxy` None is the operator's, and "" none.
     `options` are fields of a question where a request does not give them; None is never sent.
     `fallback` is a list of chat names, or one string with commas; None keeps the chain there is.
     `check` asks the new model one real question first. `reply` is how replies are written where a
@@ -121,6 +123,14 @@ class DeployRequest(Request):
         description=(
             "Another server that speaks the provider's protocol, such as"
             " https://api.example.com/v1."
+        ),
+    )
+    egress_proxy: Annotated[SecretStr, AfterValidator(checked_proxy)] | None = Field(
+        default=None,
+        description=(
+            "The HTTP proxy through which the provider is reached, such as"
+            " http://user:password@10.0.0.9:3128; an empty text: none, also where the operator has"
+            " set one."
         ),
     )
     workers: Annotated[int, BeforeValidator(no_boolean), Field(ge=1, le=MAX_WORKERS)] = Field(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 
-from gateway.addresses import canonical
+from gateway.addresses import EgressProxy, canonical
 from gateway.charsets import CODECS, charset
 
 CHAT_NAME = r"^[A-Za-z0-9_.\-]{1,64}$"
@@ -39,6 +39,12 @@ def checked_keys(keys: SecretStr) -> SecretStr:
     if len(texts) > MAX_KEYS:
         raise ValueError(f"must be at most {MAX_KEYS} keys")
     return SecretStr(",".join(dict.fromkeys(filter(None, texts))))
+
+
+def checked_proxy(url: SecretStr) -> SecretStr:
+    """Return a proxy's URL in one form; "": no proxy."""
+    text = url.get_secret_value().strip()
+    return SecretStr(EgressProxy.from_url(text).url if text else "")
 
 
 def checked_options(options: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from gateway.protocol import CHAT, AnswerForm, Engine, ModelConfig
 from gateway.providers.provider import STOCK_MODEL_TYPES, Provider
 from gateway.web import (
     call,
+    egress,
     jobs,
     replies,
     request_fields,
@@ -125,6 +126,7 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
     relayed = engine != Engine.BYZERLLM
     base_url = order.base_url or (provider.base_url if relayed else "")
     _check_base_url(provider, engine, order)
+    proxy = egress.chosen(engine, order)
     settings = services.settings()
     reply = None if order.reply is None else order.reply.model_dump(exclude_none=True)
     thinking = (reply or {}).pop("thinking", "")
@@ -146,6 +148,9 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
         options=order.options,
         thinking=order.thinking or thinking,
         trusted=_is_trusted(base_url, provider.base_url),
+        egress_proxy=proxy.url if proxy else "",
+        egress_host=proxy.netloc if proxy else "",
+        egress_trusted=egress.is_trusted(proxy),
         models_folder=settings.models_folder,
         fallback=None if order.fallback is None else list(order.fallback),
         probe_seconds=settings.probe_seconds,

@@ -25,6 +25,7 @@ CHAT = schema_object(
         "model_type": PERHAPS,
         "model_name": PERHAPS,
         "host": PERHAPS,
+        "egress_proxy": {**PERHAPS, "description": "The proxy on the way there: host and port."},
     },
     **{"replicas": COUNT, "state": {"enum": list(ChatState)}},
     **{"since": {**PERHAPS, "format": "date-time"}, "created": COUNT, "reply": {"type": "object"}},
