@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
+from tests.doctor import Report
 from tests.egress import Tap, answering, hanging, hung_up, listener, tinyproxy
 from tests.environment import clean_environment, free_port
 from tests.fronts import FRONTS, SPARE, Front, RawChat, chat, good, of, v1, v1_stream
@@ -315,3 +316,14 @@ def test_a_proxy_leads_to_no_guarded_address(
 
     assert error["message"].startswith("base_url: 169.254.169.254 is a link-local")
     assert not tapped[1].heard
+
+
+def test_the_doctor_looks_for_providers_on_the_way_out(tapped: tuple[int, Tap]) -> None:
+    with RawProvider() as provider:
+        host = provider.base_url.removesuffix("/v1")
+        setting = {"GATEWAY_EGRESS_PROXY": f"http://{ENCODED}@127.0.0.1:{tapped[0]}"}
+        report = Report(setting, host)
+
+    report.line("ok", f"provider: {host} is reached through 127.0.0.1:{tapped[0]}")
+    assert PASSWORD not in report.ended.stdout
+    assert [one.headers["host"] for one in provider.requests] == [host.removeprefix("http://")]
