@@ -286,6 +286,13 @@ class ReplicaStatus(TypedDict):
     left_out: list[str]
 
 
+class Offered(TypedDict):
+    """Which models a provider offers, or why that is not known."""
+
+    models: list[str]
+    error: ErrorRecord | None
+
+
 class ChatRow(TypedDict):
     """What GET /models tells of a chat; `since` is ISO 8601 in UTC, `created` the same as Unix
     time. `keys` None: it needs none, or nothing is known of them."""

@@ -73,7 +73,6 @@ class Tap:
     def __init__(self, port: int) -> None:
         self._port = port
         self.heard = bytearray()
-        self.ports = threading.local()
 
     def __call__(self, near: socket.socket) -> None:
         with socket.create_connection(("127.0.0.1", self._port)) as far:
@@ -95,6 +94,11 @@ def answering(answer: bytes) -> Callable[[socket.socket], None]:
         connection.sendall(answer)
 
     return handle
+
+
+def no_proxy(status: str) -> Callable[[socket.socket], None]:
+    """A proxy that refuses with this status."""
+    return answering(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
 
 
 def hanging(connection: socket.socket) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from gateway.commands.ray_head import RayHead
 from tests.doctor import Report
-from tests.egress import Tap, answering, hanging, hung_up, listener, tinyproxy
+from tests.egress import Tap, answering, hanging, hung_up, listener, no_proxy, tinyproxy
 from tests.environment import clean_environment, free_port
 from tests.fronts import FRONTS, SPARE, Front, RawChat, chat, good, of, v1, v1_stream
 from tests.server import Server
@@ -199,10 +199,6 @@ def test_all_keys_of_a_chat_share_it(raw_chat: RawChat, tapped: tuple[int, Tap])
 
     assert raw_chat.ask(chat).words == "Ja"
     assert len(requests_of(tapped[1])) == 2
-
-
-def no_proxy(status: str) -> Callable[[Any], None]:
-    return answering(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
 
 
 echoed = base64.b64encode(LOGIN.encode()).decode()

@@ -24,6 +24,7 @@ import ray
 from gateway.actors.chat_rows import chat_row, stock_row
 from gateway.actors.model import has_its_key
 from gateway.actors.model_actor import ModelActor
+from gateway.actors.offered_models import offered_models
 from gateway.actors.replica_actors import (
     STATUS_SECONDS,
     ask_actor,
@@ -42,9 +43,11 @@ from gateway.protocol import (
     Chats,
     Engine,
     ModelConfig,
+    Offered,
     PublicConfig,
     Reach,
     Traits,
+    hop,
     replica_name,
 )
 
@@ -196,6 +199,16 @@ class Directory:
         stock = [name for name, kind in zip(others, classes, strict=True) if kind == STOCK_CLASS]
         rows = await asyncio.gather(*ours, *map(stock_row, stock))
         return sorted(rows, key=lambda row: row["chat_name"])
+
+    async def offered(self, config: ModelConfig) -> Offered:
+        """Return which models a provider offers to a key, which is kept no longer than this
+        takes."""
+        session = ray.get_runtime_context().get_session_name()
+        try:
+            return {"models": await offered_models(config, hop(session)), "error": None}
+        except GatewayError as error:
+            error.provider = config["provider"]
+            return {"models": [], "error": error.as_dict()}
 
     def _keep(self, config: ModelConfig) -> None:
         known = self._traits.get(config["provider"])

@@ -23,6 +23,7 @@ from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError, clean, too_many_bytes
 from gateway.protocol import HOP
 from gateway.providers.dialects import Dialect
+from gateway.providers.model_names import model_names
 from gateway.providers.questions import QuestionRules, optional_fields
 from gateway.providers.reader import (
     REPLY_BYTES,
@@ -32,12 +33,28 @@ from gateway.providers.reader import (
     chat_reply,
     other_reply,
 )
-from gateway.providers.refusals import Refusal, refusal, retry_after, shown
+from gateway.providers.refusals import (
+    Refusal,
+    document,
+    judged,
+    refusal,
+    retry_after,
+    shown,
+)
 from gateway.providers.refused_fields import STATUSES, refused_field
 from gateway.providers.silence import Silence
 
 EMBEDDINGS = "/embeddings"
 """The one endpoint whose answers are no words."""
+
+MODELS = "/models"
+"""Where providers list their models."""
+
+NO_LIST = frozenset({404, 405, 501})
+"""The HTTP statuses of a path that a server does not have."""
+
+LIST_BYTES = 4 * 1024 * 1024
+"""So much of a list of models is read; OpenRouter's, the longest, has half a megabyte."""
 
 COMPLETIONS = "/completions"
 """The one whose choices hold texts and no messages."""
@@ -204,6 +221,35 @@ class Upstream:
                     raise fault
         if reader.refusal:
             raise self._refused(reader.refusal, reply)
+
+    async def offered(self) -> list[str]:
+        """GET the names of the models that the provider offers to this key. Raises
+        GatewayError."""
+        limits = aiohttp.ClientTimeout(total=self._timeout, connect=CONNECT_SECONDS)
+        options: dict[str, Any] = {"allow_redirects": False, "timeout": limits}
+        with Charge(self._answers) as charge:
+            async with (
+                self._translated(),
+                self._session.get(self._base_url + MODELS, **options) as reply,
+            ):
+                if 300 <= reply.status < 400:
+                    raise self._redirected(reply)
+                raw, fault = await self._read(reply, LIST_BYTES, charge)
+                body = document(raw, reply.charset or "")
+                names = model_names(body) if reply.status < 300 else None
+                if isinstance(fault, TooLarge):
+                    raise self._down(f"The list of models is larger than {LIST_BYTES} bytes.")
+                if names is None and fault is not None:
+                    raise fault
+        if names is not None:
+            return names
+        outcome = judged(self.dialect, reply.status, body)
+        if reply.status in NO_LIST and outcome.code == Code.BAD_UPSTREAM_REQUEST:
+            host = self._host()
+            words = f"{host} has no list of models at this base_url, or has none at all."
+            words_zh = f"{host} 在此 base_url 下没有模型列表，或根本不提供列表。"
+            outcome = outcome._replace(detail=words, detail_zh=words_zh)
+        raise self._refused(outcome, reply)
 
     async def close(self) -> None:
         """Close the connections that are kept."""

@@ -30,6 +30,7 @@ from gateway.protocol import (
     Engine,
     Head,
     ModelConfig,
+    Offered,
     PublicConfig,
     Request,
     Usage,
@@ -187,6 +188,14 @@ class GatewayLLM(StockLLM):
     def models(self) -> list[ChatRow]:
         """Return every chat on the cluster. Raises GatewayError."""
         return list(self._connection.ask_directory(ASK_SECONDS, "models"))
+
+    def offered(self, config: ModelConfig) -> list[str]:
+        """Return which models a provider offers to a key. Raises GatewayError."""
+        seconds = config["timeout"] + ASK_SECONDS
+        offer: Offered = self._connection.tell_directory(seconds, "offered", config)
+        if offer["error"]:
+            raise GatewayError.from_dict(offer["error"])
+        return offer["models"]
 
     def ready(self) -> None:
         """Raise GatewayError unless the cluster answers at once."""

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from gateway.web.field_types import (
+    EGRESS_PROXY,
     FALLBACK,
     MAX_MARKDOWN,
     MAX_TOKENS,
@@ -26,17 +27,16 @@ from gateway.web.field_types import (
     WAIT,
     BaseUrl,
     ChatName,
+    Keys,
     Mark,
     ModelName,
     Names,
+    ProxyUrl,
     Seconds,
     ThinkingChoice,
-    checked_keys,
     checked_options,
-    checked_proxy,
     from_200,
     from_json,
-    from_list,
     known_charset,
     no_boolean,
     not_streamed,
@@ -96,7 +96,7 @@ class DeployRequest(Request):
     """
 
     chat_name: ChatName
-    api_key: Annotated[SecretStr, BeforeValidator(from_list), AfterValidator(checked_keys)] = Field(
+    api_key: Keys = Field(
         default=SecretStr(""),
         description=(
             "The provider's key: kept in memory only, and shown in no reply. Several, a list or one"
@@ -125,14 +125,7 @@ class DeployRequest(Request):
             " https://api.example.com/v1."
         ),
     )
-    egress_proxy: Annotated[SecretStr, AfterValidator(checked_proxy)] | None = Field(
-        default=None,
-        description=(
-            "The HTTP proxy through which the provider is reached, such as"
-            " http://user:password@10.0.0.9:3128; an empty text: none, also where the operator has"
-            " set one."
-        ),
-    )
+    egress_proxy: ProxyUrl | None = Field(default=None, description=EGRESS_PROXY)
     workers: Annotated[int, BeforeValidator(no_boolean), Field(ge=1, le=MAX_WORKERS)] = Field(
         default=1, description="Replicas."
     )
@@ -158,6 +151,17 @@ class DeployRequest(Request):
             "How replies are written where a request does not say; an object, or JSON in a string."
         ),
     )
+
+
+class ModelsRequest(Request):
+    """POST /<provider>/models: a deploy's fields that say where its models are, and with which
+    key."""
+
+    api_key: Keys = Field(
+        default=SecretStr(""), description="The provider's key: used once, and kept nowhere."
+    )
+    base_url: BaseUrl | None = Field(default=None, description="As in a deploy.")
+    egress_proxy: ProxyUrl | None = Field(default=None, description=EGRESS_PROXY)
 
 
 class Turn(Request):

@@ -145,6 +145,10 @@ THINKING = (
     "on or off, where the provider can switch it; off if nobody says, but for /v1, which sends what"
     " it is sent."
 )
+EGRESS_PROXY = (
+    "The HTTP proxy through which the provider is reached, such as"
+    " http://user:password@10.0.0.9:3128; an empty text: none, also where the operator has set one."
+)
 FALLBACK = "The chats that answer in its place when it cannot. A list, or one string with commas."
 
 Mark = Annotated[str, StringConstraints(pattern=CHAT_NAME)]
@@ -158,5 +162,7 @@ ChatName = Annotated[
 ThinkingChoice = Annotated[Literal["on", "off"], BeforeValidator(switch)]
 Seconds = Annotated[float, BeforeValidator(no_boolean), Field(ge=1, le=MAX_TIMEOUT_SECONDS)]
 Names = Annotated[tuple[Mark, ...], BeforeValidator(split_at_commas), Field(max_length=64)]
+Keys = Annotated[SecretStr, BeforeValidator(from_list), AfterValidator(checked_keys)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(checked_proxy)]
 BaseUrl = Annotated[str, AfterValidator(one_base_url)]
 ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]

@@ -20,15 +20,24 @@ from gateway.web import (
     streaming,
     validation,
 )
-from gateway.web.contract import ChatRequest, DeployRequest, FallbackRequest, NamedRequest
+from gateway.web.contract import (
+    ChatRequest,
+    DeployRequest,
+    FallbackRequest,
+    ModelsRequest,
+    NamedRequest,
+)
 from gateway.web.description import CHECKED, NAMED, Description, described
-from gateway.web.schemas import DONE, PLAIN, TEXT
+from gateway.web.schemas import DONE, OFFERED, PLAIN, TEXT
+
+OFFER_SECONDS = 20
+"""How long a provider may take to list its models."""
 
 
 def provider_blueprint(provider: Provider) -> Blueprint:
     """Return the provider's routes, under /<name>."""
     app = Blueprint(provider.name, provider.name, url_prefix=f"/{provider.name}")
-    for view in (deploy, chat, undeploy, undo, fallback):
+    for view in (deploy, chat, undeploy, undo, fallback, models):
         app.add_url_rule(f"/{view.__name__}", view.__name__, view, methods=["POST"])
 
     def join(setup: BlueprintSetupState) -> None:
@@ -116,6 +125,19 @@ def fallback() -> Response:
     order = request_fields.parsed(FallbackRequest)
     services.llm().set_fallback(order.chat_name, order.fallback)
     return jsonify(ret="ok")
+
+
+@described(
+    Description("What a provider offers to a key.", OFFERED, "admin", ModelsRequest, fails=CHECKED)
+)
+def models() -> Response:
+    """List the models that a provider offers; nothing of it is kept."""
+    order = request_fields.parsed(ModelsRequest)
+    if "," in order.api_key.get_secret_value():
+        raise validation.invalid("api_key", "must be one key", "只能是一个密钥")
+    deploy = DeployRequest(chat_name="models", timeout=OFFER_SECONDS, **dict(order))
+    config = model_config(services.providers()[request.blueprint or ""], deploy)
+    return jsonify(models=services.llm().offered(config))
 
 
 def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
