@@ -249,7 +249,7 @@ SECRETS = frozenset({"api_key", "egress_proxy"})
 
 class Reach(TypedDict):
     """How to reach a chat. `timeout` None: it is a stock byzerllm model's, which has none of its
-    own."""
+    own. `options` are a stock model's, which is asked with them from the gateway's process."""
 
     engine: str  # an Engine
     provider: str
@@ -258,6 +258,7 @@ class Reach(TypedDict):
     generation: int
     fallback: list[str]
     reply: dict[str, Any]
+    options: dict[str, Any]
     need_key: bool
 
 

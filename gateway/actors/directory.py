@@ -339,6 +339,7 @@ def _reach(config: ModelConfig) -> Reach:
         "generation": config["generation"],
         "fallback": config["fallback"] or [],
         "reply": config["reply"] or {},
+        "options": config["options"] if config["engine"] == Engine.BYZERLLM else {},
         "need_key": not has_its_key(config),
     }
 
@@ -351,6 +352,7 @@ _STOCK_REACH: Reach = {
     "generation": 0,
     "fallback": [],
     "reply": {},
+    "options": {},
     "need_key": False,
 }
 """How to reach a model that another program deployed."""

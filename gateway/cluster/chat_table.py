@@ -110,6 +110,7 @@ class ChatTable:
             timeout=timeout,
             fallback=tuple(reach["fallback"]),
             reply=reach["reply"],
+            options=reach["options"],
             replicas=[self._replica(actor, timeout) for actor in actors],
         )
         return chat

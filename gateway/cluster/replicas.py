@@ -62,6 +62,7 @@ class ReplicaSet:
     fallback: tuple[str, ...]
     reply: dict[str, Any]
     replicas: list[Replica]
+    options: dict[str, Any] = field(default_factory=dict)
     outdated: bool = False
     turns: Iterator[int] = field(default_factory=itertools.count)
 
