@@ -20,7 +20,7 @@ from gateway.cluster.chat_table import ASK_SECONDS, ChatTable
 from gateway.cluster.connection import Connection
 from gateway.cluster.replicas import ReplicaSet
 from gateway.cluster.retry import Retry
-from gateway.cluster.stock_client import StockLLM, with_defaults
+from gateway.cluster.stock_client import StockLLM
 from gateway.cluster.stream import Stream, WholeStream
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import (
@@ -37,6 +37,7 @@ from gateway.protocol import (
     packed,
 )
 from gateway.providers.reader import REPLY_BYTES
+from gateway.providers.stock import with_defaults
 
 ANSWER_BYTES = 4 * REPLY_BYTES
 """Of large answers at once; the questions have a budget of their own, so that they cost no answer

@@ -13,7 +13,7 @@ from gateway.cluster.connection import FAILED_THERE, Connection
 from gateway.cluster.stream import WholeStream
 from gateway.errors import Code, GatewayError
 from gateway.protocol import CHAT, AnswerForm, Request, Usage
-from gateway.providers import stock_errors
+from gateway.providers import stock
 from gateway.providers.chunks import unfolded
 from gateway.providers.reader import Piece
 from gateway.providers.refusals import Refusal, shown
@@ -22,10 +22,6 @@ from gateway.providers.rendering import ForOpenAI
 ASK_SECONDS = 10
 STOCK_TIMEOUT_SECONDS = 120
 """Of a chat with a model that another program deployed; ours have a timeout each."""
-
-
-OPTIONS = ("temperature", "top_p", "max_tokens")
-"""What stock byzerllm sends on of a question's options."""
 
 
 class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resolve
@@ -49,7 +45,7 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         """Answer one chat. Raises GatewayError."""
         started = time.monotonic()
         # `thinking` is on or off there, which no provider knows.
-        options = {key: options[key] for key in OPTIONS if options.get(key) is not None}
+        options = {key: options[key] for key in stock.OPTIONS if options.get(key) is not None}
         try:
             # Without enable_default_sys_message=False it puts a Chinese preamble before the
             # caller's system message.
@@ -61,9 +57,9 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
             tokens_in = int(counts.get("input_tokens_count", 0))
             tokens_out = int(counts.get("generated_tokens_count", 0))
         except FAILED_THERE as error:
-            refusal = stock_errors.raised(str(error), _question(conversation))
+            refusal = stock.raised(str(error), _question(conversation))
             raise _failed(name, refusal, type(error).__name__) from error
-        if refused := stock_errors.answered(response.output or "", _question(conversation)):
+        if refused := stock.answered(response.output or "", _question(conversation)):
             raise _failed(name, refused, "an error in place of an answer")
         if not response.output:  # stock byzerllm swallows some errors
             words = "The stock byzerllm model sent an empty answer."
@@ -79,7 +75,7 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
     def relay_stock(self, name: str, path: str, fields: dict[str, Any], shown: str) -> Answer:
         """Answer one chat, in OpenAI's shape; `shown` is the model's name in it. Raises
         GatewayError."""
-        relayed = {"messages", "stream", "stream_options", *OPTIONS}
+        relayed = {"messages", "stream", "stream_options", *stock.OPTIONS}
         # typed clients send every field that they know
         given = {field for field, value in fields.items() if value is not None}
         if path != CHAT or (other := sorted(given - relayed)):
@@ -135,13 +131,6 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         finally:
             master.give_back.remote(index)
         return orjson.loads(reply["value"][0])
-
-
-def with_defaults(defaults: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
-    """Return a question with a chat's options where it has none of its own; None: never sent."""
-    known = {key: value for key, value in defaults.items() if key in OPTIONS}
-    never = [key for key, value in known.items() if value is None]
-    return {**known, **fields, **dict.fromkeys(never)}
 
 
 def _question(conversation: list[dict[str, Any]]) -> bytes:

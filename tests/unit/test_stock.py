@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.cluster.stock_client import with_defaults
-from gateway.providers.stock_errors import answered, raised
+from gateway.providers.stock import answered, raised, with_defaults
 
 HEAD = """Failed to deserialize exception. Refer to https://docs.ray.io/
 Original exception:

@@ -1,4 +1,5 @@
-"""What the errors of stock byzerllm's models say, of which only a text comes back. Pure.
+"""What models of stock byzerllm are asked with, and what their errors say, of which only a text
+comes back. Pure.
 
 The openai SDK's are `Error code: 429 - {...}` with the refusal as Python writes it, `requests`
 says `401 Client Error`, byzerllm's saas/pangu and saas/sparkdesk answer with theirs as if a model
@@ -14,6 +15,9 @@ from typing import Any
 from gateway.providers.dialects import OPENAI
 from gateway.providers.refusals import Refusal, judged
 
+OPTIONS = ("temperature", "top_p", "max_tokens")
+"""What stock byzerllm sends on of a question's options."""
+
 ERROR_CHARACTERS = 20_000
 """So much of an error's text is read, from its end, where Python writes what happened."""
 
@@ -21,6 +25,13 @@ _REFUSED = re.compile(r"Error code: ([45]\d\d)(?: - (.*))?")
 _STATUS = re.compile(r"\b([45]\d\d) (?:Client|Server) Error\b|status code `?([45]\d\d)\b")
 _PANGU = re.compile(r"request pangu api failed: .*", re.S)
 _SPARKDESK = re.compile(r"请求错误: (\d+), (\{.*\})", re.S)
+
+
+def with_defaults(defaults: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a question with a chat's options where it has none of its own; None: never sent."""
+    known = {key: value for key, value in defaults.items() if key in OPTIONS}
+    never = [key for key, value in known.items() if value is None]
+    return {**known, **fields, **dict.fromkeys(never)}
 
 
 def raised(text: str, question: bytes) -> Refusal:
