@@ -1,5 +1,5 @@
-"""Hosts: how one is written in one form only, and the addresses where a provider's key may not go.
-Pure."""
+"""Hosts: how one is written in one form only, the addresses where a provider's key may not go, and
+the proxy on the way there. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 import socket
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from urllib.parse import urlsplit
+from typing import NamedTuple, Self
+from urllib.parse import quote, unquote, urlsplit
 
 GUARDED = tuple(
     ip_network(network)
@@ -60,6 +61,51 @@ def canonical(host: str) -> str:
         return str(IPv4Address(socket.inet_aton(host)))
     except OSError as error:
         raise ValueError(f"{host!r} is no address") from error
+
+
+class EgressProxy(NamedTuple):
+    """The HTTP proxy through which providers are reached, and the `user:password` by which it lets
+    us through ("": it asks for none)."""
+
+    host: str
+    port: int
+    login: str = ""
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """Read http://user:password@host:port. Raises ValueError, which never holds the URL: its
+        password is a secret."""
+        try:
+            parts = urlsplit(url.strip())
+            host, port = canonical(parts.hostname or ""), parts.port
+        except ValueError:
+            host, port = "", None
+        if (
+            not (host and port and parts.scheme == "http" and parts.path in ("", "/"))
+            or parts.query
+            or parts.fragment
+            or not url.strip().isprintable()
+            or " " in url.strip()
+        ):
+            raise ValueError(
+                "must be an HTTP proxy's URL such as http://10.0.0.9:3128 or"
+                " http://user:password@10.0.0.9:3128, with %40 for @ and %2F for /"
+            ) from None
+        if parts.username is None:
+            return cls(host, port)
+        return cls(host, port, f"{unquote(parts.username)}:{unquote(parts.password or '')}")
+
+    @property
+    def netloc(self) -> str:
+        """The host and port, which everybody may see."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The whole, password included."""
+        user, _, password = self.login.partition(":")
+        login = f"{quote(user, safe='')}:{quote(password, safe='')}@" if self.login else ""
+        return f"http://{login}{self.netloc}"
 
 
 def split_port(netloc: str) -> tuple[str, str]:

@@ -216,7 +216,9 @@ class PublicConfig(TypedDict):
     `traits` are its provider's, the same object for all chats of one provider, so that Ray sends it
     once. `options` are defaults of its questions, where None keeps a field from the provider, and
     `thinking` is on, off, or as the provider likes (""). `trusted`: the operator listed the base
-    URL's host. `models_folder`: where a local model's file must lie; "": anywhere. `fallback` or
+    URL's host. `egress_host` is the proxy on the way there, with its port ("": none), and
+    `egress_trusted` says that the operator listed it. `models_folder`: where a local model's file
+    must lie; "": anywhere. `fallback` or
     `reply` (contract.ReplyOptions) None: as it was. `timeout`, `probe_seconds` and `undo_seconds`
     are in seconds. `generation` grows with every deploy; `since` is Unix time.
     """
@@ -234,6 +236,8 @@ class PublicConfig(TypedDict):
     options: dict[str, Any]
     thinking: Thinking
     trusted: bool
+    egress_host: str
+    egress_trusted: bool
     models_folder: str
     fallback: list[str] | None
     reply: dict[str, Any] | None
@@ -245,14 +249,20 @@ class PublicConfig(TypedDict):
 
 class ModelConfig(PublicConfig):
     """A chat's whole configuration, passed by method call and kept in memory only. `api_key` may be
-    several, with commas between them."""
+    several, with commas between them; `egress_proxy` is a URL, which may hold a password."""
 
     api_key: str
+    egress_proxy: str
+
+
+SECRETS = frozenset({"api_key", "egress_proxy"})
+"""What a ModelConfig has beyond a PublicConfig."""
 
 
 class Reach(TypedDict):
     """How to reach a chat. `timeout` None: it is a stock byzerllm model's, which has none of its
-    own. `endpoints` are those that it has beside CHAT."""
+    own. `endpoints` are those that it has beside CHAT, and `options` are a stock model's, which is
+    asked with them from the gateway's process."""
 
     engine: str  # an Engine
     provider: str
@@ -261,6 +271,7 @@ class Reach(TypedDict):
     generation: int
     fallback: list[str]
     reply: dict[str, Any]
+    options: dict[str, Any]
     need_key: bool
     endpoints: list[str]
 
@@ -290,6 +301,13 @@ class ReplicaStatus(TypedDict):
     left_out: list[str]
 
 
+class Offered(TypedDict):
+    """Which models a provider offers, or why that is not known."""
+
+    models: list[str]
+    error: ErrorRecord | None
+
+
 class ChatRow(TypedDict):
     """What GET /models tells of a chat; `since` is ISO 8601 in UTC, `created` the same as Unix
     time. `keys` None: it needs none, or nothing is known of them."""
@@ -299,6 +317,7 @@ class ChatRow(TypedDict):
     model_type: str | None
     model_name: str | None
     host: str | None
+    egress_proxy: str | None
     since: str | None
     created: int
     fallback: list[str]

@@ -7,11 +7,11 @@ import hashlib
 import os
 import resource
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
-from gateway.addresses import canonical, split_port
+from gateway.addresses import EgressProxy, canonical, is_guarded, split_port
 from gateway.charsets import CODECS, charset
 
 TOKEN_CHARACTERS = 8
@@ -45,7 +45,8 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """See docs/settings.md. `max_in_flight` counts chats per gunicorn process."""
+    """See docs/settings.md. `max_in_flight` counts chats per gunicorn process. `egress_proxy` may
+    hold a password."""
 
     bind: str
     tokens: tuple[Token, ...]
@@ -55,6 +56,7 @@ class Settings:
     hosts: frozenset[str]
     cross_site: bool
     upstream_hosts: frozenset[str]
+    egress_proxy: str = field(repr=False)
     models_folder: str
     check: bool
     undo_seconds: int
@@ -73,6 +75,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if environment is None else environment
     tokens = _tokens(env)
     bind = _bind(env, tokens)
+    upstream_hosts = frozenset(
+        map(_spelled, env.get("GATEWAY_UPSTREAM_HOSTS", "").replace(",", " ").split())
+    )
     return Settings(
         bind=bind,
         tokens=tokens,
@@ -81,9 +86,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         processes=_number(env, "WEB_CONCURRENCY", 2, 1),
         hosts=_hosts(env) | {"localhost", split_port(bind)[0].lower()},
         cross_site=_switch(env, "GATEWAY_CROSS_SITE"),
-        upstream_hosts=frozenset(
-            map(_spelled, env.get("GATEWAY_UPSTREAM_HOSTS", "").replace(",", " ").split())
-        ),
+        upstream_hosts=upstream_hosts,
+        egress_proxy=_egress_proxy(env, upstream_hosts),
         models_folder=_models_folder(env),
         check=_switch(env, "GATEWAY_CHECK"),
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
@@ -161,6 +165,22 @@ def _hosts(env: Mapping[str, str]) -> frozenset[str]:
         raise SettingError(
             f"GATEWAY_HOSTS: {error}; it must be names without ports, such as llm.example.com."
         ) from error
+
+
+def _egress_proxy(env: Mapping[str, str], upstream_hosts: frozenset[str]) -> str:
+    url = env.get("GATEWAY_EGRESS_PROXY", "").strip()
+    if not url:
+        return ""
+    try:
+        proxy = EgressProxy.from_url(url)
+    except ValueError as error:
+        raise SettingError(f"GATEWAY_EGRESS_PROXY {error}.") from None  # it may hold a password
+    if is_guarded(proxy.host) and proxy.host not in upstream_hosts:
+        raise SettingError(
+            f"GATEWAY_EGRESS_PROXY: {proxy.host} is a link-local or metadata address;"
+            " GATEWAY_UPSTREAM_HOSTS could allow it."
+        )
+    return proxy.url
 
 
 def _models_folder(env: Mapping[str, str]) -> str:

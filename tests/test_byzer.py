@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
+from tests.fronts import chat_stream, events, v1_stream
 from tests.server import Deploy
 from tests.standin.client import StandIn
 from tests.waiting import until
@@ -127,10 +128,27 @@ print(json.dumps("deployed"))
 def test_a_type_that_we_do_not_relay_is_deployed_through_stock_byzerllm_and_switched_back(
     gateway: httpx.Client, deploy: Deploy, standin: StandIn, chat_name: str, key: str
 ) -> None:
-    deploy("openai", chat_name=chat_name, model_type="saas/reasoning_openai", workers="4")
+    deploy(
+        "openai",
+        chat_name=chat_name,
+        model_type="saas/reasoning_openai",
+        workers="4",
+        options={"temperature": 0.25},
+    )
 
     ask = {"chat_name": chat_name, "content": "hello"}
-    assert gateway.post("/openai/chat", json=ask).json() == "openai:hello"
+    assert gateway.post("/openai/chat", json={**ask, "thinking": "off"}).json() == "openai:hello"
+    body = standin.requests(key)[-1]["body"]
+    assert (body["temperature"], "thinking" in body) == (0.25, False)
+
+    # It comes as a stream that has one piece.
+    assert chat_stream(gateway, chat_name, "hello").words == "openai:hello"
+    streamed = v1_stream(gateway, chat_name, "hello", stream_options={"include_usage": True})
+    assert (streamed.words, streamed.code) == ("openai:hello", "")
+    *_, ended, counted, done = events(streamed.body)
+    assert (ended["choices"][0]["finish_reason"], done) == ("stop", "[DONE]")
+    assert counted["usage"]["completion_tokens"] > 0
+    assert {ended["model"], counted["model"]} == {chat_name}
 
     def listed() -> bool:
         rows = gateway.get("/models").json().get("models", [])
@@ -143,10 +161,15 @@ def test_a_type_that_we_do_not_relay_is_deployed_through_stock_byzerllm_and_swit
 
     until(listed)
 
-    standin.script(key, ["refuse:openai-insufficient_quota"])
-    error = gateway.post("/openai/chat", json=ask).json()["error"]
-    assert error["code"] == "PROVIDER_DOWN"
-    assert key not in json.dumps(error)
+    for row, code in (
+        ("openai-insufficient_quota", "PAY_BILL"),
+        ("openai-invalid_api_key-echo", "BAD_KEY"),
+    ):
+        standin.script(key, [f"refuse:{row}"])
+        error = gateway.post("/openai/chat", json=ask).json()["error"]
+        assert (error["code"], error["provider"]) == (code, "byzerllm")
+        assert key not in json.dumps(error)
+        assert chat_stream(gateway, chat_name, "hello").code == code
 
     standin.script(key, [])
     deploy("zhipu", chat_name=chat_name)

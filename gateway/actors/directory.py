@@ -24,6 +24,7 @@ import ray
 from gateway.actors.chat_rows import chat_row, stock_row
 from gateway.actors.model import has_its_key
 from gateway.actors.model_actor import ModelActor
+from gateway.actors.offered_models import offered_models
 from gateway.actors.replica_actors import (
     STATUS_SECONDS,
     ask_actor,
@@ -37,13 +38,16 @@ from gateway.actors.replica_actors import (
 from gateway.actors.stock_models import deploy_stock
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import (
+    SECRETS,
     ChatRow,
     Chats,
     Engine,
     ModelConfig,
+    Offered,
     PublicConfig,
     Reach,
     Traits,
+    hop,
     replica_name,
 )
 
@@ -181,7 +185,7 @@ class Directory:
             name = public["chat_name"]
             if name in self._configs or (restarted and await class_of(name) is None):
                 continue
-            config: ModelConfig = {**public, "api_key": ""}
+            config: ModelConfig = {**public, "api_key": "", "egress_proxy": ""}
             if has_its_key(config):
                 # It takes seconds, for which other chats need not wait.
                 task = asyncio.create_task(self.deploy(config))
@@ -200,6 +204,16 @@ class Directory:
         stock = [name for name, kind in zip(others, classes, strict=True) if kind == STOCK_CLASS]
         rows = await asyncio.gather(*ours, *map(stock_row, stock))
         return sorted(rows, key=lambda row: row["chat_name"])
+
+    async def offered(self, config: ModelConfig) -> Offered:
+        """Return which models a provider offers to a key, which is kept no longer than this
+        takes."""
+        session = ray.get_runtime_context().get_session_name()
+        try:
+            return {"models": await offered_models(config, hop(session)), "error": None}
+        except GatewayError as error:
+            error.provider = config["provider"]
+            return {"models": [], "error": error.as_dict()}
 
     def _keep(self, config: ModelConfig) -> None:
         known = self._traits.get(config["provider"])
@@ -330,6 +344,7 @@ def _reach(config: ModelConfig) -> Reach:
         "generation": config["generation"],
         "fallback": config["fallback"] or [],
         "reply": config["reply"] or {},
+        "options": config["options"] if config["engine"] == Engine.BYZERLLM else {},
         "need_key": not has_its_key(config),
         "endpoints": _endpoints(config),
     }
@@ -348,6 +363,7 @@ _STOCK_REACH: Reach = {
     "generation": 0,
     "fallback": [],
     "reply": {},
+    "options": {},
     "need_key": False,
     "endpoints": [],
 }
@@ -356,5 +372,5 @@ _STOCK_REACH: Reach = {
 
 def _public(config: ModelConfig) -> PublicConfig:
     return cast(
-        "PublicConfig", {name: value for name, value in config.items() if name != "api_key"}
+        "PublicConfig", {name: value for name, value in config.items() if name not in SECRETS}
     )

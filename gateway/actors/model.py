@@ -13,6 +13,7 @@ from typing import Any
 from gateway.actors.circuit_breaker import TIMED, CircuitBreaker
 from gateway.actors.local_model import load
 from gateway.actors.upstream import ANSWER_BYTES, Upstream
+from gateway.addresses import EgressProxy
 from gateway.byte_budget import ByteBudget
 from gateway.errors import LASTING, Code, GatewayError, lacking
 from gateway.protocol import CHAT, Engine, KeyStatus, ModelConfig, Resting
@@ -162,6 +163,7 @@ async def open_model(config: ModelConfig, hop: str, untried: bool = False) -> Mo
     dialect = Dialect(dict(traits["words"]), traits["codes"])
     rules = QuestionRules(config["model_name"], traits, config["options"], config["thinking"])
     answers = ByteBudget(ANSWER_BYTES)
+    proxy = EgressProxy.from_url(config["egress_proxy"]) if config["egress_proxy"] else None
 
     def account(key: str) -> Account:
         upstream = Upstream(
@@ -174,6 +176,8 @@ async def open_model(config: ModelConfig, hop: str, untried: bool = False) -> Mo
             rules=rules,
             timeout=config["timeout"],
             trusted=config["trusted"],
+            proxy=proxy,
+            proxy_trusted=config["egress_trusted"],
             hop=hop,
             answers=answers,
         )
@@ -184,5 +188,7 @@ async def open_model(config: ModelConfig, hop: str, untried: bool = False) -> Mo
 
 
 def has_its_key(config: ModelConfig) -> bool:
-    """Return whether it can be opened; a restart of the cluster loses keys."""
-    return not config["needs_key"] or bool(config["api_key"])
+    """Return whether it can be opened; a restart of the cluster loses keys, and the way out, beside
+    which no question may go."""
+    has_way = bool(config["egress_proxy"]) or not config["egress_host"]
+    return has_way and (bool(config["api_key"]) or not config["needs_key"])

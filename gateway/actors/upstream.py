@@ -16,13 +16,15 @@ from urllib.parse import urljoin
 
 import aiohttp
 
+from gateway.actors.egress_proxy import ProxyConnector, ProxyFault
 from gateway.actors.provider_connections import Connector, guarded_socket
-from gateway.addresses import url_host, url_netloc
+from gateway.addresses import EgressProxy, url_host, url_netloc
 from gateway.byte_budget import ByteBudget, Charge, Full
 from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError, clean, too_many_bytes
 from gateway.protocol import CHAT, COMPLETIONS, COUNT_TOKENS, HOP, MESSAGES
 from gateway.providers.dialects import Dialect
+from gateway.providers.model_names import model_names
 from gateway.providers.questions import WORDED, QuestionRules, optional_fields
 from gateway.providers.reader import (
     REPLY_BYTES,
@@ -31,10 +33,26 @@ from gateway.providers.reader import (
     StreamReader,
     chat_reply,
 )
-from gateway.providers.refusals import Refusal, refusal, retry_after, shown
+from gateway.providers.refusals import (
+    Refusal,
+    document,
+    judged,
+    refusal,
+    retry_after,
+    shown,
+)
 from gateway.providers.refused_fields import STATUSES, refused_field
 from gateway.providers.relayed import relayed_reply
 from gateway.providers.silence import Silence
+
+MODELS = "/models"
+"""Where providers list their models."""
+
+NO_LIST = frozenset({404, 405, 501})
+"""The HTTP statuses of a path that a server does not have."""
+
+LIST_BYTES = 4 * 1024 * 1024
+"""So much of a list of models is read; OpenRouter's, the longest, has half a megabyte."""
 
 CONNECT_SECONDS = 5
 """For DNS, TCP and TLS together."""
@@ -78,8 +96,8 @@ class Upstream:
     """One account at one provider, which is asked by `rules`. Must be created and used inside one
     event loop; `close` when done.
 
-    `trusted`: the operator listed this host, so it may lead anywhere. `hop`: which cluster asks.
-    Large answers count in `answers`.
+    `trusted`: the operator listed this host, so it may lead anywhere; `proxy_trusted` says so of
+    the `proxy` on the way. `hop`: which cluster asks. Large answers count in `answers`.
     """
 
     def __init__(
@@ -96,6 +114,8 @@ class Upstream:
         trusted: bool,
         hop: str,
         answers: ByteBudget,
+        proxy: EgressProxy | None = None,
+        proxy_trusted: bool = False,
     ) -> None:
         self._provider = provider
         self._base_url = base_url
@@ -109,10 +129,12 @@ class Upstream:
         self._rules = rules
         self._answers = answers
         self.dialect = dialect
-        self._connector = Connector(
-            limit=0,
-            keepalive_timeout=IDLE_SECONDS,
-            socket_factory=None if trusted else guarded_socket,
+        self._proxy = proxy
+        options: dict[str, Any] = {"limit": 0, "keepalive_timeout": IDLE_SECONDS}
+        self._connector = (
+            ProxyConnector(proxy, proxy_trusted, trusted, **options)
+            if proxy
+            else Connector(**options, socket_factory=None if trusted else guarded_socket)
         )
         authorization = f"Bearer {api_key}" if key_header == "Authorization" else api_key
         self._session = aiohttp.ClientSession(
@@ -204,6 +226,35 @@ class Upstream:
         if reader.refusal:
             raise self._refused(reader.refusal, reply)
 
+    async def offered(self) -> list[str]:
+        """GET the names of the models that the provider offers to this key. Raises
+        GatewayError."""
+        limits = aiohttp.ClientTimeout(total=self._timeout, connect=CONNECT_SECONDS)
+        options: dict[str, Any] = {"allow_redirects": False, "timeout": limits}
+        with Charge(self._answers) as charge:
+            async with (
+                self._translated(),
+                self._session.get(self._base_url + MODELS, **options) as reply,
+            ):
+                if 300 <= reply.status < 400:
+                    raise self._redirected(reply)
+                raw, fault = await self._read(reply, LIST_BYTES, charge)
+                body = document(raw, reply.charset or "")
+                names = model_names(body) if reply.status < 300 else None
+                if isinstance(fault, TooLarge):
+                    raise self._down(f"The list of models is larger than {LIST_BYTES} bytes.")
+                if names is None and fault is not None:
+                    raise fault
+        if names is not None:
+            return names
+        outcome = judged(self.dialect, reply.status, body)
+        if reply.status in NO_LIST and outcome.code == Code.BAD_UPSTREAM_REQUEST:
+            host = self._host()
+            words = f"{host} has no list of models at this base_url, or has none at all."
+            words_zh = f"{host} 在此 base_url 下没有模型列表，或根本不提供列表。"
+            outcome = outcome._replace(detail=words, detail_zh=words_zh)
+        raise self._refused(outcome, reply)
+
     async def close(self) -> None:
         """Close the connections that are kept."""
         await self._session.close()
@@ -293,10 +344,10 @@ class Upstream:
             yield
         except Full:
             raise too_many_bytes(provider=self._provider) from None
+        except ProxyFault as error:
+            raise self._error(Code.PROVIDER_DOWN, error.words, error.words_zh) from error
         except aiohttp.ConnectionTimeoutError as error:
-            raise self._down(
-                f"No connection to {self._host()} within {CONNECT_SECONDS} s."
-            ) from error
+            raise self._unconnected() from error
         except TimeoutError as error:
             limit = f"{self._timeout:g}"
             raise self._error(
@@ -321,6 +372,17 @@ class Upstream:
 
     def _down(self, detail: str, status: int | None = None) -> GatewayError:
         return self._error(Code.PROVIDER_DOWN, detail, provider_status=status)
+
+    def _unconnected(self) -> GatewayError:
+        host, seconds = self._host(), CONNECT_SECONDS
+        if self._proxy is None:
+            return self._down(f"No connection to {host} within {seconds} s.")
+        proxy = self._proxy.netloc
+        return self._error(
+            Code.PROVIDER_DOWN,
+            f"No connection to {host} through the proxy {proxy} (egress_proxy) within {seconds} s.",
+            f"{seconds} 秒内未能经代理 {proxy}（egress_proxy）连接到 {host}。",
+        )
 
     def _redirected(self, reply: aiohttp.ClientResponse) -> GatewayError:
         target = url_host(reply.headers.get("Location", "")) or "another path"

@@ -128,6 +128,7 @@ class ChatTable:
             timeout=timeout,
             fallback=tuple(reach["fallback"]),
             reply=reach["reply"],
+            options=reach["options"],
             replicas=[self._replica(actor, timeout) for actor in actors],
             provider=reach["provider"],
             endpoints=frozenset(reach["endpoints"]),

@@ -21,7 +21,7 @@ from gateway.cluster.connection import Connection
 from gateway.cluster.replicas import ReplicaSet
 from gateway.cluster.retry import Retry
 from gateway.cluster.stock_client import StockLLM
-from gateway.cluster.stream import Stream
+from gateway.cluster.stream import Stream, WholeStream
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import (
     CHAT,
@@ -31,12 +31,14 @@ from gateway.protocol import (
     Engine,
     Head,
     ModelConfig,
+    Offered,
     PublicConfig,
     Request,
     Usage,
     packed,
 )
 from gateway.providers.reader import REPLY_BYTES
+from gateway.providers.stock import with_defaults
 
 ANSWER_BYTES = 4 * REPLY_BYTES
 """Of large answers at once; the questions have a budget of their own, so that they cost no answer
@@ -188,14 +190,22 @@ class GatewayLLM(StockLLM):
         request = Request(form, path, shown, beta=beta)
         with ExitStack() as stack:
             stack.enter_context(self._slot())
-            channel, head = self._retry.run(
-                name, lambda: stack.enter_context(self._begun(name, request, body, client))
-            )
-            return Stream(name, channel, client, head, stack.pop_all().close)
+            begun = self._retry.run(name, lambda: self._begun(name, request, body, client, stack))
+            if isinstance(begun, WholeStream):
+                return begun
+            return Stream(name, begun[0], client, begun[1], stack.pop_all().close)
 
     def models(self) -> list[ChatRow]:
         """Return every chat on the cluster. Raises GatewayError."""
         return list(self._connection.ask_directory(ASK_SECONDS, "models"))
+
+    def offered(self, config: ModelConfig) -> list[str]:
+        """Return which models a provider offers to a key. Raises GatewayError."""
+        seconds = config["timeout"] + ASK_SECONDS
+        offer: Offered = self._connection.tell_directory(seconds, "offered", config)
+        if offer["error"]:
+            raise GatewayError.from_dict(offer["error"])
+        return offer["models"]
 
     def ready(self) -> None:
         """Raise GatewayError unless the cluster answers at once."""
@@ -206,35 +216,34 @@ class GatewayLLM(StockLLM):
     def _chat(self, name: str, request: Request, body: bytes, client: Client) -> Answer:
         replicas = self._table.get(name)
         if replicas.engine == Engine.BYZERLLM:
-            options = orjson.loads(body)
-            del options["stream"]
-            return self.chat_stock(name, options.pop("messages"), options)
+            fields = with_defaults(replicas.options, orjson.loads(body))
+            return self.chat_stock(name, fields["messages"], fields)
         return self._whole(replicas, request, body, client)
 
     def _relay(self, name: str, request: Request, body: bytes, client: Client) -> Answer:
         self._table.require(name, request.path)
         replicas = self._table.get(name)
         if replicas.engine == Engine.BYZERLLM:
-            return self.relay_stock(name, orjson.loads(body), request.shown)
+            fields = with_defaults(replicas.options, orjson.loads(body))
+            return self.relay_stock(name, fields, request.shown)
         return self._whole(replicas, request, body, client)
 
-    @contextmanager
     def _begun(
-        self, name: str, request: Request, body: bytes, client: Client
-    ) -> Iterator[tuple[Channel, Head]]:
-        """Give the connection of a stream that has begun, and its head, for as long as it goes
-        on."""
+        self, name: str, request: Request, body: bytes, client: Client, stack: ExitStack
+    ) -> tuple[Channel, Head] | WholeStream:
+        """Return the connection of a stream that has begun, and its head, which `stack` holds; or
+        the whole of it, where it comes in one piece."""
         self._table.require(name, request.path)
         replicas = self._table.get(name)
         if replicas.engine == Engine.BYZERLLM:
-            raise GatewayError(
-                Code.INVALID_REQUEST,
-                "stream: stock byzerllm deployed this model, and it does not stream here; leave"
-                " stream out.",
-                "stream：该模型由 byzerllm 原生部署，此处不支持流式输出；请去掉 stream。",
-                chat_name=name,
-                param="stream",
-            )
+            fields = with_defaults(replicas.options, orjson.loads(body))
+            return self.stream_stock(name, request, fields)
+        return stack.enter_context(self._opened(replicas, request, body, client))
+
+    @contextmanager
+    def _opened(
+        self, replicas: ReplicaSet, request: Request, body: bytes, client: Client
+    ) -> Iterator[tuple[Channel, Head]]:
         with replicas.channel() as channel:
             yield channel, replicas.begin(channel, request, body, client)
 

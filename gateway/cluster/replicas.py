@@ -64,6 +64,7 @@ class ReplicaSet:
     replicas: list[Replica]
     provider: str = ""
     endpoints: frozenset[str] = frozenset()
+    options: dict[str, Any] = field(default_factory=dict)
     outdated: bool = False
     turns: Iterator[int] = field(default_factory=itertools.count)
 

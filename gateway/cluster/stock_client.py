@@ -10,8 +10,14 @@ import orjson
 from gateway.cluster.answer import Answer
 from gateway.cluster.byzerllm_patches import ByzerLLM, LLMResponse
 from gateway.cluster.connection import FAILED_THERE, Connection
+from gateway.cluster.stream import WholeStream
 from gateway.errors import Code, GatewayError
-from gateway.protocol import Usage
+from gateway.protocol import AnswerForm, Request, Usage
+from gateway.providers import stock
+from gateway.providers.chunks import unfolded
+from gateway.providers.reader import Piece
+from gateway.providers.refusals import Refusal, shown
+from gateway.providers.rendering import ForOpenAI
 
 ASK_SECONDS = 10
 STOCK_TIMEOUT_SECONDS = 120
@@ -38,6 +44,8 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
     ) -> Answer:
         """Answer one chat. Raises GatewayError."""
         started = time.monotonic()
+        # `thinking` is on or off there, which no provider knows.
+        options = {key: options[key] for key in stock.OPTIONS if options.get(key) is not None}
         try:
             # Without enable_default_sys_message=False it puts a Chinese preamble before the
             # caller's system message.
@@ -49,14 +57,10 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
             tokens_in = int(counts.get("input_tokens_count", 0))
             tokens_out = int(counts.get("generated_tokens_count", 0))
         except FAILED_THERE as error:
-            raise GatewayError(
-                Code.PROVIDER_DOWN,
-                f"The stock byzerllm model failed ({type(error).__name__}); its worker's log says"
-                " why.",
-                "byzerllm 原生模型调用失败，原因见其 Ray worker 日志。",
-                chat_name=name,
-                provider="byzerllm",
-            ) from error
+            refusal = stock.raised(str(error), _question(conversation))
+            raise _failed(name, refusal, type(error).__name__) from error
+        if refused := stock.answered(response.output or "", _question(conversation)):
+            raise _failed(name, refused, "an error in place of an answer")
         if not response.output:  # stock byzerllm swallows some errors
             words = "The stock byzerllm model sent an empty answer."
             words_zh = "byzerllm 原生模型返回了空的回答。"
@@ -71,8 +75,10 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
     def relay_stock(self, name: str, fields: dict[str, Any], shown: str) -> Answer:
         """Answer one chat, in OpenAI's shape; `shown` is the model's name in it. Raises
         GatewayError."""
-        relayed = {"messages", "temperature", "top_p", "max_tokens", "stream"}
-        if other := sorted(fields.keys() - relayed):
+        relayed = {"messages", "stream", "stream_options", *stock.OPTIONS}
+        # typed clients send every field that they know
+        given = {field for field, value in fields.items() if value is not None}
+        if other := sorted(given - relayed):
             what = ", ".join(other)
             raise GatewayError(
                 Code.INVALID_REQUEST,
@@ -80,9 +86,7 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
                 f"model：{name} 由 byzerllm 原生部署，不支持 {what}。",
                 chat_name=name,
             )
-        names = ("temperature", "top_p", "max_tokens")
-        options: dict[str, Any] = {key: fields[key] for key in names if key in fields}
-        answer = self.chat_stock(name, fields["messages"], options)
+        answer = self.chat_stock(name, fields["messages"], fields)
         usage = answer.usage
         prompt, completion = usage.tokens_in or 0, usage.tokens_out or 0
         message = {"role": "assistant", "content": answer.output}
@@ -100,6 +104,20 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         }
         return Answer(orjson.dumps(reply), name, usage)
 
+    def stream_stock(self, name: str, request: Request, fields: dict[str, Any]) -> WholeStream:
+        """Answer one chat as a stream that has one piece. Raises GatewayError.
+
+        byzerllm's own streams go through a server that drops pieces, waits for ever, and ends a
+        refusal as an empty answer.
+        """
+        if request.form == AnswerForm.TEXT:
+            answer = self.chat_stock(name, fields["messages"], fields)
+            return WholeStream(answer.content, answer.usage)
+        reply = self.relay_stock(name, fields, request.shown)
+        show = ForOpenAI(request.shown, request.form == AnswerForm.EVENTS_AND_USAGE)
+        pieces = [Piece(chunk, "") for chunk in unfolded(orjson.loads(reply.content))]
+        return WholeStream(show.render(pieces) + show.end(), reply.usage)
+
     def _query(self, model: str, input_value: list[dict[str, Any]]) -> Any:
         """Ask a model as byzerllm does, with a time limit on every wait."""
         master, timeout = self._reach(model)
@@ -113,3 +131,22 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         finally:
             master.give_back.remote(index)
         return orjson.loads(reply["value"][0])
+
+
+def _question(conversation: list[dict[str, Any]]) -> bytes:
+    """Return what was asked, whose own words are nobody's bill."""
+    return orjson.dumps(conversation)
+
+
+def _failed(name: str, refusal: Refusal, what: str) -> GatewayError:
+    """Return the error of a refusal. Its words are left out: the key is not known here, so that
+    nothing could find it in them."""
+    provider_code, _ = shown(refusal, 401, "")
+    return GatewayError(
+        refusal.code,
+        f"The stock byzerllm model failed ({what}); its worker's log says why.",
+        "byzerllm 原生模型调用失败，原因见其 Ray worker 日志。",
+        chat_name=name,
+        provider="byzerllm",
+        provider_code=provider_code,
+    )

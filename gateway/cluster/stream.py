@@ -59,3 +59,21 @@ class Stream:
     def close(self) -> None:
         """End it here and at the provider; a stream that has ended already is let go."""
         self._let_go()
+
+
+class WholeStream(Stream):
+    """An answer that came in one piece, for who asked for a stream."""
+
+    def __init__(self, content: bytes, usage: Usage) -> None:
+        self.model = ""
+        self.usage = usage
+        self.ended = False
+        self._content = content
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the whole."""
+        yield self._content
+        self.ended = True
+
+    def close(self) -> None:
+        """Do nothing: it is over."""

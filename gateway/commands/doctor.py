@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from gateway.addresses import split_port
+from gateway.addresses import EgressProxy, split_port
 from gateway.commands import doctor_machine
 from gateway.commands.doctor_machine import FAIL, OK, WARN, Finding
 from gateway.commands.doctor_probes import (
@@ -267,14 +267,17 @@ def chats(patient: Patient) -> Iterator[Finding]:
 def providers(patient: Patient) -> Iterator[Finding]:
     for host in patient.settings.upstream_hosts:
         patient.hosts.setdefault(as_url(host), WARN)
-    probes = {url: partial(reach, url) for url in patient.hosts}
+    url = patient.settings.egress_proxy
+    proxy = EgressProxy.from_url(url) if url else None
+    way = f" through {proxy.netloc} (GATEWAY_EGRESS_PROXY)" if proxy else ""
+    probes = {url: partial(reach, url, proxy) for url in patient.hosts}
     for url, answer in side_by_side(HOST_SECONDS + 1, probes).items():
         if answer is None or isinstance(answer, float):
-            yield Finding(OK, f"provider: {url} is reached")
+            yield Finding(OK, f"provider: {url} is reached{way}")
             patient.ahead += [] if answer is None else [answer]
         else:
             why, do = next((why, do) for kind, why, do in UNREACHED if isinstance(answer, kind))
-            yield Finding(patient.hosts[url], f"provider: {url} {why}", do)
+            yield Finding(patient.hosts[url], f"provider: {url} {why}{way}", do)
 
 
 CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {

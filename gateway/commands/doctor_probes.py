@@ -4,6 +4,7 @@ alone."""
 from __future__ import annotations
 
 import ast
+import base64
 import http.client
 import json
 import os
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from gateway.addresses import EgressProxy
 from gateway.commands.run import HERE
 
 HOST_SECONDS = 5
@@ -111,12 +113,18 @@ def as_url(host: str) -> str:
     return f"{scheme or ('http' if port and port[1] != '443' else 'https')}://{netloc}"
 
 
-def reach(url: str) -> float | None:
-    """Connect and ask for no page; the seconds by which the host's clock is ahead, if it told.
-    Raises OSError."""
+def reach(url: str, proxy: EgressProxy | None = None) -> float | None:
+    """Connect, through the proxy if there is one, and ask for no page; the seconds by which the
+    host's clock is ahead, if it told. Raises OSError."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    with closing(kind(parts.hostname or "", parts.port, timeout=HOST_SECONDS)) as connection:
+    host, port = parts.hostname or "", parts.port
+    first = (proxy.host, proxy.port) if proxy else (host, port)
+    with closing(kind(*first, timeout=HOST_SECONDS)) as connection:
+        if proxy:
+            login = base64.b64encode(proxy.login.encode()).decode()
+            headers = {"Proxy-Authorization": f"Basic {login}"} if login else {}
+            connection.set_tunnel(host, port or kind.default_port, headers)
         try:
             connection.request("HEAD", "/")
             date = connection.getresponse().getheader("Date")

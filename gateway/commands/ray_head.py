@@ -178,7 +178,13 @@ def _guarded(token: Path) -> dict[str, str]:
 def _head_environment(environment: dict[str, str], token: Path) -> dict[str, str]:
     # A token of Ray's in the environment would win over the token file; the gateway's are nobody's
     # in the cluster.
-    left_out = ("RAY_AUTH_TOKEN", "RAY_ADDRESS", "GATEWAY_TOKENS", "GATEWAY_TOKEN")
+    left_out = (
+        "RAY_AUTH_TOKEN",
+        "RAY_ADDRESS",
+        "GATEWAY_TOKENS",
+        "GATEWAY_TOKEN",
+        "GATEWAY_EGRESS_PROXY",
+    )
     inherited = {k: v for k, v in environment.items() if k not in left_out}
     return {
         # of each of Ray's log files; it keeps so many of them:

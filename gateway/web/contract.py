@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from gateway.web.field_types import (
+    EGRESS_PROXY,
     FALLBACK,
     MAX_MARKDOWN,
     MAX_TOKENS,
@@ -26,16 +27,16 @@ from gateway.web.field_types import (
     WAIT,
     BaseUrl,
     ChatName,
+    Keys,
     Mark,
     ModelName,
     Names,
+    ProxyUrl,
     Seconds,
     ThinkingChoice,
-    checked_keys,
     checked_options,
     from_200,
     from_json,
-    from_list,
     known_charset,
     no_boolean,
     once_each,
@@ -86,6 +87,7 @@ class DeployRequest(Request):
     default.
 
     `api_key` may be several, a list or one string with commas: each has a breaker of its own.
+    `egress_proxy` None is the operator's, and "" none.
     `options` are fields of a question where a request does not give them; None is never sent.
     `fallback` is a list of chat names, or one string with commas; None keeps the chain there is.
     `check` asks the new model one real question first. `reply` is how replies are written where a
@@ -93,7 +95,7 @@ class DeployRequest(Request):
     """
 
     chat_name: ChatName
-    api_key: Annotated[SecretStr, BeforeValidator(from_list), AfterValidator(checked_keys)] = Field(
+    api_key: Keys = Field(
         default=SecretStr(""),
         description=(
             "The provider's key: kept in memory only, and shown in no reply. Several, a list or one"
@@ -122,6 +124,7 @@ class DeployRequest(Request):
             " https://api.example.com/v1."
         ),
     )
+    egress_proxy: ProxyUrl | None = Field(default=None, description=EGRESS_PROXY)
     workers: Annotated[int, BeforeValidator(no_boolean), Field(ge=1, le=MAX_WORKERS)] = Field(
         default=1, description="Replicas."
     )
@@ -147,6 +150,17 @@ class DeployRequest(Request):
             "How replies are written where a request does not say; an object, or JSON in a string."
         ),
     )
+
+
+class ModelsRequest(Request):
+    """POST /<provider>/models: a deploy's fields that say where its models are, and with which
+    key."""
+
+    api_key: Keys = Field(
+        default=SecretStr(""), description="The provider's key: used once, and kept nowhere."
+    )
+    base_url: BaseUrl | None = Field(default=None, description="As in a deploy.")
+    egress_proxy: ProxyUrl | None = Field(default=None, description=EGRESS_PROXY)
 
 
 class Turn(Request):

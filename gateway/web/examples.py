@@ -54,6 +54,8 @@ EXAMPLES: dict[str, Json] = {
             "max_tokens": 16,
         }
     },
+    "local.models": {"What this machine has": {}},
+    "*.models": {"To a key": {"api_key": "YOUR-KEY", "base_url": "BASE-URL"}},
     "*.undo": {"A chat": {"chat_name": "PROVIDER_chat"}},
     "local.fallback": {"To nobody": {"chat_name": "local_chat", "fallback": ""}},
     "*.fallback": {"To the local model": {"chat_name": "PROVIDER_chat", "fallback": "local_chat"}},

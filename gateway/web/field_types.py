@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 
-from gateway.addresses import canonical
+from gateway.addresses import EgressProxy, canonical
 from gateway.charsets import CODECS, charset
 
 CHAT_NAME = r"^[A-Za-z0-9_.\-]{1,64}$"
@@ -39,6 +39,12 @@ def checked_keys(keys: SecretStr) -> SecretStr:
     if len(texts) > MAX_KEYS:
         raise ValueError(f"must be at most {MAX_KEYS} keys")
     return SecretStr(",".join(dict.fromkeys(filter(None, texts))))
+
+
+def checked_proxy(url: SecretStr) -> SecretStr:
+    """Return a proxy's URL in one form; "": no proxy."""
+    text = url.get_secret_value().strip()
+    return SecretStr(EgressProxy.from_url(text).url if text else "")
 
 
 def checked_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -139,6 +145,10 @@ THINKING = (
     "on or off, where the provider can switch it; off if nobody says, but for /v1, which sends what"
     " it is sent."
 )
+EGRESS_PROXY = (
+    "The HTTP proxy through which the provider is reached, such as"
+    " http://user:password@10.0.0.9:3128; an empty text: none, also where the operator has set one."
+)
 FALLBACK = "The chats that answer in its place when it cannot. A list, or one string with commas."
 
 Mark = Annotated[str, StringConstraints(pattern=CHAT_NAME)]
@@ -152,5 +162,7 @@ ChatName = Annotated[
 ThinkingChoice = Annotated[Literal["on", "off"], BeforeValidator(switch)]
 Seconds = Annotated[float, BeforeValidator(no_boolean), Field(ge=1, le=MAX_TIMEOUT_SECONDS)]
 Names = Annotated[tuple[Mark, ...], BeforeValidator(split_at_commas), Field(max_length=64)]
+Keys = Annotated[SecretStr, BeforeValidator(from_list), AfterValidator(checked_keys)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(checked_proxy)]
 BaseUrl = Annotated[str, AfterValidator(one_base_url)]
 ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]

@@ -11,6 +11,7 @@ from gateway.protocol import CHAT, AnswerForm, Engine, ModelConfig
 from gateway.providers.provider import STOCK_MODEL_TYPES, Provider
 from gateway.web import (
     call,
+    egress,
     jobs,
     replies,
     request_fields,
@@ -19,15 +20,24 @@ from gateway.web import (
     streaming,
     validation,
 )
-from gateway.web.contract import ChatRequest, DeployRequest, FallbackRequest, NamedRequest
+from gateway.web.contract import (
+    ChatRequest,
+    DeployRequest,
+    FallbackRequest,
+    ModelsRequest,
+    NamedRequest,
+)
 from gateway.web.description import CHECKED, NAMED, Description, described
-from gateway.web.schemas import DONE, PLAIN, TEXT
+from gateway.web.schemas import DONE, OFFERED, PLAIN, TEXT
+
+OFFER_SECONDS = 20
+"""How long a provider may take to list its models."""
 
 
 def provider_blueprint(provider: Provider) -> Blueprint:
     """Return the provider's routes, under /<name>."""
     app = Blueprint(provider.name, provider.name, url_prefix=f"/{provider.name}")
-    for view in (deploy, chat, undeploy, undo, fallback):
+    for view in (deploy, chat, undeploy, undo, fallback, models):
         app.add_url_rule(f"/{view.__name__}", view.__name__, view, methods=["POST"])
 
     def join(setup: BlueprintSetupState) -> None:
@@ -117,6 +127,19 @@ def fallback() -> Response:
     return jsonify(ret="ok")
 
 
+@described(
+    Description("What a provider offers to a key.", OFFERED, "admin", ModelsRequest, fails=CHECKED)
+)
+def models() -> Response:
+    """List the models that a provider offers; nothing of it is kept."""
+    order = request_fields.parsed(ModelsRequest)
+    if "," in order.api_key.get_secret_value():
+        raise validation.invalid("api_key", "must be one key", "只能是一个密钥")
+    deploy = DeployRequest(chat_name="models", timeout=OFFER_SECONDS, **dict(order))
+    config = model_config(services.providers()[request.blueprint or ""], deploy)
+    return jsonify(models=services.llm().offered(config))
+
+
 def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
     """Return the whole configuration of a chat. Raises GatewayError for what its provider does not
     accept."""
@@ -125,6 +148,7 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
     relayed = engine != Engine.BYZERLLM
     base_url = order.base_url or (provider.base_url if relayed else "")
     _check_base_url(provider, engine, order)
+    proxy = egress.chosen(engine, order)
     settings = services.settings()
     reply = None if order.reply is None else order.reply.model_dump(exclude_none=True)
     thinking = (reply or {}).pop("thinking", "")
@@ -147,6 +171,9 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
         options=order.options,
         thinking=order.thinking or thinking,
         trusted=_is_trusted(base_url, provider.base_url),
+        egress_proxy=proxy.url if proxy else "",
+        egress_host=proxy.netloc if proxy else "",
+        egress_trusted=egress.is_trusted(proxy),
         models_folder=settings.models_folder,
         fallback=None if order.fallback is None else list(order.fallback),
         probe_seconds=settings.probe_seconds,

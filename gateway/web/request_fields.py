@@ -13,7 +13,7 @@ from gateway.byte_budget import SMALL_BYTES
 from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError
 from gateway.web import call, services, validation, wire
-from gateway.web.contract import DeployRequest, Question, ReplyOptions
+from gateway.web.contract import DeployRequest, ModelsRequest, Question, ReplyOptions
 from gateway.web.large_body import LargeBody
 
 M = TypeVar("M", bound=BaseModel)
@@ -28,7 +28,7 @@ COMPRESSED = (b"\x1f\x8b", b"\x78")
 
 def parsed(kind: type[M]) -> M:
     """Return what the request asks for. Raises GatewayError, naming the field that is wrong."""
-    if kind is DeployRequest:
+    if kind in (DeployRequest, ModelsRequest):
         no_key_in_query()
     values = fields()
     if issubclass(kind, ReplyOptions):

@@ -25,6 +25,7 @@ CHAT = schema_object(
         "model_type": PERHAPS,
         "model_name": PERHAPS,
         "host": PERHAPS,
+        "egress_proxy": {**PERHAPS, "description": "The proxy on the way there: host and port."},
     },
     **{"replicas": COUNT, "state": {"enum": list(ChatState)}},
     **{"since": {**PERHAPS, "format": "date-time"}, "created": COUNT, "reply": {"type": "object"}},
@@ -49,6 +50,7 @@ CHAT = schema_object(
     },
 )
 MODEL = schema_object(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT)
+OFFERED = schema_object(models={"type": "array", "items": TEXT})
 DONE, FINE = schema_object(ret={"const": "ok"}), schema_object(ok={"const": True})
 LIVES = schema_object(ok={"const": True}, version=TEXT)
 RELAYED = {

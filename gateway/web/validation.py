@@ -14,6 +14,9 @@ from gateway.web.contract import ReplyOptions, Request
 
 R = TypeVar("R", bound=BaseModel)
 
+BLANK_IS_NONE = frozenset({"egress_proxy"})
+"""Fields whose "" says "none", which is not to leave them out."""
+
 _ZH = {
     "missing": "缺少该字段",
     "extra_forbidden": "没有这个字段",
@@ -33,7 +36,7 @@ def parse(kind: type[R], fields: dict[str, Any]) -> R:
         fields = {
             name: value
             for name, value in fields.items()
-            if value not in ("", None) or name in needed
+            if value not in ("", None) or name in needed or (value == "" and name in BLANK_IS_NONE)
         }
         if "http_proxy" in fields and "base_url" in fields:
             raise invalid(

@@ -93,6 +93,17 @@ async def provide(request: web.Request, kind: Kind) -> web.StreamResponse:
         )
 
 
+async def offer(request: web.Request) -> web.StreamResponse:
+    """List this provider's models, unless the key's script refuses."""
+    dialect = cast(Dialect, request.match_info["dialect"])
+    key = _bearer(request)
+    behaviour = request.app[LEDGER].behaviour(key, "echo") if key else f"refuse:{NO_KEY[dialect]}"
+    if behaviour.startswith("refuse:"):
+        return refusal(BY_NAME[behaviour.removeprefix("refuse:")], key)
+    rows = [{"id": name, "object": "model"} for name in ("slow", "echo")]
+    return _json({"object": "list", "data": rows})
+
+
 def _json(value: Any) -> web.Response:
     return web.Response(body=orjson.dumps(value), content_type="application/json")
 
@@ -140,6 +151,7 @@ def create_app() -> web.Application:
     for path, kind in PATHS.items():
         app.router.add_post(PREFIX + path, partial(provide, kind=kind))
     add_relays(app, app[LEDGER], PREFIX)
+    app.router.add_get(PREFIX + "/models", offer)
     app.router.add_put("/_scripts/{key}", put_script)
     app.router.add_delete("/_scripts/{key}", delete_scripts)
     app.router.add_delete("/_scripts", delete_scripts)

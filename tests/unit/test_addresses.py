@@ -7,6 +7,7 @@ import asyncio
 import subprocess
 import sys
 from errno import EACCES, ECONNREFUSED
+from typing import Any
 
 import pytest
 
@@ -149,7 +150,7 @@ def test_a_base_url_is_kept_with_its_host_in_one_form(url: str, form: str) -> No
 def test_no_connection_is_made_to_a_guarded_address(host: str) -> None:
     # Addresses and names alike: 0xa9fea9fe is one that only the resolver knows. No packet leaves.
     async def ask() -> None:
-        account = {
+        account: dict[str, Any] = {
             "provider": "openai",
             "base_url": f"http://{host}:9/v1",
             "api_key": "sk-x",
