@@ -36,8 +36,9 @@ def fill_in(
 
 
 def test_a_server_of_ones_own_must_have_an_address_and_needs_no_key(
-    page: Page, standin: StandIn, chat_name: str
+    page: Page, deploy: Deploy, standin: StandIn, chat_name: str
 ) -> None:
+    deploy("zhipu")
     page.get_by_role("link", name="Run", exact=True).click()
     button(page, "Deploy a chat…").click()
     dialog = page.get_by_role("dialog", name="Deploy a chat")
