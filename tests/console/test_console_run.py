@@ -14,8 +14,10 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from gateway.commands.ray_head import RayHead, stop
 from tests.browser import BOTH, CHAT, MODEL_MS, OPS, Open, answer, ask, button, card, is_over
 from tests.environment import free_port
+from tests.fronts import good
 from tests.server import Deploy, Server, running_head
 from tests.standin.client import StandIn
+from tests.standin.raw import RawProvider
 
 HEARD_SECONDS = 5
 """After which the gateway remembers what is deployed; it asks every 2 s."""
@@ -36,8 +38,10 @@ def fill_in(
 
 
 def test_a_server_of_ones_own_must_have_an_address_and_needs_no_key(
-    page: Page, standin: StandIn, chat_name: str
+    page: Page, deploy: Deploy, raw: RawProvider, chat_name: str
 ) -> None:
+    raw.script = good("Ja")
+    deploy("zhipu")
     page.get_by_role("link", name="Run", exact=True).click()
     button(page, "Deploy a chat…").click()
     dialog = page.get_by_role("dialog", name="Deploy a chat")
@@ -49,7 +53,7 @@ def test_a_server_of_ones_own_must_have_an_address_and_needs_no_key(
     expect(address).to_have_attribute("placeholder", re.compile("^http://"))
     expect(dialog.get_by_label("API key")).not_to_have_attribute("required", "")
     expect(dialog.get_by_label("Chat name")).to_have_value("custom_chat")
-    address.fill(standin.base_url("openai"))
+    address.fill(raw.base_url)
     dialog.get_by_label("Model", exact=True).fill("echo")
     dialog.get_by_label("Chat name").fill(chat_name)
     button(dialog, "Deploy").click()
