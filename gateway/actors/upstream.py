@@ -23,6 +23,7 @@ from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError, clean, too_many_bytes
 from gateway.protocol import CHAT, COMPLETIONS, COUNT_TOKENS, HOP, MESSAGES
 from gateway.providers.dialects import Dialect
+from gateway.providers.event_streams import reply_of
 from gateway.providers.questions import WORDED, QuestionRules, optional_fields
 from gateway.providers.reader import (
     REPLY_BYTES,
@@ -33,7 +34,6 @@ from gateway.providers.reader import (
 )
 from gateway.providers.refusals import Refusal, refusal, retry_after, shown
 from gateway.providers.refused_fields import STATUSES, refused_field
-from gateway.providers.relayed import relayed_reply
 from gateway.providers.silence import Silence
 
 CONNECT_SECONDS = 5
@@ -152,7 +152,7 @@ class Upstream:
                     legacy = path == COMPLETIONS
                     answer = chat_reply(self.dialect, raw, label, body, legacy)
                 else:
-                    answer = relayed_reply(path, self.dialect, raw, label, body)
+                    answer = reply_of(path, self.dialect, raw, label, body)
                 if isinstance(answer, Reply) and (answer.text or not words_only):
                     return answer
                 if fault is not None:
