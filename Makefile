@@ -6,7 +6,7 @@
 # make fuzz     many more generated requests     make fuzz-wire five minutes of coverage-guided fuzzing of the parser
 # make quick    what needs no cluster: style, types, and the pure logic's tests, in seconds
 # make test-wine  the clients for Windows' COM objects, under Wine       make test-libreoffice  WEBSERVICE() in Calc
-# make test-clients  large clients of /v1: aider, opencode and promptfoo
+# make test-clients  large clients of /v1: aider, opencode, promptfoo, Claude Code and Codex
 # make test-network  two machines whose cable is unplugged, slow DNS, a provider that moves (as root)
 # make test-long  tests that take minutes each
 # make house    draw which module imports which: docs/house.svg

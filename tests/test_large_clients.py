@@ -1,5 +1,5 @@
-"""Large clients of /v1, as their users run them: aider, opencode and promptfoo. `make
-test-clients`"""
+"""Large clients of /v1, as their users run them: aider, opencode, promptfoo, Claude Code and Codex.
+`make test-clients`"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.runtimes import npm_installed
 from tests.server import Deploy, Server
 
 pytestmark = pytest.mark.skipif(
-    os.environ.get("CLIENTS") != "1", reason="make test-clients runs it: it takes 2 GB"
+    os.environ.get("CLIENTS") != "1", reason="make test-clients runs it: it takes 3 GB"
 )
 
 CLIENTS = TOP / "tests" / "clients"
@@ -50,10 +50,11 @@ def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
     gateway.post("/openai/undeploy", json={"chat_name": "large-clients"})
 
 
-def run(folder: Path, *command: str) -> str:
+def run(folder: Path, *command: str, **more: str) -> str:
     environment = {
         **clean_environment(),
         **ALONE,
+        **more,
         "HOME": str(folder),
         "PWD": str(folder),
         "XDG_CONFIG_HOME": "",
@@ -173,3 +174,65 @@ def test_a_large_client_meets_an_unpaid_chat_once_and_says_so(
 
     assert "Pay the bill, or deploy another provider under this chat name." in shown
     assert server.chats(name) == before + 1
+
+
+@pytest.fixture
+def claude_code(server: Server, tmp_path: Path) -> Ask:
+    """Claude Code, which asks /v1/messages and nothing else."""
+    packages = npm_installed(CLIENTS / "claude-code", seconds=INSTALL_SECONDS) / "node_modules"
+    program = str(packages / "@anthropic-ai" / "claude-code-linux-x64" / "claude")
+
+    def ask(name: str) -> str:
+        return run(
+            tmp_path,
+            *(program, "--print", "--model", name, "hi"),
+            ANTHROPIC_BASE_URL=server.url,
+            ANTHROPIC_AUTH_TOKEN="any",
+            ANTHROPIC_DEFAULT_HAIKU_MODEL=name,
+            CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+            CLAUDE_CODE_MAX_RETRIES="1",
+        )
+
+    return ask
+
+
+@pytest.fixture
+def codex(server: Server, tmp_path: Path) -> Ask:
+    """Codex, which asks /v1/responses and nothing else."""
+    packages = npm_installed(CLIENTS / "codex", seconds=INSTALL_SECONDS) / "node_modules"
+    [program] = map(str, packages.glob("@openai/codex/vendor/*/bin/codex"))
+    row = {"name": "gateway", "base_url": f"{server.url}/v1", "wire_api": "responses"}
+    # a TOML table, since `=` and `:` are all that differs
+    table = ", ".join(f"{key}={json.dumps(value)}" for key, value in row.items())
+
+    def ask(name: str) -> str:
+        settings = (f"model_providers.gateway={{{table}}}", 'model_provider="gateway"')
+        options = [part for one in settings for part in ("-c", one)]
+        return run(tmp_path, program, "exec", "--skip-git-repo-check", "-m", name, *options, "hi")
+
+    return ask
+
+
+@pytest.fixture(
+    params=[
+        ("claude_code", "zhipu", "zhipu-1113"),
+        ("codex", "openai", "openai-insufficient_quota"),
+    ],
+    ids=["claude_code", "codex"],
+)
+def agent(request: pytest.FixtureRequest) -> tuple[Ask, str, str]:
+    """An agent of one provider's own, one of ours that has its path, and how that says unpaid."""
+    name, provider, unpaid = request.param
+    return request.getfixturevalue(name), provider, unpaid
+
+
+def test_an_agent_chats_by_its_own_protocol(agent: tuple[Ask, str, str], deploy: Deploy) -> None:
+    ask, provider, _ = agent
+
+    assert "Happy to help." in ask(deploy(provider, "say:Happy to help."))
+
+
+def test_an_agent_says_that_the_bill_is_unpaid(agent: tuple[Ask, str, str], deploy: Deploy) -> None:
+    ask, provider, unpaid = agent
+
+    assert "Pay the bill" in ask(deploy(provider, f"refuse:{unpaid}"))

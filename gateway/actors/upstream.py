@@ -24,6 +24,7 @@ from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError, clean, too_many_bytes
 from gateway.protocol import CHAT, COMPLETIONS, COUNT_TOKENS, HOP, MESSAGES
 from gateway.providers.dialects import Dialect
+from gateway.providers.event_streams import reply_of
 from gateway.providers.model_names import model_names
 from gateway.providers.questions import WORDED, QuestionRules, optional_fields
 from gateway.providers.reader import (
@@ -42,7 +43,6 @@ from gateway.providers.refusals import (
     shown,
 )
 from gateway.providers.refused_fields import STATUSES, refused_field
-from gateway.providers.relayed import relayed_reply
 from gateway.providers.silence import Silence
 
 MODELS = "/models"
@@ -174,7 +174,7 @@ class Upstream:
                     legacy = path == COMPLETIONS
                     answer = chat_reply(self.dialect, raw, label, body, legacy)
                 else:
-                    answer = relayed_reply(path, self.dialect, raw, label, body)
+                    answer = reply_of(path, self.dialect, raw, label, body)
                 if isinstance(answer, Reply) and (answer.text or not words_only):
                     return answer
                 if fault is not None:

@@ -16,9 +16,25 @@ from gateway.errors import Code
 from gateway.protocol import MESSAGES, RESPONSES
 from gateway.providers.chunks import Json
 from gateway.providers.dialects import Dialect
-from gateway.providers.reader import Piece, StreamReader, no_answer, without_words
+from gateway.providers.event_folding import folded, unfolded
+from gateway.providers.reader import (
+    PART_BYTES,
+    Piece,
+    Reply,
+    StreamReader,
+    no_answer,
+    without_words,
+)
 from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
-from gateway.providers.relayed import THOUGHTS, emptiness, has_parts, reason, relayed_usage, speaks
+from gateway.providers.relayed import (
+    emptiness,
+    has_parts,
+    reason,
+    relayed_reply,
+    relayed_usage,
+    speaks,
+    thinks,
+)
 from gateway.providers.sse import DONE, Event
 
 EVENTFUL = frozenset({RESPONSES, MESSAGES})
@@ -48,13 +64,14 @@ _BROKEN_OFF = (
 class EventStreamReader(StreamReader):
     """Collects bytes until they make events, and tells which of them are an answer.
 
-    `question` is the request's body, and `shown` takes the place of the model's name.
+    `question` is the request's body, and `shown` takes the place of the model's name, which is
+    `model`.
     """
 
     def __init__(self, path: str, dialect: Dialect, question: bytes = b"", shown: str = "") -> None:
         super().__init__(dialect, question=question)
         self._path, self._shown = path, shown
-        self._reason = self._model = ""
+        self._reason = self.model = ""
 
     @property
     def whole(self) -> bool:
@@ -139,13 +156,13 @@ class EventStreamReader(StreamReader):
             self.answered = self.answered or not emptiness(self._path, holder)
         if "model" not in holder:
             return b""
-        self._model, holder["model"] = str(holder["model"]), self._shown
+        self.model, holder["model"] = str(holder["model"]), self._shown
         return orjson.dumps(chunk)
 
     def _note(self, kind: str, part: Any, delta: Any) -> None:
         """Note whether an event says something, or thinks."""
         if isinstance(part, dict):
-            self._thought = self._thought or part.get("type") in THOUGHTS
+            self._thought = self._thought or thinks(part)
             self.answered = self.answered or speaks(part)
         if isinstance(delta, str):
             self.answered = self.answered or bool(delta and "reasoning" not in kind)
@@ -156,7 +173,7 @@ class EventStreamReader(StreamReader):
     def _piece_of(self, name: str, data: bytes) -> Piece:
         head = f"event: {name}\n".encode() if name else b""
         lines = b"".join(b"data: %b\n" % line for line in data.split(b"\n"))
-        return Piece({"model": self._model}, "", head + lines + b"\n")
+        return Piece({"model": self.model}, "", head + lines + b"\n")
 
     def _verdict(self) -> Refusal | None:
         """Return why what came is no answer; None: it is one."""
@@ -174,49 +191,22 @@ class EventStreamReader(StreamReader):
         return Refusal(Code.PROVIDER_DOWN, refusal.provider_code, refusal.message, *_BROKEN_OFF)
 
 
-def unfolded(path: str, body: Json) -> list[Json]:
-    """Return the events of a stream that says the same as a whole reply."""
-    if path == RESPONSES:
-        kind = "incomplete" if body.get("status") == "incomplete" else "completed"
-        return [
-            {"type": "response.created", "sequence_number": 0, "response": {**body, "output": []}},
-            {"type": f"response.{kind}", "sequence_number": 1, "response": body},
-        ]
-    events: list[Json] = [
-        {"type": "message_start", "message": {**body, "content": [], "stop_reason": None}}
-    ]
-    for index, block in enumerate(body["content"]):
-        events += _block_events(index, block)
-    delta = {name: body.get(name) for name in ("stop_reason", "stop_sequence")}
-    events.append({"type": "message_delta", "delta": delta, "usage": body.get("usage") or {}})
-    return [*events, {"type": "message_stop"}]
-
-
-def _block_events(index: int, block: Json) -> list[Json]:
-    """Return the events of one content block. Clients put it together from its beginning, which is
-    empty, and what is added."""
-    added = {
-        "text": [("text", "text_delta", "text")],
-        "thinking": [
-            ("thinking", "thinking_delta", "thinking"),
-            ("signature", "signature_delta", "signature"),
-        ],
-        "tool_use": [("input", "input_json_delta", "partial_json")],
-    }.get(str(block.get("type")), [])
-    start, deltas = dict(block), []
-    for name, kind, field in added:
-        value = start.get(name)
-        start[name] = "" if isinstance(value, str) else {}
-        words = value if isinstance(value, str) else orjson.dumps(value or {}).decode()
-        deltas.append(
-            {
-                "type": "content_block_delta",
-                "index": index,
-                "delta": {"type": kind, field: words},
-            }
-        )
-    return [
-        {"type": "content_block_start", "index": index, "content_block": start},
-        *deltas,
-        {"type": "content_block_stop", "index": index},
-    ]
+def reply_of(
+    path: str, dialect: Dialect, raw: bytes, label: str = "", question: bytes = b""
+) -> Reply | Refusal:
+    """Read the body `raw` of a whole reply of `path`, as `relayed_reply` does; a stream that came
+    in its place is made one."""
+    if path not in EVENTFUL or not raw.lstrip().startswith((b"data:", b"event:", b":")):
+        return relayed_reply(path, dialect, raw, label, question)
+    reader = EventStreamReader(path, dialect, question)
+    try:
+        parts = (reader.feed(raw[at : at + PART_BYTES]) for at in range(0, len(raw), PART_BYTES))
+        pieces = [piece for part in parts for piece in part] + reader.end()
+    except ValueError:
+        return Refusal(Code.PROVIDER_DOWN, "", "", *_BROKEN_OFF)
+    if reader.refusal:
+        return reader.refusal
+    events = [document(piece.event) for piece in pieces]
+    body = folded(path, [event for event in events if isinstance(event, dict)])
+    named = {**body, "model": reader.model} if "model" in body else body
+    return relayed_reply(path, dialect, orjson.dumps(named), "", question)

@@ -59,15 +59,15 @@ def has_parts(path: str, body: Json) -> bool:
 def emptiness(path: str, body: Json) -> Refusal | None:
     """Return why an answer in parts says nothing; None: it says something."""
     parts = [part for part in body[PARTS[path]] if isinstance(part, dict)]
-    if any(map(speaks, parts)) or body.get("status") in UNDER_WAY:
+    if any(map(speaks, parts)) or str(body.get("status")) in UNDER_WAY:
         return None
-    return without_words(reason(body), any(part.get("type") in THOUGHTS for part in parts))
+    return without_words(reason(body), any(map(thinks, parts)))
 
 
 def speaks(part: Json) -> bool:
     """Return whether a part of an answer says or does something; thoughts alone are none."""
     kind = part.get("type")
-    if kind in THOUGHTS:
+    if thinks(part):
         return False
     if kind == "message":
         inside = part.get("content")
@@ -77,6 +77,11 @@ def speaks(part: Json) -> bool:
     if kind in ("text", "output_text"):
         return bool(part.get("text"))
     return kind != "refusal" or bool(part.get("refusal"))
+
+
+def thinks(part: Json) -> bool:
+    """Return whether a part of an answer is a thought."""
+    return str(part.get("type")) in THOUGHTS
 
 
 def reason(body: Json) -> str:

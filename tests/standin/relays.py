@@ -3,6 +3,7 @@ all is well, or with a refusal."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,6 +17,7 @@ from tests.standin.ledger import Ledger, Received
 from tests.standin.refusals import BY_NAME, Dialect
 from tests.standin.replies import Json, text_of
 
+_WORDS = re.compile(r"\S+\s*")
 USAGE = {"input_tokens": 7, "output_tokens": 3}
 
 ELSEWHERE: dict[str, tuple[Dialect, str]] = {
@@ -71,7 +73,7 @@ def _response_events(body: Json, text: str) -> Iterator[Json]:
     }
     empty = {"type": "output_text", "text": "", "annotations": []}
     yield {"type": "response.content_part.added", **place, "part": empty}
-    for word in text.split(" "):
+    for word in _WORDS.findall(text):
         yield {"type": "response.output_text.delta", **place, "delta": word, "logprobs": []}
     yield {"type": "response.output_text.done", **place, "text": text, "logprobs": []}
     yield {"type": "response.content_part.done", **place, "part": item["content"][0]}
@@ -85,7 +87,7 @@ def _message_events(body: Json, text: str) -> Iterator[Json]:
     block = {"type": "text", "text": ""}
     yield {"type": "content_block_start", "index": 0, "content_block": block}
     yield {"type": "ping"}
-    for word in text.split(" "):
+    for word in _WORDS.findall(text):
         delta = {"type": "text_delta", "text": word}
         yield {"type": "content_block_delta", "index": 0, "delta": delta}
     yield {"type": "content_block_stop", "index": 0}

@@ -186,11 +186,11 @@ def test_the_defaults_are_the_settings_own(page: str) -> None:
 @pytest.mark.parametrize("page", ["docs/providers.md", "docs/providers.zh-CN.md"])
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda one: one.name)
 def test_every_provider_has_its_row(page: str, provider: Provider) -> None:
-    # The second table has a provider's other base URLs.
+    # Other tables have a provider's other base URLs, and its endpoints.
     (row,) = (
         cells
         for first, cells in table_rows(page)
-        if first.startswith(f"`{provider.name}`") and len(cells) > 1
+        if first.startswith(f"`{provider.name}`") and len(cells) == 4
     )
     model_types, base_url, model_name, thinking = row
     assert re.findall(r"`([^`]+)`", model_types) == list(provider.model_types)

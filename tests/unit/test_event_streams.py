@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.protocol import MESSAGES, RESPONSES
 from gateway.providers.dialects import OPENAI
-from gateway.providers.event_streams import EventStreamReader
+from gateway.providers.event_streams import EventStreamReader, reply_of
 from gateway.providers.refusals import Refusal
 from gateway.providers.relayed import relayed_reply
 from gateway.providers.usage import Usage
 
 Json = dict[str, Any]
+
+KINDS = (
+    *("response.created", "response.output_item.added", "response.output_text.delta"),
+    *("response.completed", "response.failed", "message_start", "content_block_start"),
+    *("content_block_delta", "message_delta", "message_stop", "error"),
+)
+NAMES = st.sampled_from(
+    [
+        *("response", "message", "output", "content", "item", "content_block", "delta", "index"),
+        *("usage", "input_tokens", "status", "stop_reason", "incomplete_details", "reason"),
+        *("model", "text", "input", "partial_json", "error", "type", "role"),
+    ]
+)
+"""Of fields that are looked at."""
 
 
 def framed(*events: Json) -> bytes:
@@ -245,6 +262,29 @@ def test_messages_that_end_after_their_reason_are_whole_and_get_the_last_event()
     assert came.endswith(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
 
 
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_stream_where_a_whole_reply_was_asked_for_becomes_one(name: str) -> None:
+    path, body = WHOLE[name]
+    _, raw = read(path, json.dumps(body).encode())
+
+    reply = reply_of(path, OPENAI, raw)
+
+    assert not isinstance(reply, Refusal)
+    assert {**reply.body, "usage": {}} == {**body, "model": "my-chat", "usage": {}} | (
+        {"stop_sequence": None} if path == MESSAGES else {}
+    )
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_stream_that_is_no_answer_is_none_as_a_whole_reply_either(name: str) -> None:
+    path, raw, code = REFUSED[name]
+
+    reply = reply_of(path, OPENAI, raw)
+
+    assert isinstance(reply, Refusal)
+    assert reply.code == code
+
+
 RANKED = {"results": [{"index": 0, "relevance_score": 0.5}]}
 REPLIES: dict[str, tuple[str, Json, str]] = {
     "ranks": ("/rerank", RANKED, ""),
@@ -285,3 +325,24 @@ def test_a_whole_reply_is_an_answer_or_says_why_not(name: str) -> None:
     assert (reply.code if isinstance(reply, Refusal) else "") == code
     if not isinstance(reply, Refusal):
         assert reply.body == body
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 1 << 70) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.lists(st.dictionaries(NAMES, ANYTHING, max_size=5), max_size=6), st.sampled_from(KINDS))
+@settings(max_examples=60, deadline=None)
+def test_whatever_comes_is_passed_on_or_refused(bodies: list[Json], kind: str) -> None:
+    for path in (RESPONSES, MESSAGES):
+        kinds = itertools.cycle((kind, *KINDS))
+        raw = framed(*({**body, "type": next(kinds)} for body in bodies))
+        reader, _ = read(path, raw)
+        assert reader.whole or reader.refusal
+        for body in (raw, json.dumps({**(bodies or [{}])[0], "type": "message"}).encode()):
+            reader, _ = read(path, body)
+            assert reader.whole or reader.refusal
+            assert reply_of(path, OPENAI, body)
