@@ -7,10 +7,15 @@ from typing import Any
 
 import orjson
 import pytest
+from flask import Flask
 
+from gateway import settings
+from gateway.actors.model import has_its_key
 from gateway.protocol import CHAT
 from gateway.providers.provider import STOCK_MODEL_TYPES
 from gateway.providers.questions import QuestionRules
+from gateway.web.contract import DeployRequest
+from gateway.web.provider_views import model_config
 from tests.providers import PROVIDERS
 
 DISABLED, ENABLED = {"thinking": {"type": "disabled"}}, {"thinking": {"type": "enabled"}}
@@ -124,3 +129,23 @@ def test_each_provider_is_one_of_its_own() -> None:
         assert one.base_url or one.base_url_example or one.name == "local"
         assert one.base_url.startswith("https://") or not one.base_url
         assert not one.base_url.endswith("/")
+
+
+@pytest.mark.parametrize(
+    ("provider", "key", "returns"),
+    [("custom", "", True), ("custom", "sk-relay-1", False), ("deepseek", "sk-1", False)],
+)
+def test_what_comes_back_by_itself_when_a_restart_has_lost_all_keys(
+    provider: str, key: str, returns: bool
+) -> None:
+    app = Flask(__name__)
+    app.extensions.update(settings=settings.load({}), providers=PROVIDERS)
+    base_url = "http://127.0.0.1:11434/v1"
+    order = DeployRequest.model_validate(
+        {"chat_name": "c", "api_key": key, "base_url": base_url, "model_name": "m"}
+    )
+    with app.app_context():
+        config = model_config(PROVIDERS[provider], order)
+
+    assert has_its_key(config)
+    assert has_its_key({**config, "api_key": ""}) is returns
