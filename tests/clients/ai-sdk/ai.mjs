@@ -4,6 +4,7 @@ import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI } from "@ai-sdk/openai";
 import { APICallError, generateText, streamText } from "ai";
 
+globalThis.AI_SDK_LOG_WARNINGS = false; // they go to standard output
 const [url, provider, call, name] = process.argv.slice(2);
 const make = { openai: createOpenAI, anthropic: createAnthropic }[provider];
 const model = make({ baseURL: `${url}/v1`, apiKey: "any" })(name); // of OpenAI, its Responses
