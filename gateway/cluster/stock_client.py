@@ -45,7 +45,11 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         """Answer one chat. Raises GatewayError."""
         started = time.monotonic()
         # `thinking` is on or off there, which no provider knows.
-        options = {key: options[key] for key in stock.OPTIONS if options.get(key) is not None}
+        options = {
+            theirs: options[ours]
+            for ours, theirs in stock.OPTIONS.items()
+            if options.get(ours) is not None
+        }
         try:
             # Without enable_default_sys_message=False it puts a Chinese preamble before the
             # caller's system message.
