@@ -94,8 +94,9 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         usage = answer.usage
         prompt, completion = usage.tokens_in or 0, usage.tokens_out or 0
         message = {"role": "assistant", "content": answer.output}
+        number = str(answer.metadata.get("request_id", "")).removeprefix("chatcmpl-")
         reply = {
-            "id": f"chatcmpl-{answer.metadata.get('request_id', '')}",
+            "id": f"chatcmpl-{number}",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": shown,
