@@ -133,13 +133,13 @@ def test_a_type_that_we_do_not_relay_is_deployed_through_stock_byzerllm_and_swit
         chat_name=chat_name,
         model_type="saas/reasoning_openai",
         workers="4",
-        options={"temperature": 0.25},
+        options={"max_tokens": 77},
     )
 
     ask = {"chat_name": chat_name, "content": "hello"}
     assert gateway.post("/openai/chat", json={**ask, "thinking": "off"}).json() == "openai:hello"
     body = standin.requests(key)[-1]["body"]
-    assert (body["temperature"], "thinking" in body) == (0.25, False)
+    assert (body["max_tokens"], "thinking" in body) == (77, False)
 
     # It comes as a stream that has one piece.
     assert chat_stream(gateway, chat_name, "hello").words == "openai:hello"

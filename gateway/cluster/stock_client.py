@@ -45,7 +45,11 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         """Answer one chat. Raises GatewayError."""
         started = time.monotonic()
         # `thinking` is on or off there, which no provider knows.
-        options = {key: options[key] for key in stock.OPTIONS if options.get(key) is not None}
+        options = {
+            theirs: options[ours]
+            for ours, theirs in stock.OPTIONS.items()
+            if options.get(ours) is not None
+        }
         try:
             # Without enable_default_sys_message=False it puts a Chinese preamble before the
             # caller's system message.
@@ -90,8 +94,9 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         usage = answer.usage
         prompt, completion = usage.tokens_in or 0, usage.tokens_out or 0
         message = {"role": "assistant", "content": answer.output}
+        number = str(answer.metadata.get("request_id", "")).removeprefix("chatcmpl-")
         reply = {
-            "id": f"chatcmpl-{answer.metadata.get('request_id', '')}",
+            "id": f"chatcmpl-{number}",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": shown,

@@ -15,8 +15,9 @@ from typing import Any
 from gateway.providers.dialects import OPENAI
 from gateway.providers.refusals import Refusal, judged
 
-OPTIONS = ("temperature", "top_p", "max_tokens")
-"""What stock byzerllm sends on of a question's options."""
+OPTIONS = {"temperature": "temperature", "top_p": "top_p", "max_tokens": "max_length"}
+"""What stock byzerllm takes of a question's options, and by which name. saas/reasoning_openai sends
+on the last alone."""
 
 ERROR_CHARACTERS = 20_000
 """So much of an error's text is read, from its end, where Python writes what happened."""
