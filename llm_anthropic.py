@@ -17,7 +17,8 @@ ANTHROPIC = Provider(
         PROVIDER_BUSY="overloaded_error",
         TOO_LARGE="request_too_large",
     ),
-    endpoints=(),
+    key_header="x-api-key",  # which both its endpoints take
+    endpoints=("/messages",),
     thinking=(
         ThinkingSwitch(
             models=r"^claude-(opus|sonnet|haiku)-4-([0-6]\b|20)",

@@ -18,7 +18,7 @@ AZURE = Provider(
         CONTENT_BLOCKED="content_filter ResponsibleAIPolicyViolation",
         TOO_LARGE="context_length_exceeded",
     ),
-    endpoints=("/embeddings", "/completions"),
+    endpoints=("/embeddings", "/completions", "/responses", "/images/generations"),
     key_header="api-key",
     limit_field="max_completion_tokens",
 )

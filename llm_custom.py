@@ -10,8 +10,16 @@ CUSTOM = Provider(
     model_name="default",
     base_url_example="http://127.0.0.1:11434/v1",
     dialect=dialects.OPENAI,  # relays pass OpenAI's codes on; of one's own servers the words tell
+    endpoints=(
+        "/embeddings",
+        "/completions",
+        "/rerank",
+        "/responses",
+        "/messages",
+        "/moderations",
+        "/images/generations",
+    ),
     needs_key=False,
-    endpoints=("/embeddings", "/completions"),
 )
 
 custom_app = provider_blueprint(CUSTOM)

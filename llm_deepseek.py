@@ -16,6 +16,7 @@ DEEPSEEK = Provider(
         PROVIDER_BUSY="service_unavailable_error",
     ),
     endpoints=(),
+    elsewhere={"/messages": "/anthropic/v1/messages"},
     thinking=(
         ThinkingSwitch(
             off={"thinking": {"type": "disabled"}}, on={"thinking": {"type": "enabled"}}

@@ -16,6 +16,7 @@ GEMINI = Provider(
         BAD_KEY="API_KEY_INVALID",  # a 400
         PROVIDER_BUSY="MODEL_CAPACITY_EXHAUSTED UNAVAILABLE",  # the first is a 429, too
     ),
+    endpoints=("/embeddings", "/images/generations"),
     thinking=(
         ThinkingSwitch(
             models=r"gemini-2\.5-flash",

@@ -24,7 +24,7 @@ HUNYUAN = Provider(
         NO_SUCH_MODEL="400004 InvalidParameterValue.Model",
         CONTENT_BLOCKED="451001 OperationDenied.TextIllegalDetected",
     ),
-    endpoints=(),
+    endpoints=("/responses",),
     thinking=(
         ThinkingSwitch(models="^minimax|thinking", off={}, on={}),  # they do nothing else
         ThinkingSwitch(

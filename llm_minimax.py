@@ -18,7 +18,8 @@ MINIMAX = Provider(
         PROVIDER_DOWN="1000 1001 1013 1024",
         CONTENT_BLOCKED="1026 1027",
     ),
-    endpoints=(),
+    endpoints=("/responses",),
+    elsewhere={"/messages": "/anthropic/v1/messages"},
     thinking=(
         # else thoughts stand in the answer, between <think> and </think>
         ThinkingSwitch(

@@ -20,6 +20,7 @@ MOONSHOT = Provider(
         CONTENT_BLOCKED="content_filter",
     ),
     endpoints=(),
+    elsewhere={"/messages": "/anthropic/v1/messages"},
     thinking=(
         # kimi-k3 and the -code models always think, and refuse to be told otherwise
         ThinkingSwitch(

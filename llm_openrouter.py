@@ -11,6 +11,7 @@ OPENROUTER = Provider(
     base_url="https://openrouter.ai/api/v1",
     # its codes are HTTP statuses, and this a 402 that is only a wait
     dialect=dialect(SLOW_DOWN="in_flight_budget_exhausted"),
+    endpoints=("/embeddings", "/responses", "/messages"),
     thinking=(
         # models that must think refuse it by name, once
         ThinkingSwitch(off={"reasoning": {"enabled": False}}, on={"reasoning": {"enabled": True}}),

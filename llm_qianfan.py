@@ -20,6 +20,7 @@ QIANFAN = Provider(
         TOO_LARGE="tokens_too_long characters_too_long",
         BAD_UPSTREAM_REQUEST="no_parameter_permission",  # a 401, too
     ),
+    endpoints=("/embeddings", "/rerank", "/images/generations"),
     thinking=(
         ThinkingSwitch(
             models=r"^ernie-.*thinking|^qwen3(?!.*(thinking|instruct))",

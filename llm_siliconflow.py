@@ -15,6 +15,7 @@ SILICONFLOW = Provider(
         PROVIDER_DOWN="50507 60000",
         NO_SUCH_MODEL="20012 30003",
     ),
+    endpoints=("/embeddings", "/rerank", "/images/generations", "/messages"),
     thinking=(
         ThinkingSwitch(models="Instruct|Thinking|Coder|-R1", off={}, on={}),  # they do one of both
         ThinkingSwitch(

@@ -31,6 +31,7 @@ VOLCENGINE = Provider(
         CONTENT_BLOCKED="SensitiveContentDetected* ContentFilter",
         TOO_LARGE="OutofContextError RequestTooLarge RequestBodyTooLarge",
     ),
+    endpoints=("/embeddings", "/responses", "/images/generations"),
     thinking=(
         ThinkingSwitch(
             models=r"^doubao-seed-\d(?!.*thinking)",
