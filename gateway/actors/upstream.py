@@ -7,21 +7,20 @@ against an unpaid account, and errors whose status and code survive the way back
 from __future__ import annotations
 
 import asyncio
-import errno
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
 
-from gateway.actors.egress_proxy import ProxyConnector, ProxyFault
+from gateway.actors.egress_proxy import ProxyConnector
 from gateway.actors.provider_connections import Connector, guarded_socket
-from gateway.addresses import EgressProxy, url_host, url_netloc
+from gateway.actors.upstream_errors import CONNECT_SECONDS, FAULTS, UpstreamErrors
+from gateway.addresses import EgressProxy
 from gateway.byte_budget import ByteBudget, Charge, Full
 from gateway.encodings import Inflater, TooLarge
-from gateway.errors import Code, GatewayError, clean, too_many_bytes
+from gateway.errors import Code
 from gateway.protocol import CHAT, COMPLETIONS, COUNT_TOKENS, HOP, MESSAGES
 from gateway.providers.dialects import Dialect
 from gateway.providers.event_streams import reply_of
@@ -34,14 +33,7 @@ from gateway.providers.reader import (
     StreamReader,
     chat_reply,
 )
-from gateway.providers.refusals import (
-    Refusal,
-    document,
-    judged,
-    refusal,
-    retry_after,
-    shown,
-)
+from gateway.providers.refusals import document, judged, refusal
 from gateway.providers.refused_fields import STATUSES, refused_field
 from gateway.providers.silence import Silence
 
@@ -53,9 +45,6 @@ NO_LIST = frozenset({404, 405, 501})
 
 LIST_BYTES = 4 * 1024 * 1024
 """So much of a list of models is read; OpenRouter's, the longest, has half a megabyte."""
-
-CONNECT_SECONDS = 5
-"""For DNS, TCP and TLS together."""
 
 IDLE_SECONDS = 15
 """How long an unused connection is kept; shorter than the providers' own limits, so few die in our
@@ -88,9 +77,6 @@ USER_AGENT = "byzer-llm-gateway"
 ANTHROPIC_VERSION = "2023-06-01"
 """Of Anthropic's protocol: there is no other."""
 
-FAULTS = (aiohttp.ClientError, OSError, ValueError, TypeError)
-"""What may go wrong on the way; TimeoutError is one of OSError's."""
-
 
 class Upstream:
     """One account at one provider, which is asked by `rules`. Must be created and used inside one
@@ -117,19 +103,17 @@ class Upstream:
         proxy: EgressProxy | None = None,
         proxy_trusted: bool = False,
     ) -> None:
-        self._provider = provider
         self._base_url = base_url
         self._addresses = {
             # elsewhere on the host, or under the base URL
             path: urljoin(base_url, place) if place.startswith("/") else f"{base_url}/{place}"
             for path, place in {CHAT: CHAT[1:], **endpoints}.items()
         }
-        self._api_key = api_key
         self._timeout = timeout
         self._rules = rules
         self._answers = answers
         self.dialect = dialect
-        self._proxy = proxy
+        self._errors = UpstreamErrors(provider, base_url, api_key, timeout, proxy)
         options: dict[str, Any] = {"limit": 0, "keepalive_timeout": IDLE_SECONDS}
         self._connector = (
             ProxyConnector(proxy, proxy_trusted, trusted, **options)
@@ -165,7 +149,7 @@ class Upstream:
         limits = aiohttp.ClientTimeout(total=self._timeout, connect=CONNECT_SECONDS)
         with Charge(self._answers) as charge:
             async with (
-                self._translated(),
+                self._errors.translated(),
                 await self._opened(path, body, limits, words_only, beta) as reply,
             ):
                 raw, fault = await self._read(reply, REPLY_BYTES, charge)
@@ -180,8 +164,8 @@ class Upstream:
                 if fault is not None:
                     raise fault
         if isinstance(answer, Reply):
-            raise self._down("The reply holds no words.", reply.status)
-        raise self._refused(answer, reply)
+            raise self._errors.down("The reply holds no words.", reply.status)
+        raise self._errors.refused(answer, reply)
 
     async def stream(
         self, path: str, body: bytes, reader: StreamReader, beta: str = ""
@@ -200,7 +184,7 @@ class Upstream:
         fault: Exception | None = None
         with Charge(self._answers) as charge:
             async with (
-                self._translated(),
+                self._errors.translated(),
                 await self._opened(path, body, limits, reader.words_only, beta) as reply,
             ):
                 reader.label = reply.charset or ""
@@ -224,7 +208,7 @@ class Upstream:
                 if fault is not None and not explicit and not reader.whole:
                     raise fault
         if reader.refusal:
-            raise self._refused(reader.refusal, reply)
+            raise self._errors.refused(reader.refusal, reply)
 
     async def offered(self) -> list[str]:
         """GET the names of the models that the provider offers to this key. Raises
@@ -233,27 +217,29 @@ class Upstream:
         options: dict[str, Any] = {"allow_redirects": False, "timeout": limits}
         with Charge(self._answers) as charge:
             async with (
-                self._translated(),
+                self._errors.translated(),
                 self._session.get(self._base_url + MODELS, **options) as reply,
             ):
                 if 300 <= reply.status < 400:
-                    raise self._redirected(reply)
+                    raise self._errors.redirected(reply)
                 raw, fault = await self._read(reply, LIST_BYTES, charge)
                 body = document(raw, reply.charset or "")
                 names = model_names(body) if reply.status < 300 else None
                 if isinstance(fault, TooLarge):
-                    raise self._down(f"The list of models is larger than {LIST_BYTES} bytes.")
+                    raise self._errors.down(
+                        f"The list of models is larger than {LIST_BYTES} bytes."
+                    )
                 if names is None and fault is not None:
                     raise fault
         if names is not None:
             return names
         outcome = judged(self.dialect, reply.status, body)
         if reply.status in NO_LIST and outcome.code == Code.BAD_UPSTREAM_REQUEST:
-            host = self._host()
+            host = self._errors.host
             words = f"{host} has no list of models at this base_url, or has none at all."
             words_zh = f"{host} 在此 base_url 下没有模型列表，或根本不提供列表。"
             outcome = outcome._replace(detail=words, detail_zh=words_zh)
-        raise self._refused(outcome, reply)
+        raise self._errors.refused(outcome, reply)
 
     async def close(self) -> None:
         """Close the connections that are kept."""
@@ -270,7 +256,7 @@ class Upstream:
             return reply
         async with reply:
             if 300 <= reply.status < 400:
-                raise self._redirected(reply)
+                raise self._errors.redirected(reply)
             raw = b""
             with suppress(TimeoutError, Full), Charge(self._answers) as charge:
                 async with asyncio.timeout(REFUSAL_SECONDS):
@@ -280,7 +266,7 @@ class Upstream:
             self._rules.learn(path, field)
             if self._rules.shaped(path, body, plain) != question:
                 return await self._opened(path, body, limits, plain, beta)
-        raise self._refused(
+        raise self._errors.refused(
             refusal(self.dialect, reply.status, raw, reply.charset or "", body), reply
         )
 
@@ -336,86 +322,3 @@ class Upstream:
             async with asyncio.timeout(TAIL_SECONDS):
                 return await reply.content.readany()
         return b""
-
-    @asynccontextmanager
-    async def _translated(self) -> AsyncIterator[None]:
-        """Turn what goes wrong on the way into one of our errors."""
-        try:
-            yield
-        except Full:
-            raise too_many_bytes(provider=self._provider) from None
-        except ProxyFault as error:
-            raise self._error(Code.PROVIDER_DOWN, error.words, error.words_zh) from error
-        except aiohttp.ConnectionTimeoutError as error:
-            raise self._unconnected() from error
-        except TimeoutError as error:
-            limit = f"{self._timeout:g}"
-            raise self._error(
-                Code.TIMEOUT,
-                f"No complete answer from {self._host()} within {limit} s.",
-                f"{self._host()} 在 {limit} 秒内没有给出完整回答。",
-            ) from error
-        except FAULTS as error:
-            raise self._down(clean(f"{self._host()}: {_told(error)}.", self._api_key)) from error
-
-    def _refused(self, outcome: Refusal, reply: aiohttp.ClientResponse) -> GatewayError:
-        code, words = shown(outcome, reply.status, self._api_key)
-        return self._error(
-            outcome.code,
-            outcome.detail,
-            outcome.detail_zh,
-            provider_status=reply.status,
-            provider_code=code,
-            provider_message=words,
-            retry_after=retry_after(reply.headers, time.time()),
-        )
-
-    def _down(self, detail: str, status: int | None = None) -> GatewayError:
-        return self._error(Code.PROVIDER_DOWN, detail, provider_status=status)
-
-    def _unconnected(self) -> GatewayError:
-        host, seconds = self._host(), CONNECT_SECONDS
-        if self._proxy is None:
-            return self._down(f"No connection to {host} within {seconds} s.")
-        proxy = self._proxy.netloc
-        return self._error(
-            Code.PROVIDER_DOWN,
-            f"No connection to {host} through the proxy {proxy} (egress_proxy) within {seconds} s.",
-            f"{seconds} 秒内未能经代理 {proxy}（egress_proxy）连接到 {host}。",
-        )
-
-    def _redirected(self, reply: aiohttp.ClientResponse) -> GatewayError:
-        target = url_host(reply.headers.get("Location", "")) or "another path"
-        detail = (
-            f"{self._host()} redirects to {target}; redirects are not followed. Deploy with the"
-            " final base_url."
-        )
-        return self._error(
-            Code.BAD_UPSTREAM_REQUEST, clean(detail, self._api_key), provider_status=reply.status
-        )
-
-    def _error(
-        self, code: Code, detail: str = "", detail_zh: str = "", **known: Any
-    ) -> GatewayError:
-        return GatewayError(code, detail, detail_zh, provider=self._provider, **known)
-
-    def _host(self) -> str:
-        return url_netloc(self._base_url)
-
-
-def _told(error: Exception) -> str:
-    """Return what happened. The text of a connection error names hosts and ports, never the key;
-    that of others may."""
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "it closed the connection before it answered"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "it broke off in the middle of its answer"
-    if isinstance(error, OSError) and error.errno in (errno.ECONNRESET, errno.EPIPE):
-        return "it reset the connection before its answer was whole"
-    if isinstance(error, aiohttp.ClientResponseError):
-        return "what it sent is not HTTP that can be read"
-    if isinstance(error, TooLarge):
-        return f"the reply is larger than {REPLY_BYTES} bytes"
-    if isinstance(error, aiohttp.ClientConnectionError):
-        return str(error)
-    return "what it sent cannot be read as an answer"

@@ -18,7 +18,7 @@ TOLD_TO_PEOPLE = {
     "gateway/actors/directory.py": 1,  # since when a chat is deployed
     "gateway/web/access_log.py": 1,  # when a request was answered
     "gateway/cluster/stock_client.py": 1,  # `created` on /v1
-    "gateway/actors/upstream.py": 1,  # beside the provider's Date
+    "gateway/actors/upstream_errors.py": 1,  # beside the provider's Date
     "gateway/commands/doctor_probes.py": 1,  # the doctor compares clocks
 }
 """How often each file asks for the time of day; no file does that decides by it."""
