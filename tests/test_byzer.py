@@ -56,7 +56,8 @@ def test_a_stock_client_chats_with_a_chat_that_we_deployed(
 llm.setup_default_model_name({name!r})
 history = [{{"role": "user", "content": "one"}}, {{"role": "assistant", "content": "two"}}]
 one = llm.chat_oai(history + [{{"role": "user", "content": "hello"}}])[0]
-two = llm.chat_oai([{{"role": "user", "content": "again"}}], llm_config={{"temperature": 0.5}})[0]
+config = {{"temperature": 0.5, "reasoning_effort": "low", "extra_body": {{"top_k": 3}}}}
+two = llm.chat_oai([{{"role": "user", "content": "again"}}], llm_config=config)[0]
 print(json.dumps([one.output, one.metadata["input_tokens_count"] > 0, two.output]))
 """)
 
@@ -64,6 +65,7 @@ print(json.dumps([one.output, one.metadata["input_tokens_count"] > 0, two.output
     first, second = (seen["body"] for seen in standin.requests(key))
     assert [turn["content"] for turn in first["messages"]] == ["one", "two", "hello"]
     assert (first.get("max_tokens"), second["temperature"]) == (None, 0.5)
+    assert (second["reasoning_effort"], second["top_k"]) == ("low", 3)
 
 
 def test_a_stock_client_learns_why_a_chat_failed(

@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 import ray
 
-from gateway.actors import actor_logs
+from gateway.actors import actor_logs, byzer_requests
 from gateway.actors.joined_questions import JoinedQuestions
 from gateway.actors.model import Model, has_its_key, open_model
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full, give_back_large_blocks
@@ -279,7 +279,6 @@ class ModelActor:
             yield
 
     async def _predict(self, model: Model, request: dict[str, Any]) -> dict[str, Any]:
-        instruction = request.get("instruction", "")
         if request.get("meta"):
             meta = {"model_deploy_type": "saas", "backend": "saas", "support_stream": False}
             return {
@@ -287,22 +286,8 @@ class ModelActor:
                 "metadata": {},
                 "input": request,
             }
-        if unknown := {"embedding", "tokenizer", "apply_chat_template", "stream"} & {
-            k for k, v in request.items() if v
-        }:
-            raise GatewayError(
-                Code.INVALID_REQUEST, f"This model does not do {', '.join(sorted(unknown))}."
-            )
-        # byzerllm's clients always send max_length 4000, asked for or not, so it is not passed on.
-        options = {
-            name: request[name]
-            for name in ("temperature", "top_p", "max_tokens")
-            if name in request
-        }
-        messages = [*(request.get("history") or []), {"role": "user", "content": instruction}]
-        body = {"messages": messages, **options, **(request.get("extra_request_params") or {})}
         started = time.monotonic()
-        answer = await model.ask(CHAT, orjson.dumps(body), words_only=True)
+        answer = await model.ask(CHAT, byzer_requests.question(request), words_only=True)
         tokens_in, tokens_out = answer.usage
         counts = {"input_tokens_count": tokens_in or 0, "generated_tokens_count": tokens_out or 0}
         return {
