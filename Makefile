@@ -70,9 +70,9 @@ test-clients: .venv/test .venv/aider/installed
 test-network: .venv/test
 	NETWORK=1 unshare --net --mount .venv/bin/python -m pytest -s tests/test_network.py
 
-# A file of tests runs in one process, with a cluster and a gateway of its own.
+# A file of tests runs in one process, with a cluster and a gateway of its own. Three at a time keep two cores busy.
 check: lint
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 quick: lint
 	.venv/bin/python -m pytest tests/unit -n 2

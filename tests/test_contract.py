@@ -192,6 +192,7 @@ def test_models_tells_everything_but_the_key(
         "thinking": None,
         "left_out": [],
         "keys": {"count": 1, "resting": {}},
+        "egress_proxy": None,
     }
     assert key not in reply.text
 

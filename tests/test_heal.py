@@ -145,6 +145,7 @@ def supervised(tmp_path: Path, ray_head: RayHead) -> Iterator[tuple[str, psutil.
     stop(supervisor)
 
 
+@pytest.mark.long  # tests/test_boot.py kills one, too
 def test_a_killed_gunicorn_master_is_started_again_by_its_supervisor(
     supervised: tuple[str, psutil.Process], deploy: Deploy
 ) -> None:
@@ -268,8 +269,9 @@ def kill_raylet(head: RayHead) -> None:
     raylet.kill()
 
 
-# That what kills a raylet is got over, CI sees in tests/test_boot.py.
-@pytest.mark.parametrize("end", [ray_stop, pytest.param(kill_raylet, marks=pytest.mark.long)])
+# In CI tests/test_boot.py kills a cluster's processes.
+@pytest.mark.long
+@pytest.mark.parametrize("end", [ray_stop, kill_raylet])
 def test_a_lost_cluster_is_said_at_once_and_found_again_with_its_chats(
     end: Callable[[RayHead], None], own_cluster: tuple[RayHead, Server], standin: StandIn
 ) -> None:

@@ -597,6 +597,7 @@ def test_uwsgi_answers_the_chats_under_way_before_it_stops(
     assert uwsgi.process.wait(A_WHILE) == 0
 
 
+@pytest.mark.long
 def test_a_wrong_setting_ends_uwsgi_and_is_named(start_server: Callable[..., Server]) -> None:
     wrong = start_server({"GATEWAY_MAX_BODY_BYTES": "lots"}, ready=False, command=UWSGI)
 
