@@ -271,15 +271,18 @@ def providers(patient: Patient) -> Iterator[Finding]:
     proxy = EgressProxy.from_url(url) if url else None
     way = f" through {proxy.netloc} (GATEWAY_EGRESS_PROXY)" if proxy else ""
     probes = {url: partial(reach, url, proxy) for url in patient.hosts}
-    unreached: dict[tuple[str, str, str], list[str]] = {}  # what is said of each, once for all
+    # Of the providers that nobody has chosen yet, what is wrong with many is said once.
+    usual = set(map(as_url, built_in()))
+    unreached: dict[tuple[str, ...], list[str]] = {}
     for url, answer in side_by_side(HOST_SECONDS + 1, probes).items():
         if answer is None or isinstance(answer, float):
             yield Finding(OK, f"provider: {url} is reached{way}")
             patient.ahead += [] if answer is None else [answer]
         else:
             why, do = next((why, do) for kind, why, do in UNREACHED if isinstance(answer, kind))
-            unreached.setdefault((patient.hosts[url], why, do), []).append(url)
-    for (level, why, do), urls in unreached.items():
+            one = "" if url in usual else url
+            unreached.setdefault((patient.hosts[url], why, do, one), []).append(url)
+    for (level, why, do, _), urls in unreached.items():
         each = "each " if len(urls) > 1 else ""
         yield Finding(level, f"provider: {', '.join(urls)} {each}{why}{way}", do)
 
