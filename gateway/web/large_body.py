@@ -48,6 +48,7 @@ class LargeBody:
                 self._charge.hold(length or len(body))
         except Full:
             body.clear()
+            self._charge.release()
             for _ in pieces:
                 # a client that is still sending would see a connection that breaks, and no reply
                 pass
@@ -55,10 +56,12 @@ class LargeBody:
         return bytes(body)
 
     def hold(self, size: int) -> None:
-        """Hold so many bytes from now on. Raises GatewayError (GATEWAY_BUSY)."""
+        """Hold so many bytes from now on. Raises GatewayError (GATEWAY_BUSY): it holds nothing
+        then, since its refusal may take long to reach its client, and others need the room."""
         try:
             self._charge.hold(size)
         except Full:
+            self.release()
             raise too_many_bytes() from None
 
     def unpack(self) -> None:
