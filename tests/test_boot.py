@@ -244,7 +244,7 @@ def test_started_in_any_order_the_chats_answer(
 @pytest.mark.parametrize(
     ("unit", "words"),
     [
-        pytest.param(RAY, "raylet/raylet", marks=pytest.mark.long),
+        (RAY, "raylet/raylet"),
         (RAY, "gcs_server"),
         pytest.param(RAY, "ray start", marks=pytest.mark.long),  # it takes the other two along
         (GATEWAY, "gunicorn"),

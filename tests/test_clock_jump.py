@@ -69,8 +69,7 @@ def jumpy(clock: Clock, start_server: Callable[..., Server]) -> Iterator[Server]
         head.stop()
 
 
-@pytest.mark.long  # in CI tests/unit/test_clock.py sees that no clock is asked that may jump
-@pytest.mark.parametrize("hours", [1, -1])
+@pytest.mark.parametrize("hours", [1, pytest.param(-1, marks=pytest.mark.long)])
 def test_an_hours_jump_changes_nothing(
     jumpy: Server, clock: Clock, standin: StandIn, key: str, hours: int
 ) -> None:

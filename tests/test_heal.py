@@ -269,9 +269,8 @@ def kill_raylet(head: RayHead) -> None:
     raylet.kill()
 
 
-# In CI tests/test_boot.py kills a cluster's processes.
-@pytest.mark.long
-@pytest.mark.parametrize("end", [ray_stop, kill_raylet])
+# That what kills a raylet is got over, CI sees in tests/test_boot.py.
+@pytest.mark.parametrize("end", [ray_stop, pytest.param(kill_raylet, marks=pytest.mark.long)])
 def test_a_lost_cluster_is_said_at_once_and_found_again_with_its_chats(
     end: Callable[[RayHead], None], own_cluster: tuple[RayHead, Server], standin: StandIn
 ) -> None:

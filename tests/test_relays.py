@@ -189,9 +189,9 @@ def test_usage_and_requests_are_counted_as_for_chats(
 
     lines = gateway.get("/metrics").text.splitlines()
     counts = [line.rpartition(" ")[::2] for line in lines if f'chat="{name}"' in line]
-    asked = [count for row, count in counts if 'code="OK"' in row and "/v1/messages" in row]
+    answers = [count for row, count in counts if 'code="OK"' in row and "/v1/messages" in row]
     tokens = [count for row, count in counts if row.startswith("gateway_tokens_total")]
-    assert asked == ["2.0"], counts
+    assert answers == ["2.0"], counts
     assert sorted(tokens) == ["14.0", "6.0"], counts
 
 

@@ -65,7 +65,7 @@ class Directory:
     def __init__(self) -> None:
         self._configs: dict[str, ModelConfig] = {}
         self._before: dict[str, tuple[ModelConfig, float]] = {}
-        self._traits: dict[str, Traits] = {}
+        self._traits: list[Traits] = []  # each once, since pickle sends the same object once
         self._generation = 0
         self._revision = 0
         # Made once: each one is kept for ever by Ray's control store, and by every process that
@@ -216,10 +216,10 @@ class Directory:
             return {"models": [], "error": error.as_dict()}
 
     def _keep(self, config: ModelConfig) -> None:
-        known = self._traits.get(config["provider"])
-        if known != config["traits"]:
-            known = self._traits[config["provider"]] = config["traits"]
-        self._configs[config["chat_name"]] = {**config, "traits": known}
+        traits = next((one for one in self._traits if one == config["traits"]), None)
+        if traits is None:
+            self._traits.append(traits := config["traits"])
+        self._configs[config["chat_name"]] = {**config, "traits": traits}
         self._revision += 1
 
     def _drop(self, name: str) -> None:

@@ -115,8 +115,8 @@ class QuestionRules:
     def _switched(self, fields: Json, wanted: str) -> Json:
         """Return a question that turns thinking on or off, unless it says so in the provider's own
         words."""
-        said = fields.get("thinking")
-        if said in ("on", "off"):
+        choice = fields.get("thinking")
+        if choice in ("on", "off"):
             wanted = fields.pop("thinking")
         elif THINKING_FIELDS & fields.keys():
             return fields

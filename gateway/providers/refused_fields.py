@@ -37,15 +37,15 @@ def refused_field(raw: bytes, label: str, fields: Iterable[str]) -> str:
     """Return the one of a question's `fields` that a refusal `raw` is about; "": none that is
     known."""
     body = document(raw, label)
-    said = statement(body)
+    complaint = statement(body)
     for name in fields:
         if name == ALWAYS_OPTIONAL and name.encode() in raw:
             return name
-        if CODES & set(said.codes) and name in _named(body):
+        if CODES & set(complaint.codes) and name in _named(body):
             return name
         word = rf"(?<![\w.]){re.escape(name)}(?![\w.])"
         for pattern in (_BEFORE + word, word + _AFTER):
-            if re.search(pattern, said.words, re.I):
+            if re.search(pattern, complaint.words, re.I):
                 return name
     return ""
 

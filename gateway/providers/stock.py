@@ -30,9 +30,9 @@ _SPARKDESK = re.compile(r"请求错误: (\d+), (\{.*\})", re.S)
 
 def with_defaults(defaults: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
     """Return a question with a chat's options where it has none of its own; None: never sent."""
-    known = {key: value for key, value in defaults.items() if key in OPTIONS}
-    never = [key for key, value in known.items() if value is None]
-    return {**known, **fields, **dict.fromkeys(never)}
+    defaults = {key: value for key, value in defaults.items() if key in OPTIONS}
+    never = [key for key, value in defaults.items() if value is None]
+    return {**defaults, **fields, **dict.fromkeys(never)}
 
 
 def raised(text: str, question: bytes) -> Refusal:

@@ -32,10 +32,12 @@ ELSEWHERE: dict[str, tuple[Dialect, str]] = {
 
 def _last_text(body: Json) -> str:
     """What was asked, of Responses or of Messages."""
-    asked: Any = body.get("input", body.get("messages", ""))
-    if isinstance(asked, str):
-        return asked
-    return next((words for turn in reversed(asked) if (words := text_of(turn.get("content")))), "")
+    question: Any = body.get("input", body.get("messages", ""))
+    if isinstance(question, str):
+        return question
+    return next(
+        (words for turn in reversed(question) if (words := text_of(turn.get("content")))), ""
+    )
 
 
 def _response(body: Json, text: str, status: str = "completed") -> Json:
