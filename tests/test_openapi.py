@@ -44,7 +44,7 @@ NOT_SERVED = "/api/v1/services/{path:any}"
 """Another API's paths: they only say so."""
 
 TOKEN = "fuzz-8c1f0a"
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES") or (25 if os.environ.get("LONG") else 2))
 """Generated requests for each operation and kind of data; `make fuzz` asks for many more."""
 
 LEAST_CASES = 25 * EXAMPLES
