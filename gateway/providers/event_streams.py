@@ -7,7 +7,6 @@ that says something, so that an error until then can fall back; an error after i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -99,23 +98,19 @@ class EventStreamReader(StreamReader):
         self.refusal = self.refusal or self._verdict()
         return pieces
 
-    def _pieces(self, events: Iterable[Event]) -> list[Piece]:
-        pieces: list[Piece] = []
-        for event in events:
-            if self.done or self.refusal:
-                break
-            if event.data == DONE:
-                self.done = self.answered
-                pieces += [self._piece_of("", DONE)] if self.answered else []
-                continue
-            [chunk, *_] = self._chunks(event)
-            if isinstance(chunk, dict):
-                pieces += self._passed_on(event, chunk)
-            elif isinstance(chunk, str) and chunk.startswith("{"):
-                self.refusal = self._broken(chunk)
-            else:
-                self._odd = self._odd or chunk
-        return pieces
+    def _last(self) -> list[Piece]:
+        self.done = self.answered
+        return [self._piece_of("", DONE)] if self.answered else []
+
+    def _of(self, event: Event) -> list[Piece]:
+        [chunk, *_] = self._chunks(event)
+        if isinstance(chunk, dict):
+            return self._passed_on(event, chunk)
+        if isinstance(chunk, str) and chunk.startswith("{"):
+            self.refusal = self._broken(chunk)
+        else:
+            self._odd = self._odd or chunk
+        return []
 
     def _passed_on(self, event: Event, chunk: Json) -> list[Piece]:
         """Return what an event adds; nothing where it ends the stream, or is none of these

@@ -281,15 +281,17 @@ class StreamReader:
         for event in events:
             if self.done or self.refusal:
                 break
-            if event.data in (DONE, b'"[DONE]"'):
-                self.done = True
-            else:
-                pieces += (
-                    piece
-                    for chunk in self._chunks(event)
-                    if (piece := self._piece(event.name, chunk))
-                )
+            pieces += self._last() if event.data in (DONE, b'"[DONE]"') else self._of(event)
         return pieces
+
+    def _last(self) -> list[Piece]:
+        """Note that the stream says it has ended; return what goes on of that."""
+        self.done = True
+        return []
+
+    def _of(self, event: Event) -> list[Piece]:
+        pieces = (self._piece(event.name, chunk) for chunk in self._chunks(event))
+        return [piece for piece in pieces if piece]
 
     def _chunks(self, event: Event) -> list[Any]:
         try:
