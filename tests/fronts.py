@@ -248,10 +248,14 @@ class RawChat:
     def ask(self, front: Front, content: str = "hi", **more: Any) -> Outcome:
         return front(self.http, self.name, content, **more)
 
+    def row(self) -> dict[str, Any]:
+        """What GET /models tells of it."""
+        rows: list[dict[str, Any]] = self.http.get("/models").json()["models"]
+        return next(row for row in rows if row["chat_name"] == self.name)
+
     def state(self) -> str:
         """`answering` or `resting`."""
-        rows = self.http.get("/models").json()["models"]
-        return str(next(row["state"] for row in rows if row["chat_name"] == self.name))
+        return str(self.row()["state"])
 
 
 @pytest.fixture

@@ -20,11 +20,6 @@ def asked(raw_chat: RawChat) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in usual}
 
 
-def row(raw_chat: RawChat) -> dict[str, Any]:
-    rows = raw_chat.http.get("/models").json()["models"]
-    return next(row for row in rows if row["chat_name"] == raw_chat.name)
-
-
 @pytest.mark.parametrize("front", FRONTS, ids=of)
 def test_options_stand_under_what_a_request_gives_and_null_is_never_sent(
     raw_chat: RawChat, front: Front
@@ -35,7 +30,7 @@ def test_options_stand_under_what_a_request_gives_and_null_is_never_sent(
     assert raw_chat.ask(front, temperature=0.5, max_tokens=9).words == "Ja"
 
     assert asked(raw_chat) == {"temperature": 0.5, "seed": 7, "top_k": 3}
-    assert row(raw_chat)["options"] == {
+    assert raw_chat.row()["options"] == {
         "temperature": 0.25,
         "seed": 7,
         "max_tokens": None,
@@ -122,16 +117,16 @@ def test_a_field_that_is_refused_by_name_is_left_out_from_then_on(
 
     assert len(raw_chat.raw.requests) == 4  # two refusals, then none
     assert asked(raw_chat) == {"max_tokens": 9}
-    assert row(raw_chat)["left_out"] == ["temperature", "top_p"]
+    assert raw_chat.row()["left_out"] == ["temperature", "top_p"]
     raw_chat.deploy(GOOD)
-    assert row(raw_chat)["left_out"] == []
+    assert raw_chat.row()["left_out"] == []
 
 
 def test_a_limit_that_is_refused_gets_the_name_that_is_wanted(raw_chat: RawChat) -> None:
     raw_chat.deploy(refuses("max_tokens"))
     assert raw_chat.ask(chat, max_tokens=9).words == "Ja"
     assert asked(raw_chat) == {"max_completion_tokens": 9}
-    assert row(raw_chat)["left_out"] == []
+    assert raw_chat.row()["left_out"] == []
 
 
 def test_what_an_answer_hangs_on_is_not_left_out(raw_chat: RawChat) -> None:

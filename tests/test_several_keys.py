@@ -33,11 +33,6 @@ def refusing(keys: list[str], body: dict[str, Any], status: str = "429 No") -> S
     return script
 
 
-def row(raw_chat: RawChat) -> dict[str, Any]:
-    rows = raw_chat.http.get("/models").json()["models"]
-    return next(row for row in rows if row["chat_name"] == raw_chat.name)
-
-
 @pytest.mark.parametrize("front", FALLING_BACK, ids=of)
 def test_a_chat_with_ten_keys_of_which_nine_are_unpaid_answers_without_a_failed_request(
     raw_chat: RawChat, front: Front
@@ -53,7 +48,7 @@ def test_a_chat_with_ten_keys_of_which_nine_are_unpaid_answers_without_a_failed_
         **dict.fromkeys(KEYS[:9], 1),
         KEYS[9]: 20,
     }
-    one = row(raw_chat)
+    one = raw_chat.row()
     assert (one["state"], one["keys"]) == ("answering", {"count": 10, "resting": {"PAY_BILL": 9}})
     assert "sk-of-several" not in raw_chat.http.get("/models").text
 
@@ -69,7 +64,7 @@ def test_when_all_its_keys_are_unpaid_the_chat_rests_and_another_answers(
         assert (outcome.words, outcome.fell_back) == (SPARE, "PAY_BILL")
 
     assert len(raw_chat.raw.requests) == 3
-    assert row(raw_chat)["resting"]["code"] == "PAY_BILL"
+    assert raw_chat.row()["resting"]["code"] == "PAY_BILL"
 
 
 def test_if_one_of_them_is_only_too_fast_that_is_told(raw_chat: RawChat) -> None:
@@ -82,7 +77,7 @@ def test_if_one_of_them_is_only_too_fast_that_is_told(raw_chat: RawChat) -> None
     for _ in range(2):
         outcome = raw_chat.ask(chat)
         assert (outcome.code, outcome.retry_after) == ("SLOW_DOWN", 30)
-    assert row(raw_chat)["keys"] == {"count": 3, "resting": {"PAY_BILL": 2, "SLOW_DOWN": 1}}
+    assert raw_chat.row()["keys"] == {"count": 3, "resting": {"PAY_BILL": 2, "SLOW_DOWN": 1}}
 
 
 def test_what_is_said_of_the_question_is_asked_of_no_other_key(raw_chat: RawChat) -> None:
@@ -113,7 +108,7 @@ def test_the_key_with_the_least_to_do_is_asked(raw_chat: RawChat) -> None:
 
 def test_the_same_key_twice_is_one(raw_chat: RawChat) -> None:
     raw_chat.deploy(GOOD, api_key=f" {KEYS[0]} ,{KEYS[1]}, {KEYS[0]},")
-    assert row(raw_chat)["keys"]["count"] == 2
+    assert raw_chat.row()["keys"]["count"] == 2
 
 
 def test_a_check_is_passed_by_the_key_that_answers(raw_chat: RawChat) -> None:

@@ -158,36 +158,15 @@ class GatewayLLM(StockLLM):
         answer.input = question
         return [answer]
 
-    def relay(
-        self,
-        name: str,
-        path: str,
-        body: bytes,
-        client: Client = None,
-        shown: str = "",
-        beta: str = "",
-    ) -> Answer:
-        """Send a request on to an endpoint, and return the reply as it came; `shown` is the model's
-        name in it. Raises GatewayError."""
-        request = Request(AnswerForm.REPLY, path, shown, beta=beta)
+    def relay(self, name: str, request: Request, body: bytes, client: Client = None) -> Answer:
+        """Send a request on to an endpoint, and return the reply as it came. Raises
+        GatewayError."""
         with self._slot():
             return self._retry.run(name, lambda: self._relay(name, request, body, client))
 
-    def stream(
-        self,
-        name: str,
-        path: str,
-        body: bytes,
-        form: AnswerForm,
-        client: Client = None,
-        shown: str = "",
-        beta: str = "",
-    ) -> Stream:
-        """Return a stream that has begun to speak; `shown` is the model's name in it.
-
-        Raises GatewayError: it did not begin, or its `client` hung up before.
-        """
-        request = Request(form, path, shown, beta=beta)
+    def stream(self, name: str, request: Request, body: bytes, client: Client = None) -> Stream:
+        """Return a stream that has begun to speak. Raises GatewayError: it did not begin, or its
+        `client` hung up before."""
         with ExitStack() as stack:
             stack.enter_context(self._slot())
             begun = self._retry.run(name, lambda: self._begun(name, request, body, client, stack))

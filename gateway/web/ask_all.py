@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response
 
 from gateway.errors import Code, GatewayError
-from gateway.protocol import CHAT, AnswerForm, Client
+from gateway.protocol import AnswerForm, Client, Request
 from gateway.web import call, metrics, request_fields, services, streaming, wire
 from gateway.web.contract import AskAllRequest
 from gateway.web.description import Description, described
@@ -128,7 +128,7 @@ def _lines(
 def _speak(llm: GatewayLLM, name: str, body: bytes, request_id: str, put: Put, gone: Gone) -> None:
     started = time.monotonic()
     try:
-        with closing(llm.stream(name, CHAT, body, AnswerForm.TEXT)) as stream:
+        with closing(llm.stream(name, Request(AnswerForm.TEXT), body)) as stream:
             for piece in stream.pieces():
                 if gone():
                     return

@@ -18,6 +18,7 @@ from gateway.protocol import (
     RESPONSES,
     AnswerForm,
     ChatRow,
+    Request,
 )
 from gateway.web import call, request_fields, services, streaming, validation, wire
 from gateway.web.description import NAMED, Description, described
@@ -122,13 +123,12 @@ def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     name, form, body = _question(kind)
     llm, client = services.llm(), streaming.client()
     beta = request.headers.get("anthropic-beta", "") if path.startswith(MESSAGES) else ""
+    envelope = Request(form, path, shown=name, beta=beta)
     if form != AnswerForm.REPLY:
-        stream = services.ask(
-            name, lambda n: llm.stream(n, path, body, form, client, name, beta), path
-        )
+        stream = services.ask(name, lambda n: llm.stream(n, envelope, body, client), path)
         call.current().let_go()
         return streaming.events(stream, ENDINGS.get(path, GatewayError.openai_shape))
-    outcome = services.ask(name, lambda n: llm.relay(n, path, body, client, name, beta), path)
+    outcome = services.ask(name, lambda n: llm.relay(n, envelope, body, client), path)
     answer = outcome.answer
     reply = response(wire.Reply(answer.content, wire.JSON))
     sign(reply, outcome, answer.model, answer.usage)

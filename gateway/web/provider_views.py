@@ -7,7 +7,7 @@ from flask.blueprints import BlueprintSetupState
 
 from gateway.addresses import is_guarded, url_host
 from gateway.byte_budget import SMALL_BYTES
-from gateway.protocol import CHAT, AnswerForm, Engine, ModelConfig
+from gateway.protocol import AnswerForm, Engine, ModelConfig, Request
 from gateway.providers.provider import STOCK_MODEL_TYPES, Provider
 from gateway.web import (
     call,
@@ -94,9 +94,8 @@ def _whole(question: ChatRequest, body: bytes) -> Response:
 
 def _streamed(question: ChatRequest, body: bytes) -> Response:
     llm, client, owner = services.llm(), streaming.client(), call.current().owner
-    stream = services.ask(
-        question.chat_name, lambda name: llm.stream(name, CHAT, body, AnswerForm.TEXT, client)
-    )
+    envelope = Request(AnswerForm.TEXT)
+    stream = services.ask(question.chat_name, lambda name: llm.stream(name, envelope, body, client))
     if question.session is None:
         call.current().let_go()
         return streaming.text(stream)
