@@ -206,6 +206,9 @@ _OPENAI_TYPES = {
     Code.SLOW_DOWN: "rate_limit_error",
 }
 
+_ANTHROPIC_TYPES = {"server_error": "api_error"}
+"""What Anthropic's protocol calls otherwise; the rest have the same names there."""
+
 # opencode searches a whole error for these digits, promptfoo for "429", also within an id, and both
 # then try again.
 _STATUS_LIKE = re.compile(r"[\w-]*(?:429|50[0234]|524)[\w-]*", re.ASCII)
@@ -347,7 +350,10 @@ class GatewayError(Exception):
         error = self.openai_shape(request_id)["error"]
         return {
             "type": "error",
-            "error": {"type": error["type"], "message": error["message"]},
+            "error": {
+                "type": _ANTHROPIC_TYPES.get(error["type"], error["type"]),
+                "message": error["message"],
+            },
             "request_id": request_id,
         }
 

@@ -167,6 +167,7 @@ def test_an_error_in_mid_stream_ends_it_as_the_protocol_has_it(
     assert (name, last["type"]) == ("error", "error")
     if path == "/v1/messages":
         assert "Overloaded" in last["error"]["message"]
+        assert last["error"]["type"] == "api_error"
     else:
         assert (last["code"], last["param"]) == ("PROVIDER_DOWN", None)
         assert "Oh." in last["message"]
