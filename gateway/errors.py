@@ -19,9 +19,10 @@ PROVIDER_MESSAGE_CHARACTERS = 300
 """A provider's own words are cut to this length."""
 
 SECRET_CHARACTERS = 12
-SHOWN_NAMES = 20
-_OF_AN_EVENT = ("code", "message", "param")
 """No word is so long by chance as to hold a key of this length."""
+
+SHOWN_NAMES = 20
+"""So many chats are named in an error."""
 
 RETRY_AFTER_SECONDS = 2
 """What Retry-After says where the provider named no time of its own."""
@@ -180,40 +181,6 @@ LASTING = frozenset({Code.PAY_BILL, Code.BAD_KEY})
 """The codes that last until somebody acts: a chat rests with them."""
 
 
-OPENAI_STATUSES = {
-    Code.PAY_BILL: 402,
-    Code.BAD_KEY: 403,  # 401 would say that the caller's own token is wrong
-    Code.NO_SUCH_MODEL: 404,
-    Code.BAD_UPSTREAM_REQUEST: 400,
-}
-"""What nobody can mend by trying again, and its HTTP status on /v1: clients repeat whatever is a
-5xx."""
-
-# The AI SDK takes "insufficient_quota" in an event for a 429. LiteLLM, and so aider, repeats a 402
-# or a 403, unless it holds "invalid_request_error", which DeepSeek's 402 and OpenAI's refusal of a
-# key do, too.
-_OPENAI_TYPES = {
-    Code.INVALID_REQUEST: "invalid_request_error",
-    Code.TOO_LARGE: "invalid_request_error",
-    Code.CONTENT_BLOCKED: "invalid_request_error",
-    Code.PAY_BILL: "invalid_request_error",
-    Code.BAD_KEY: "invalid_request_error",
-    Code.BAD_UPSTREAM_REQUEST: "invalid_request_error",
-    Code.UNAUTHORIZED: "authentication_error",
-    Code.FORBIDDEN: "permission_error",
-    Code.NOT_DEPLOYED: "not_found_error",
-    Code.NO_SUCH_MODEL: "not_found_error",
-    Code.SLOW_DOWN: "rate_limit_error",
-}
-
-_ANTHROPIC_TYPES = {"server_error": "api_error"}
-"""What Anthropic's protocol calls otherwise; the rest have the same names there."""
-
-# opencode searches a whole error for these digits, promptfoo for "429", also within an id, and both
-# then try again.
-_STATUS_LIKE = re.compile(r"[\w-]*(?:429|50[0234]|524)[\w-]*", re.ASCII)
-
-
 class ErrorRecord(TypedDict):
     """A GatewayError as plain data, which crosses Ray and is kept for jobs."""
 
@@ -311,62 +278,11 @@ class GatewayError(Exception):
     def words(self, lang: str) -> str:
         """Return the same for those who read no JSON: `ERROR CODE: ` and what to do. `lang` is en
         or zh."""
-        message, message_zh = _quoted(self.shape("")["error"])
+        message, message_zh = quoted(self.shape("")["error"])
         return f"ERROR {self.code}: {message_zh if lang == 'zh' else message}"
 
-    @property
-    def openai_status(self) -> int:
-        """The HTTP status on /v1."""
-        return OPENAI_STATUSES.get(self.code, self.status)
 
-    def openai_shape(self, request_id: str) -> dict[str, Any]:
-        """Return the body on /v1: what OpenAI's clients understand, and ours beside it, but for the
-        provider's HTTP status.
-
-        Most SDKs show `message` only, so the provider's words are in it. Where trying again mends
-        nothing, they are without numbers that clients take for an HTTP status.
-        """
-        error = self.shape(request_id)["error"]
-        del error["provider_status"]
-        if self.code in OPENAI_STATUSES:
-            for name in ("provider_code", "provider_message"):
-                error[name] = _STATUS_LIKE.sub("[number]", error[name] or "") or None
-        error["message"], error["message_zh"] = _quoted(error)
-        return {
-            "error": {
-                **error,
-                "type": _OPENAI_TYPES.get(self.code, "server_error"),
-                "param": self.param or None,
-            }
-        }
-
-    def responses_shape(self, request_id: str) -> dict[str, Any]:
-        """Return the event that ends a stream of OpenAI's Responses."""
-        error = self.openai_shape(request_id)["error"]
-        return {"type": "error", "sequence_number": 0, **{k: error[k] for k in _OF_AN_EVENT}}
-
-    def anthropic_shape(self, request_id: str) -> dict[str, Any]:
-        """Return the body for clients of Anthropic's Messages API."""
-        error = self.openai_shape(request_id)["error"]
-        return {
-            "type": "error",
-            "error": {
-                "type": _ANTHROPIC_TYPES.get(error["type"], error["type"]),
-                "message": error["message"],
-            },
-            "request_id": request_id,
-        }
-
-    def dashscope_shape(self, request_id: str) -> dict[str, Any]:
-        """Return the body for clients of DashScope's own API."""
-        return {
-            "code": self.code,
-            "message": self.openai_shape("")["error"]["message"],
-            "request_id": request_id,
-        }
-
-
-def _quoted(error: dict[str, Any]) -> tuple[str, str]:
+def quoted(error: dict[str, Any]) -> tuple[str, str]:
     """Return an error's messages with what the provider said."""
     message, message_zh, words = error["message"], error["message_zh"], error["provider_message"]
     if not words:

@@ -30,6 +30,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from gateway.commands.ray_head import RayHead
 from gateway.errors import GatewayError
+from gateway.web.foreign_errors import openai_shape, openai_status
 from tests.openai_sdk import says, words
 from tests.server import Deploy, Server
 from tests.standin.client import StandIn
@@ -186,11 +187,11 @@ def test_nothing_in_an_error_that_lasts_looks_like_a_reason_to_try_again(code: s
         code, provider="zhipu", provider_status=429, provider_code="429", provider_message=WORDS
     )
 
-    answer = json.dumps(error.openai_shape("abcdefghijklmnop"), ensure_ascii=False)
+    answer = json.dumps(openai_shape(error, "abcdefghijklmnop"), ensure_ascii=False)
 
     assert TAKEN_FOR_A_REASON_TO_TRY_AGAIN.findall(answer) == []
     assert "HTTP [number] from upstream" in answer
-    assert 400 <= error.openai_status < 408  # a 408, 409 or 429 is tried again
+    assert 400 <= openai_status(error) < 408  # a 408, 409 or 429 is tried again
 
 
 def test_an_error_that_passes_holds_what_the_provider_said_as_it_was() -> None:
@@ -198,7 +199,7 @@ def test_an_error_that_passes_holds_what_the_provider_said_as_it_was() -> None:
         "SLOW_DOWN", provider_status=429, provider_code="429", provider_message=WORDS
     )
 
-    answer = error.openai_shape("abc")["error"]
+    answer = openai_shape(error, "abc")["error"]
 
     assert (answer["provider_code"], answer["provider_message"]) == ("429", WORDS)
     assert "provider_status" not in answer

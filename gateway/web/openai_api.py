@@ -20,7 +20,7 @@ from gateway.protocol import (
     ChatRow,
     Request,
 )
-from gateway.web import call, request_fields, services, streaming, validation, wire
+from gateway.web import call, foreign_errors, request_fields, services, streaming, validation, wire
 from gateway.web.description import NAMED, Description, described
 from gateway.web.paths import ANTHROPIC_PREFIX, DASHSCOPE_PREFIX, OPENAI_PREFIX
 from gateway.web.relayed_requests import (
@@ -68,7 +68,7 @@ RELAYS = (
 """What is passed on to the chat's provider, if it has that: as it came, but for the model's name,
 and so is the answer."""
 
-ENDINGS = {MESSAGES: GatewayError.anthropic_shape, RESPONSES: GatewayError.responses_shape}
+ENDINGS = {MESSAGES: foreign_errors.anthropic_shape, RESPONSES: foreign_errors.responses_shape}
 """How a stream that fails ends, where its protocol is not that of chats."""
 
 
@@ -91,9 +91,9 @@ def model(name: str) -> Response:
 
 def _shape_errors(setup: BlueprintSetupState) -> None:
     """Give errors the shape that the clients of these paths understand, also where no route is."""
-    shape_errors(setup.app, ANTHROPIC_PREFIX, GatewayError.anthropic_shape)
-    shape_errors(setup.app, f"{OPENAI_PREFIX}/", GatewayError.openai_shape)
-    shape_errors(setup.app, f"{DASHSCOPE_PREFIX}/", GatewayError.dashscope_shape)
+    shape_errors(setup.app, ANTHROPIC_PREFIX, foreign_errors.anthropic_shape)
+    shape_errors(setup.app, f"{OPENAI_PREFIX}/", foreign_errors.openai_shape)
+    shape_errors(setup.app, f"{DASHSCOPE_PREFIX}/", foreign_errors.dashscope_shape)
 
 
 def _not_served(setup: BlueprintSetupState) -> None:
@@ -127,7 +127,7 @@ def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     if form != AnswerForm.REPLY:
         stream = services.ask(name, lambda n: llm.stream(n, envelope, body, client), path)
         call.current().let_go()
-        return streaming.events(stream, ENDINGS.get(path, GatewayError.openai_shape))
+        return streaming.events(stream, ENDINGS.get(path, foreign_errors.openai_shape))
     outcome = services.ask(name, lambda n: llm.relay(n, envelope, body, client), path)
     answer = outcome.answer
     reply = response(wire.Reply(answer.content, wire.JSON))

@@ -14,10 +14,11 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
 from gateway import __version__
-from gateway.errors import MEANINGS, OPENAI_STATUSES, WAIT, Code
+from gateway.errors import MEANINGS, WAIT, Code
 from gateway.web import contract, services
 from gateway.web.description import Description, described, description_of
 from gateway.web.examples import EXAMPLES
+from gateway.web.foreign_errors import OPENAI_STATUSES
 from gateway.web.paths import ANTHROPIC_PREFIX, OPENAI_PREFIX
 from gateway.web.schemas import ERRORS, STREAMS, TEXT, Json, schema_object
 

@@ -26,6 +26,7 @@ from gateway.protocol import Usage
 from gateway.web import call, paths, services, wire
 from gateway.web.call import Call
 from gateway.web.failover import Outcome
+from gateway.web.foreign_errors import openai_status
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ def failed(error: GatewayError) -> Response:
     current = call.current()
     current.code = error.code
     if shape := _foreign_shape():
-        reply = response(wire.relayed(shape(error, current.id)), error.openai_status)
+        reply = response(wire.relayed(shape(error, current.id)), openai_status(error))
         if error.code in PERMANENT:
             reply.headers["x-should-retry"] = "false"
     else:

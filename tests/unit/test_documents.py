@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from flask import Blueprint
 
-from gateway.errors import MEANINGS, OPENAI_STATUSES
+from gateway.errors import MEANINGS
 from gateway.providers.provider import Provider
 from gateway.settings import load
 from gateway.web.contract import ChatRequest, DeployRequest, ReplyOptions
+from gateway.web.foreign_errors import OPENAI_STATUSES
 from tests.environment import TOP
 from tests.providers import PROVIDERS
 
