@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 TOP = Path(__file__).parent.parent
 
 
+_ports = itertools.cycle(range(20_000, 32_000))
+for _ in range(os.getpid() * 97 % 12_000):  # processes that test side by side begin apart
+    next(_ports)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that no connection takes meanwhile: Linux gives those
+    ports from 32768 on, and a flood takes thousands of them. Ray's own end at 19999."""
+    while True:
+        port = next(_ports)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def clean_environment() -> dict[str, str]:
