@@ -20,6 +20,7 @@ from gateway.web.large_body import AT_ONCE
 from gateway.web.openai_api import v1_app
 from gateway.web.openapi import openapi_app
 from gateway.web.status import status_app
+from gateway.web.tasks import task_app
 from llm_anthropic import anthropic_app
 from llm_azure import azure_app
 from llm_custom import custom_app
@@ -74,6 +75,7 @@ def create_app() -> Flask:
     app.register_blueprint(azure_app)
     app.register_blueprint(custom_app)
     app.register_blueprint(local_app)
+    app.register_blueprint(task_app)
     app.register_blueprint(all_app)
     app.register_blueprint(jobs_app)
     app.register_blueprint(v1_app)

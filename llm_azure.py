@@ -2,6 +2,7 @@
 
 from gateway.providers.dialects import dialect
 from gateway.providers.provider import Provider
+from gateway.providers.structures import Means
 from gateway.web.provider_views import provider_blueprint
 
 AZURE = Provider(
@@ -21,6 +22,7 @@ AZURE = Provider(
     endpoints=("/embeddings", "/completions", "/responses", "/images/generations"),
     key_header="api-key",
     limit_field="max_completion_tokens",
+    means=Means.JSON_SCHEMA,
 )
 
 azure_app = provider_blueprint(AZURE)

@@ -2,6 +2,7 @@
 
 from gateway.providers import dialects
 from gateway.providers.provider import Provider
+from gateway.providers.structures import Means
 from gateway.web.provider_views import provider_blueprint
 
 CUSTOM = Provider(
@@ -20,6 +21,7 @@ CUSTOM = Provider(
         "/images/generations",
     ),
     needs_key=False,
+    means=Means.JSON_SCHEMA,
 )
 
 custom_app = provider_blueprint(CUSTOM)

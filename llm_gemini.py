@@ -3,6 +3,7 @@
 from gateway.errors import Code
 from gateway.providers.dialects import dialect
 from gateway.providers.provider import Provider, ThinkingSwitch
+from gateway.providers.structures import Means
 from gateway.web.provider_views import provider_blueprint
 
 GEMINI = Provider(
@@ -30,6 +31,7 @@ GEMINI = Provider(
             on={"reasoning_effort": "medium"},
         ),
     ),
+    means=Means.JSON_SCHEMA,
 )
 
 gemini_app = provider_blueprint(GEMINI)

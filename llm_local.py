@@ -4,6 +4,7 @@ no provider."""
 from gateway.protocol import EMBEDDED, Engine
 from gateway.providers.dialects import dialect
 from gateway.providers.provider import Provider
+from gateway.providers.structures import Means
 from gateway.web.provider_views import provider_blueprint
 
 LOCAL = Provider(
@@ -15,6 +16,7 @@ LOCAL = Provider(
     engine=Engine.LLAMA_CPP,
     needs_key=False,
     endpoints=("/completions",),
+    means=Means.GRAMMAR,
 )
 
 local_app = provider_blueprint(LOCAL)

@@ -2,6 +2,7 @@
 
 from gateway.providers.dialects import dialect
 from gateway.providers.provider import Provider, ThinkingSwitch
+from gateway.providers.structures import Means
 from gateway.web.provider_views import provider_blueprint
 
 MOONSHOT = Provider(
@@ -30,6 +31,7 @@ MOONSHOT = Provider(
         ),
     ),
     limit_field="max_completion_tokens",
+    means=Means.JSON_SCHEMA,
 )
 
 moonshot_app = provider_blueprint(MOONSHOT)

@@ -2,6 +2,7 @@
 
 from gateway.providers import dialects
 from gateway.providers.provider import Provider
+from gateway.providers.structures import Means
 from gateway.web.provider_views import provider_blueprint
 
 OPENAI = Provider(
@@ -15,6 +16,7 @@ OPENAI = Provider(
         *("/moderations", "/images/generations"),
     ),
     limit_field="max_completion_tokens",  # newer models refuse max_tokens
+    means=Means.JSON_SCHEMA,
 )
 
 openai_app = provider_blueprint(OPENAI)

@@ -2,6 +2,7 @@
 
 from gateway.providers.dialects import dialect
 from gateway.providers.provider import Provider, ThinkingSwitch
+from gateway.providers.structures import Means
 from gateway.web.provider_views import provider_blueprint
 
 OPENROUTER = Provider(
@@ -16,6 +17,7 @@ OPENROUTER = Provider(
         # models that must think refuse it by name, once
         ThinkingSwitch(off={"reasoning": {"enabled": False}}, on={"reasoning": {"enabled": True}}),
     ),
+    means=Means.JSON_SCHEMA,
 )
 
 openrouter_app = provider_blueprint(OPENROUTER)

@@ -2,6 +2,7 @@
 
 from gateway.providers.dialects import dialect
 from gateway.providers.provider import Provider, ThinkingSwitch
+from gateway.providers.structures import Means
 from gateway.web.provider_views import provider_blueprint
 
 QIANFAN = Provider(
@@ -33,6 +34,7 @@ QIANFAN = Provider(
             on={"thinking": {"type": "enabled"}},
         ),
     ),
+    means=Means.JSON_SCHEMA,
 )
 
 qianfan_app = provider_blueprint(QIANFAN)

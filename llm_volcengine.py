@@ -2,6 +2,7 @@
 
 from gateway.providers.dialects import dialect
 from gateway.providers.provider import Provider, ThinkingSwitch
+from gateway.providers.structures import Means
 from gateway.web.provider_views import provider_blueprint
 
 VOLCENGINE = Provider(
@@ -39,6 +40,7 @@ VOLCENGINE = Provider(
             on={"thinking": {"type": "enabled"}},
         ),
     ),
+    means=Means.JSON_SCHEMA,
 )
 
 volcengine_app = provider_blueprint(VOLCENGINE)

@@ -47,6 +47,7 @@ class Code(StrEnum):
     NO_SUCH_MODEL = "NO_SUCH_MODEL"
     BAD_UPSTREAM_REQUEST = "BAD_UPSTREAM_REQUEST"
     PROVIDER_DOWN = "PROVIDER_DOWN"
+    BAD_ANSWER = "BAD_ANSWER"
     NEED_KEY = "NEED_KEY"
     PROVIDER_BUSY = "PROVIDER_BUSY"
     GATEWAY_BUSY = "GATEWAY_BUSY"
@@ -123,6 +124,13 @@ MEANINGS: dict[Code, Meaning] = {
         " another provider under this chat name.",
         "无法连接服务商或其未给出可用的回答。请稍后重试，或在此对话名下部署另一家服务商。",
     ),
+    Code.BAD_ANSWER: Meaning(
+        502,
+        "The model did not give the form of answer that was asked for, twice. Look at"
+        " provider_message; ask more plainly, or deploy a stronger model under this chat name.",
+        "模型两次都没有按要求的形式回答。请查看 provider_message，把问题写得更明确，"
+        "或在此对话名下部署更强的模型。",
+    ),
     Code.NEED_KEY: Meaning(
         503,
         "The cluster was restarted and this chat's key is gone, by design. Deploy the chat again"
@@ -172,6 +180,7 @@ PERMANENT = {
     Code.BAD_KEY,
     Code.NO_SUCH_MODEL,
     Code.BAD_UPSTREAM_REQUEST,
+    Code.BAD_ANSWER,
     Code.NEED_KEY,
     Code.INTERNAL,
 }

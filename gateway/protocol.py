@@ -67,6 +67,8 @@ class Engine(StrEnum):
     """In the cluster."""
     BYZERLLM = "byzerllm"
     """Wherever a stock byzerllm model runs."""
+    TASK = "task"
+    """Nowhere: it is a prompt, and another chat answers it."""
 
 
 class ChatState(StrEnum):
@@ -115,7 +117,7 @@ class Request(NamedTuple):
 
     `path` is the provider's endpoint, `shown` the model's name in the reply, and `caller` whose
     repeats meanwhile are answered with it ("": nobody's). `beta` is what the client wants of
-    Anthropic's protocol that is not in it yet.
+    Anthropic's protocol that is not in it yet, and `structure` (JSON) what the answer must be.
     """
 
     form: AnswerForm
@@ -123,6 +125,7 @@ class Request(NamedTuple):
     shown: str = ""
     caller: str = ""
     beta: str = ""
+    structure: str = ""
 
 
 def packed(fields: dict[str, Any]) -> bytes:
@@ -208,6 +211,16 @@ class Traits(TypedDict):
     key_header: str
     thinking: list[tuple[str, dict[str, Any], dict[str, Any]]]
     limit_field: str
+    means: str  # a structures.Means
+
+
+class Task(TypedDict):
+    """A prompt that is kept here, and which chat answers it. `{{name}}` in either text is a
+    variable."""
+
+    through: str
+    system: str
+    prompt: str
 
 
 class PublicConfig(TypedDict):
@@ -218,8 +231,8 @@ class PublicConfig(TypedDict):
     `thinking` is on, off, or as the provider likes (""). `trusted`: the operator listed the base
     URL's host. `egress_host` is the proxy on the way there, with its port ("": none), and
     `egress_trusted` says that the operator listed it. `models_folder`: where a local model's file
-    must lie; "": anywhere. `fallback` or
-    `reply` (contract.ReplyOptions) None: as it was. `timeout`, `probe_seconds` and `undo_seconds`
+    must lie; "": anywhere. `task` None: it is a chat, with a model of its own. `fallback` or
+    `reply` (contract.ReplyDefaults) None: as it was. `timeout`, `probe_seconds` and `undo_seconds`
     are in seconds. `generation` grows with every deploy; `since` is Unix time.
     """
 
@@ -239,6 +252,7 @@ class PublicConfig(TypedDict):
     egress_host: str
     egress_trusted: bool
     models_folder: str
+    task: Task | None
     fallback: list[str] | None
     reply: dict[str, Any] | None
     probe_seconds: float
@@ -270,7 +284,6 @@ class Reach(TypedDict):
     timeout: float | None
     generation: int
     fallback: list[str]
-    reply: dict[str, Any]
     options: dict[str, Any]
     need_key: bool
     endpoints: list[str]
@@ -308,6 +321,13 @@ class Offered(TypedDict):
     error: ErrorRecord | None
 
 
+class TaskStatus(TypedDict):
+    """Which chat answers a task, and the variables that its prompt names, in their order."""
+
+    through: str
+    variables: list[str]
+
+
 class ChatRow(TypedDict):
     """What GET /models tells of a chat; `since` is ISO 8601 in UTC, `created` the same as Unix
     time. `keys` None: it needs none, or nothing is known of them."""
@@ -329,6 +349,7 @@ class ChatRow(TypedDict):
     thinking: str | None
     left_out: list[str]
     keys: KeyStatus | None
+    task: TaskStatus | None
     in_flight: NotRequired[int]
 
 

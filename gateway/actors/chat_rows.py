@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 from gateway.actors.model import has_its_key
 from gateway.actors.replica_actors import ask_actor, get_actor, replicas_of
 from gateway.addresses import url_netloc
-from gateway.protocol import ChatRow, ChatState, Engine, ModelConfig, ReplicaStatus
+from gateway.protocol import ChatRow, ChatState, Engine, ModelConfig, ReplicaStatus, Task
+from gateway.providers.prompts import variables
 
 
 async def chat_row(config: ModelConfig) -> ChatRow:
@@ -21,7 +23,7 @@ async def chat_row(config: ModelConfig) -> ChatRow:
         "model_name": config["model_name"],
         "host": url_netloc(config["base_url"]) or None,
         "egress_proxy": config["egress_host"] or None,
-        "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(config["since"])),
+        "since": _iso(config["since"]),
         "created": int(config["since"]),
         "fallback": config["fallback"] or [],
         "reply": config["reply"] or {},
@@ -32,6 +34,7 @@ async def chat_row(config: ModelConfig) -> ChatRow:
         "thinking": config["thinking"] or None,
         "left_out": [],
         "keys": None,
+        "task": None,
     }
     if config["engine"] == Engine.BYZERLLM:
         stock = await stock_row(name)
@@ -72,7 +75,39 @@ async def stock_row(name: str) -> ChatRow:
         "thinking": None,
         "left_out": [],
         "keys": None,
+        "task": None,
     }
+
+
+def task_row(config: ModelConfig, chats: Mapping[str, ChatRow]) -> ChatRow:
+    """Return the row of a task, which is as the chat that answers it."""
+    task: Task = config["task"] or {"through": "", "system": "", "prompt": ""}
+    through = chats.get(task["through"])
+    names = variables(task["system"], task["prompt"])
+    return {
+        "chat_name": config["chat_name"],
+        "provider": config["provider"],
+        "model_type": None,
+        "model_name": through["model_name"] if through else None,
+        "host": None,
+        "egress_proxy": None,
+        "since": _iso(config["since"]),
+        "created": int(config["since"]),
+        "fallback": through["fallback"] if through else [],
+        "reply": config["reply"] or {},
+        "replicas": through["replicas"] if through else 0,
+        "state": through["state"] if through else ChatState.STARTING.value,
+        "resting": through["resting"] if through else None,
+        "options": config["options"],
+        "thinking": None,
+        "left_out": [],
+        "keys": None,
+        "task": {"through": task["through"], "variables": list(names)},
+    }
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _state(row: ChatRow, has_key: bool) -> ChatState:

@@ -1,9 +1,10 @@
 """The directory: one small detached actor that knows every chat's configuration and alone deploys
 and undeploys.
 
-State lives in memory, twice: here, and in each model actor. Either one, killed, is refilled from
-the other. After the whole cluster restarts, the keys are gone by design, and the chats that a
-gateway process still remembers say NEED_KEY.
+State lives in memory, twice: here, and in each model actor; of a task, which has no actor, here and
+in the gateway processes. Either one, killed, is refilled from the other. After the whole cluster
+restarts, the keys are gone by design, and the chats that a gateway process still remembers say
+NEED_KEY.
 
 Since only this actor deploys, one chat name at a time, deploys of one name from many processes end
 in one winner.
@@ -17,14 +18,24 @@ import uuid
 import weakref
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import ray
 
-from gateway.actors.chat_rows import chat_row, stock_row
+from gateway.actors.chat_rows import chat_row, stock_row, task_row
+from gateway.actors.deploy_checks import (
+    STOCK_CLASS,
+    check_actor,
+    check_chain,
+    check_free,
+    check_own_chain,
+    check_task,
+)
+from gateway.actors.followers import Followers
 from gateway.actors.model import has_its_key
 from gateway.actors.model_actor import ModelActor
 from gateway.actors.offered_models import offered_models
+from gateway.actors.reach import STOCK_REACH, endpoints, public, reach
 from gateway.actors.replica_actors import (
     STATUS_SECONDS,
     ask_actor,
@@ -38,7 +49,6 @@ from gateway.actors.replica_actors import (
 from gateway.actors.stock_models import deploy_stock
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import (
-    SECRETS,
     ChatRow,
     Chats,
     Engine,
@@ -54,9 +64,6 @@ from gateway.protocol import (
 DEPLOY_SECONDS = 120
 """For one deploy, the load of a large local model included."""
 
-STOCK_CLASS = "UDFMaster"
-"""The class of the actor that stock byzerllm names after a model."""
-
 
 class Directory:
     """Knows what is deployed. What goes wrong is returned as a record: None says that all went
@@ -67,7 +74,7 @@ class Directory:
         self._before: dict[str, tuple[ModelConfig, float]] = {}
         self._traits: list[Traits] = []  # each once, since pickle sends the same object once
         self._generation = 0
-        self._revision = 0
+        self._followers = Followers()
         # Made once: each one is kept for ever by Ray's control store, and by every process that
         # looks up its actors.
         self._model_actor = ray.remote(ModelActor)
@@ -86,13 +93,15 @@ class Directory:
             before = self._configs.get(name)
             config = self._completed(config, before)
             try:
-                await self._check_chain(name, config["fallback"] or [])
+                await check_chain(name, config["fallback"] or [], self._configs)
+                await check_task(config, self._configs)
                 await self._deploy(name, config, check)
             except GatewayError as error:
                 error.chat_name, error.provider = name, config["provider"]
                 return error.as_dict()
             if before and has_its_key(before):
                 self._before[name] = before, time.monotonic() + config["undo_seconds"]
+        await self._followers.informed()
         return None
 
     async def undo(self, name: str) -> ErrorRecord | None:
@@ -113,7 +122,8 @@ class Directory:
             try:
                 if name not in self._configs:
                     raise GatewayError(Code.NOT_DEPLOYED)
-                await self._check_chain(name, fallback)
+                check_own_chain(name, self._configs)
+                await check_chain(name, fallback, self._configs)
             except GatewayError as error:
                 error.chat_name = name
                 return error.as_dict()
@@ -128,6 +138,7 @@ class Directory:
                 replicas = await replicas_of(name, amended["workers"])
                 amend = partial(ask_actor, method="amend", arguments=(fallback, generation))
                 await asyncio.gather(*map(amend, replicas))
+        await self._followers.informed()
         return None
 
     async def undeploy(self, name: str) -> ErrorRecord | None:
@@ -137,9 +148,15 @@ class Directory:
             actor_class = await class_of(name)
             if name not in self._configs and actor_class not in (STOCK_CLASS, ModelActor.__name__):
                 return GatewayError(Code.NOT_DEPLOYED, chat_name=name).as_dict()
+            try:
+                check_free(name, self._configs)
+            except GatewayError as error:
+                error.chat_name = name
+                return error.as_dict()
             self._drop(name)
             self._before.pop(name, None)
             await end_actors(await replicas_of(name))
+        await self._followers.informed()
         return None
 
     async def find(self, name: str) -> Reach | None:
@@ -149,13 +166,14 @@ class Directory:
             async with deploying:
                 pass  # it is there in a moment, perhaps
         if config := self._configs.get(name):
-            return _reach(config)
-        return _STOCK_REACH if await class_of(name) == STOCK_CLASS else None
+            # who asks for a task's chat knows of it already
+            return None if config["engine"] == Engine.TASK else reach(config)
+        return STOCK_REACH if await class_of(name) == STOCK_CLASS else None
 
     async def chats_with(self, path: str) -> list[str]:
         """Return the names of the chats that have an endpoint."""
         await self._refilled()
-        return sorted(name for name, one in self._configs.items() if path in _endpoints(one))
+        return sorted(name for name, one in self._configs.items() if path in endpoints(one))
 
     async def config(self, name: str) -> ModelConfig | None:
         """Return a chat's whole configuration, for its own restarted replica."""
@@ -166,9 +184,15 @@ class Directory:
         the directory `born`. The gateway processes ask every two seconds, and `remember`."""
         await self._refilled()
         self._forget_expired()
-        unchanged = (born, revision) == (self._born, self._revision)
-        configs = None if unchanged else [_public(config) for config in self._configs.values()]
-        return {"born": self._born, "revision": self._revision, "configs": configs}
+        latest = self._followers.revision
+        unchanged = (born, revision) == (self._born, latest)
+        configs = None if unchanged else [public(config) for config in self._configs.values()]
+        return {"born": self._born, "revision": latest, "configs": configs}
+
+    async def follow(self, process: str, born: str, revision: int) -> None:
+        """Return when there is more to learn than the `revision` that a gateway process knows of
+        the directory `born`, or after half a minute."""
+        await self._followers.follow(process, revision if born == self._born else 0)
 
     async def remember(self, chats: Iterable[PublicConfig]) -> None:
         """Learn of the chats that a gateway process knew before this actor was born, and deploy
@@ -181,11 +205,14 @@ class Directory:
         restarted = await asyncio.to_thread(
             lambda: ray.get_runtime_context().was_current_actor_reconstructed
         )
-        for public in chats:
-            name = public["chat_name"]
+        for chat in chats:
+            name = chat["chat_name"]
+            config: ModelConfig = {**chat, "api_key": "", "egress_proxy": ""}
+            if config["engine"] == Engine.TASK:
+                self._remember_task(config)
+                continue
             if name in self._configs or (restarted and await class_of(name) is None):
                 continue
-            config: ModelConfig = {**public, "api_key": "", "egress_proxy": ""}
             if has_its_key(config):
                 # It takes seconds, for which other chats need not wait.
                 task = asyncio.create_task(self.deploy(config))
@@ -197,12 +224,15 @@ class Directory:
     async def models(self) -> list[ChatRow]:
         """Return every chat on the cluster, ours and other byzerllm programs', with its state."""
         await self._refilled()
-        ours = [chat_row(config) for config in list(self._configs.values())]
+        configs = list(self._configs.values())
+        ours = [chat_row(config) for config in configs if config["engine"] != Engine.TASK]
         names = await asyncio.to_thread(ray.util.list_named_actors)
         others = [name for name in names if name not in self._configs]
         classes = await asyncio.gather(*map(class_of, others))
         stock = [name for name, kind in zip(others, classes, strict=True) if kind == STOCK_CLASS]
         rows = await asyncio.gather(*ours, *map(stock_row, stock))
+        chats = {row["chat_name"]: row for row in rows}
+        rows += [task_row(config, chats) for config in configs if config["engine"] == Engine.TASK]
         return sorted(rows, key=lambda row: row["chat_name"])
 
     async def offered(self, config: ModelConfig) -> Offered:
@@ -220,11 +250,19 @@ class Directory:
         if traits is None:
             self._traits.append(traits := config["traits"])
         self._configs[config["chat_name"]] = {**config, "traits": traits}
-        self._revision += 1
+        self._followers.changed()
 
     def _drop(self, name: str) -> None:
         if self._configs.pop(name, None):
-            self._revision += 1
+            self._followers.changed()
+
+    def _remember_task(self, config: ModelConfig) -> None:
+        """Keep a task, unless a later deploy of its name is known. It went on without an actor, so
+        that it was there a moment ago."""
+        known = self._configs.get(config["chat_name"])
+        if known is None or known["generation"] < config["generation"]:
+            self._keep(config)
+            self._generation = max(self._generation, config["generation"])
 
     def _turn(self, name: str) -> asyncio.Lock:
         """Return the lock by which what is done to a chat is done one after the other."""
@@ -240,7 +278,8 @@ class Directory:
         if config["fallback"] is None:
             completed["fallback"] = before["fallback"] if before else []
         if config["reply"] is None:
-            completed["reply"] = before["reply"] if before else {}
+            # how a task's answers are written is the task's own
+            completed["reply"] = before["reply"] if before and not before["task"] else {}
         return completed
 
     def _forget_expired(self) -> None:
@@ -252,30 +291,13 @@ class Directory:
         self._generation += 1
         return self._generation
 
-    async def _check_chain(self, name: str, fallback: list[str]) -> None:
-        """Raise GatewayError for a chain that holds the chat itself, a chat twice, or one that is
-        not deployed."""
-        for place, other in enumerate(fallback):
-            if other == name or other in fallback[:place]:
-                why = f"{other} stands there twice, or is the chat itself"
-                why_zh = f"{other} 重复，或就是该对话本身"
-            elif other not in self._configs and await class_of(other) != STOCK_CLASS:
-                why, why_zh = f"no chat named {other} is deployed", f"没有部署名为 {other} 的对话"
-            else:
-                continue
-            raise GatewayError(
-                Code.INVALID_REQUEST, f"fallback: {why}.", f"fallback：{why_zh}。", param="fallback"
-            )
-
     async def _deploy(self, name: str, config: ModelConfig, check: bool) -> None:
         actor_class = await class_of(name)
-        if actor_class not in (None, STOCK_CLASS, ModelActor.__name__):
-            raise GatewayError(
-                Code.INVALID_REQUEST,
-                f"chat_name: {name!r} is the name of another program's actor ({actor_class})."
-                " Choose another name.",
-                f"chat_name：{name!r} 已被其他程序的 actor（{actor_class}）占用。请换一个名称。",
-            )
+        check_actor(name, actor_class)
+        if config["engine"] == Engine.TASK:
+            self._keep(config)
+            await end_actors(await replicas_of(name))  # of the chat that it was before
+            return
         if config["engine"] == Engine.BYZERLLM:
             await self._deploy_stock(name, config)
             return
@@ -333,44 +355,3 @@ class Directory:
                 if config:
                     self._keep(config)
                     self._generation = max(self._generation, config["generation"])
-
-
-def _reach(config: ModelConfig) -> Reach:
-    return {
-        "engine": config["engine"],
-        "provider": config["provider"],
-        "replicas": 1 if config["engine"] == Engine.BYZERLLM else config["workers"],
-        "timeout": config["timeout"],
-        "generation": config["generation"],
-        "fallback": config["fallback"] or [],
-        "reply": config["reply"] or {},
-        "options": config["options"] if config["engine"] == Engine.BYZERLLM else {},
-        "need_key": not has_its_key(config),
-        "endpoints": _endpoints(config),
-    }
-
-
-def _endpoints(config: ModelConfig) -> list[str]:
-    """Return what a chat answers beside CHAT; byzerllm's own models answer nothing else."""
-    return [] if config["engine"] == Engine.BYZERLLM else list(config["traits"]["endpoints"])
-
-
-_STOCK_REACH: Reach = {
-    "engine": Engine.BYZERLLM.value,
-    "provider": "byzerllm",
-    "replicas": 1,
-    "timeout": None,
-    "generation": 0,
-    "fallback": [],
-    "reply": {},
-    "options": {},
-    "need_key": False,
-    "endpoints": [],
-}
-"""How to reach a model that another program deployed."""
-
-
-def _public(config: ModelConfig) -> PublicConfig:
-    return cast(
-        "PublicConfig", {name: value for name, value in config.items() if name not in SECRETS}
-    )

@@ -18,7 +18,7 @@ from gateway.byte_budget import ByteBudget
 from gateway.errors import LASTING, Code, GatewayError, lacking
 from gateway.protocol import CHAT, Engine, KeyStatus, ModelConfig, Resting
 from gateway.providers.dialects import Dialect
-from gateway.providers.questions import QuestionRules
+from gateway.providers.questions import Question, QuestionRules
 from gateway.providers.reader import Piece, Reply, StreamReader
 
 OF_THE_KEY = frozenset({*LASTING, Code.SLOW_DOWN})
@@ -63,17 +63,17 @@ class Model:
     in_flight: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def ask(self, path: str, body: bytes, words_only: bool = False, beta: str = "") -> Reply:
-        """Return the whole answer to a question, which has no model yet. Raises GatewayError."""
+    async def ask(self, question: Question) -> Reply:
+        """Return the whole answer to a question. Raises GatewayError."""
         refusals: list[GatewayError] = []
         with self._busy():
             for account in self._awake(refusals):
                 with account.asking(refusals) as upstream:
-                    return await upstream.ask(path, body, words_only, beta)
+                    return await upstream.ask(question)
         raise _most_hopeful(refusals)
 
     async def stream(
-        self, path: str, body: bytes, new_reader: Callable[[], StreamReader], beta: str = ""
+        self, question: Question, new_reader: Callable[[], StreamReader]
     ) -> AsyncGenerator[tuple[StreamReader, list[Piece]], None]:
         """Yield the pieces of an answer as they come, and who read them; an empty list tells that
         the model thinks. Raises GatewayError."""
@@ -82,7 +82,7 @@ class Model:
             for account in self._awake(refusals):
                 reader = new_reader()
                 with account.asking(refusals) as upstream:
-                    pieces = upstream.stream(path, body, reader, beta)
+                    pieces = upstream.stream(question, reader)
                     async with contextlib.aclosing(pieces):
                         async for together in pieces:
                             yield reader, together

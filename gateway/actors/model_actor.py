@@ -45,9 +45,10 @@ from gateway.protocol import (
 )
 from gateway.providers.dialects import Dialect
 from gateway.providers.event_streams import EVENTFUL, EventStreamReader
-from gateway.providers.questions import WORDED
+from gateway.providers.questions import WORDED, Question
 from gateway.providers.reader import StreamReader
 from gateway.providers.rendering import AsTheyCame, ForOpenAI, ForReading
+from gateway.providers.structures import Structure
 from gateway.providers.usage import Usage
 
 AT_ONCE = 4096
@@ -96,7 +97,7 @@ class ModelActor:
         try:
             self._next = await open_model(config, _hop(), untried=True)
             if check:
-                await self._next.ask(CHAT, CHECK, words_only=True)
+                await self._next.ask(Question(CHAT, CHECK, plain=True))
         except GatewayError as error:
             await self.forget_prepared()
             return error.as_dict()
@@ -160,7 +161,7 @@ class ModelActor:
         return await self._listener.far_address(ray.util.get_node_ip_address())
 
     def _answered(
-        self, form: str, path: str, shown: str, caller: str, beta: str, body: bytes
+        self, form: str, path: str, shown: str, caller: str, beta: str, structure: str, body: bytes
     ) -> AsyncGenerator[bytes, None]:
         """Answer a request, as the provider takes it but for its `model`, to one of its endpoints,
         with frames.
@@ -169,36 +170,38 @@ class ModelActor:
         asks again while the first is under way is answered with it: old clients repeat a POST by
         themselves when a connection drops, and it would be paid for twice.
         """
+        plain = form in (AnswerForm.ANSWER, AnswerForm.TEXT)
+        question = Question(path, body, plain, beta, Structure.from_json(structure))
         if form not in (AnswerForm.ANSWER, AnswerForm.REPLY):
-            return self._streamed(form, path, shown, body, beta)
+            return self._streamed(form, question, shown)
         # A large one is known by its digest, so that it is kept once.
         mark = body if len(body) <= SMALL_BYTES else hashlib.blake2b(body).digest()
-        question = (caller, form, path, mark) if caller else ()
-        return self._in_one_piece(question, self._whole(form, path, shown, body, beta))
+        repeat = (caller, form, path, structure, mark) if caller else ()
+        return self._in_one_piece(repeat, self._whole(form, question, shown))
 
     async def _in_one_piece(
-        self, question: tuple[Any, ...], answer: Coroutine[Any, Any, bytes]
+        self, repeat: tuple[Any, ...], answer: Coroutine[Any, Any, bytes]
     ) -> AsyncGenerator[bytes, None]:
-        yield await (self._joined.answer(question, answer) if question else answer)
+        yield await (self._joined.answer(repeat, answer) if repeat else answer)
 
     def _no_room(self) -> bytes:
         return self._failed(too_many_bytes(), self._model)
 
-    async def _whole(self, form: str, path: str, shown: str, body: bytes, beta: str) -> bytes:
+    async def _whole(self, form: str, question: Question, shown: str) -> bytes:
         """Return the frames of an answer in one piece. The provider's JSON is parsed here, and
         nowhere else."""
         model: Model | None = None
         started = time.monotonic()
         try:
             model = await self._ready()
-            model.has(path)
+            model.has(question.path)
             config = model.config
-            reply = await model.ask(path, body, form == AnswerForm.ANSWER, beta)
+            reply = await model.ask(question)
         except GatewayError as error:
             return self._failed(error, model)
         provider_model = reply.model
         # Images and moderations of some providers have no model at the top.
-        named = {"model": shown} if "model" in reply.body or path in WORDED else {}
+        named = {"model": shown} if "model" in reply.body or question.path in WORDED else {}
         content = (
             reply.text.encode()
             if form == AnswerForm.ANSWER
@@ -209,19 +212,19 @@ class ModelActor:
         )
 
     async def _streamed(
-        self, form: str, path: str, shown: str, body: bytes, beta: str
+        self, form: str, question: Question, shown: str
     ) -> AsyncGenerator[bytes, None]:
         """Yield the frames of an answer as it comes."""
         model: Model | None = None
         begun, started = False, time.monotonic()
-        show = _renderer(form, path, shown)
+        show = _renderer(form, question.path, shown)
         try:
             model = await self._ready()
-            model.has(path)
+            model.has(question.path)
             config = model.config
-            new_reader = partial(_reader, model.dialect, form, path, shown, body)
+            new_reader = partial(_reader, model.dialect, question, shown)
             usage = Usage()
-            async with contextlib.aclosing(model.stream(path, body, new_reader, beta)) as pieces:
+            async with contextlib.aclosing(model.stream(question, new_reader)) as pieces:
                 async for reader, together in pieces:
                     if together and not begun:
                         yield _head(config, started, str(together[0].chunk.get("model") or ""))
@@ -287,7 +290,8 @@ class ModelActor:
                 "input": request,
             }
         started = time.monotonic()
-        answer = await model.ask(CHAT, byzer_requests.question(request), words_only=True)
+        question = Question(CHAT, byzer_requests.question(request), plain=True)
+        answer = await model.ask(question)
         tokens_in, tokens_out = answer.usage
         counts = {"input_tokens_count": tokens_in or 0, "generated_tokens_count": tokens_out or 0}
         return {
@@ -326,11 +330,15 @@ class ModelActor:
             task.add_done_callback(self._closing.discard)
 
 
-def _reader(dialect: Dialect, form: str, path: str, shown: str, body: bytes) -> StreamReader:
-    if path in EVENTFUL:
-        return EventStreamReader(path, dialect, body, shown)
-    words_only, legacy = form == AnswerForm.TEXT, path == COMPLETIONS
-    return StreamReader(dialect, question=body, words_only=words_only, legacy=legacy)
+def _reader(dialect: Dialect, question: Question, shown: str) -> StreamReader:
+    if question.path in EVENTFUL:
+        return EventStreamReader(question.path, dialect, question.body, shown)
+    return StreamReader(
+        dialect,
+        question=question.body,
+        words_only=question.plain,
+        legacy=question.path == COMPLETIONS,
+    )
 
 
 def _renderer(form: str, path: str, shown: str) -> ForReading | ForOpenAI | AsTheyCame:

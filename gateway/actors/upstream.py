@@ -25,7 +25,7 @@ from gateway.protocol import CHAT, COMPLETIONS, COUNT_TOKENS, HOP, MESSAGES
 from gateway.providers.dialects import Dialect
 from gateway.providers.event_streams import reply_of
 from gateway.providers.model_names import model_names
-from gateway.providers.questions import WORDED, QuestionRules, optional_fields
+from gateway.providers.questions import WORDED, Question, QuestionRules, optional_fields
 from gateway.providers.reader import (
     REPLY_BYTES,
     Piece,
@@ -34,7 +34,7 @@ from gateway.providers.reader import (
     chat_reply,
 )
 from gateway.providers.refusals import document, judged, refusal
-from gateway.providers.refused_fields import STATUSES, refused_field
+from gateway.providers.refused_fields import STATUSES, refused_field, structure_refused
 from gateway.providers.silence import Silence
 
 MODELS = "/models"
@@ -140,17 +140,15 @@ class Upstream:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    async def ask(self, path: str, body: bytes, words_only: bool = False, beta: str = "") -> Reply:
-        """POST and return the whole answer to a question, which has no model yet. Raises
-        GatewayError, always with the provider's own words.
-
-        `words_only`: an answer without words is none.
-        """
+    async def ask(self, question: Question) -> Reply:
+        """POST and return the whole answer to a question. Raises GatewayError, always with the
+        provider's own words."""
+        path, body = question.path, question.body
         limits = aiohttp.ClientTimeout(total=self._timeout, connect=CONNECT_SECONDS)
         with Charge(self._answers) as charge:
             async with (
                 self._errors.translated(),
-                await self._opened(path, body, limits, words_only, beta) as reply,
+                await self._opened(question, limits) as reply,
             ):
                 raw, fault = await self._read(reply, REPLY_BYTES, charge)
                 label = reply.charset or ""
@@ -159,7 +157,7 @@ class Upstream:
                     answer = chat_reply(self.dialect, raw, label, body, legacy)
                 else:
                     answer = reply_of(path, self.dialect, raw, label, body)
-                if isinstance(answer, Reply) and (answer.text or not words_only):
+                if isinstance(answer, Reply) and (answer.text or not question.plain):
                     return answer
                 if fault is not None:
                     raise fault
@@ -168,10 +166,10 @@ class Upstream:
         raise self._errors.refused(answer, reply)
 
     async def stream(
-        self, path: str, body: bytes, reader: StreamReader, beta: str = ""
+        self, question: Question, reader: StreamReader
     ) -> AsyncGenerator[list[Piece], None]:
-        """POST a question, which has no model yet, and yield pieces as they come, those together
-        that are there together; `reader` reads them.
+        """POST a question, and yield pieces as they come, those together that are there together;
+        `reader` reads them.
 
         Nothing is yielded before a piece that says something, so that an error until then fails the
         whole request; an empty list tells that the model thinks. The chat's timeout holds for each
@@ -185,7 +183,7 @@ class Upstream:
         with Charge(self._answers) as charge:
             async with (
                 self._errors.translated(),
-                await self._opened(path, body, limits, reader.words_only, beta) as reply,
+                await self._opened(question, limits) as reply,
             ):
                 reader.label = reply.charset or ""
                 silence = Silence(reader, charge)
@@ -246,12 +244,12 @@ class Upstream:
         await self._session.close()
 
     async def _opened(
-        self, path: str, body: bytes, limits: aiohttp.ClientTimeout, plain: bool, beta: str
+        self, question: Question, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
         """POST and return a reply that is a success; once more without a field that the provider
         refuses. Raises GatewayError for another."""
-        question = self._rules.shaped(path, body, plain)
-        reply = await self._post(path, question, limits, beta)
+        body = self._rules.shaped(question)
+        reply = await self._post(question, body, limits)
         if 200 <= reply.status < 300:
             return reply
         async with reply:
@@ -262,16 +260,23 @@ class Upstream:
                 async with asyncio.timeout(REFUSAL_SECONDS):
                     raw, _ = await self._read(reply, REFUSAL_BYTES, charge)
         if reply.status in STATUSES and raw:
-            field = refused_field(raw, reply.charset or "", optional_fields(question))
-            self._rules.learn(path, field)
-            if self._rules.shaped(path, body, plain) != question:
-                return await self._opened(path, body, limits, plain, beta)
+            self._learn(
+                question, raw, refused_field(raw, reply.charset or "", optional_fields(body))
+            )
+            if self._rules.shaped(question) != body:
+                return await self._opened(question, limits)
         raise self._errors.refused(
-            refusal(self.dialect, reply.status, raw, reply.charset or "", body), reply
+            refusal(self.dialect, reply.status, raw, reply.charset or "", question.body), reply
         )
 
+    def _learn(self, question: Question, raw: bytes, field: str) -> None:
+        if question.structure and structure_refused(raw):
+            self._rules.use_words()
+        else:
+            self._rules.learn(question.path, field)
+
     async def _post(
-        self, path: str, body: bytes, limits: aiohttp.ClientTimeout, beta: str
+        self, question: Question, body: bytes, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
         """POST; once more if a connection that was kept turned out to be dead before any answer
         began.
@@ -279,10 +284,10 @@ class Upstream:
         On a new connection the provider may have got the question, and be paid for it.
         """
         options: dict[str, Any] = {"data": body, "allow_redirects": False, "timeout": limits}
-        if path in (MESSAGES, COUNT_TOKENS):
-            headers = {"anthropic-version": ANTHROPIC_VERSION, "anthropic-beta": beta}
+        if question.path in (MESSAGES, COUNT_TOKENS):
+            headers = {"anthropic-version": ANTHROPIC_VERSION, "anthropic-beta": question.beta}
             options["headers"] = {name: value for name, value in headers.items() if value}
-        address = self._addresses[path]
+        address = self._addresses[question.path]
         try:
             return await self._session.post(address, **options)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):

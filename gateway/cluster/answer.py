@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from gateway.cluster.byzerllm_patches import LLMResponse
 from gateway.protocol import Usage
 
@@ -29,3 +32,22 @@ class Answer(LLMResponse):  # type: ignore[misc]  # byzerllm's types do not reso
     def output(self) -> str:
         """The words, as byzerllm's clients read them."""
         return self.content.decode()
+
+    def reply(self, shown: str) -> dict[str, Any]:
+        """Return the words as a whole reply in OpenAI's shape; `shown` is the model's name in
+        it."""
+        prompt, completion = self.usage.tokens_in or 0, self.usage.tokens_out or 0
+        number = str(self.metadata.get("request_id", "")).removeprefix("chatcmpl-")
+        message = {"role": "assistant", "content": self.output}
+        return {
+            "id": f"chatcmpl-{number}",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": shown,
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {
+                "prompt_tokens": prompt,
+                "completion_tokens": completion,
+                "total_tokens": prompt + completion,
+            },
+        }

@@ -10,7 +10,7 @@ import ray
 
 from gateway.byte_budget import ByteBudget
 from gateway.channel import ChannelError, Channels
-from gateway.cluster.connection import READY_SECONDS, Connection
+from gateway.cluster.connection import Connection
 from gateway.cluster.replicas import Replica, ReplicaSet, patience
 from gateway.errors import Code, GatewayError, lacking
 from gateway.protocol import CHAT, NAMESPACE, Address, PublicConfig, Reach, replica_name
@@ -76,18 +76,6 @@ class ChatTable:
         except GatewayError:
             return True
 
-    def reply_options(self, name: str) -> dict[str, Any]:
-        """Return how a chat's deploy said that replies are written; as far as is known, cluster or
-        not."""
-        if chat := self.known(name):
-            return chat.reply
-        if config := self._connection.remembered(name):
-            return config["reply"] or {}
-        try:
-            return self._look_up(name, READY_SECONDS).reply
-        except GatewayError:
-            return {}
-
     def forget(self, name: str) -> None:
         """Drop what is known of a chat; what is under way goes on."""
         if chat := self._chats.pop(name, None):
@@ -127,7 +115,6 @@ class ChatTable:
             engine=reach["engine"],
             timeout=timeout,
             fallback=tuple(reach["fallback"]),
-            reply=reach["reply"],
             options=reach["options"],
             replicas=[self._replica(actor, timeout) for actor in actors],
             provider=reach["provider"],

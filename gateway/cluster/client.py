@@ -22,6 +22,7 @@ from gateway.cluster.replicas import ReplicaSet
 from gateway.cluster.retry import Retry
 from gateway.cluster.stock_client import StockLLM
 from gateway.cluster.stream import Stream, WholeStream
+from gateway.cluster.structured import structured
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import (
     CHAT,
@@ -39,6 +40,10 @@ from gateway.protocol import (
 )
 from gateway.providers.reader import REPLY_BYTES
 from gateway.providers.stock import with_defaults
+from gateway.providers.structures import Structure
+
+STRUCTURES = frozenset({"choices", "fields"})
+"""What says the structure of an answer: one of them at a time."""
 
 ANSWER_BYTES = 4 * REPLY_BYTES
 """Of large answers at once; the questions have a budget of their own, so that they cost no answer
@@ -119,9 +124,29 @@ class GatewayLLM(StockLLM):
         have the endpoint `path`. Raises GatewayError."""
         return self._table.chain(name, path)
 
+    def task(self, name: str) -> PublicConfig | None:
+        """Return the task of this name; None: there is none."""
+        config = self._connection.remembered(name)
+        return config if config and config["task"] else None
+
     def reply_options(self, name: str) -> dict[str, Any]:
-        """Return how a chat's deploy said that replies are written, as far as is known."""
-        return self._table.reply_options(name)
+        """Return how a chat's deploy said that replies are written; a task's says it before its
+        chat's."""
+        config = self._connection.remembered(name)
+        if config is None:
+            return {}
+        own = config["reply"] or {}
+        if config["task"] is None:
+            return own
+        chats = self.reply_options(config["task"]["through"])
+        if own.keys() & STRUCTURES:
+            chats = {key: value for key, value in chats.items() if key not in STRUCTURES}
+        return {**chats, **own}
+
+    def require_cluster(self) -> None:
+        """Raise GatewayError (CLUSTER_DOWN) unless there is one: without it, not all names are
+        known."""
+        self._connection.directory  # noqa: B018  # it raises
 
     def ask_store(self, method: str, *arguments: Any) -> Any:
         """Call a method of the store of jobs and sessions. Raises GatewayError."""
@@ -135,6 +160,7 @@ class GatewayLLM(StockLLM):
         llm_config: dict[str, Any] | None = None,
         caller: str = "",
         client: Client = None,
+        structure: str = "",
         **others: Any,
     ) -> list[Answer]:
         """Answer one chat within its timeout; what a `caller` repeats meanwhile, with it. Raises
@@ -142,7 +168,7 @@ class GatewayLLM(StockLLM):
 
         It is given up when `client` hangs up, unless another caller waits for the same. Bytes are a
         whole request that is `packed` already, options and all: so it is there once, however many
-        chats are asked.
+        chats are asked. What does not fit the `structure` (JSON) is no answer.
         """
         if model is None:
             raise TypeError("model: which chat?")
@@ -152,9 +178,9 @@ class GatewayLLM(StockLLM):
             # Some providers stream unless they are told not to.
             body = packed({"messages": conversations, **(llm_config or {}), "stream": False})
             question = conversations[-1]["content"]
-        request = Request(AnswerForm.ANSWER, caller=caller)
+        request = Request(AnswerForm.ANSWER, caller=caller, structure=structure)
         with self._slot():
-            answer = self._retry.run(model, lambda: self._chat(model, request, body, client))
+            answer = self._answered(model, request, body, client)
         answer.input = question
         return [answer]
 
@@ -162,6 +188,8 @@ class GatewayLLM(StockLLM):
         """Send a request on to an endpoint, and return the reply as it came. Raises
         GatewayError."""
         with self._slot():
+            if request.structure:
+                return self._shaped(name, request, body, client)
             return self._retry.run(name, lambda: self._relay(name, request, body, client))
 
     def stream(self, name: str, request: Request, body: bytes, client: Client = None) -> Stream:
@@ -169,6 +197,8 @@ class GatewayLLM(StockLLM):
         `client` hung up before."""
         with ExitStack() as stack:
             stack.enter_context(self._slot())
+            if request.structure:  # it is checked before anything of it is sent
+                return WholeStream(self._shaped(name, request, body, client), request)
             begun = self._retry.run(name, lambda: self._begun(name, request, body, client, stack))
             if isinstance(begun, WholeStream):
                 return begun
@@ -191,6 +221,23 @@ class GatewayLLM(StockLLM):
         self._connection.ready()
 
     # How a chat is asked.
+
+    def _answered(self, name: str, request: Request, body: bytes, client: Client) -> Answer:
+        """Return the words of an answer, which fit their structure."""
+
+        def ask(body: bytes) -> Answer:
+            return self._retry.run(name, lambda: self._chat(name, request, body, client))
+
+        structure = Structure.from_json(request.structure)
+        return structured(name, structure, body, ask) if structure else ask(body)
+
+    def _shaped(self, name: str, request: Request, body: bytes, client: Client) -> Answer:
+        """Return the same in the form that is asked for: words, or a whole reply."""
+        words = Request(AnswerForm.ANSWER, structure=request.structure)
+        answer = self._answered(name, words, body, client)
+        if request.form == AnswerForm.TEXT:
+            return answer
+        return Answer(orjson.dumps(answer.reply(request.shown)), answer.model, answer.usage)
 
     def _chat(self, name: str, request: Request, body: bytes, client: Client) -> Answer:
         replicas = self._table.get(name)

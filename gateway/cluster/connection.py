@@ -8,10 +8,12 @@ and found again by itself.
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -50,8 +52,8 @@ not unpickle."""
 
 class Connection:
     """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are
-    then void, and `on_watch` every two seconds, with all chats. `hop` is by what its chats'
-    questions are known (protocol.HOP), and `driver` is how Ray calls this process.
+    then void, and `on_watch` with all chats, when they change and every two seconds. `hop` is by
+    what its chats' questions are known (protocol.HOP), and `driver` is how Ray calls this process.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class Connection:
         self._on_watch = on_watch
         self._born = ""
         self._revision = 0
-        self._chats: list[PublicConfig] = []
+        self._chats: dict[str, PublicConfig] = {}
+        self._process = uuid.uuid4().hex
+        self._news: concurrent.futures.Future[None] | None = None
         self._heard = 0.0
         self._directory: Any = None
         self._store: Any = None
@@ -185,8 +189,9 @@ class Connection:
         return ray.get_runtime_context().get_node_id(), ray_private.sockets_folder()
 
     def remembered(self, name: str) -> PublicConfig | None:
-        """Return what was last heard of a chat; None: nothing was."""
-        return next((chat for chat in self._chats if chat["chat_name"] == name), None)
+        """Return a chat that was deployed here, as every process knows it when its deploy returns;
+        None: there is none."""
+        return self._chats.get(name)
 
     def doubt(self) -> None:
         """Look at once whether the cluster is there: something in it is gone."""
@@ -227,6 +232,7 @@ class Connection:
         self.driver = ray.get_runtime_context().get_job_id()
         self._directory = directory
         self._on_change()
+        self._follow(directory)
         self._tried.set()
         log.info("connected to the Ray cluster at %s", ray.get_runtime_context().gcs_address)
         return directory
@@ -236,12 +242,21 @@ class Connection:
         there were."""
         news = self._changes(directory)
         if news["born"] != self._born and self._chats:
-            ray.get(directory.remember.remote(self._chats), timeout=DEPLOY_SECONDS)
+            chats = list(self._chats.values())
+            ray.get(directory.remember.remote(chats), timeout=DEPLOY_SECONDS)
             news = self._changes(directory)
         self._born, self._revision = news["born"], news["revision"]
         if news["configs"] is not None:
-            self._chats = news["configs"]
+            self._chats = {config["chat_name"]: config for config in news["configs"]}
         self._heard = time.monotonic()
+
+    def _follow(self, directory: Any) -> None:
+        """Have the directory say when there is more to learn. It knows by this what is known here,
+        which a deploy waits for."""
+        if self._news is None or self._news.done():
+            call = directory.follow.remote(self._process, self._born, self._revision)
+            self._news = call.future()
+            self._news.add_done_callback(lambda _: self._doubted.set())
 
     def _changes(self, directory: Any) -> Chats:
         changes: Chats = ray.get(
@@ -256,7 +271,8 @@ class Connection:
             # refused at once, where Ray's own calls would wait
             _reach(ray.get_runtime_context().gcs_address)
             self._learn(directory)
-            self._on_watch(self._chats)
+            self._on_watch(list(self._chats.values()))
+            self._follow(directory)
         except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
             if time.monotonic() - self._heard < SILENCE_SECONDS:
                 return True

@@ -60,7 +60,6 @@ class ReplicaSet:
     engine: str
     timeout: float
     fallback: tuple[str, ...]
-    reply: dict[str, Any]
     replicas: list[Replica]
     provider: str = ""
     endpoints: frozenset[str] = frozenset()

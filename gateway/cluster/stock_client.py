@@ -14,10 +14,7 @@ from gateway.cluster.stream import WholeStream
 from gateway.errors import Code, GatewayError
 from gateway.protocol import AnswerForm, Request, Usage
 from gateway.providers import stock
-from gateway.providers.chunks import unfolded
-from gateway.providers.reader import Piece
 from gateway.providers.refusals import Refusal, shown
-from gateway.providers.rendering import ForOpenAI
 
 ASK_SECONDS = 10
 STOCK_TIMEOUT_SECONDS = 120
@@ -91,23 +88,7 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
                 chat_name=name,
             )
         answer = self.chat_stock(name, fields["messages"], fields)
-        usage = answer.usage
-        prompt, completion = usage.tokens_in or 0, usage.tokens_out or 0
-        message = {"role": "assistant", "content": answer.output}
-        number = str(answer.metadata.get("request_id", "")).removeprefix("chatcmpl-")
-        reply = {
-            "id": f"chatcmpl-{number}",
-            "object": "chat.completion",
-            "created": int(time.time()),
-            "model": shown,
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {
-                "prompt_tokens": prompt,
-                "completion_tokens": completion,
-                "total_tokens": prompt + completion,
-            },
-        }
-        return Answer(orjson.dumps(reply), name, usage)
+        return Answer(orjson.dumps(answer.reply(shown)), name, answer.usage)
 
     def stream_stock(self, name: str, request: Request, fields: dict[str, Any]) -> WholeStream:
         """Answer one chat as a stream that has one piece. Raises GatewayError.
@@ -116,12 +97,8 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         refusal as an empty answer.
         """
         if request.form == AnswerForm.TEXT:
-            answer = self.chat_stock(name, fields["messages"], fields)
-            return WholeStream(answer.content, answer.usage)
-        reply = self.relay_stock(name, fields, request.shown)
-        show = ForOpenAI(request.shown, request.form == AnswerForm.EVENTS_AND_USAGE)
-        pieces = [Piece(chunk, "") for chunk in unfolded(orjson.loads(reply.content))]
-        return WholeStream(show.render(pieces) + show.end(), reply.usage)
+            return WholeStream(self.chat_stock(name, fields["messages"], fields), request)
+        return WholeStream(self.relay_stock(name, fields, request.shown), request)
 
     def _query(self, model: str, input_value: list[dict[str, Any]]) -> Any:
         """Ask a model as byzerllm does, with a time limit on every wait."""

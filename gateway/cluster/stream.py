@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import orjson
+
 from gateway.byte_budget import Full
 from gateway.channel import Channel, ChannelError, ClientGone
+from gateway.cluster.answer import Answer
 from gateway.cluster.replicas import failure
 from gateway.errors import Code, GatewayError, too_many_bytes
-from gateway.protocol import Client, Head, Kind, Usage
+from gateway.protocol import AnswerForm, Client, Head, Kind, Request, Usage
+from gateway.providers.chunks import unfolded
+from gateway.providers.reader import Piece
+from gateway.providers.rendering import ForOpenAI
 
 
 class Stream:
@@ -62,13 +68,18 @@ class Stream:
 
 
 class WholeStream(Stream):
-    """An answer that came in one piece, for who asked for a stream."""
+    """An answer that came in one piece, for who asked for a stream: words for the form TEXT, and
+    else a whole reply in OpenAI's shape."""
 
-    def __init__(self, content: bytes, usage: Usage) -> None:
-        self.model = ""
-        self.usage = usage
+    def __init__(self, answer: Answer, request: Request) -> None:
+        self.model = answer.model
+        self.usage = answer.usage
         self.ended = False
-        self._content = content
+        self._content = answer.content
+        if request.form != AnswerForm.TEXT:
+            show = ForOpenAI(request.shown, request.form == AnswerForm.EVENTS_AND_USAGE)
+            pieces = [Piece(chunk, "") for chunk in unfolded(orjson.loads(answer.content))]
+            self._content = show.render(pieces) + show.end()
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the whole."""

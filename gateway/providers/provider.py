@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from gateway.protocol import COUNT_TOKENS, MESSAGES, Engine, Traits
 from gateway.providers.dialects import Dialect
+from gateway.providers.structures import Means
 
 STOCK_MODEL_TYPES = frozenset(
     {
@@ -47,7 +48,8 @@ class Provider:
     `elsewhere` says where others lie on its host. `key_header` carries the key, as a Bearer token
     if it is Authorization. `thinking`: the first switch whose models match is the model's.
     `base_url_example` is shown where there is no base URL that is everybody's, and so must be
-    given. `limit_field` is what the provider calls `max_tokens`.
+    given. `limit_field` is what the provider calls `max_tokens`, and by `means` it is held to the
+    structure of an answer.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Provider:
     key_header: str = "Authorization"
     thinking: tuple[ThinkingSwitch, ...] = ()
     limit_field: str = "max_tokens"
+    means: Means = Means.WORDS
 
     def traits(self) -> Traits:
         """Return what a model actor must know of it, as plain data: it travels with each deploy, so
@@ -76,6 +79,7 @@ class Provider:
                 (switch.models, dict(switch.off), dict(switch.on)) for switch in self.thinking
             ],
             limit_field=self.limit_field,
+            means=self.means.value,
         )
 
     def _places(self) -> dict[str, str]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from gateway.protocol import CHAT, COMPLETIONS, Thinking, Traits
+from gateway.providers.structures import Means, Structure
 
 Json = dict[str, Any]
 
@@ -52,6 +53,21 @@ def optional_fields(question: bytes) -> list[str]:
     return sorted(orjson.loads(question).keys() - ESSENTIAL)
 
 
+class Question(NamedTuple):
+    """What is asked of a provider: at which endpoint, with which body, which has no model yet.
+
+    `plain`: it comes from a program that sees words only, to which an answer without words is none,
+    and for which thoughts are a wait and a bill. `beta` is what it wants of Anthropic's protocol
+    that is not in it yet, and `structure` what the answer must be.
+    """
+
+    path: str
+    body: bytes
+    plain: bool = False
+    beta: str = ""
+    structure: Structure | None = None
+
+
 class QuestionRules:
     """What is done to each question of one chat. It learns which fields its provider refuses."""
 
@@ -70,6 +86,7 @@ class QuestionRules:
             if re.search(models, model_name, re.I)
         )
         self._switch: Mapping[str, Json] = next(rows, {"off": {}, "on": {}})
+        self._means = Means(traits["means"])
         self._left_out: dict[str, frozenset[str]] = {}
         self._renamed: dict[str, str] = {}
         if self._limit_field != "max_tokens":
@@ -80,18 +97,18 @@ class QuestionRules:
         """The fields that the provider refused, whichever endpoint it was."""
         return sorted({name for names in self._left_out.values() for name in names})
 
-    def shaped(self, path: str, body: bytes, plain: bool = False) -> bytes:
-        """Return a question as the provider of `path` takes it; `body` has no model yet.
-
-        `plain`: it comes from a program that sees words only, and for which thoughts are a wait and
-        a bill; so the model does not think unless somebody says that it shall.
-        """
+    def shaped(self, question: Question) -> bytes:
+        """Return a question as its provider takes it. One that is `plain` is not thought about,
+        unless somebody says that it shall be."""
+        path, body = question.path, question.body
         worded = path in WORDED
-        wanted = self._thinking or ("off" if plain else "")
+        demand = question.structure.demand(self._means) if question.structure else {}
+        wanted = self._thinking or ("off" if question.plain else "")
         unwanted = self._left_out.get(path, frozenset()) | (self._never if worded else frozenset())
         added = worded and (self._options or (wanted and self._switch[wanted]))
         renamed = self._renamed if worded else {}
-        if not added and not any(mark in body for mark in _marks((*renamed, *unwanted))):
+        marks = _marks((*renamed, *unwanted))
+        if not (added or demand) and not any(mark in body for mark in marks):
             return self._prefix + body[1:]
         fields: Json = orjson.loads(body)
         if worded:
@@ -101,7 +118,7 @@ class QuestionRules:
                 fields.setdefault(other, fields.pop(name))
         for name in unwanted:
             fields.pop(name, None)
-        return orjson.dumps({"model": self._model_name, **fields})
+        return orjson.dumps({"model": self._model_name, **fields, **demand})
 
     def learn(self, path: str, field: str) -> None:
         """Leave out, from now on, a field that the provider of `path` has refused; a limit is first
@@ -111,6 +128,10 @@ class QuestionRules:
             self._renamed[field] = other
         elif field:
             self._left_out[path] = self._left_out.get(path, frozenset()) | {field}
+
+    def use_words(self) -> None:
+        """Hold the provider to a structure by words alone, from now on: it has refused more."""
+        self._means = Means.WORDS
 
     def _switched(self, fields: Json, wanted: str) -> Json:
         """Return a question that turns thinking on or off, unless it says so in the provider's own

@@ -50,6 +50,12 @@ def refused_field(raw: bytes, label: str, fields: Iterable[str]) -> str:
     return ""
 
 
+def structure_refused(raw: bytes) -> bool:
+    """Return whether a refusal may be about a JSON schema or a grammar, without which the question
+    can be asked, too. Servers and gateways say it in many ways; any mention of it will do."""
+    return any(mark in raw for mark in (b"response_format", b"json_schema", b"grammar"))
+
+
 def _named(body: Any) -> set[str]:
     """Return the fields that an error says it is about: OpenAI's `param`, pydantic's `loc`."""
     names: set[str] = set()

@@ -9,15 +9,18 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import Blueprint, Response
 
 from gateway.errors import Code, GatewayError
-from gateway.protocol import AnswerForm, Client, Request
-from gateway.web import call, metrics, request_fields, services, streaming, wire
+from gateway.protocol import AnswerForm, Client, PublicConfig, Request
+from gateway.providers.structures import Structure, told
+from gateway.web import call, metrics, request_fields, services, streaming, validation, wire
 from gateway.web.contract import AskAllRequest
 from gateway.web.description import Description, described
+from gateway.web.services import through
+from gateway.web.task_questions import names_of, question_fields
 
 if TYPE_CHECKING:
     from gateway.cluster.client import GatewayLLM
@@ -42,6 +45,15 @@ LOOK_SECONDS = 1
 log = logging.getLogger(__name__)
 
 
+class Asked(NamedTuple):
+    """What one chat is asked: which chat (a task's own), the request's body, and what the answer
+    must be (JSON)."""
+
+    chat: str
+    body: bytes
+    structure: str
+
+
 @all_app.post("/chat")
 @described(
     Description("Ask several at once.", {"type": "object"}, "chat", AskAllRequest, wire.LINES)
@@ -49,17 +61,21 @@ log = logging.getLogger(__name__)
 def chat() -> Response:
     """Ask every chat at once. Each answers, or fails, for itself: none falls back, since they are
     compared."""
-    question, body = _question()
+    question = request_fields.parsed(AskAllRequest)
     llm, current = services.llm(), call.current()
     names = question.chat_names or tuple(row["chat_name"] for row in llm.models())
-    current.hold(len(body) * len(names))  # here it is once, but once more for each in the cluster
+    questions = _questions(llm, names, question)
+    question = question.without_texts()
     if question.stream:
-        lines = _lines(llm, names, question, body, current.id)
+        lines = _lines(llm, questions, question, current.id)
         return Response(lines, content_type=wire.LINES)
     # Threads are not waited for beyond the timeout: each ends by its own chat's.
     pool = ThreadPoolExecutor(max(len(names), 1))
     client = streaming.client()
-    calls = {name: pool.submit(_answer, llm, name, body, current.id, client) for name in names}
+    calls = {
+        name: pool.submit(_answer, llm, name, one, current.id, client)
+        for name, one in questions.items()
+    }
     wait(calls.values(), question.timeout)
     pool.shutdown(wait=False, cancel_futures=True)
     outcomes = {
@@ -69,36 +85,97 @@ def chat() -> Response:
     return Response(json.dumps(outcomes).encode(), content_type=wire.JSON)
 
 
-def _question() -> tuple[AskAllRequest, bytes]:
-    """Return what is asked, and the same as all providers read it."""
-    question = request_fields.parsed(AskAllRequest)
+def _questions(
+    llm: GatewayLLM, names: tuple[str, ...], question: AskAllRequest
+) -> dict[str, Asked | GatewayError]:
+    """Return what each chat is asked, or what is wrong with that. Raises GatewayError: a field is
+    nobody's variable."""
+    tasks = {name: llm.task(name) for name in names}
+    given = {"content": question.content, **(question.model_extra or {})}
+    variables = {one for task in tasks.values() if task for one in names_of(task)}
+    if unknown := sorted(given.keys() - variables - {"content"}):
+        words = "is no field of this request, and no variable of the tasks that are asked"
+        words_zh = "不是本请求的字段，也不是所问任务的变量"
+        raise validation.all_invalid([(field, words, words_zh) for field in unknown])
+    questions: dict[str, Asked | GatewayError] = {}
+    shared: dict[str, bytes] = {}  # by structure: one body for all chats that are asked the same
+    for name, task in tasks.items():
+        structure = request_fields.structure_of(question, llm.reply_options(name))
+        key = structure.to_json() if structure else ""
+        try:
+            if task:
+                body = _task_body(task, question, given, structure)
+            elif key in shared:
+                body = shared[key]
+            else:
+                body = shared[key] = _body(question, question.conversation(), {}, structure)
+            questions[name] = Asked(through(task) or name, body, key)
+        except GatewayError as error:
+            error.chat_name = name
+            questions[name] = error
+    # here each is there once, but once more for each chat in the cluster
+    bodies = [len(one.body) for one in questions.values() if isinstance(one, Asked)]
+    call.current().hold(sum(bodies))
+    return questions
+
+
+def _task_body(
+    task: PublicConfig, question: AskAllRequest, given: dict[str, Any], structure: Structure | None
+) -> bytes:
+    names = names_of(task)
+    fields = {name: text for name, text in given.items() if name in names}
+    if question.system:
+        fields["system"] = question.system
+    fields = question_fields(task, fields)
+    update = {"content": fields["content"], "system": fields.get("system")}
+    messages = question.model_copy(update=update).conversation()
+    return _body(question, messages, task["options"], structure)
+
+
+def _body(
+    question: AskAllRequest,
+    messages: list[dict[str, str]],
+    options: dict[str, Any],
+    structure: Structure | None,
+) -> bytes:
+    """Return a request's body as all providers read it."""
     stream = (
         {"stream": True, "stream_options": {"include_usage": True}}
-        if question.stream
+        if question.stream and structure is None
         else {"stream": False}
     )
-    fields = {"messages": question.conversation(), **question.options(), **stream}
-    return question.without_texts(), request_fields.packed(fields)
+    texts = {"messages": told(messages, structure)}
+    return request_fields.packed({**texts, **options, **question.options(), **stream})
 
 
-def _answer(llm: GatewayLLM, name: str, body: bytes, request_id: str, client: Client) -> Outcome:
+def _answer(
+    llm: GatewayLLM, name: str, asked: Asked | GatewayError, request_id: str, client: Client
+) -> Outcome:
     started = time.monotonic()
     try:
-        [reply] = llm.chat_oai(body, model=name, client=client)
-        metrics.count_usage(name, reply.usage)
+        if isinstance(asked, GatewayError):
+            raise asked
+        [reply] = llm.chat_oai(
+            asked.body, model=asked.chat, client=client, structure=asked.structure
+        )
+        metrics.count_usage(asked.chat, reply.usage)
     except Exception as error:
         return {**_known(error, name).shape(request_id), "seconds": _since(started)}
-    return {"answer": reply.output, "seconds": _since(started), "tokens": reply.usage.tokens_out}
+    answer = json.loads(reply.output) if '"fields"' in asked.structure else reply.output
+    return {"answer": answer, "seconds": _since(started), "tokens": reply.usage.tokens_out}
 
 
 def _lines(
-    llm: GatewayLLM, names: tuple[str, ...], question: AskAllRequest, body: bytes, request_id: str
+    llm: GatewayLLM,
+    questions: dict[str, Asked | GatewayError],
+    question: AskAllRequest,
+    request_id: str,
 ) -> Iterator[bytes]:
     """Yield a JSON line for each piece of an answer, in the order in which the models speak, and
     one when each is done."""
     lines: queue.Queue[Line] = queue.Queue(MAX_LINES)
-    pool = ThreadPoolExecutor(max(len(names), 1))
-    left = set(names)
+    pool = ThreadPoolExecutor(max(len(questions), 1))
+    left = set(questions)
     deadline = time.monotonic() + question.timeout
 
     def put(line: Line) -> None:
@@ -107,8 +184,8 @@ def _lines(
             with suppress(queue.Full):
                 return lines.put(line, timeout=LOOK_SECONDS)
 
-    for name in names:
-        pool.submit(_speak, llm, name, body, request_id, put, lambda: not left)
+    for name, asked in questions.items():
+        pool.submit(_speak, llm, name, asked, request_id, put, lambda: not left)
     try:
         while left:
             try:
@@ -125,15 +202,25 @@ def _lines(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _speak(llm: GatewayLLM, name: str, body: bytes, request_id: str, put: Put, gone: Gone) -> None:
+def _speak(
+    llm: GatewayLLM,
+    name: str,
+    asked: Asked | GatewayError,
+    request_id: str,
+    put: Put,
+    gone: Gone,
+) -> None:
     started = time.monotonic()
     try:
-        with closing(llm.stream(name, Request(AnswerForm.TEXT), body)) as stream:
+        if isinstance(asked, GatewayError):
+            raise asked
+        envelope = Request(AnswerForm.TEXT, structure=asked.structure)
+        with closing(llm.stream(asked.chat, envelope, asked.body)) as stream:
             for piece in stream.pieces():
                 if gone():
                     return
                 put((name, {"text": piece.decode()}, False))
-            metrics.count_usage(name, stream.usage)
+            metrics.count_usage(asked.chat, stream.usage)
         end: Outcome = {"done": True, "seconds": _since(started), "tokens": stream.usage.tokens_out}
     except Exception as error:
         end = {**_known(error, name).shape(request_id), "seconds": _since(started)}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from flask import g, request
 
 from gateway.errors import Code
-from gateway.protocol import Usage
+from gateway.protocol import PublicConfig, Usage
+from gateway.providers.structures import Structure
 from gateway.settings import Token
 from gateway.web import metrics, validation, wire
 
@@ -32,7 +33,9 @@ class Call:
 
     `chat` was asked, `served_by` answered; `own_seconds` is our part of an answered chat; `token`
     is the caller's, once it was checked. `large` is what its body holds, where that is large, and
-    `options` are what the request itself says of its reply's form.
+    `options` are what the request itself says of its reply's form. `task` is what the chat's name
+    is of, if it is a task's, `structure` what the answer must be, and `digest` what was asked
+    before the task's prompt was put around it.
     """
 
     id: str
@@ -51,6 +54,9 @@ class Call:
     own_seconds: float | None = None
     large: LargeBody | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    task: PublicConfig | None = None
+    structure: Structure | None = None
+    digest: str = ""
 
     @property
     def owner(self) -> str:

@@ -13,28 +13,36 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
+    field_validator,
 )
 
+from gateway.providers.prompts import variables
 from gateway.web.field_types import (
+    CHOICES,
     EGRESS_PROXY,
     FALLBACK,
+    FIELDS,
     MAX_MARKDOWN,
     MAX_TOKENS,
     MAX_WAIT_SECONDS,
     MAX_WORKERS,
+    PROMPT,
     STREAM,
     THINKING,
     WAIT,
     BaseUrl,
     ChatName,
+    Choices,
     Keys,
     Mark,
     ModelName,
     Names,
+    Options,
+    Prompt,
     ProxyUrl,
     Seconds,
     ThinkingChoice,
-    checked_options,
+    ValueNames,
     from_200,
     from_json,
     known_charset,
@@ -57,8 +65,12 @@ class ReplyOptions(Request):
     """How the reply is written; None: as else. `status` 200: errors also come with 200, as plain
     text."""
 
-    format: Literal["json", "text"] | None = Field(
-        default=None, description="json: a JSON string in ASCII; text: the bare answer."
+    format: Literal["json", "text", "csv"] | None = Field(
+        default=None,
+        description=(
+            "json: a JSON string in ASCII, or an object of texts where `fields` are asked for;"
+            " text: the bare answer, or a line name=value for each; csv: one line of the values."
+        ),
     )
     charset: Annotated[str, AfterValidator(known_charset)] | None = Field(
         default=None, description="Of the reply; what it lacks becomes a question mark."
@@ -75,9 +87,16 @@ class ReplyOptions(Request):
     lang: Literal["en", "zh"] | None = Field(default=None, description="Of errors in plain text.")
 
 
-class ReplyDefaults(ReplyOptions):
-    """How a chat's replies are written where a request does not say, and whether its model
-    thinks."""
+class StructuredRequest(Request):
+    """What the answer must be: one of `choices`, or a value for each of `fields`."""
+
+    choices: Choices | None = Field(default=None, description=CHOICES)
+    fields: ValueNames | None = Field(default=None, description=FIELDS)
+
+
+class ReplyDefaults(ReplyOptions, StructuredRequest):
+    """How a chat's replies are written where a request does not say, what its answers must be, and
+    whether its model thinks."""
 
     thinking: ThinkingChoice | None = Field(default=None, description=THINKING)
 
@@ -134,9 +153,7 @@ class DeployRequest(Request):
         default=None,
         description="Whether the new model must answer a question first; else all stays as it was.",
     )
-    options: Annotated[
-        dict[str, Any], BeforeValidator(from_json), AfterValidator(checked_options)
-    ] = Field(
+    options: Options = Field(
         default_factory=dict,
         description=(
             "Fields of every question that a request does not give, such as temperature; null:"
@@ -170,7 +187,7 @@ class Turn(Request):
     content: str
 
 
-class Question(Request):
+class Question(StructuredRequest):
     """What is asked of a chat. Only the options that were given are sent on."""
 
     content: Annotated[str, StringConstraints(min_length=1)]
@@ -247,7 +264,9 @@ class ChatRequest(Question, ReplyOptions):
 
 class AskAllRequest(Question):
     """POST /all/chat: `chat_names` are all if not given, and each is asked once; `timeout` is in
-    seconds, for all of them together."""
+    seconds, for all of them together. What else is given is a variable of tasks among them."""
+
+    model_config = ConfigDict(extra="allow")
 
     chat_names: Annotated[Names, AfterValidator(once_each)] = Field(
         default=(),
@@ -256,6 +275,57 @@ class AskAllRequest(Question):
         ),
     )
     timeout: Seconds = Field(default=120, description="Seconds that one chat may take.")
+
+
+class TaskQuestion(ChatRequest):
+    """POST /task/chat, as it is described: whatever else is given is a variable of the task's
+    prompt, and `content` is one of them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    content: str = ""
+
+
+class TaskRequest(StructuredRequest):
+    """POST /task/deploy. `choices` and `fields` are the same as in `reply`, and stand before those
+    there."""
+
+    chat_name: ChatName
+    through: Annotated[ChatName, Field(description="The chat that answers.")]
+    prompt: Annotated[Prompt, Field(description=PROMPT)]
+    system: Prompt | None = Field(
+        default=None, description="A system message, which may have variables, too."
+    )
+    options: Options = Field(
+        default_factory=dict,
+        description="Fields of every question that a request does not give, such as temperature.",
+    )
+    reply: Annotated[ReplyDefaults, BeforeValidator(from_json)] = Field(
+        default=ReplyDefaults(),
+        description=(
+            "How replies are written where a request does not say; an object, or JSON in a string."
+        ),
+    )
+
+    @field_validator("options")
+    @classmethod
+    def _options_are_given(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if nulls := [name for name, value in options.items() if value is None]:
+            words = "must not be null: what is never sent, the chat's own deploy says"
+            raise ValueError(f"{', '.join(nulls)} {words}")
+        return options
+
+    @field_validator("prompt", "system")
+    @classmethod
+    def _variables_are_no_fields(cls, prompt: str | None) -> str | None:
+        taken = [name for name in variables(prompt or "") if name in RESERVED]
+        if taken:
+            raise ValueError(f"{', '.join(taken)} is a field of every request; call it otherwise")
+        return prompt
+
+
+RESERVED = frozenset({*ChatRequest.model_fields, "enable_thinking"} - {"content"})
+"""What a request to any chat may say, and so is no variable of a prompt."""
 
 
 class JobRequest(ReplyOptions):

@@ -16,6 +16,7 @@ FALL_BACK_ON = {
     Code.SLOW_DOWN,
     Code.PROVIDER_BUSY,
     Code.PROVIDER_DOWN,
+    Code.BAD_ANSWER,
     Code.TIMEOUT,
 }
 """Never the caller's own faults, nor a content block: another provider must not be asked around

@@ -6,10 +6,19 @@ import json
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+)
 
 from gateway.addresses import EgressProxy, canonical
 from gateway.charsets import CODECS, charset
+from gateway.providers.prompts import checked_prompt
+from gateway.providers.structures import Field as StructureField
 
 CHAT_NAME = r"^[A-Za-z0-9_.\-]{1,64}$"
 MAX_WORKERS = 32
@@ -19,6 +28,9 @@ MAX_WAIT_SECONDS = 300
 MAX_MARKDOWN = 40_000
 MAX_KEYS = 64
 MAX_OPTIONS_CHARACTERS = 16_384
+MAX_PROMPT = 100_000
+MAX_LIST = 256
+MAX_CHOICE = 200
 
 NO_OPTIONS = frozenset({"model", "messages", "prompt", "input", "stream", "stream_options"})
 """What every question has of its own."""
@@ -107,6 +119,34 @@ def not_streamed(stream: bool | None) -> bool | None:
     return stream
 
 
+def listed(value: Any) -> Any:
+    """Return a list that came as one text: with commas, or as JSON where an item has one."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        return from_json(value)
+    return split_at_commas(value)
+
+
+def checked_choices(choices: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the list that an answer is one of."""
+    if any(not one.strip() or not one.isprintable() or len(one) > MAX_CHOICE for one in choices):
+        raise ValueError(f"must be texts of 1 to {MAX_CHOICE} characters, without line breaks")
+    if len(set(choices)) < len(choices):
+        raise ValueError("must not hold a text twice")
+    return choices
+
+
+def checked_fields(fields: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """Return the named values of an answer, which `choices` has none of."""
+    names = [StructureField.from_text(text).name.casefold() for text in fields]
+    if len(set(names)) < len(names):
+        raise ValueError("must not hold a name twice")
+    if max(map(len, fields), default=0) > MAX_CHOICE:
+        raise ValueError(f"must be texts of at most {MAX_CHOICE} characters")
+    if fields and info.data.get("choices"):
+        raise ValueError("goes not together with choices")
+    return fields
+
+
 def split_at_commas(value: Any) -> Any:
     return (
         [name.strip() for name in value.split(",") if name.strip()]
@@ -139,7 +179,19 @@ def from_200(value: Any) -> Any:
     return 200 if value == "200" else value
 
 
+CHOICES = (
+    "The answer is exactly one of these texts. A list, or one string with commas. If the model says"
+    " something else, it is asked once more; then it is BAD_ANSWER."
+)
+FIELDS = (
+    "The answer is a value for each of these names, in their order. A list, or one string with"
+    " commas. A name may say what its value must be: amount:number, day:date, kind:a|b."
+)
 WAIT = "Seconds; if the answer is not there by then, its job's id is."
+PROMPT = (
+    "What is asked. {{name}} is a variable, which a request gives as its field of that name;"
+    " {{content}} is the usual one."
+)
 STREAM = "Whether the answer is sent as it comes."
 THINKING = (
     "on or off, where the provider can switch it; off if nobody says, but for /v1, which sends what"
@@ -165,4 +217,20 @@ Names = Annotated[tuple[Mark, ...], BeforeValidator(split_at_commas), Field(max_
 Keys = Annotated[SecretStr, BeforeValidator(from_list), AfterValidator(checked_keys)]
 ProxyUrl = Annotated[SecretStr, AfterValidator(checked_proxy)]
 BaseUrl = Annotated[str, AfterValidator(one_base_url)]
+Choices = Annotated[
+    tuple[str, ...],
+    BeforeValidator(listed),
+    Field(max_length=MAX_LIST),
+    AfterValidator(checked_choices),
+]
+ValueNames = Annotated[
+    tuple[str, ...],
+    BeforeValidator(listed),
+    Field(max_length=MAX_LIST),
+    AfterValidator(checked_fields),
+]
+Options = Annotated[dict[str, Any], BeforeValidator(from_json), AfterValidator(checked_options)]
+Prompt = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_PROMPT), AfterValidator(checked_prompt)
+]
 ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512)]

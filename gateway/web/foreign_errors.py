@@ -13,6 +13,7 @@ OPENAI_STATUSES = {
     Code.BAD_KEY: 403,  # 401 would say that the caller's own token is wrong
     Code.NO_SUCH_MODEL: 404,
     Code.BAD_UPSTREAM_REQUEST: 400,
+    Code.BAD_ANSWER: 422,  # it was asked twice already
 }
 """What nobody can mend by trying again, and its HTTP status on /v1: clients repeat whatever is a
 5xx."""

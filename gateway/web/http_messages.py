@@ -48,7 +48,7 @@ def refusal(exc: BaseException, request_id: str) -> tuple[int, Any]:
     except GatewayError:
         options = {}  # it is malformed, too
     form = validation.form(wire.Form(), options)
-    if form.format == "text" or form.status:
+    if form.plain:
         return form.status or error.status, wire.plain(error.words(form.lang), form)
     return error.status, wire.json_object(error.shape(request_id), form)
 

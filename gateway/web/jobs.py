@@ -20,7 +20,7 @@ from flask import Blueprint, Response, current_app, request
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import Usage
 from gateway.settings import Settings
-from gateway.web import call, metrics, replies, request_fields, sessions, validation, wire
+from gateway.web import call, metrics, replies, request_fields, services, sessions, validation, wire
 from gateway.web.contract import ChatRequest, JobRequest
 from gateway.web.description import Description, described
 from gateway.web.failover import Outcome, first_to_answer
@@ -40,12 +40,14 @@ jobs_app = Blueprint("jobs", __name__, url_prefix="/jobs")
 
 
 class Question(TypedDict):
-    """What a job asks, as it is kept: the request without its texts, its packed body, and the form
-    of the reply."""
+    """What a job asks, as it is kept: the request without its texts, its packed body, the form of
+    the reply, which chat answers a task, and what the answer must be (JSON)."""
 
     request: dict[str, Any]
     body: str
     form: dict[str, Any]
+    through: str
+    structure: str
 
 
 class Result(TypedDict):
@@ -55,6 +57,7 @@ class Result(TypedDict):
     chat: str
     error: NotRequired[ErrorRecord]
     text: NotRequired[str]
+    named: NotRequired[bool]
     served_by: NotRequired[str]
     fell_back: NotRequired[str | None]
     model: NotRequired[str]
@@ -92,14 +95,22 @@ def packed(chat: ChatRequest) -> Job:
         raise validation.invalid("stream", words, words_zh)
     name = chat.request_id or secrets.token_urlsafe(16)
     unlike = {"job", "wait", "request_id", *wire.Form._fields}
-    digest = hashlib.sha256(chat.model_dump_json(exclude=unlike).encode()).hexdigest()
+    current = call.current()
+    # of a task, what was asked of it: its prompt may change
+    digest = current.digest or _digest(chat.model_dump_json(exclude=unlike))
     body = sessions.packed(chat).decode()
     question = Question(
         request=chat.without_texts().model_dump(mode="json"),
         body=body,
-        form=call.current().form._asdict(),
+        form=current.form._asdict(),
+        through=services.through(current.task),
+        structure=current.structure.to_json() if current.structure else "",
     )
     return Job(name, digest, orjson.dumps(question), 0.0 if chat.job else chat.wait)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def ask(job: Job) -> Response:
@@ -159,7 +170,7 @@ def _answer(result: Result) -> Response:
     current.chat = result["chat"]
     if "error" in result:
         raise GatewayError.from_dict(result["error"])
-    reply = replies.answer(result["text"])
+    reply = replies.answer(result["text"], result.get("named", False))
     fell_back = Code(result["fell_back"]) if result["fell_back"] else None
     outcome = Outcome(None, result["served_by"], fell_back)
     replies.sign(reply, outcome, result["model"], Usage(*result["usage"]), counted=True)
@@ -186,12 +197,16 @@ def _result(llm: GatewayLLM, owner: str, question: Question, lost: int) -> Resul
 def _ask(llm: GatewayLLM, owner: str, question: Question, result: Result) -> None:
     chat, body = ChatRequest.model_construct(**question["request"]), question["body"].encode()
     question["body"] = ""
+    structure = question["structure"]
     outcome = first_to_answer(
-        chat.chat_name, llm.chain, lambda name: llm.chat_oai(body, model=name)
+        question["through"] or chat.chat_name,
+        llm.chain,
+        lambda name: llm.chat_oai(body, model=name, structure=structure),
     )
     [answer] = outcome.answer
     metrics.count_usage(outcome.served_by, answer.usage)
     text = answer.output
     sessions.remember(llm, owner, chat, text)
+    result["named"] = '"fields"' in structure
     result["text"], result["model"], result["usage"] = text, answer.model, list(answer.usage)
     result["served_by"], result["fell_back"] = outcome.served_by, outcome.fell_back

@@ -135,7 +135,8 @@ class _Cluster:
         up = GaugeMetricFamily("gateway_cluster_up", "Whether the Ray cluster answers.")
         up.add_metric([], self._models is not None)
         yield up
-        rows = self._models or []
+        # a task is as the chat that answers it
+        rows = [row for row in self._models or () if row["task"] is None]
         able = {row["chat_name"] for row in rows if row["state"] not in ("resting", "need_key")}
         replicas = GaugeMetricFamily(
             "gateway_chat_replicas", "A chat's processes in the cluster.", labels=["chat"]

@@ -4,12 +4,12 @@ came."""
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from flask import Blueprint, Response, jsonify, request
 from flask.blueprints import BlueprintSetupState
 
-from gateway.errors import Code, GatewayError
+from gateway.errors import Code, GatewayError, lacking
 from gateway.protocol import (
     CHAT,
     COMPLETIONS,
@@ -18,9 +18,20 @@ from gateway.protocol import (
     RESPONSES,
     AnswerForm,
     ChatRow,
+    PublicConfig,
     Request,
 )
-from gateway.web import call, foreign_errors, request_fields, services, streaming, validation, wire
+from gateway.providers.structures import Structure, StructureRecord, told
+from gateway.web import (
+    call,
+    foreign_errors,
+    request_fields,
+    services,
+    streaming,
+    task_questions,
+    validation,
+    wire,
+)
 from gateway.web.description import NAMED, Description, described
 from gateway.web.paths import ANTHROPIC_PREFIX, DASHSCOPE_PREFIX, OPENAI_PREFIX
 from gateway.web.relayed_requests import (
@@ -120,10 +131,12 @@ def _refuse(**_: str) -> Response:
 def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     """Ask the chat's provider at its endpoint `path`, for the whole answer or (`stream`) as it
     comes."""
-    name, form, body = _question(kind)
+    name, form, body = _question(path, kind)
     llm, client = services.llm(), streaming.client()
+    structure = call.current().structure
     beta = request.headers.get("anthropic-beta", "") if path.startswith(MESSAGES) else ""
-    envelope = Request(form, path, shown=name, beta=beta)
+    asked_for = structure.to_json() if structure else ""
+    envelope = Request(form, path, shown=name, beta=beta, structure=asked_for)
     if form != AnswerForm.REPLY:
         stream = services.ask(name, lambda n: llm.stream(n, envelope, body, client), path)
         call.current().let_go()
@@ -135,7 +148,7 @@ def _relayed(path: str, kind: type[OpenAIRequest]) -> Response:
     return reply
 
 
-def _question(kind: type[OpenAIRequest]) -> tuple[str, AnswerForm, bytes]:
+def _question(path: str, kind: type[OpenAIRequest]) -> tuple[str, AnswerForm, bytes]:
     """Return the chat that is asked, the form of the answer, and the question as its provider reads
     it."""
     fields = wire.typed(request_fields.fields())
@@ -148,7 +161,24 @@ def _question(kind: type[OpenAIRequest]) -> tuple[str, AnswerForm, bytes]:
     if question.stream:
         with_usage = question.include_usage()
         form = AnswerForm.EVENTS_AND_USAGE if with_usage else AnswerForm.EVENTS
+    if task := services.llm().task(name):
+        fields = _of_task(task, path, fields)
     return name, form, request_fields.packed(fields)
+
+
+def _of_task(task: PublicConfig, path: str, fields: Json) -> Json:
+    """Return a question to a task as one to its chat. Raises GatewayError."""
+    if path != CHAT:
+        raise lacking(path, task["provider"])
+    current, deployed = call.current(), services.llm().reply_options(task["chat_name"])
+    current.task = task
+    current.structure = Structure.from_record(cast("StructureRecord", deployed))
+    fields = task_questions.openai_fields(task, fields)
+    if current.structure:  # it is checked first, and so comes whole
+        fields["messages"] = told(fields["messages"], current.structure)
+        fields["stream"] = False
+        fields.pop("stream_options", None)
+    return fields
 
 
 def _model(row: ChatRow) -> Json:

@@ -76,18 +76,24 @@ def chat() -> Response:
     body = sessions.packed(question)
     if len(body) > SMALL_BYTES:
         question = question.without_texts()
-    return _streamed(question, body) if question.stream else _whole(question, body)
+    if question.stream and call.current().structure is None:
+        return _streamed(question, body)
+    return _whole(question, body)
 
 
 def _whole(question: ChatRequest, body: bytes) -> Response:
     llm, caller, client = services.llm(), services.caller(), streaming.client()
+    structure = call.current().structure
+    asked_for = structure.to_json() if structure else ""
     outcome = services.ask(
         question.chat_name,
-        lambda name: llm.chat_oai(body, model=name, caller=caller, client=client),
+        lambda name: llm.chat_oai(
+            body, model=name, caller=caller, client=client, structure=asked_for
+        ),
     )
     [answer] = outcome.answer
     sessions.remember(llm, call.current().owner, question, answer.output)
-    reply = replies.answer(answer.output)
+    reply = replies.answer(answer.output, named=bool(structure and structure.fields))
     replies.sign(reply, outcome, answer.model, answer.usage)
     return reply
 
@@ -149,7 +155,7 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
     _check_base_url(provider, engine, order)
     proxy = egress.chosen(engine, order)
     settings = services.settings()
-    reply = None if order.reply is None else order.reply.model_dump(exclude_none=True)
+    reply = None if order.reply is None else order.reply.model_dump(mode="json", exclude_none=True)
     thinking = (reply or {}).pop("thinking", "")
     keys = _keys(provider, engine, order)
     traits = provider.traits()
@@ -174,6 +180,7 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
         egress_host=proxy.netloc if proxy else "",
         egress_trusted=egress.is_trusted(proxy),
         models_folder=settings.models_folder,
+        task=None,
         fallback=None if order.fallback is None else list(order.fallback),
         probe_seconds=settings.probe_seconds,
         reply=reply,

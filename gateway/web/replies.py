@@ -8,6 +8,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+import orjson
 from flask import Flask, Response, current_app, request
 from flask.sansio.app import App
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -49,9 +50,12 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _render_unforeseen)
 
 
-def answer(text: str) -> Response:
-    """Return a chat's answer."""
-    return response(wire.answer(text, call.current().form))
+def answer(text: str, named: bool = False) -> Response:
+    """Return a chat's answer; `named`: it is a JSON object of named values."""
+    form = call.current().form
+    if named:
+        return response(wire.named_values(orjson.loads(text), form))
+    return response(wire.answer(text, form))
 
 
 def head() -> Response:
@@ -67,7 +71,7 @@ def head() -> Response:
 def pending(job: str) -> Response:
     """Say that an answer is not there yet; its job's id fetches it."""
     form = call.current().form
-    if form.format == "text" or form.status:
+    if form.plain:
         body = wire.plain(f"PENDING {job}", form)
     else:
         body = wire.json_object({"job": job, "state": "PENDING"}, form)
@@ -118,7 +122,7 @@ def _foreign_shape() -> Shape | None:
 def _in_our_shape(error: GatewayError, current: Call) -> Response:
     # Without a route of ours it is no chat's error.
     form = current.form if current.route else current.form._replace(status=0)
-    if form.format == "text" or form.status:
+    if form.plain:
         body = wire.plain(error.words(form.lang), form)
     else:
         body = wire.json_object(error.shape(current.id), form)

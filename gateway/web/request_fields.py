@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import hashlib
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
+import orjson
 from flask import Response, after_this_request, request
 from pydantic import BaseModel
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -12,8 +15,16 @@ from gateway import protocol
 from gateway.byte_budget import SMALL_BYTES
 from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError
-from gateway.web import call, services, validation, wire
-from gateway.web.contract import DeployRequest, ModelsRequest, Question, ReplyOptions
+from gateway.providers.structures import Structure, StructureRecord
+from gateway.web import call, services, task_questions, validation, wire
+from gateway.web.contract import (
+    ChatRequest,
+    DeployRequest,
+    ModelsRequest,
+    Question,
+    ReplyOptions,
+    StructuredRequest,
+)
 from gateway.web.large_body import LargeBody
 
 M = TypeVar("M", bound=BaseModel)
@@ -31,16 +42,28 @@ def parsed(kind: type[M]) -> M:
     if kind in (DeployRequest, ModelsRequest):
         no_key_in_query()
     values = fields()
+    deployed: dict[str, Any] = {}
     if issubclass(kind, ReplyOptions):
         in_query = call.options_in_query()
-        _choose_form(values, in_query)
+        deployed = _choose_form(values, in_query)
         if in_query:
             validation.parse(ReplyOptions, in_query)
-    question = validation.parse(kind, values)
+    if kind is ChatRequest:
+        values = _of_a_chat(values)
+    question = _checked(kind, values)
+    if isinstance(question, ChatRequest):
+        _choose_structure(question, deployed)
     call.current().chat = getattr(question, "chat_name", "")
     if not issubclass(kind, Question):
         call.current().unpacked()
     return question
+
+
+def structure_of(question: StructuredRequest, deployed: Mapping[str, Any]) -> Structure | None:
+    """Return what an answer must be: as the request says, or else as its chat's deploy did."""
+    given = {"choices": question.choices, "fields": question.fields}
+    record = {name: texts for name, texts in given.items() if texts} or deployed
+    return Structure.from_record(cast("StructureRecord", record))
 
 
 def packed(fields: dict[str, Any]) -> bytes:
@@ -53,15 +76,50 @@ def packed(fields: dict[str, Any]) -> bytes:
     return body
 
 
-def _choose_form(values: dict[str, Any], in_query: dict[str, Any]) -> None:
-    """Have the reply written as the request says, or else as its chat's deploy did. Also what is
-    wrong with the request is written so, and therefore found out after this."""
+def _of_a_chat(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a question to a chat, of which a task makes one. Raises GatewayError."""
+    current, name = call.current(), values.get("chat_name")
+    current.task = services.llm().task(name) if isinstance(name, str) else None
+    if current.task is None:
+        return values
+    if values.get("request_id"):
+        question = orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
+        current.digest = hashlib.sha256(question).hexdigest()
+    return task_questions.question_fields(current.task, values)
+
+
+def _checked(kind: type[M], values: dict[str, Any]) -> M:
+    try:
+        return validation.parse(kind, values)
+    except GatewayError as error:
+        if kind is ChatRequest and error.param not in kind.model_fields:
+            services.llm().require_cluster()  # it may be a task's variable
+        raise
+
+
+def _choose_structure(question: ChatRequest, deployed: dict[str, Any]) -> None:
+    """Have the answer checked against what was asked for, and written as that can be."""
+    current = call.current()
+    structure = current.structure = structure_of(question, deployed)
+    if current.form.format == "csv" and not (structure and structure.fields):
+        if current.options.get("format") == "csv":
+            words = "csv goes with fields, which say what its columns are"
+            raise validation.invalid("format", words, "csv 须与 fields 一起使用，由其给出各列")
+        current.form = current.form._replace(format="text")
+    if question.stream and structure and current.form.format == "json":
+        current.form = current.form._replace(format="text")  # as all that is streamed
+
+
+def _choose_form(values: dict[str, Any], in_query: dict[str, Any]) -> dict[str, Any]:
+    """Have the reply written as the request says, or else as its chat's deploy did, which is
+    returned. Also what is wrong with the request is written so, and is found out after this."""
     current, chat = call.current(), values.get("chat_name")
     deployed = services.llm().reply_options(chat) if isinstance(chat, str) else {}
     # Not all of it: a question may be large, and goes on in another form.
     written = {name: values[name] for name in wire.Form._fields if name in values}
     current.options = {**in_query, **written}
     current.form = validation.form(current.form, written, in_query, deployed)
+    return deployed
 
 
 def fields() -> dict[str, Any]:

@@ -48,6 +48,10 @@ CHAT = schema_object(
         "type": ["object", "null"],
         "description": "How many keys it has, and how many of them rest, by code.",
     },
+    task={
+        "type": ["object", "null"],
+        "description": "Of a task: the chat that answers it, and its prompt's variables.",
+    },
 )
 MODEL = schema_object(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT)
 OFFERED = schema_object(models={"type": "array", "items": TEXT})

@@ -9,7 +9,7 @@ from flask import current_app, request
 
 from gateway.byte_budget import ByteBudget
 from gateway.errors import Code, GatewayError
-from gateway.protocol import CHAT, HOP
+from gateway.protocol import CHAT, HOP, PublicConfig
 from gateway.providers.provider import Provider
 from gateway.settings import Settings
 from gateway.web import call
@@ -26,8 +26,15 @@ T = TypeVar("T")
 def ask(name: str, how: Callable[[str], T], path: str = CHAT) -> Outcome[T]:
     """Ask a chat, or whoever answers in its place and has the endpoint `path`. Raises
     GatewayError."""
-    call.current().chat = name
-    return first_to_answer(name, lambda name: llm().chain(name, path), how)
+    current = call.current()
+    current.chat = name
+    asked = through(current.task) or name
+    return first_to_answer(asked, lambda name: llm().chain(name, path), how)
+
+
+def through(task: PublicConfig | None) -> str:
+    """Return the chat that answers a task; "": it is none."""
+    return task["task"]["through"] if task and task["task"] else ""
 
 
 def admit() -> None:

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
+from gateway.providers.structures import told
 from gateway.web import call, request_fields, services, validation
 from gateway.web.contract import ChatRequest
 
@@ -20,10 +21,12 @@ log = logging.getLogger(__name__)
 def packed(question: ChatRequest) -> bytes:
     """Return what is asked, with the session's turns so far, as its provider reads it. Raises
     GatewayError."""
-    # Some providers stream unless they are told not to.
-    return request_fields.packed(
-        {"messages": conversation(question), **question.options(), "stream": question.stream}
-    )
+    current = call.current()
+    messages = told(conversation(question), current.structure)
+    options = {**(current.task["options"] if current.task else {}), **question.options()}
+    # Some providers stream unless they are told not to. What is checked comes whole.
+    stream = question.stream and current.structure is None
+    return request_fields.packed({"messages": messages, **options, "stream": stream})
 
 
 def conversation(question: ChatRequest) -> list[dict[str, str]]:

@@ -17,6 +17,9 @@ R = TypeVar("R", bound=BaseModel)
 BLANK_IS_NONE = frozenset({"egress_proxy"})
 """Fields whose "" says "none", which is not to leave them out."""
 
+MOST_WRONG = 5
+"""So many wrong fields are told at once."""
+
 _ZH = {
     "missing": "缺少该字段",
     "extra_forbidden": "没有这个字段",
@@ -48,19 +51,7 @@ def parse(kind: type[R], fields: dict[str, Any]) -> R:
         return kind.model_validate(fields)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_context=False, include_input=False)
-        what = [
-            (".".join(map(str, row["loc"])), row["type"], _plain(row["msg"], kind))
-            for row in wrong[:5]
-        ]
-        raise GatewayError(
-            Code.INVALID_REQUEST,
-            " ".join(f"{field}: {words}." for field, _, words in what),
-            "".join(
-                f"{field}：{_ZH.get(type_, '取值无效')}（{words}）。"
-                for field, type_, words in what
-            ),
-            param=what[0][0],
-        ) from None
+        raise all_invalid([_in_words(row, kind) for row in wrong]) from None
 
 
 def form(default: wire.Form, *sources: Mapping[str, Any]) -> wire.Form:
@@ -80,17 +71,31 @@ def form(default: wire.Form, *sources: Mapping[str, Any]) -> wire.Form:
     return default._replace(**chosen)
 
 
+def all_invalid(wrong: list[tuple[str, str, str]]) -> GatewayError:
+    """Return several wrong inputs: each is a field, and what is wrong in English and Chinese."""
+    return GatewayError(
+        Code.INVALID_REQUEST,
+        " ".join(f"{field[:64]}: {words}." for field, words, _ in wrong[:MOST_WRONG]),
+        "".join(f"{field[:64]}：{words_zh}。" for field, _, words_zh in wrong[:MOST_WRONG]),
+        param=wrong[0][0][:64],
+    )
+
+
 def invalid(field: str, words: str, words_zh: str) -> GatewayError:
     """Return a wrong input that only shows where its meaning is known: same shape as `parse`'s
     own."""
-    return GatewayError(
-        Code.INVALID_REQUEST, f"{field}: {words}.", f"{field}：{words_zh}。", param=field
-    )
+    return all_invalid([(field, words, words_zh)])
 
 
 @cache
 def _required(kind: type[BaseModel]) -> frozenset[str]:
     return frozenset(name for name, field in kind.model_fields.items() if field.is_required())
+
+
+def _in_words(row: Any, kind: type[BaseModel]) -> tuple[str, str, str]:
+    words = _plain(row["msg"], kind)
+    words_zh = f"{_ZH.get(row['type'], '取值无效')}（{words}）"
+    return ".".join(map(str, row["loc"])), words, words_zh
 
 
 def _plain(words: str, kind: type[BaseModel]) -> str:

@@ -8,6 +8,7 @@ is an error that says so.
 from __future__ import annotations
 
 import codecs
+import csv
 import io
 import json
 import re
@@ -71,6 +72,11 @@ class Form(NamedTuple):
     eol: str = ""
     status: int = 0
     lang: str = "en"
+
+    @property
+    def plain(self) -> bool:
+        """Whether errors are plain words, too."""
+        return self.format != "json" or bool(self.status)
 
 
 class Reply(NamedTuple):
@@ -272,6 +278,23 @@ def answer(text: str, form: Form) -> Reply:
     if form.format == "json":
         return Reply(_encoded(json.dumps(text), form), f"application/json; charset={form.charset}")
     return plain(text, form)
+
+
+def named_values(values: dict[str, str], form: Form) -> Reply:
+    """Return an answer that has named values: an object, lines of name=value, or one line of
+    CSV (RFC 4180). On a line a line break is `\\n` or `\\r`, and so a backslash is two."""
+    if form.format == "json":
+        return json_object(values, form)
+    if form.format == "csv":
+        line = io.StringIO()
+        csv.writer(line).writerow(values.values())
+        text = line.getvalue().removesuffix("\r\n")
+        return Reply(_encoded(text, form), f"text/csv; charset={form.charset}")
+    return plain("\n".join(f"{name}={_on_a_line(text)}" for name, text in values.items()), form)
+
+
+def _on_a_line(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\r", r"\r").replace("\n", r"\n")
 
 
 def plain(text: str, form: Form) -> Reply:

@@ -15,7 +15,7 @@ from gateway.actors.upstream import Upstream
 from gateway.addresses import canonical, is_guarded, split_port
 from gateway.byte_budget import ByteBudget
 from gateway.errors import GatewayError
-from gateway.providers.questions import QuestionRules
+from gateway.providers.questions import Question, QuestionRules
 from gateway.settings import load
 from gateway.web.contract import DeployRequest
 from llm_openai import OPENAI
@@ -167,7 +167,7 @@ def test_no_connection_is_made_to_a_guarded_address(host: str) -> None:
             answers=ByteBudget(1),
         )
         try:
-            await upstream.ask("/chat/completions", b"{}")
+            await upstream.ask(Question("/chat/completions", b"{}"))
         finally:
             await upstream.close()
 

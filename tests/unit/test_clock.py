@@ -17,7 +17,7 @@ TOLD_TO_PEOPLE = {
     "gateway/actors/circuit_breaker.py": 2,  # since when a chat rests, and until when
     "gateway/actors/directory.py": 1,  # since when a chat is deployed
     "gateway/web/access_log.py": 1,  # when a request was answered
-    "gateway/cluster/stock_client.py": 1,  # `created` on /v1
+    "gateway/cluster/answer.py": 1,  # `created` on /v1
     "gateway/actors/upstream_errors.py": 1,  # beside the provider's Date
     "gateway/commands/doctor_probes.py": 1,  # the doctor compares clocks
 }

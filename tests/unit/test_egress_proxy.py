@@ -13,7 +13,7 @@ from gateway.addresses import EgressProxy
 from gateway.byte_budget import ByteBudget
 from gateway.errors import GatewayError
 from gateway.protocol import ModelConfig
-from gateway.providers.questions import QuestionRules
+from gateway.providers.questions import Question, QuestionRules
 from gateway.settings import SettingError, load
 from llm_openai import OPENAI
 
@@ -91,7 +91,7 @@ def asked(base_url: str, proxy: str) -> str:
             proxy=EgressProxy.from_url(proxy),
         )
         try:
-            await upstream.ask("/chat/completions", b"{}")
+            await upstream.ask(Question("/chat/completions", b"{}"))
         finally:
             await upstream.close()
 

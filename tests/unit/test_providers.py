@@ -13,7 +13,7 @@ from gateway import settings
 from gateway.actors.model import has_its_key
 from gateway.protocol import CHAT
 from gateway.providers.provider import STOCK_MODEL_TYPES
-from gateway.providers.questions import QuestionRules
+from gateway.providers.questions import Question, QuestionRules
 from gateway.web.contract import DeployRequest
 from gateway.web.provider_views import model_config
 from tests.providers import PROVIDERS
@@ -95,7 +95,9 @@ THINKING: list[tuple[str, str, Fields, Fields]] = [
 def asked(provider: str, model: str, **given: Any) -> Any:
     """What a question to /<provider>/chat tells the model beside its name."""
     rules = QuestionRules(model, PROVIDERS[provider].traits(), {})
-    fields = orjson.loads(rules.shaped(CHAT, orjson.dumps({"messages": [], **given}), plain=True))
+    fields = orjson.loads(
+        rules.shaped(Question(CHAT, orjson.dumps({"messages": [], **given}), plain=True))
+    )
     return {name: fields[name] for name in fields.keys() - {"model", "messages"}}
 
 

@@ -10,7 +10,7 @@ import pytest
 from gateway.protocol import CHAT, Thinking
 from gateway.providers.dialects import OPENAI
 from gateway.providers.provider import Provider, ThinkingSwitch
-from gateway.providers.questions import QuestionRules, optional_fields
+from gateway.providers.questions import Question, QuestionRules, optional_fields
 from gateway.providers.refused_fields import refused_field
 
 PLAIN = Provider("plain", ("saas/plain",), "m", OPENAI)
@@ -39,7 +39,7 @@ def rules(
 def asked(one: QuestionRules, path: str = CHAT, plain: bool = False, **fields: Any) -> Any:
     """What the provider gets, but for the model and the messages."""
     body = orjson.dumps({"messages": MESSAGES, **fields})
-    question = orjson.loads(one.shaped(path, body, plain))
+    question = orjson.loads(one.shaped(Question(path, body, plain)))
     assert question.pop("model") == "m" or "always" in question
     assert question.pop("messages") == MESSAGES
     return question
@@ -47,7 +47,7 @@ def asked(one: QuestionRules, path: str = CHAT, plain: bool = False, **fields: A
 
 def test_a_question_goes_on_as_it_came_where_nothing_must_be_done() -> None:
     body = b'{"messages":[],  "odd": 1e2, "max_tokens": 5}'
-    assert rules().shaped(CHAT, body, plain=True) == b'{"model":"m",' + body[1:]
+    assert rules().shaped(Question(CHAT, body, plain=True)) == b'{"model":"m",' + body[1:]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_options_stand_under_what_a_request_gives_and_null_is_never_sent(
 def test_options_are_for_questions_and_for_nothing_else() -> None:
     body = b'{"input":"x"}'
     one = rules(options={"temperature": 0.2, "input": None})
-    assert orjson.loads(one.shaped("/embeddings", body)) == {"model": "m", "input": "x"}
+    assert orjson.loads(one.shaped(Question("/embeddings", body))) == {"model": "m", "input": "x"}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,10 @@ def test_a_chats_options_may_say_it_in_the_providers_words_too() -> None:
 def test_the_first_switch_whose_models_match_is_the_models() -> None:
     one = rules(THINKER, model="always-thinks")
     body = orjson.dumps({"messages": MESSAGES})
-    assert orjson.loads(one.shaped(CHAT, body, plain=True)).keys() == {"model", "messages"}
+    assert orjson.loads(one.shaped(Question(CHAT, body, plain=True))).keys() == {
+        "model",
+        "messages",
+    }
 
 
 def test_a_limit_has_the_name_that_the_provider_takes() -> None:

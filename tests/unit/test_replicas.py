@@ -27,7 +27,7 @@ def cut_off() -> Address:
 def route(*finders: Callable[[], Address]) -> ReplicaSet:
     """A chat whose replicas are numbered."""
     replicas = [Replica(number, Channels(find, PATIENCE)) for number, find in enumerate(finders)]
-    return ReplicaSet("a-chat", 1, "relay", 60.0, (), {}, replicas)
+    return ReplicaSet("a-chat", 1, "relay", 60.0, (), replicas)
 
 
 def picked(chat: ReplicaSet, count: int) -> Counter[int]:
