@@ -42,6 +42,10 @@ CALL_SECONDS = 30
 DEPLOY_SECONDS = 180
 """Longer than the gateway itself gives to a deploy."""
 
+TASK = "task"
+"""The provider of a prompt, which has no key: what its row in GET /models needs, another chat
+needs."""
+
 NOT_THE_FILES_FAULT = {"CLUSTER_DOWN", "GATEWAY_BUSY", "UNAUTHORIZED", "FORBIDDEN"}
 
 
@@ -226,8 +230,9 @@ class KeyHolder:
             ):
                 pass
 
-    def _turn(self, chat: Chat) -> tuple[float, bool]:
-        return self._failure(chat).pause, bool(chat.fallback)
+    def _turn(self, chat: Chat) -> tuple[float, bool, bool]:
+        # a task is answered by another chat
+        return self._failure(chat).pause, chat.provider == TASK, bool(chat.fallback)
 
     def _tend(self, chat: Chat, row: dict[str, Any] | None, known: set[str]) -> None:
         """Deploy a chat or give it its chain, if it is time. Raises UnreachableError."""
@@ -244,7 +249,7 @@ class KeyHolder:
             self._put_off(chat, str(error))
 
     def _is_due(self, chat: Chat, row: dict[str, Any] | None) -> bool:
-        if row is None or row["state"] == "need_key":
+        if row is None or (row["state"] == "need_key" and chat.provider != TASK):
             return True
         return self._deployed.get(chat.name) != chat.changed and chat.changed > row.get(
             "created", chat.changed

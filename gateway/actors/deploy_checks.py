@@ -34,7 +34,7 @@ async def check_chain(name: str, fallback: list[str], configs: Configs) -> None:
             why_zh = f"{other} 重复，或就是该对话本身"
         elif is_task(other, configs):
             why = f"{other} is a task, which another chat answers; name that chat"
-            why_zh = f"{other} 是一个任务，由另一个对话回答；请改填那个对话"
+            why_zh = f"{other} 是一个预设任务，由另一个对话回答；请改填那个对话"
         elif other not in configs and await class_of(other) != STOCK_CLASS:
             why, why_zh = f"no chat named {other} is deployed", f"没有部署名为 {other} 的对话"
         else:
@@ -51,7 +51,7 @@ async def check_task(config: ModelConfig, configs: Configs) -> None:
     through = task["through"]
     if through == name or is_task(through, configs):
         why = f"{through} is a task itself; name a chat"
-        why_zh = f"{through} 本身是任务；请填写对话"
+        why_zh = f"{through} 本身是预设任务；请填写对话"
     elif through not in configs and await class_of(through) != STOCK_CLASS:
         why, why_zh = f"no chat named {through} is deployed", f"没有部署名为 {through} 的对话"
     else:
@@ -66,7 +66,7 @@ def check_free(name: str, configs: Configs) -> None:
     if tasks:
         names = ", ".join(tasks)
         why = f"{name} answers the tasks {names}; take those away first, or deploy them again"
-        why_zh = f"{name} 正在回答任务 {names}；请先移除这些任务，或让它们使用其他对话"
+        why_zh = f"{name} 正在回答预设任务 {names}；请先移除它们，或让它们使用其他对话"
         raise _invalid("chat_name", why, why_zh)
 
 
@@ -75,7 +75,7 @@ def check_own_chain(name: str, configs: Configs) -> None:
     if is_task(name, configs):
         through = _through(configs[name])
         why = f"{name} is a task, whose chain is that of {through}"
-        raise _invalid("chat_name", why, f"{name} 是一个任务，使用 {through} 的备用链")
+        raise _invalid("chat_name", why, f"{name} 是一个预设任务，使用 {through} 的备用链")
 
 
 def is_task(name: str, configs: Configs) -> bool:

@@ -95,7 +95,7 @@ def _questions(
     variables = {one for task in tasks.values() if task for one in names_of(task)}
     if unknown := sorted(given.keys() - variables - {"content"}):
         words = "is no field of this request, and no variable of the tasks that are asked"
-        words_zh = "不是本请求的字段，也不是所问任务的变量"
+        words_zh = "不是本请求的字段，也不是所问预设任务的变量"
         raise validation.all_invalid([(field, words, words_zh) for field in unknown])
     questions: dict[str, Asked | GatewayError] = {}
     shared: dict[str, bytes] = {}  # by structure: one body for all chats that are asked the same

@@ -44,9 +44,33 @@ EXAMPLES: dict[str, Json] = {
             "status": 200,
             "lang": "zh",
         },
+        "One of a list": {**_ASK, "choices": "yes,no"},
+        "Named values": {**_ASK, "fields": "mood,reason", "format": "csv"},
         "In a session": {**_ASK, "session": "order-42", "reset": True},
         "Fetched later": {**_ASK, "job": True, "request_id": "order-42.1"},
     },
+    "task.deploy": {
+        "One of a list": {
+            "chat_name": "sort_mail",
+            "through": "local_chat",
+            "prompt": "Sort this mail of {{customer}}: {{content}}",
+            "choices": ["refund", "complaint", "other"],
+        },
+        "Named values": {
+            "chat_name": "read_mail",
+            "through": "local_chat",
+            "system": "You read mails.",
+            "prompt": "{{content}}",
+            "fields": "name,amount:number,day:date",
+            "options": {"temperature": 0},
+            "reply": {"format": "text", "charset": "gbk", "eol": "crlf"},
+        },
+    },
+    "task.chat": {
+        "A mail": {"chat_name": "sort_mail", "customer": "Ann", "content": "My lamp broke."}
+    },
+    "task.undo": {"A task": {"chat_name": "sort_mail"}},
+    "task.undeploy": {"A task": {"chat_name": "sort_mail"}},
     "all.chat": {
         "Two chats": {
             "content": "Say hello.",

@@ -25,7 +25,7 @@ from gateway.web.contract import ChatRequest, JobRequest
 from gateway.web.description import Description, described
 from gateway.web.failover import Outcome, first_to_answer
 from gateway.web.job_runner import Runner
-from gateway.web.schemas import PLAIN, TEXT
+from gateway.web.schemas import ANSWER, PLAIN
 
 if TYPE_CHECKING:
     from gateway.cluster.client import GatewayLLM
@@ -65,7 +65,7 @@ class Result(TypedDict):
 
 
 @jobs_app.get("/<name>")
-@described(Description("The answer of a job.", TEXT, "chat", JobRequest, PLAIN, pends=True))
+@described(Description("The answer of a job.", ANSWER, "chat", JobRequest, PLAIN, pends=True))
 def job(name: str) -> Response:
     """Return a job's answer as its chat would have given it, or say that it is not there yet."""
     if request.method == "HEAD":

@@ -28,7 +28,7 @@ from gateway.web.contract import (
     NamedRequest,
 )
 from gateway.web.description import CHECKED, NAMED, Description, described
-from gateway.web.schemas import DONE, OFFERED, PLAIN, TEXT
+from gateway.web.schemas import ANSWER, DONE, OFFERED, PLAIN
 
 OFFER_SECONDS = 20
 """How long a provider may take to list its models."""
@@ -63,7 +63,9 @@ def deploy() -> Response:
     return jsonify(ret="ok")
 
 
-@described(Description("Chat; the answer is ASCII.", TEXT, "chat", ChatRequest, PLAIN, pends=True))
+@described(
+    Description("Chat; the answer is ASCII.", ANSWER, "chat", ChatRequest, PLAIN, pends=True)
+)
 def chat() -> Response:
     """Ask a chat: its answer whole, as it comes, or as a job."""
     if request.method == "HEAD":

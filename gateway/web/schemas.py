@@ -16,6 +16,10 @@ def schema_object(**properties: Json) -> Json:
 
 
 TEXT: Json = {"type": "string"}
+ANSWER: Json = {
+    "anyOf": [TEXT, {"type": "object", "additionalProperties": TEXT}],
+    "description": "The answer; where `fields` were asked for, a text for each.",
+}
 PERHAPS: Json = {"type": ["string", "null"]}
 COUNT: Json = {"type": "integer", "minimum": 0}
 CHAT = schema_object(

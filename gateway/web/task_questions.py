@@ -90,7 +90,7 @@ def names_of(task: PublicConfig) -> tuple[str, ...]:
 
 def _check(name: str, names: tuple[str, ...], given: dict[str, Any]) -> None:
     what = f"the task {name} takes {', '.join(names) or 'nothing'}"
-    what_zh = f"任务 {name} 的变量：{'、'.join(names) or '无'}"
+    what_zh = f"预设任务 {name} 的变量：{'、'.join(names) or '无'}"
     wrong = []
     for field in dict.fromkeys((*names, *sorted(given))):
         value = given.get(field)

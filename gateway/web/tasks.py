@@ -12,7 +12,7 @@ from gateway.providers.provider import Provider
 from gateway.web import provider_views, request_fields, services
 from gateway.web.contract import TaskQuestion, TaskRequest
 from gateway.web.description import CHECKED, Description, described
-from gateway.web.schemas import DONE, PLAIN, TEXT
+from gateway.web.schemas import ANSWER, DONE, PLAIN
 
 TASK = Provider("task", (), "", Dialect(), engine=Engine.TASK, needs_key=False, endpoints=())
 """What is to be known of a task where a provider is meant."""
@@ -35,7 +35,9 @@ def deploy() -> Response:
 
 @task_app.post("/chat")
 @described(
-    Description("Ask; the fields are the prompt's.", TEXT, "chat", TaskQuestion, PLAIN, pends=True)
+    Description(
+        "Ask; the fields are the prompt's.", ANSWER, "chat", TaskQuestion, PLAIN, pends=True
+    )
 )
 def chat() -> Response:
     """Ask a task, or any other chat."""
