@@ -31,7 +31,13 @@ from tests.standin.client import StandIn
 from tests.waiting import until
 
 HEARD_SECONDS = 5
-"""After which all gateway processes have heard what is deployed; they ask every 2 s."""
+"""After which all gateway processes have told a new directory what they knew; they look every
+2 s."""
+
+
+def deploy_task(http: httpx.Client, name: str, through: str) -> None:
+    body = {"chat_name": name, "through": through, "prompt": "Sort: {{content}}"}
+    assert http.post("/task/deploy", json=body).status_code == 200
 
 
 def test_a_killed_model_actor_answers_again_and_no_chat_is_lost(
@@ -170,18 +176,31 @@ def test_a_killed_directory_knows_everything_again(
     gateway: httpx.Client, deploy: Deploy, ray_head: RayHead, chat_name: str
 ) -> None:
     name = deploy(workers=2)
-    before = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] == name]
+    task = f"{name}-task"
+    deploy_task(gateway, task, name)
+    both = (name, task)
+    before = [row for row in gateway.get("/models").json()["models"] if row["chat_name"] in both]
     actor_process(ray_head, "Directory").kill()
 
     # Chats go on: they do not pass through the directory.
     chat = {"chat_name": name, "content": "hi"}
     assert [gateway.post("/openai/chat", json=chat).status_code for _ in range(20)] == [200] * 20
+    sort = {"chat_name": task, "content": "hi"}
+    assert [gateway.post("/task/chat", json=sort).json() for _ in range(5)] == [
+        "openai:Sort: hi"
+    ] * 5
 
     deadline = time.monotonic() + 60
     while (reply := gateway.get("/models")).status_code != 200:
         assert time.monotonic() < deadline, reply.text
         time.sleep(0.2)
-    assert [row for row in reply.json()["models"] if row["chat_name"] == name] == before
+    until(
+        lambda: (
+            [row for row in gateway.get("/models").json()["models"] if row["chat_name"] in both]
+            == before
+        )
+    )
+    assert gateway.post("/task/undeploy", json={"chat_name": task}).status_code == 200
     deploy(chat_name=chat_name)
     assert gateway.post("/openai/undeploy", json={"chat_name": name}).status_code == 200
 
@@ -190,13 +209,15 @@ def test_a_chat_that_was_undeployed_just_before_the_directory_was_killed_stays_a
     gateway: httpx.Client, deploy: Deploy, ray_head: RayHead
 ) -> None:
     name = deploy()
-    time.sleep(HEARD_SECONDS)
-    assert gateway.post("/openai/undeploy", json={"chat_name": name}).status_code == 200
+    deploy_task(gateway, f"{name}-task", name)
+    for gone in (f"{name}-task", name):
+        assert gateway.post("/openai/undeploy", json={"chat_name": gone}).status_code == 200
     actor_process(ray_head, "Directory").kill()
     until(lambda: gateway.get("/models").status_code == 200)
     time.sleep(HEARD_SECONDS)  # every gateway process has told the new directory what it knew
 
-    assert name not in {row["chat_name"] for row in gateway.get("/models").json()["models"]}
+    rows = {row["chat_name"] for row in gateway.get("/models").json()["models"]}
+    assert rows.isdisjoint({name, f"{name}-task"})
 
 
 def test_a_directory_that_is_slow_at_first_answers_when_its_callers_have_given_up(
@@ -221,7 +242,6 @@ def test_a_chat_whose_actor_and_directory_die_together_says_need_key(
     gateway: httpx.Client, deploy: Deploy, ray_head: RayHead, chat_name: str
 ) -> None:
     deploy("zhipu", chat_name=chat_name)
-    time.sleep(HEARD_SECONDS)
     actor_process(ray_head, "ModelActor").kill()
     actor_process(ray_head, "Directory").kill()
 
@@ -283,7 +303,7 @@ def test_a_lost_cluster_is_said_at_once_and_found_again_with_its_chats(
     paid["model_name"] = "slow:0.3"
     assert server.http.post("/openai/deploy", json=paid).status_code == 200
     assert server.http.post("/local/deploy", json={"chat_name": "free"}).status_code == 200
-    time.sleep(HEARD_SECONDS)
+    deploy_task(server.http, "sorted", "free")
     processes = psutil.Process(server.process.pid).children()
 
     with load(server.url, "paid") as chats:
@@ -312,6 +332,7 @@ def test_a_lost_cluster_is_said_at_once_and_found_again_with_its_chats(
     # The local model needs no key, so it is back by itself.
     free = {"chat_name": "free", "content": "Hi", "max_tokens": 5}
     until(lambda: server.http.post("/local/chat", json=free).status_code == 200)
+    assert server.http.post("/task/chat", json={**free, "chat_name": "sorted"}).status_code == 200
     assert psutil.Process(server.process.pid).children() == processes, (
         "a gateway process was restarted"
     )

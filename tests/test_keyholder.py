@@ -280,6 +280,25 @@ def test_chats_may_stand_in_for_each_other(
     until(lambda: chains() == {one: [other, last], other: [one], last: []}, holder.said)
 
 
+def test_a_task_is_deployed_after_the_chat_that_answers_it(
+    holder: KeyHolder, request_for: RequestFor, ask: Ask, gateway: httpx.Client
+) -> None:
+    chat = request_for()
+    task = f"{chat['chat_name']}-task"
+    order = {"provider": "task", "chat_name": task, "prompt": "Sort: {{content}}"}
+    holder.write("a-task.json", {**order, "through": chat["chat_name"]})
+    holder.write("chat.json", chat)
+
+    holder.wait_until_it_says(f"{task}: deployed at task.")
+
+    assert ask(task) == "zhipu:Sort: hi"
+    assert "INVALID_REQUEST" not in holder.said()
+    gateway.post("/task/undeploy", json={"chat_name": task})
+    until(lambda: ask(task) == "zhipu:Sort: hi", holder.said)
+    holder.end()
+    gateway.post("/task/undeploy", json={"chat_name": task})
+
+
 def test_a_gateway_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
     holder = KeyHolder(tmp_path, {"GATEWAY_BIND": f"0.0.0.0:{free_port()}"})
     holder.start()
