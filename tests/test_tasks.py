@@ -163,7 +163,7 @@ def test_a_job_and_its_request_id_know_a_task(
 
     first = gateway.post("/task/chat", json=body)
     task("Changed: {{content}} {{customer}}", chat_name=name)
-    again = gateway.post("/task/chat", json=body)
+    again = gateway.post("/task/chat", json={**body, "wait": 20, "format": "json"})
     other = gateway.post("/task/chat", json={**body, "customer": "Bob"})
     job = gateway.post("/task/chat", json={**body, "request_id": f"{name}.2", "job": True})
     later = gateway.get(f"/jobs/{job.json()['job']}", params={"wait": 20})

@@ -20,11 +20,12 @@ from flask import Blueprint, Response, current_app, request
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import Usage
 from gateway.settings import Settings
-from gateway.web import call, metrics, replies, request_fields, services, sessions, validation, wire
+from gateway.web import call, metrics, replies, request_fields, services, sessions, validation
 from gateway.web.contract import ChatRequest, JobRequest
 from gateway.web.description import Description, described
 from gateway.web.failover import Outcome, first_to_answer
 from gateway.web.job_runner import Runner
+from gateway.web.request_fields import OF_THE_REPLY
 from gateway.web.schemas import ANSWER, PLAIN
 
 if TYPE_CHECKING:
@@ -94,10 +95,9 @@ def packed(chat: ChatRequest) -> Job:
         )
         raise validation.invalid("stream", words, words_zh)
     name = chat.request_id or secrets.token_urlsafe(16)
-    unlike = {"job", "wait", "request_id", *wire.Form._fields}
     current = call.current()
     # of a task, what was asked of it: its prompt may change
-    digest = current.digest or _digest(chat.model_dump_json(exclude=unlike))
+    digest = current.digest or _digest(chat.model_dump_json(exclude=set(OF_THE_REPLY)))
     body = sessions.packed(chat).decode()
     question = Question(
         request=chat.without_texts().model_dump(mode="json"),

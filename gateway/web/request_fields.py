@@ -33,6 +33,9 @@ NO_FIELDS = frozenset({*wire.Form._fields, "_"})
 """What may stand in a query beside a body: how the reply is written, and what is added against
 caches."""
 
+OF_THE_REPLY = frozenset({"job", "wait", "request_id", *wire.Form._fields})
+"""Fields that say nothing of what is asked: who repeats a question may give others."""
+
 COMPRESSED = (b"\x1f\x8b", b"\x78")
 """How gzip and nearly all of zlib begin, and neither JSON nor a form's usual fields do."""
 
@@ -49,7 +52,7 @@ def parsed(kind: type[M]) -> M:
         if in_query:
             validation.parse(ReplyOptions, in_query)
     if kind is ChatRequest:
-        values = _of_a_chat(values)
+        values = _expanded(values)
     question = _checked(kind, values)
     if isinstance(question, ChatRequest):
         _choose_structure(question, deployed)
@@ -76,15 +79,17 @@ def packed(fields: dict[str, Any]) -> bytes:
     return body
 
 
-def _of_a_chat(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a question to a chat, of which a task makes one. Raises GatewayError."""
+def _expanded(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a question to a chat, which a task makes of a request's. Raises
+    GatewayError."""
     current, name = call.current(), values.get("chat_name")
     current.task = services.llm().task(name) if isinstance(name, str) else None
     if current.task is None:
         return values
     if values.get("request_id"):
-        question = orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
-        current.digest = hashlib.sha256(question).hexdigest()
+        question = {name: value for name, value in values.items() if name not in OF_THE_REPLY}
+        text = orjson.dumps(question, option=orjson.OPT_SORT_KEYS)
+        current.digest = hashlib.sha256(text).hexdigest()
     return task_questions.question_fields(current.task, values)
 
 
