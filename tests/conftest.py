@@ -94,18 +94,49 @@ def guarded(ray_head: RayHead, start_server: Callable[..., Server]) -> Server:
 _numbers = itertools.count(1)
 
 
+@pytest.fixture(scope="module")
+def spare_names(gateway: httpx.Client) -> Iterator[list[str]]:
+    """The names of chats that a test of a file with the mark `reuses_chats` has left to the next:
+    a deploy over one is a switch, which starts no process."""
+    spare: list[str] = []
+    yield spare
+    for name in spare:
+        gateway.post("/openai/undeploy", json={"chat_name": name})
+
+
+def _deploys_anew(row: dict[str, Any]) -> bool:
+    """Return whether nothing would be left of a chat after another deploy over it."""
+    kept = (row["fallback"], row["reply"], row["replicas"], row.get("in_flight"))
+    return kept == ([], {}, 1, 0)
+
+
 @pytest.fixture
-def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
-    """New chat names, undeployed after the test."""
+def names(
+    gateway: httpx.Client, spare_names: list[str], request: pytest.FixtureRequest
+) -> Iterator[Callable[[], str]]:
+    """New chat names, undeployed after the test; with the mark `reuses_chats`, chats to deploy
+    over, which an earlier test may have deployed."""
     given: list[str] = []
 
     def new() -> str:
-        given.append(f"chat-{os.getpid()}-{next(_numbers)}")
+        given.append(spare_names.pop() if spare_names else f"chat-{os.getpid()}-{next(_numbers)}")
         return given[-1]
 
     yield new
+    if request.node.get_closest_marker("reuses_chats"):
+        rows = gateway.get("/models").json()["models"]
+        spare_names.extend({row["chat_name"] for row in rows if _deploys_anew(row)} & {*given})
     for name in given:
-        gateway.post("/openai/undeploy", json={"chat_name": name})
+        if name not in spare_names:
+            gateway.post("/openai/undeploy", json={"chat_name": name})
+
+
+@pytest.fixture
+def new_name(gateway: httpx.Client) -> Iterator[str]:
+    """A name that no chat has had: what is kept of an earlier one is not asked for anew."""
+    name = f"chat-{os.getpid()}-{next(_numbers)}"
+    yield name
+    gateway.post("/openai/undeploy", json={"chat_name": name})
 
 
 @pytest.fixture

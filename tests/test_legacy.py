@@ -22,6 +22,8 @@ from tests.runtimes import needed
 from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
+pytestmark = pytest.mark.reuses_chats
+
 NIHAO = "你好，世界"
 
 
@@ -87,10 +89,10 @@ def test_multipart_is_understood_and_a_file_is_a_field(
 
 
 def test_a_deploy_may_be_a_form_with_every_field_a_text(
-    gateway: httpx.Client, standin: StandIn, chat_name: str, key: str
+    gateway: httpx.Client, standin: StandIn, new_name: str, key: str
 ) -> None:
     fields = {
-        "chat_name": chat_name,
+        "chat_name": new_name,
         "api_key": key,
         "model_name": "echo",
         "base_url": standin.base_url("openai"),
@@ -106,7 +108,7 @@ def test_a_deploy_may_be_a_form_with_every_field_a_text(
 
     history = json.dumps([{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}])
     ask = {
-        "chat_name": chat_name,
+        "chat_name": new_name,
         "content": "3",
         "history": history,
         "system": "",
@@ -628,19 +630,20 @@ def test_a_shell_and_awk_that_write_lf(
 
 @pytest.mark.parametrize("where", ["field", "query", "accept", "deploy"])
 def test_the_bare_answer_is_asked_for_in_any_of_these_places(
-    gateway: httpx.Client, deploy: Deploy, where: str
+    gateway: httpx.Client, deploy: Deploy, new_name: str, where: str
 ) -> None:
-    name = deploy(**({"reply": {"format": "text"}} if where == "deploy" else {}))
+    reply = {"format": "text"} if where == "deploy" else None
+    name = deploy(chat_name=new_name, reply=reply) if reply else deploy()
     ask = {"chat_name": name, "content": NIHAO} | ({"format": "text"} if where == "field" else {})
     headers = {"Accept": "text/plain" if where == "accept" else "*/*"}
 
-    reply = gateway.post(
+    answer = gateway.post(
         f"/openai/chat{'?format=text&_=42' if where == 'query' else ''}", json=ask, headers=headers
     )
 
-    assert reply.content.decode() == f"openai:{NIHAO}"
-    assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert int(reply.headers["Content-Length"]) == len(reply.content)
+    assert answer.content.decode() == f"openai:{NIHAO}"
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
 
 
 def test_a_clients_usual_accept_header_changes_nothing(
@@ -675,10 +678,10 @@ def test_what_the_charset_lacks_becomes_a_question_mark(
 
 
 def test_a_chats_defaults_serve_the_old_program_that_changes_nothing(
-    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, new_name: str, key: str
 ) -> None:
     plain = {"format": "text", "charset": "gbk", "eol": "crlf", "status": 200, "lang": "zh"}
-    name = deploy(reply=plain)
+    name = deploy(chat_name=new_name, reply=plain)
     ask = f"chat_name={name}&content={quote_from_bytes(NIHAO.encode('gbk'))}"
 
     assert gateway.post("/openai/chat", content=ask).content == f"openai:{NIHAO}".encode("gbk")
@@ -754,8 +757,11 @@ def test_an_option_that_is_none_is_named(
     assert reply.json()["error"]["message"].startswith(f"{option}: ")
 
 
-def test_a_stream_has_the_charset_and_line_ends_too(gateway: httpx.Client, deploy: Deploy) -> None:
-    name = deploy(model_name="say:你好\n世界", reply={"charset": "gbk", "eol": "crlf"})
+def test_a_stream_has_the_charset_and_line_ends_too(
+    gateway: httpx.Client, deploy: Deploy, new_name: str
+) -> None:
+    options = {"charset": "gbk", "eol": "crlf"}
+    name = deploy(model_name="say:你好\n世界", chat_name=new_name, reply=options)
     reply = gateway.post("/openai/chat", json={"chat_name": name, "content": "hi", "stream": True})
 
     assert reply.content == "你好\r\n世界".encode("gbk")
