@@ -22,6 +22,8 @@ from tests.runtimes import SECONDS, needed, npm_installed
 from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
+pytestmark = pytest.mark.reuses_chats
+
 CLIENTS = TOP / "tests" / "clients"
 ASKED: MessageParam = {"role": "user", "content": "Tell me about the sea."}
 
