@@ -88,7 +88,8 @@ def gateway(server: Server) -> httpx.Client:
 @pytest.fixture(scope="session")
 def guarded(ray_head: RayHead, start_server: Callable[..., Server]) -> Server:
     """Another gateway on the same cluster, whose chats need the token CALLER."""
-    return start_server({**ray_head.environment, "GATEWAY_TOKENS": f"old:{CALLER}:chat"})
+    tokens = {"GATEWAY_TOKENS": f"old:{CALLER}:chat", "WEB_CONCURRENCY": "1"}
+    return start_server({**ray_head.environment, **tokens})
 
 
 _numbers = itertools.count(1)
@@ -116,14 +117,18 @@ def names(
 ) -> Iterator[Callable[[], str]]:
     """New chat names, undeployed after the test; with the mark `reuses_chats`, chats to deploy
     over, which an earlier test may have deployed."""
+    reuses = request.node.get_closest_marker("reuses_chats")
     given: list[str] = []
 
     def new() -> str:
-        given.append(spare_names.pop() if spare_names else f"chat-{os.getpid()}-{next(_numbers)}")
+        number = next(_numbers)
+        given.append(
+            spare_names.pop() if reuses and spare_names else f"chat-{os.getpid()}-{number}"
+        )
         return given[-1]
 
     yield new
-    if request.node.get_closest_marker("reuses_chats"):
+    if reuses:
         rows = gateway.get("/models").json()["models"]
         spare_names.extend({row["chat_name"] for row in rows if _deploys_anew(row)} & {*given})
     for name in given:

@@ -181,9 +181,9 @@ def test_a_path_that_the_provider_lacks_says_which_chats_have_it(
 
 
 def test_usage_and_requests_are_counted_as_for_chats(
-    gateway: httpx.Client, claude: Anthropic, deploy: Deploy
+    gateway: httpx.Client, claude: Anthropic, deploy: Deploy, new_name: str
 ) -> None:
-    name = deploy("zhipu")
+    name = deploy("zhipu", chat_name=new_name)
 
     claude.messages.create(model=name, max_tokens=99, messages=[ASKED])
     with claude.messages.stream(model=name, max_tokens=99, messages=[ASKED]) as stream:
