@@ -22,8 +22,6 @@ from tests.runtimes import SECONDS, needed, npm_installed
 from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
-pytestmark = pytest.mark.reuses_chats
-
 CLIENTS = TOP / "tests" / "clients"
 ASKED: MessageParam = {"role": "user", "content": "Tell me about the sea."}
 
@@ -181,9 +179,9 @@ def test_a_path_that_the_provider_lacks_says_which_chats_have_it(
 
 
 def test_usage_and_requests_are_counted_as_for_chats(
-    gateway: httpx.Client, claude: Anthropic, deploy: Deploy, new_name: str
+    gateway: httpx.Client, claude: Anthropic, deploy: Deploy
 ) -> None:
-    name = deploy("zhipu", chat_name=new_name)
+    name = deploy("zhipu")
 
     claude.messages.create(model=name, max_tokens=99, messages=[ASKED])
     with claude.messages.stream(model=name, max_tokens=99, messages=[ASKED]) as stream:
