@@ -22,10 +22,11 @@ from tests.standin.refusals import Dialect
 pytest_plugins = ["tests.browser", "tests.fronts"]
 
 LONGEST_FIRST = (
-    *("boot", "job_faults", "failover", "console_run", "heal", "servers", "openapi", "legacy"),
-    *("console", "console_looks", "doctor", "bytes_in_flight", "slow_clients", "byzer", "streams"),
-    *("chaos", "contract", "jobs", "limits", "keyholder", "secrets", "storm", "launch", "nodes"),
-    *("connections", "other_clients", "other_users", "dashboard", "local", "watch"),
+    *("job_faults", "heal", "openapi", "boot", "console", "console_run", "servers", "byzer"),
+    *("console_looks", "failover", "doctor", "keyholder", "limits", "slow_clients", "streams"),
+    *("jobs", "bytes_in_flight", "other_clients", "launch", "secrets", "other_users", "nodes"),
+    *("provider_bytes", "storm", "local", "legacy", "contract", "clock_jump", "chaos", "dashboard"),
+    *("provider_refusals", "provider_connections", "relays", "refusals", "watch", "out_of_files"),
 )
 """The files that take more than 30 s, in the order of what they took. With pytest -n each process
 takes file after file; a long one that came last would be waited for."""
