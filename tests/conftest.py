@@ -156,13 +156,28 @@ def key() -> str:
     return f"sk-test-{os.getpid()}-{next(_numbers)}"
 
 
+REMEMBERED = {"timeout", "reply", "options", "thinking"}
+"""Of a chat, by a gateway process, for up to 2 s after another was deployed over it through another
+process: a chat that has one of these is deployed over none, and none over it."""
+
+
 @pytest.fixture
-def deploy(gateway: httpx.Client, standin: StandIn, names: Callable[[], str], key: str) -> Deploy:
+def deploy(
+    gateway: httpx.Client, standin: StandIn, names: Callable[[], str], key: str
+) -> Iterator[Deploy]:
     """Deploy a chat whose provider is the stand-in, and return its name."""
+    apart: list[str] = []
+
+    def name_for(settings: dict[str, Any]) -> str:
+        if not REMEMBERED & settings.keys():
+            return names()
+        apart.append(f"chat-{os.getpid()}-{next(_numbers)}")
+        return apart[-1]
 
     def deployed(provider: Dialect = "openai", model_name: str = "echo", **more: Any) -> str:
-        more.setdefault("chat_name", names())
+        name = more.pop("chat_name", None) or name_for(more)
         body = {
+            "chat_name": name,
             "api_key": key,
             "base_url": standin.base_url(provider),
             "model_name": model_name,
@@ -170,9 +185,11 @@ def deploy(gateway: httpx.Client, standin: StandIn, names: Callable[[], str], ke
         }
         reply = gateway.post(f"/{provider}/deploy", json=body)
         assert (reply.status_code, reply.json()) == (200, {"ret": "ok"}), reply.text
-        return str(more["chat_name"])
+        return str(name)
 
-    return deployed
+    yield deployed
+    for name in apart:
+        gateway.post("/openai/undeploy", json={"chat_name": name})
 
 
 @pytest.fixture(scope="session")

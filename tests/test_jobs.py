@@ -55,11 +55,8 @@ def test_a_job_has_an_id_at_once_and_its_answer_later(
     assert again.text == "openai:hi"
 
 
-def test_a_job_for_those_who_read_no_json(
-    gateway: httpx.Client, deploy: Deploy, new_name: str
-) -> None:
-    reply = {"format": "text", "status": 200}
-    name = deploy(model_name="slow:2", chat_name=new_name, reply=reply)
+def test_a_job_for_those_who_read_no_json(gateway: httpx.Client, deploy: Deploy) -> None:
+    name = deploy(model_name="slow:2", reply={"format": "text", "status": 200})
     begun = gateway.post("/openai/chat", content=f"chat_name={name}&content=hi&job=1")
 
     assert begun.status_code == 200

@@ -630,20 +630,19 @@ def test_a_shell_and_awk_that_write_lf(
 
 @pytest.mark.parametrize("where", ["field", "query", "accept", "deploy"])
 def test_the_bare_answer_is_asked_for_in_any_of_these_places(
-    gateway: httpx.Client, deploy: Deploy, new_name: str, where: str
+    gateway: httpx.Client, deploy: Deploy, where: str
 ) -> None:
-    reply = {"format": "text"} if where == "deploy" else None
-    name = deploy(chat_name=new_name, reply=reply) if reply else deploy()
+    name = deploy(**({"reply": {"format": "text"}} if where == "deploy" else {}))
     ask = {"chat_name": name, "content": NIHAO} | ({"format": "text"} if where == "field" else {})
     headers = {"Accept": "text/plain" if where == "accept" else "*/*"}
 
-    answer = gateway.post(
+    reply = gateway.post(
         f"/openai/chat{'?format=text&_=42' if where == 'query' else ''}", json=ask, headers=headers
     )
 
-    assert answer.content.decode() == f"openai:{NIHAO}"
-    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert int(answer.headers["Content-Length"]) == len(answer.content)
+    assert reply.content.decode() == f"openai:{NIHAO}"
+    assert reply.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert int(reply.headers["Content-Length"]) == len(reply.content)
 
 
 def test_a_clients_usual_accept_header_changes_nothing(
@@ -678,10 +677,10 @@ def test_what_the_charset_lacks_becomes_a_question_mark(
 
 
 def test_a_chats_defaults_serve_the_old_program_that_changes_nothing(
-    gateway: httpx.Client, deploy: Deploy, standin: StandIn, new_name: str, key: str
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str
 ) -> None:
     plain = {"format": "text", "charset": "gbk", "eol": "crlf", "status": 200, "lang": "zh"}
-    name = deploy(chat_name=new_name, reply=plain)
+    name = deploy(reply=plain)
     ask = f"chat_name={name}&content={quote_from_bytes(NIHAO.encode('gbk'))}"
 
     assert gateway.post("/openai/chat", content=ask).content == f"openai:{NIHAO}".encode("gbk")
@@ -757,11 +756,8 @@ def test_an_option_that_is_none_is_named(
     assert reply.json()["error"]["message"].startswith(f"{option}: ")
 
 
-def test_a_stream_has_the_charset_and_line_ends_too(
-    gateway: httpx.Client, deploy: Deploy, new_name: str
-) -> None:
-    options = {"charset": "gbk", "eol": "crlf"}
-    name = deploy(model_name="say:你好\n世界", chat_name=new_name, reply=options)
+def test_a_stream_has_the_charset_and_line_ends_too(gateway: httpx.Client, deploy: Deploy) -> None:
+    name = deploy(model_name="say:你好\n世界", reply={"charset": "gbk", "eol": "crlf"})
     reply = gateway.post("/openai/chat", json={"chat_name": name, "content": "hi", "stream": True})
 
     assert reply.content == "你好\r\n世界".encode("gbk")
