@@ -81,7 +81,7 @@ lint: .venv/test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports --no-logo
-	.venv/bin/mypy
+	.venv/bin/mypy --num-workers 2
 	tests/lint/run
 
 format: .venv/test

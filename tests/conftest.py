@@ -22,10 +22,11 @@ from tests.standin.refusals import Dialect
 pytest_plugins = ["tests.browser", "tests.fronts"]
 
 LONGEST_FIRST = (
-    *("boot", "job_faults", "failover", "console_run", "heal", "servers", "openapi", "legacy"),
-    *("console", "console_looks", "doctor", "bytes_in_flight", "slow_clients", "byzer", "streams"),
-    *("chaos", "contract", "jobs", "limits", "keyholder", "secrets", "storm", "launch", "nodes"),
-    *("connections", "other_clients", "other_users", "dashboard", "local", "watch"),
+    *("job_faults", "heal", "openapi", "boot", "console", "console_run", "servers", "byzer"),
+    *("console_looks", "failover", "doctor", "keyholder", "limits", "slow_clients", "streams"),
+    *("jobs", "bytes_in_flight", "other_clients", "launch", "secrets", "other_users", "nodes"),
+    *("provider_bytes", "storm", "local", "legacy", "contract", "clock_jump", "chaos", "dashboard"),
+    *("provider_refusals", "provider_connections", "relays", "refusals", "watch", "out_of_files"),
 )
 """The files that take more than 30 s, in the order of what they took. With pytest -n each process
 takes file after file; a long one that came last would be waited for."""
@@ -88,24 +89,60 @@ def gateway(server: Server) -> httpx.Client:
 @pytest.fixture(scope="session")
 def guarded(ray_head: RayHead, start_server: Callable[..., Server]) -> Server:
     """Another gateway on the same cluster, whose chats need the token CALLER."""
-    return start_server({**ray_head.environment, "GATEWAY_TOKENS": f"old:{CALLER}:chat"})
+    tokens = {"GATEWAY_TOKENS": f"old:{CALLER}:chat", "WEB_CONCURRENCY": "1"}
+    return start_server({**ray_head.environment, **tokens})
 
 
 _numbers = itertools.count(1)
 
 
+@pytest.fixture(scope="module")
+def spare_names(gateway: httpx.Client) -> Iterator[list[str]]:
+    """The names of chats that a test of a file with the mark `reuses_chats` has left to the next:
+    a deploy over one is a switch, which starts no process."""
+    spare: list[str] = []
+    yield spare
+    for name in spare:
+        gateway.post("/openai/undeploy", json={"chat_name": name})
+
+
+def _deploys_anew(row: dict[str, Any]) -> bool:
+    """Return whether nothing would be left of a chat after another deploy over it."""
+    kept = (row["fallback"], row["reply"], row["replicas"], row.get("in_flight"))
+    return kept == ([], {}, 1, 0)
+
+
 @pytest.fixture
-def names(gateway: httpx.Client) -> Iterator[Callable[[], str]]:
-    """New chat names, undeployed after the test."""
+def names(
+    gateway: httpx.Client, spare_names: list[str], request: pytest.FixtureRequest
+) -> Iterator[Callable[[], str]]:
+    """New chat names, undeployed after the test; with the mark `reuses_chats`, chats to deploy
+    over, which an earlier test may have deployed."""
+    reuses = request.node.get_closest_marker("reuses_chats")
     given: list[str] = []
 
     def new() -> str:
-        given.append(f"chat-{os.getpid()}-{next(_numbers)}")
+        number = next(_numbers)
+        given.append(
+            spare_names.pop() if reuses and spare_names else f"chat-{os.getpid()}-{number}"
+        )
         return given[-1]
 
     yield new
+    if reuses:
+        rows = gateway.get("/models").json()["models"]
+        spare_names.extend({row["chat_name"] for row in rows if _deploys_anew(row)} & {*given})
     for name in given:
-        gateway.post("/openai/undeploy", json={"chat_name": name})
+        if name not in spare_names:
+            gateway.post("/openai/undeploy", json={"chat_name": name})
+
+
+@pytest.fixture
+def new_name(gateway: httpx.Client) -> Iterator[str]:
+    """A name that no chat has had: what is kept of an earlier one is not asked for anew."""
+    name = f"chat-{os.getpid()}-{next(_numbers)}"
+    yield name
+    gateway.post("/openai/undeploy", json={"chat_name": name})
 
 
 @pytest.fixture
@@ -119,13 +156,28 @@ def key() -> str:
     return f"sk-test-{os.getpid()}-{next(_numbers)}"
 
 
+REMEMBERED = {"timeout", "reply", "options", "thinking"}
+"""Of a chat, by a gateway process, for up to 2 s after another was deployed over it through another
+process: a chat that has one of these is deployed over none, and none over it."""
+
+
 @pytest.fixture
-def deploy(gateway: httpx.Client, standin: StandIn, names: Callable[[], str], key: str) -> Deploy:
+def deploy(
+    gateway: httpx.Client, standin: StandIn, names: Callable[[], str], key: str
+) -> Iterator[Deploy]:
     """Deploy a chat whose provider is the stand-in, and return its name."""
+    apart: list[str] = []
+
+    def name_for(settings: dict[str, Any]) -> str:
+        if not REMEMBERED & settings.keys():
+            return names()
+        apart.append(f"chat-{os.getpid()}-{next(_numbers)}")
+        return apart[-1]
 
     def deployed(provider: Dialect = "openai", model_name: str = "echo", **more: Any) -> str:
-        more.setdefault("chat_name", names())
+        name = more.pop("chat_name", None) or name_for(more)
         body = {
+            "chat_name": name,
             "api_key": key,
             "base_url": standin.base_url(provider),
             "model_name": model_name,
@@ -133,9 +185,11 @@ def deploy(gateway: httpx.Client, standin: StandIn, names: Callable[[], str], ke
         }
         reply = gateway.post(f"/{provider}/deploy", json=body)
         assert (reply.status_code, reply.json()) == (200, {"ret": "ok"}), reply.text
-        return str(more["chat_name"])
+        return str(name)
 
-    return deployed
+    yield deployed
+    for name in apart:
+        gateway.post("/openai/undeploy", json={"chat_name": name})
 
 
 @pytest.fixture(scope="session")

@@ -224,6 +224,7 @@ def in_session(server: Server, name: str, number: int) -> httpx.Response:
     return httpx.post(f"{server.url}/openai/chat", json=body, timeout=120, trust_env=False)
 
 
+@pytest.mark.reuses_chats
 @pytest.mark.parametrize("send", [chunked, compressed, all_at_once, in_session])
 def test_whatever_way_the_bytes_come_they_count(
     narrow: Server, provider: RawProvider, name: str, send: Send
@@ -271,6 +272,7 @@ def test_one_question_to_many_chats_counts_as_many(
     assert sorted({call.result().status_code for call in calls}) == [200, 503]
 
 
+@pytest.mark.reuses_chats
 def test_json_of_many_small_parts_is_unpacked_one_after_the_other(
     single: Server, name: str
 ) -> None:
@@ -323,6 +325,7 @@ SILENCE: dict[str, bytes] = {
 }
 
 
+@pytest.mark.reuses_chats
 @pytest.mark.parametrize("kind", SILENCE)
 @pytest.mark.parametrize("front", [chat_stream, v1_stream])
 def test_a_megabyte_of_silence_before_the_first_word_is_enough(
@@ -355,6 +358,7 @@ def test_long_thoughts_are_no_silence_and_take_no_room(
     assert (gateway_peak.megabytes < 100, actor_peak.megabytes < 50) == (True, True)
 
 
+@pytest.mark.reuses_chats
 def test_a_first_word_may_be_longer_than_a_silence(
     single: Server, provider: RawProvider, name: str
 ) -> None:
@@ -367,6 +371,7 @@ def test_a_first_word_may_be_longer_than_a_silence(
     assert chat_stream(single.http, name, "hi").words == words
 
 
+@pytest.mark.reuses_chats
 @pytest.mark.parametrize("session", [None, "s-1"])
 def test_a_stream_of_text_is_kept_for_a_session_only_and_no_more_of_it_than_that_holds(
     single: Server, provider: RawProvider, name: str, session: str | None
@@ -396,6 +401,7 @@ def test_a_stream_of_text_is_kept_for_a_session_only_and_no_more_of_it_than_that
         assert turns[1]["content"] == ("word " * 10_000)[:32_000]
 
 
+@pytest.mark.reuses_chats
 def test_a_client_of_all_chats_who_reads_nothing_keeps_their_providers_waiting(
     single: Server, provider: RawProvider, name: str
 ) -> None:

@@ -14,6 +14,8 @@ from tests.server import Deploy
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, Dialect
 
+pytestmark = pytest.mark.reuses_chats
+
 
 def chat(
     gateway: httpx.Client, name: str, content: str = "hello", provider: str = "openai", **more: Any

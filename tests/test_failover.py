@@ -18,6 +18,8 @@ from tests.standin.client import StandIn
 from tests.standin.refusals import REFUSALS, Refusal
 from tests.waiting import until
 
+pytestmark = pytest.mark.reuses_chats
+
 FALL_BACK_ON = {
     *("PAY_BILL", "BAD_KEY", "NO_SUCH_MODEL", "NEED_KEY"),
     *("SLOW_DOWN", "PROVIDER_BUSY", "PROVIDER_DOWN", "TIMEOUT"),
@@ -140,9 +142,9 @@ def test_undo_brings_back_what_was_there_with_its_key(
 
 
 def test_there_is_nothing_to_undo_after_a_first_deploy(
-    gateway: httpx.Client, deploy: Deploy
+    gateway: httpx.Client, deploy: Deploy, new_name: str
 ) -> None:
-    reply = gateway.post("/openai/undo", json={"chat_name": deploy()})
+    reply = gateway.post("/openai/undo", json={"chat_name": deploy(chat_name=new_name)})
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "INVALID_REQUEST")
 
 
@@ -213,7 +215,7 @@ def test_when_every_link_fails_the_first_ones_error_is_told(
 
 
 def test_a_chain_can_be_changed_alone_and_wrong_ones_are_refused(
-    gateway: httpx.Client, deploy: Deploy, chat_name: str
+    gateway: httpx.Client, deploy: Deploy, new_name: str
 ) -> None:
     other = deploy("zhipu")
     name = deploy(model_name="drop")
@@ -229,7 +231,7 @@ def test_a_chain_can_be_changed_alone_and_wrong_ones_are_refused(
         reply = gateway.post("/openai/fallback", json={"chat_name": name, "fallback": wrong})
         assert reply.status_code == 400
         assert reply.json()["error"]["message"].startswith("fallback")
-    missing = gateway.post("/openai/fallback", json={"chat_name": chat_name, "fallback": other})
+    missing = gateway.post("/openai/fallback", json={"chat_name": new_name, "fallback": other})
     assert missing.status_code == 404
 
     assert gateway.post("/openai/fallback", json={"chat_name": name, "fallback": ""}).json() == {
@@ -339,15 +341,15 @@ def test_the_operator_can_restrict_the_hosts(
 
 
 def test_a_base_url_that_leads_back_to_the_gateway_is_noticed(
-    server: Server, deploy: Deploy, chat_name: str
+    server: Server, deploy: Deploy, new_name: str
 ) -> None:
-    deploy(chat_name=chat_name, model_name=chat_name, base_url=f"{server.url}/v1")
+    deploy(chat_name=new_name, model_name=new_name, base_url=f"{server.url}/v1")
 
-    error = ask(server.http, chat_name).json()["error"]
+    error = ask(server.http, new_name).json()["error"]
 
     assert error["code"] == "BAD_UPSTREAM_REQUEST"
     assert "from this gateway itself" in error["provider_message"]
-    assert server.chats(chat_name) == 0
+    assert server.chats(new_name) == 0
 
 
 def test_another_gateways_question_is_answered(gateway: httpx.Client, deploy: Deploy) -> None:

@@ -18,6 +18,8 @@ from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 from tests.waiting import until
 
+pytestmark = pytest.mark.reuses_chats
+
 APP, OTHER = "jobs-app-1d0c", "jobs-other-77aa"
 
 
@@ -110,27 +112,27 @@ def test_a_job_survives_the_gateway_process_that_asked(
 
 
 def test_the_same_request_id_is_answered_once(
-    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, chat_name: str
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, new_name: str
 ) -> None:
     name = deploy(model_name="slow:1")
     with ThreadPoolExecutor(4) as pool:
-        answer = list(pool.map(lambda _: ask(gateway, name, request_id=chat_name).json(), range(4)))
-    later = ask(gateway, name, request_id=chat_name, format="text").text
+        answer = list(pool.map(lambda _: ask(gateway, name, request_id=new_name).json(), range(4)))
+    later = ask(gateway, name, request_id=new_name, format="text").text
 
     assert (set(answer), later) == ({"openai:hi"}, "openai:hi")
     assert standin.count(key) == 1
-    other = ask(gateway, name, request_id=chat_name, content="something else")
+    other = ask(gateway, name, request_id=new_name, content="something else")
     assert (other.status_code, other.json()["error"]["message"][:12]) == (400, "request_id: ")
 
 
 def test_a_request_id_that_failed_may_be_asked_again(
-    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, chat_name: str
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str, new_name: str
 ) -> None:
-    name = deploy(chat_name=chat_name)
+    name = deploy(chat_name=new_name)
     standin.script(key, ["garbage", "echo"])
 
-    assert ask(gateway, name, request_id=f"{chat_name}.again").status_code == 502
-    assert ask(gateway, name, request_id=f"{chat_name}.again").json() == "openai:hi"
+    assert ask(gateway, name, request_id=f"{new_name}.again").status_code == 502
+    assert ask(gateway, name, request_id=f"{new_name}.again").json() == "openai:hi"
 
 
 def test_a_question_repeated_while_the_first_is_under_way_is_not_paid_twice(

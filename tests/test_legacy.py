@@ -22,6 +22,8 @@ from tests.runtimes import needed
 from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
+pytestmark = pytest.mark.reuses_chats
+
 NIHAO = "你好，世界"
 
 
@@ -87,10 +89,10 @@ def test_multipart_is_understood_and_a_file_is_a_field(
 
 
 def test_a_deploy_may_be_a_form_with_every_field_a_text(
-    gateway: httpx.Client, standin: StandIn, chat_name: str, key: str
+    gateway: httpx.Client, standin: StandIn, new_name: str, key: str
 ) -> None:
     fields = {
-        "chat_name": chat_name,
+        "chat_name": new_name,
         "api_key": key,
         "model_name": "echo",
         "base_url": standin.base_url("openai"),
@@ -106,7 +108,7 @@ def test_a_deploy_may_be_a_form_with_every_field_a_text(
 
     history = json.dumps([{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}])
     ask = {
-        "chat_name": chat_name,
+        "chat_name": new_name,
         "content": "3",
         "history": history,
         "system": "",

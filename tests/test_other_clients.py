@@ -24,6 +24,8 @@ from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, Dialect
 
+pytestmark = pytest.mark.reuses_chats
+
 CLIENTS = TOP / "tests" / "clients"
 
 Said = dict[str, Any]

@@ -32,6 +32,8 @@ from tests.starts import MAKE_RUN, refusal
 from tests.streamed import ask, events, words
 from tests.waiting import START_SECONDS, until
 
+pytestmark = pytest.mark.reuses_chats
+
 MAX_BODY_BYTES = 8 * 1024 * 1024
 DEPLOY = TOP / "deploy"
 UWSGI = (str(Path(sys.executable).parent / "uwsgi"), "deploy/uwsgi.ini")

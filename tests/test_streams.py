@@ -20,6 +20,8 @@ from tests.standin.client import StandIn
 from tests.streamed import ask, events, words
 from tests.waiting import until
 
+pytestmark = pytest.mark.reuses_chats
+
 
 @pytest.mark.parametrize("provider", ["openai", "zhipu", "tongwen"])
 def test_a_stream_comes_as_the_provider_sends_it_under_the_chats_name(
@@ -183,9 +185,11 @@ def test_64_streams_at_once_are_whole_and_in_order(server: Server, deploy: Deplo
 
 
 def test_a_slow_reader_costs_bounded_memory(
-    server: Server, deploy: Deploy, standin: StandIn, ray_head: RayHead, key: str
+    server: Server, deploy: Deploy, ray_head: RayHead, new_name: str
 ) -> None:
-    name = deploy(model_name="big:30000000")  # one long word, faster than anyone reads
+    name = deploy(
+        model_name="big:30000000", chat_name=new_name
+    )  # one long word, faster than anyone reads
     actor = actor_process(ray_head, "ModelActor")
     workers = psutil.Process(server.process.pid).children()
     before = sum(p.memory_info().rss for p in [actor, *workers])
@@ -205,9 +209,9 @@ def test_a_slow_reader_costs_bounded_memory(
 
 
 def test_an_actor_that_dies_in_mid_stream_ends_it_with_an_error(
-    gateway: httpx.Client, deploy: Deploy, ray_head: RayHead
+    gateway: httpx.Client, deploy: Deploy, ray_head: RayHead, new_name: str
 ) -> None:
-    name = deploy(model_name="stream:100:8")
+    name = deploy(model_name="stream:100:8", chat_name=new_name)
     text = ""
     with gateway.stream("POST", "/v1/chat/completions", json=ask(name)) as reply:
         for piece in reply.iter_text():
