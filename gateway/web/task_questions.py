@@ -9,7 +9,7 @@ from gateway.errors import Code, GatewayError
 from gateway.protocol import PublicConfig, Task
 from gateway.providers.prompts import expanded, expanded_size, variables
 from gateway.web import services, validation
-from gateway.web.contract import RESERVED
+from gateway.web.task_requests import RESERVED
 
 
 def question_fields(task: PublicConfig, values: dict[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from gateway.protocol import Engine, ModelConfig, Task
 from gateway.providers.dialects import Dialect
 from gateway.providers.provider import Provider
 from gateway.web import provider_views, request_fields, services
-from gateway.web.contract import TaskQuestion, TaskRequest
 from gateway.web.description import CHECKED, Description, described
 from gateway.web.schemas import ANSWER, DONE, PLAIN
+from gateway.web.task_requests import TaskQuestion, TaskRequest
 
 TASK = Provider("task", (), "", Dialect(), engine=Engine.TASK, needs_key=False, endpoints=())
 """What is to be known of a task where a provider is meant."""

@@ -7,7 +7,7 @@ import { t } from "./words.js";
 
 /** @import { Words } from "./dom.js" */
 /** @import { Chat } from "./store.js" */
-/** @typedef {Pick<Chat, "provider" | "model_name" | "host">} Behind what answers at a chat */
+/** @typedef {Pick<Chat, "provider" | "model_name" | "host"> & { task?: Chat["task"] }} Behind what answers at a chat */
 
 /**
  * A dialog that does one thing. `what` says what will happen; `inputs` stand above it; `send` does it, and `done` says
@@ -70,7 +70,9 @@ export function actionDialog({ title, what, inputs = [], verb, danger = false, s
  * @param {Behind} row
  */
 export const behind = (row) =>
-  [t(`provider_${row.provider}`) || row.provider, row.model_name].filter(Boolean).join(" ");
+  row.task
+    ? t("promptThrough", { chat: row.task.through })
+    : [t(`provider_${row.provider}`) || row.provider, row.model_name].filter(Boolean).join(" ");
 
 /**
  * The same, and its host where that is not the provider's own.

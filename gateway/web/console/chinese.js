@@ -143,6 +143,7 @@ export const chinese = {
   provider_gemini: "Google Gemini",
   provider_azure: "Azure OpenAI",
   provider_custom: "其他服务器",
+  promptThrough: "一段提示词，由 {chat} 回答",
 
   why_PAY_BILL: "账户欠费",
   why_BAD_KEY: "key 被拒绝",

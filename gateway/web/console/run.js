@@ -74,6 +74,9 @@ class Card {
     this.facts = h("dl");
     this.trouble = h("div");
     this.plot = h("div");
+    // Not for a task: it has no model, and its chain is that of the chat that answers it.
+    this.chats = [act("switch…", deploy), act("chain…", editChain)];
+    const [change, chain] = this.chats;
     const heading = h("h2", { id: `card-${name}` }, name);
     this.element = h(
       "article",
@@ -85,9 +88,9 @@ class Card {
       h(
         "footer",
         {},
-        act("switch…", deploy),
+        change,
         act("undo…", undo),
-        act("chain…", editChain),
+        chain,
         act("undeploy…", undeploy, "quiet danger"),
       ),
     );
@@ -100,6 +103,7 @@ class Card {
     this.facts.replaceChildren(...facts(row));
     this.plot.replaceChildren(plot(row.chat_name));
     this.element.dataset.state = row.state;
+    for (const one of this.chats) one.hidden = Boolean(row.task);
   }
 }
 

@@ -15,6 +15,7 @@ import { Failure, get } from "./api.js";
  * @property {"answering" | "resting" | "starting" | "need_key"} state
  * @property {{ code: string, since: number, until: number } | null} resting in Unix time
  * @property {string[]} fallback
+ * @property {{ through: string, variables: string[] } | null} task
  */
 
 /**

@@ -156,6 +156,7 @@ const english = {
   provider_gemini: "Google Gemini",
   provider_azure: "Azure OpenAI",
   provider_custom: "another server",
+  promptThrough: "a prompt, answered by {chat}",
 
   why_PAY_BILL: "the bill is unpaid",
   why_BAD_KEY: "the key was refused",
