@@ -333,6 +333,12 @@ def test_a_lost_cluster_is_said_at_once_and_found_again_with_its_chats(
     free = {"chat_name": "free", "content": "Hi", "max_tokens": 5}
     until(lambda: server.http.post("/local/chat", json=free).status_code == 200)
     assert server.http.post("/task/chat", json={**free, "chat_name": "sorted"}).status_code == 200
+    # what changes in the new cluster is known at once, too
+    for number in range(5):
+        order = {"chat_name": "sorted", "through": "free", "prompt": f"{number}"}
+        assert server.http.post("/task/deploy", json=order).status_code == 200
+        content = server.http.post("/task/chat", json={"chat_name": "sorted", "content": "x"})
+        assert "content: is no variable" in content.text, content.text
     assert psutil.Process(server.process.pid).children() == processes, (
         "a gateway process was restarted"
     )

@@ -252,6 +252,18 @@ def test_a_body_without_its_length_is_not_taken_for_the_next_request(server: Ser
     assert b"connection: close" in reply.lower()
 
 
+def test_a_task_is_asked_by_get_where_chats_are(
+    gateway: httpx.Client, strict: Server, deploy: Deploy, new_name: str
+) -> None:
+    order = {"chat_name": new_name, "through": deploy(), "prompt": "{{客户}}: {{content}}"}
+    assert gateway.post("/task/deploy", json=order).status_code == 200
+    url = f"/task/chat?chat_name={order['chat_name']}&content=%D6%D0%CE%C4&%BF%CD%BB%A7=Ann"
+
+    assert gateway.get(f"{url}&format=text").text == "openai:Ann: 中文"
+    assert strict.http.get(url).status_code == 405
+    gateway.post("/task/undeploy", json={"chat_name": order["chat_name"]})
+
+
 def test_chat_by_get_is_the_operators_choice_and_never_takes_a_key(
     gateway: httpx.Client, strict: Server, deploy: Deploy
 ) -> None:

@@ -225,7 +225,7 @@ class Connection:
         )
         # Ray's workers, on other nodes too, need not have our code installed.
         ray.cloudpickle.register_pickle_by_value(gateway)
-        directory, self._store = _actor(Directory, DIRECTORY), None
+        directory, self._store, self._news = _actor(Directory, DIRECTORY), None, None
         ray.get(directory.chats.remote(), timeout=DEPLOY_SECONDS)  # it may be starting still
         self._learn(directory)
         self.hop = hop(ray.get_runtime_context().get_session_name())
