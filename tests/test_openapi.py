@@ -197,6 +197,8 @@ def test_it_tells_of_every_code_and_of_who_may_call(operations: Operations) -> N
         "X-Served-By",
         "X-Fell-Back",
         "X-Provider-Model",
+        "X-Tokens-In",
+        "X-Tokens-Out",
     }
     assert set(replies["429"]["headers"]) == {"X-Request-Id", "Retry-After"}
 
