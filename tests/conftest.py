@@ -25,7 +25,7 @@ LONGEST_FIRST = (
     *("boot", "job_faults", "failover", "console_run", "heal", "servers", "openapi", "legacy"),
     *("console", "console_looks", "doctor", "bytes_in_flight", "slow_clients", "byzer", "streams"),
     *("chaos", "contract", "jobs", "limits", "keyholder", "secrets", "storm", "launch", "nodes"),
-    *("connections", "other_clients", "other_users", "dashboard", "local", "watch"),
+    *("bulk", "connections", "other_clients", "other_users", "dashboard", "local", "watch"),
 )
 """The files that take more than 30 s, in the order of what they took. With pytest -n each process
 takes file after file; a long one that came last would be waited for."""
