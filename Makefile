@@ -163,6 +163,7 @@ LOCK = .venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-he
 lock: | .venv/bin/pip
 	.venv/bin/pip install -q uv
 	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-xlsx.in -o requirements-xlsx.txt
 	$(LOCK) requirements-test.in -o requirements-test.txt
 	$(LOCK) requirements-dashboard.in -o requirements-dashboard.txt
 	$(LOCK) --no-deps requirements-local.in -o requirements-local.txt

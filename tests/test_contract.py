@@ -195,6 +195,7 @@ def test_models_tells_everything_but_the_key(
         "left_out": [],
         "keys": {"count": 1, "resting": {}},
         "egress_proxy": None,
+        "task": None,
     }
     assert key not in reply.text
 

@@ -55,6 +55,36 @@ def test_a_job_has_an_id_at_once_and_its_answer_later(
     assert again.text == "openai:hi"
 
 
+def test_an_answer_says_its_tokens_whole_or_as_a_job_and_none_where_nobody_counted(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
+    name = deploy()
+    whole = ask(gateway, name)
+    job = ask(gateway, name, request_id="counted-1")
+    for reply in (whole, job, ask(gateway, name, request_id="counted-1")):
+        assert int(reply.headers["X-Tokens-In"]) > 0
+        assert int(reply.headers["X-Tokens-Out"]) > 0
+    silent = ask(gateway, deploy(chat_name=name, model_name="usage-never"))
+    assert silent.status_code == 200
+    assert not {"X-Tokens-In", "X-Tokens-Out"} & set(silent.headers)
+
+
+def test_a_job_that_was_fetched_is_forgotten_by_its_caller_alone(
+    needs_tokens: Server, gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str
+) -> None:
+    name, job = deploy(), "/jobs/fetched-1"
+    http = needs_tokens.http
+    assert ask(http, name, request_id="fetched-1").json() == "openai:hi"
+    assert http.delete(job, headers={"X-Api-Key": OTHER}).json() == {"ret": "ok"}
+    assert http.get(job).json() == "openai:hi"
+
+    assert http.delete(job).json() == {"ret": "ok"}
+    assert http.get(job).status_code == 404
+    assert http.delete(job).json() == {"ret": "ok"}
+    assert ask(http, name, request_id="fetched-1").json() == "openai:hi"
+    assert standin.count(key) == 2
+
+
 def test_a_job_for_those_who_read_no_json(gateway: httpx.Client, deploy: Deploy) -> None:
     name = deploy(model_name="slow:2", reply={"format": "text", "status": 200})
     begun = gateway.post("/openai/chat", content=f"chat_name={name}&content=hi&job=1")

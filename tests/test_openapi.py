@@ -197,6 +197,8 @@ def test_it_tells_of_every_code_and_of_who_may_call(operations: Operations) -> N
         "X-Served-By",
         "X-Fell-Back",
         "X-Provider-Model",
+        "X-Tokens-In",
+        "X-Tokens-Out",
     }
     assert set(replies["429"]["headers"]) == {"X-Request-Id", "Retry-After"}
 
@@ -255,10 +257,9 @@ def test_every_example_works_and_every_reply_is_as_described(
                     reply.text,
                 )
                 stream = "text/event-stream" if owner == "v1" else "text/plain"
-                plain = body.get("stream") or body.get("format") == "text"
-                assert reply.headers["Content-Type"].startswith(
-                    stream if plain else "application/json"
-                )
+                kinds = {"json": "application/json", "text": stream, "csv": "text/csv"}
+                kind = "text" if body.get("stream") else body.get("format", "json")
+                assert reply.headers["Content-Type"].startswith(kinds[kind])
                 schema[path]["POST"].validate_response(reply)
     finally:
         gateway.post("/zhipu/undeploy", json={"chat_name": "zhipu_chat"})

@@ -126,6 +126,10 @@ class Jobs:
             self._done.drop_oldest(owner)
         return True
 
+    def forget(self, key: Key) -> None:
+        """Keep an answer no longer, if it is there: its caller has it."""
+        self._done.drop(key)
+
     def beat(self, caller: Caller, running: Iterable[Key]) -> Heard:
         """Hear that a process lives, and the keys of all jobs for which it asks."""
         process, running = self._hear(caller), set(running)

@@ -52,6 +52,10 @@ class Store:
         """Do as `Jobs.finish`."""
         return self._jobs.finish(key, result, failed)
 
+    async def forget(self, key: Key) -> None:
+        """Do as `Jobs.forget`."""
+        self._jobs.forget(key)
+
     async def beat(self, caller: Caller, running: list[Key]) -> Heard:
         """Do as `Jobs.beat`."""
         self._look_after_silent()

@@ -200,6 +200,8 @@ def _fitting(field: Field, value: Any) -> str:
     if value is _MISSING:
         raise MisfitError("is missing; where it is not known, give an empty text")
     text = value if isinstance(value, str) else _written(value)
+    if text == field.words():
+        raise MisfitError("only repeats what was asked for")
     if field.form == Form.TEXT:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if field.form == Form.CHOICE:

@@ -96,6 +96,10 @@ class Runner:
                 result = wait.outcome(seconds)
             return result
 
+    def forget(self, key: Key) -> None:
+        """Let the store forget an answer. Raises GatewayError."""
+        self._store("forget", key)
+
     def _look(self, key: Key) -> bytes | None:
         if task := self._tasks.get(key):
             return task.result

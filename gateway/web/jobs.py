@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 import orjson
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, jsonify, request
 
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import Usage
@@ -26,7 +26,7 @@ from gateway.web.description import Description, described
 from gateway.web.failover import Outcome, first_to_answer
 from gateway.web.job_runner import Runner
 from gateway.web.request_fields import OF_THE_REPLY
-from gateway.web.schemas import ANSWER, PLAIN
+from gateway.web.schemas import ANSWER, DONE, PLAIN
 
 if TYPE_CHECKING:
     from gateway.cluster.client import GatewayLLM
@@ -74,6 +74,15 @@ def job(name: str) -> Response:
     wait = request_fields.parsed(JobRequest).wait
     with _place(wait):
         return _reply(name, wait)
+
+
+@jobs_app.delete("/<name>")
+@described(Description("Forget a job's answer, which its caller has.", DONE, "chat"))
+def forget(name: str) -> Response:
+    """Make room: an answer that its caller has written down need not be kept for an hour. Of one
+    that is not there yet nothing changes."""
+    _runner().forget((call.current().owner, name))
+    return jsonify(ret="ok")
 
 
 class Job(NamedTuple):

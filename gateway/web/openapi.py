@@ -20,7 +20,7 @@ from gateway.web.description import Description, described, description_of
 from gateway.web.examples import EXAMPLES
 from gateway.web.foreign_errors import OPENAI_STATUSES
 from gateway.web.paths import ANTHROPIC_PREFIX, OPENAI_PREFIX
-from gateway.web.schemas import ERRORS, STREAMS, TEXT, Json, schema_object
+from gateway.web.schemas import ANSWER, ERRORS, STREAMS, TEXT, Json, schema_object
 
 openapi_app = Blueprint("openapi", __name__)
 
@@ -49,9 +49,12 @@ HEADERS = {
     "X-Served-By": "The chat that answered.",
     "X-Fell-Back": "Why another chat answered in the place of the one that was asked.",
     "X-Provider-Model": "What the provider calls the model that answered; beside X-Served-By.",
+    "X-Tokens-In": "Tokens of the question, where the provider counted them; not beside a stream.",
+    "X-Tokens-Out": "Tokens of the answer, likewise.",
     "Retry-After": "Seconds to wait.",
     "Location": "Where the answer will be.",
 }
+SIGNED = ("X-Served-By", "X-Fell-Back", "X-Provider-Model", "X-Tokens-In", "X-Tokens-Out")
 SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "The gateway's own token."},
     "basic": {
@@ -188,7 +191,9 @@ def _reply(route: Description) -> Json:
     forms: Json = {"application/json": {"schema": route.reply}} if route.reply else {}
     if route.streams:
         forms[route.streams.partition(";")[0]] = STREAMS[route.streams]
-    signed = ("X-Served-By", "X-Fell-Back", "X-Provider-Model") if route.scope == "chat" else ()
+    if route.reply is ANSWER:
+        forms["text/csv"] = {"schema": {**TEXT, "description": "With format=csv: one line."}}
+    signed = SIGNED if route.scope == "chat" else ()
     return {"description": "Done.", "headers": _headers(*signed), "content": forms}
 
 

@@ -95,6 +95,9 @@ def sign(
         reply.headers["X-Fell-Back"] = outcome.fell_back
     printable = (c for c in provider_model if c.isascii() and c.isprintable())
     reply.headers["X-Provider-Model"] = "".join(printable)[:200]
+    for name, tokens in (("X-Tokens-In", usage.tokens_in), ("X-Tokens-Out", usage.tokens_out)):
+        if tokens is not None:
+            reply.headers[name] = str(tokens)
 
 
 def failed(error: GatewayError) -> Response:

@@ -53,6 +53,18 @@ def kept(jobs: Jobs, owner: str, names: range) -> list[int]:
     return [number for number in names if jobs.find((owner, str(number)))]
 
 
+def test_an_answer_that_its_caller_has_makes_room(jobs: Jobs) -> None:
+    for number in range(MAX_ANSWERS):
+        answer(jobs, APP, str(number))
+    assert begin(jobs, APP, "one more") == "full"
+    jobs.forget((OTHER, "1"))
+    assert begin(jobs, APP, "one more") == "full"
+    jobs.forget((APP, "1"))
+    assert begin(jobs, APP, "one more") == "new"
+    jobs.forget((APP, "one more"))  # it is under way
+    assert begin(jobs, APP, "one more") == "known"
+
+
 def test_an_answer_is_begun_once_and_found_under_its_name_by_its_caller_alone(jobs: Jobs) -> None:
     assert begin(jobs, APP, "1") == "new"
     assert begin(jobs, APP, "1") == "known"

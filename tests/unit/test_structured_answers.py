@@ -145,6 +145,7 @@ def test_values_are_found_in_what_models_make_of_it(text: str) -> None:
         ('{"name": "Ann", "amount": "1234.50"', "no JSON object"),
         ('{"name": "Ann", "amount": "1234.50"}', "day is missing"),
         ("name: Ann\namount: 3", "no JSON object"),
+        (FIELDS.words(), "name only repeats.*amount only repeats.*day only repeats"),
         ('{"name": "Ann", "amount": "1,234", "day": ""}', "amount must be a number"),
         ('{"name": "Ann", "amount": "1.234,50", "day": ""}', "amount must be a number"),
         ('{"name": "Ann", "amount": "many", "day": ""}', "amount must be a number"),
