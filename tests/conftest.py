@@ -24,7 +24,17 @@ pytest_plugins = ["tests.browser", "tests.fronts"]
 LONGEST_FIRST = (
     *("job_faults", "heal", "openapi", "boot", "console", "console_run", "servers", "byzer"),
     *("console_looks", "failover", "doctor", "keyholder", "limits", "slow_clients", "streams"),
-    *("bulk", "structured", "jobs", "bytes_in_flight", "other_clients", "launch", "secrets", "other_users", "nodes"),
+    *(
+        "bulk",
+        "structured",
+        "jobs",
+        "bytes_in_flight",
+        "other_clients",
+        "launch",
+        "secrets",
+        "other_users",
+        "nodes",
+    ),
     *("provider_bytes", "storm", "local", "legacy", "contract", "clock_jump", "chaos", "dashboard"),
     *("provider_refusals", "provider_connections", "relays", "refusals", "watch", "out_of_files"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import random
@@ -16,11 +17,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.commands.bulk_xlsx import XlsxTable
+from gateway.commands.bulk.xlsx import XlsxTable
 from gateway.commands.ray_head import RayHead, stop
 from tests.bulk import LIMIT_SECONDS, Bulk
+from tests.fronts import RawChat, good
 from tests.server import CALLER, Deploy, Server
 from tests.standin.client import StandIn
+from tests.standin.raw import Reply, Request
 from tests.waiting import until
 
 KILLS = 20
@@ -71,6 +74,30 @@ def test_a_row_in_is_the_same_row_out_with_its_answer_in_order(
     assert "43 of 43 rows have an answer (0 not asked now), 0 an error. Tokens: " in said
     assert "Tokens: 0 in" not in said
     assert not bulk.progress.exists()
+
+
+def test_a_task_is_asked_with_its_columns_and_each_of_its_fields_is_a_column(
+    bulk: Bulk, raw_chat: RawChat, chat_name: str
+) -> None:
+    def script(request: Request) -> Reply:
+        mail = request.json["messages"][0]["content"].partition("\n")[0]
+        return good(json.dumps({"mail": mail, "sum": 12.50}))(request)
+
+    raw_chat.deploy(script)
+    order = {"chat_name": chat_name, "through": raw_chat.name, "fields": "mail,sum:number"}
+    order |= {"prompt": "{{customer}} writes: {{content}}", "reply": {"format": "text"}}
+    assert raw_chat.http.post("/task/deploy", json=order).status_code == 200
+    bulk.write([["Kunde", "n", "Text"], *(["Ann", str(n), f"mail {n}"] for n in range(9))])
+
+    code, said = bulk.run("--column", "customer=Kunde", "--column", "content=Text")
+
+    raw_chat.http.post("/task/undeploy", json={"chat_name": chat_name})
+    assert code == 0, said
+    header, *rows = bulk.rows()
+    assert header == ["Kunde", "n", "Text", "mail", "sum", "error"]
+    assert rows == [
+        ["Ann", str(n), f"mail {n}", f"Ann writes: mail {n}", "12.5", ""] for n in range(9)
+    ]
 
 
 def test_killed_twenty_times_each_row_is_asked_once(

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.commands import bulk_dialects
-from gateway.commands.bulk_dialects import Dialect, find_dialect
-from gateway.commands.bulk_files import CsvSink, CsvTable, harmless, text
-from gateway.commands.bulk_words import BulkError
-from gateway.commands.bulk_xlsx import MAX_CHARACTERS, XlsxSink, XlsxTable
+from gateway.commands.bulk import dialects
+from gateway.commands.bulk.dialects import Dialect, find_dialect
+from gateway.commands.bulk.files import CsvSink, CsvTable, harmless, text
+from gateway.commands.bulk.words import BulkError
+from gateway.commands.bulk.xlsx import MAX_CHARACTERS, XlsxSink, XlsxTable
 
 CHINESE = "客户,内容\r\n张三,你好，我的包裹还没有到。\r\n"
 TAIWANESE = "客戶,內容\r\n王小明,您好，我的包裹還沒有到。\r\n"
@@ -128,7 +128,7 @@ def test_without_a_header_columns_are_numbers(tmp_path: Path) -> None:
         (b"a,b\n\xff\xfe\xfd,1\n" * 9, "utf-8", "it is not utf-8"),
         (b"a,b\n" + "张".encode() * 5 + b",1\n", "us-ascii", "it is not us-ascii"),
         (b"a,b\n1,2\n", "klingon", "--charset klingon: not known; it may be utf-8"),
-        (b'a,b\n"1,2\n' + b"x" * bulk_dialects.MAX_CELL, "", "a quote that is never closed"),
+        (b'a,b\n"1,2\n' + b"x" * dialects.MAX_CELL, "", "a quote that is never closed"),
     ],
 )
 def test_what_cannot_be_read_is_said(raw: bytes, charset: str, words: str, tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.commands.bulk_answers import Answer
-from gateway.commands.bulk_gateway import Outcome, read, row_answer
-from gateway.commands.bulk_plan import plan_for
-from gateway.commands.bulk_run import Plan
-from gateway.commands.bulk_tables import titles
-from gateway.commands.bulk_words import BulkError
+from gateway.commands.bulk.answers import Answer
+from gateway.commands.bulk.gateway import Outcome, read, row_answer
+from gateway.commands.bulk.plan import plan_for
+from gateway.commands.bulk.run import Plan
+from gateway.commands.bulk.tables import titles
+from gateway.commands.bulk.words import BulkError
 from gateway.errors import Code, GatewayError
 
 URL = httpx.Request("POST", "http://127.0.0.1:8099/openai/chat")

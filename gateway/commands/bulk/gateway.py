@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from gateway.commands.bulk_answers import Answer
-from gateway.commands.bulk_words import BulkError, in_chinese, words
+from gateway.commands.bulk.answers import Answer
+from gateway.commands.bulk.words import BulkError, in_chinese, words
 from gateway.errors import RETRY_AFTER_SECONDS, WAIT, Code, quoted
 
 CHAT_PATH = "/task/chat"

@@ -15,13 +15,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.commands.bulk_words import BulkError, words
+from gateway.commands.bulk.words import BulkError, words
 from gateway.commands.run import reachable
 
 if TYPE_CHECKING:
-    from gateway.commands.bulk_display import Display
-    from gateway.commands.bulk_files import Table
-    from gateway.commands.bulk_run import Plan
+    from gateway.commands.bulk.display import Display
+    from gateway.commands.bulk.files import Table
+    from gateway.commands.bulk.run import Plan
 
 SOME_FAILED, INTERRUPTED = 3, 130
 MOST_AT_ONCE = 256
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     """Ask all rows. Raises SystemExit."""
     args = _parser().parse_args(arguments)
     try:
-        from gateway.commands.bulk_run import Interrupted
+        from gateway.commands.bulk.run import Interrupted
     except ModuleNotFoundError as error:
         raise SystemExit(
             words(
@@ -102,14 +102,14 @@ def _at_once(number: str) -> int:
 
 async def _bulk(args: argparse.Namespace) -> Display:
     """Read, plan, ask and write. Raises BulkError, OSError."""
-    from gateway.commands import bulk_tables
-    from gateway.commands.bulk_answers import Answers
-    from gateway.commands.bulk_display import Display
-    from gateway.commands.bulk_gateway import Gateway
-    from gateway.commands.bulk_plan import plan_for
-    from gateway.commands.bulk_run import Run
+    from gateway.commands.bulk import tables
+    from gateway.commands.bulk.answers import Answers
+    from gateway.commands.bulk.display import Display
+    from gateway.commands.bulk.gateway import Gateway
+    from gateway.commands.bulk.plan import plan_for
+    from gateway.commands.bulk.run import Run
 
-    table = bulk_tables.opened(args)
+    table = tables.opened(args)
     total = sum(1 for _ in table.rows())  # what cannot be read is found before anything is paid
     gateway = Gateway(args.url.rstrip("/"), _token(args), args.patience, _say)
     try:
@@ -118,7 +118,7 @@ async def _bulk(args: argparse.Namespace) -> Display:
         _say(_beginning(table, plan, total))
         display = Display(total)
         gateway.note = display.note
-        sink = bulk_tables.sink(args, table, plan.names)
+        sink = tables.sink(args, table, plan.names)
         try:
             await Run(plan, answers, gateway, display, sink, args.at_once).all(table)
         finally:

@@ -14,7 +14,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gateway.commands.bulk_words import BulkError, words
+from gateway.commands.bulk.words import BulkError, words
 
 SUFFIX = ".progress"
 

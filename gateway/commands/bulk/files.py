@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from gateway.commands.bulk_dialects import MAX_CELL, Dialect, line, name_of, unreadable
-from gateway.commands.bulk_words import BulkError, words
+from gateway.commands.bulk.dialects import MAX_CELL, Dialect, line, name_of, unreadable
+from gateway.commands.bulk.words import BulkError, words
 
 Cell = Any
 """A cell: in CSV always a text; in Excel's own files also a number, a date, or None."""

@@ -8,8 +8,8 @@ from collections import Counter
 
 from tqdm import tqdm
 
-from gateway.commands.bulk_answers import Answer
-from gateway.commands.bulk_words import in_chinese, words
+from gateway.commands.bulk.answers import Answer
+from gateway.commands.bulk.words import in_chinese, words
 
 LINE_SECONDS = 30
 

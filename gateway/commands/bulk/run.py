@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.commands.bulk_answers import Answer, Answers
-from gateway.commands.bulk_display import Display
-from gateway.commands.bulk_files import Cell, Sink, Table, text
-from gateway.commands.bulk_gateway import Gateway, row_answer
-from gateway.commands.bulk_words import BulkError, words
+from gateway.commands.bulk.answers import Answer, Answers
+from gateway.commands.bulk.display import Display
+from gateway.commands.bulk.files import Cell, Sink, Table, text
+from gateway.commands.bulk.gateway import Gateway, row_answer
+from gateway.commands.bulk.words import BulkError, words
 
 GRACE_SECONDS = 10
 """So long a run that ends waits for what it has asked."""

@@ -6,8 +6,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.commands.bulk_run import Plan
-from gateway.commands.bulk_words import BulkError, words
+from gateway.commands.bulk.run import Plan
+from gateway.commands.bulk.words import BulkError, words
 
 
 def plan_for(args: Namespace, columns: list[str], row: dict[str, Any]) -> Plan:

@@ -14,7 +14,7 @@ from pathlib import Path
 import chardet
 
 from gateway.charsets import CODECS, charset
-from gateway.commands.bulk_words import BulkError, words
+from gateway.commands.bulk.words import BulkError, words
 
 DELIMITERS = ",;\t|"
 MAX_CELL = 8 * 1024 * 1024

@@ -14,8 +14,8 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 from xlsxwriter import Workbook
 from xlsxwriter.format import Format
 
-from gateway.commands.bulk_files import Cell, text
-from gateway.commands.bulk_words import BulkError, words
+from gateway.commands.bulk.files import Cell, text
+from gateway.commands.bulk.words import BulkError, words
 
 MAX_CHARACTERS = 32_767
 """Excel takes no more in a cell."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from gateway.commands.bulk_dialects import Dialect, find_dialect, of_charset
-from gateway.commands.bulk_files import CsvSink, CsvTable, Sink, Table
-from gateway.commands.bulk_words import BulkError, words
+from gateway.commands.bulk.dialects import Dialect, find_dialect, of_charset
+from gateway.commands.bulk.files import CsvSink, CsvTable, Sink, Table
+from gateway.commands.bulk.words import BulkError, words
 
 ERROR = "error"
 
@@ -66,7 +66,7 @@ def is_excel(path: Path) -> bool:
 def excel() -> ModuleType:
     """Return what reads and writes Excel's own files. Raises BulkError: it is not installed."""
     try:
-        from gateway.commands import bulk_xlsx
+        from gateway.commands.bulk import xlsx
     except ModuleNotFoundError as error:
         raise BulkError(
             words(
@@ -74,4 +74,4 @@ def excel() -> ModuleType:
                 f".xlsx 需要 {error.name}：.venv/bin/pip install -r requirements-xlsx.txt",
             )
         ) from None
-    return bulk_xlsx
+    return xlsx
