@@ -68,7 +68,7 @@ def asked(request: pytest.FixtureRequest, windows: Mapping[str, str], guarded: S
             command,
             guarded.port,
             chat_name,
-            question,
+            (question,),
             token,
             shown_in="gbk",
             environment=environment,
