@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import itertools
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -34,12 +34,12 @@ NODE = TOP / "tests" / "clients" / "node-0.10"
 @dataclass(frozen=True)
 class Client:
     """How an owner builds and runs it. `{here}` is examples/, `{built}` a folder of the test's
-    own. `status`: what the deploy of its task says of errors."""
+    own. `errors`: what its task's deploy says of them."""
 
     run: str
     build: str = ""
     charset: str = "utf-8"
-    status: int = 0
+    errors: Mapping[str, int] = field(default_factory=dict)
 
 
 CLIENTS = {
@@ -80,8 +80,8 @@ TASKS = {
         "{built}/task", "fpc -FE{built} {here}/pascal/task.pas", charset="gbk"
     ),
     "Perl LWP": Client("perl {here}/perl/task.pl"),
-    "PHP": Client("php {here}/php/task.php", status=200),
-    "REXX": Client("regina {here}/rexx/task.rexx", charset="gbk", status=200),
+    "PHP": Client("php {here}/php/task.php", errors={"status": 200}),
+    "REXX": Client("regina {here}/rexx/task.rexx", charset="gbk", errors={"status": 200}),
     "SWI-Prolog": Client("swipl {here}/prolog/task.pl"),
     "Tcl http 1.0": Client("tclsh {here}/tcl/task.tcl"),
 }
@@ -199,12 +199,10 @@ def sorted_mail(
 ) -> Iterator[Callable[..., Said]]:
     """Let the client have a mail sorted by a task, whose model says what the test wants."""
     chosen, command = task_client
-    reply = {"format": "text", "charset": chosen.charset}
-    order = {"chat_name": "sort_mail", "through": raw_chat.name, **TASK}
-    if chosen.status:
-        order["reply"] = {**reply, "status": chosen.status}
     raw_chat.deploy(good("refund"))
-    deployed = raw_chat.http.post("/task/deploy", json={"reply": reply, **order})
+    reply = {"format": "text", "charset": chosen.charset, **chosen.errors}
+    order = {"chat_name": "sort_mail", "through": raw_chat.name, "reply": reply, **TASK}
+    deployed = raw_chat.http.post("/task/deploy", json=order)
     assert deployed.status_code == 200, deployed.text
 
     def run(model: str, *arguments: str, name: str = "", token: str = CALLER) -> Said:

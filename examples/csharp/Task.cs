@@ -36,8 +36,8 @@ class Task
         }
         catch (WebException error)
         {
-            WebResponse reply = error.Response;
-            Console.Error.WriteLine(reply == null ? error.Message : new StreamReader(reply.GetResponseStream()).ReadToEnd());
+            if (error.Response == null) Console.Error.WriteLine(error.Message);
+            else Console.Error.WriteLine(new StreamReader(error.Response.GetResponseStream()).ReadToEnd());
             return 1;
         }
     }

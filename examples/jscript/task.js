@@ -9,10 +9,10 @@ var environment = new ActiveXObject('WScript.Shell').Environment('PROCESS'), giv
 function setting(name, otherwise) {
   return environment.Item(name) || otherwise;
 }
-
 var mail = given.length > 1 ? given.Item(1) : 'My lamp broke. I want my money back.';
 var http = new ActiveXObject(setting('HTTP_OBJECT', 'MSXML2.XMLHTTP'));
-http.open('POST', 'http://' + setting('GATEWAY_HOST', '127.0.0.1') + ':' + setting('GATEWAY_PORT', '8099') + '/task/chat', false);
+var host = setting('GATEWAY_HOST', '127.0.0.1') + ':' + setting('GATEWAY_PORT', '8099');
+http.open('POST', 'http://' + host + '/task/chat', false);
 http.setRequestHeader('Content-Type', 'application/x-www-form-urlencoded');
 http.setRequestHeader('X-Api-Key', setting('GATEWAY_TOKEN', 'none'));
 http.send('chat_name=' + setting('CHAT_NAME', 'sort_mail') + '&customer=' +

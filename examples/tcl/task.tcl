@@ -6,10 +6,8 @@
 # The task (CHAT_NAME, or sort_mail) has the prompt, and answers one word. http 1.0 knows bytes only.
 package require -exact http 1.0
 
-proc setting {name default} {
-    global env
-    if {[info exists env($name)] && $env($name) != ""} { return $env($name) }
-    return $default
+foreach {name default} {GATEWAY_HOST 127.0.0.1 GATEWAY_PORT 8099 GATEWAY_TOKEN "" CHAT_NAME sort_mail} {
+    if {![info exists env($name)] || $env($name) == ""} { set env($name) $default }
 }
 
 proc fail {words} {
@@ -18,11 +16,10 @@ proc fail {words} {
 }
 
 if {$argc < 2} { set argv [list Ann "My lamp broke. I want my money back."] }
-set url "http://[setting GATEWAY_HOST 127.0.0.1]:[setting GATEWAY_PORT 8099]/task/chat"
-set form [http_formatQuery chat_name [setting CHAT_NAME sort_mail] \
+set url "http://$env(GATEWAY_HOST):$env(GATEWAY_PORT)/task/chat"
+set form [http_formatQuery chat_name $env(CHAT_NAME) \
     customer [encoding convertto utf-8 [lindex $argv 0]] content [encoding convertto utf-8 [lindex $argv 1]]]
-set headers [list X-Api-Key [setting GATEWAY_TOKEN ""]]
-
+set headers [list X-Api-Key $env(GATEWAY_TOKEN)]
 if {[catch {http_get $url -query $form -headers $headers -timeout 130000} call]} { fail $call }
 if {[http_status $call] != "ok"} { fail "no answer: [http_status $call]" }
 set answer [encoding convertfrom utf-8 [http_data $call]]

@@ -3,10 +3,9 @@
 '   cscript //nologo task.vbs Ann "My lamp broke. I want my money back."
 '
 ' Settings: GATEWAY_HOST, GATEWAY_PORT, GATEWAY_TOKEN, CHAT_NAME. Needs Windows 2000 SP3 or newer, or Wine.
-' The task (CHAT_NAME, or sort_mail) has the prompt, and answers one word. In a form only % & + need escaping;
-' WinHttpRequest sends the rest as UTF-8, and gives up after 30 s unless it is told otherwise.
+' The task (CHAT_NAME, or sort_mail) has the prompt. In a form only % & + need escaping: the rest goes as UTF-8.
 Option Explicit
-Dim customer, mail, http, environment
+Dim customer, mail, http, environment, office
 Set environment = CreateObject("WScript.Shell").Environment("PROCESS")
 customer = "Ann"
 mail = "My lamp broke. I want my money back."
@@ -24,13 +23,14 @@ End Function
 
 Set http = CreateObject("WinHttp.WinHttpRequest.5.1")
 http.SetTimeouts 5000, 5000, 30000, 130000
-http.Open "POST", "http://" & Setting("GATEWAY_HOST", "127.0.0.1") & ":" & Setting("GATEWAY_PORT", "8099") & "/task/chat", False
+http.Open "POST", "http://" & Setting("GATEWAY_HOST", "127.0.0.1") & ":" & Setting("GATEWAY_PORT", "8099") & _
+  "/task/chat", False
 http.SetRequestHeader "Content-Type", "application/x-www-form-urlencoded"
 http.SetRequestHeader "X-Api-Key", Setting("GATEWAY_TOKEN", "none")
 http.Send "chat_name=" & Setting("CHAT_NAME", "sort_mail") & "&customer=" & Escaped(customer) & "&content=" & Escaped(mail)
 
-If http.Status <> 200 Then
-  WScript.Echo http.ResponseText
-  WScript.Quit 1
-End If
-If http.ResponseText = "refund" Then WScript.Echo "refund: to the cashier" Else WScript.Echo http.ResponseText & ": to the office"
+office = ": to the office"
+If http.ResponseText = "refund" Then office = ": to the cashier"
+If http.Status <> 200 Then office = ""
+WScript.Echo http.ResponseText & office
+If http.Status <> 200 Then WScript.Quit 1
