@@ -21,6 +21,13 @@ CHINESE = """订单四十二：“你好”，库存不足 50% & 3+4=7？"引号
 """Also what forms, JSON, shells and configuration files give a meaning; 誠 in GBK ends with the
 byte of a backslash."""
 
+MAIL = f"""{CHINESE}\n台灯坏了 100%25 & refund=+1 'x'"""
+TASK = {
+    "prompt": "Sort this mail of {{customer}}: {{content}}",
+    "choices": "refund,complaint,other",
+}
+"""What the programs named `task` of examples/ ask, and a mail that they send."""
+
 
 def needed(program: str) -> str:
     """Its path. Without it CI fails, and elsewhere the test is skipped, naming it."""
@@ -67,13 +74,13 @@ def ask(
     command: tuple[str, ...],
     port: int,
     chat_name: str,
-    question: str | None,
+    arguments: tuple[str, ...],
     token: str = "",
     charset: str = "utf-8",
     shown_in: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Said:
-    """Run a client as its owner would, with the question in `charset`; what it prints is in
+    """Run a client as its owner would, with its arguments in `charset`; what it prints is in
     `shown_in`, or the same."""
     settings = {
         "GATEWAY_HOST": "127.0.0.1",
@@ -84,7 +91,7 @@ def ask(
     # A proxy of this machine's must not come between; curl and HTTP::Tiny would ask it.
     locale = {"LC_ALL": "C.UTF-8", "no_proxy": "127.0.0.1"}
     ended = subprocess.run(
-        [*(part.encode() for part in command), *([question.encode(charset)] if question else [])],
+        [*(part.encode() for part in command), *(text.encode(charset) for text in arguments)],
         env={**clean_environment(), **locale, **settings, **(environment or {})},
         capture_output=True,
         timeout=SECONDS,

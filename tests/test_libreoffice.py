@@ -13,7 +13,8 @@ import pytest
 
 from gateway.commands.ray_head import RayHead
 from tests.environment import clean_environment
-from tests.runtimes import CHINESE, EXAMPLES, SECONDS, needed
+from tests.fronts import RawChat, good
+from tests.runtimes import CHINESE, EXAMPLES, SECONDS, TASK, needed
 from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 
@@ -65,7 +66,11 @@ End Sub
 """What `soffice --convert-to csv` does, and what it lets nobody allow: a document's links are
 followed."""
 
-Calculate = Callable[[str, str, str], str]
+GATEWAY, LAMP = "http://127.0.0.1:8099", "My lamp broke. I want my money back."
+"""Cells as an owner finds them."""
+
+Names = Callable[[], str]
+Calculate = Callable[[str, dict[str, str]], list[str]]
 
 
 @pytest.fixture(scope="module")
@@ -107,43 +112,75 @@ def office(user_profile: Path, argument: str) -> None:
 
 @pytest.fixture
 def calculate(user_profile: Path, tmp_path: Path) -> Calculate:
-    """Put values into the cells of examples/libreoffice/chat.fods; what its last one shows."""
+    """Put values into the cells of a sheet of examples/libreoffice/; what its last row shows."""
 
-    def run(address: str, chat_name: str, question: str) -> str:
-        text = (EXAMPLES / "libreoffice/chat.fods").read_text()
-        for old, new in (
-            ("http://127.0.0.1:8099", address),
-            ("local_chat", chat_name),
-            ("Say hello.", question),
-        ):
+    def run(name: str, cells: dict[str, str]) -> list[str]:
+        text = (EXAMPLES / "libreoffice" / name).read_text()
+        for old, new in cells.items():
             assert f"<text:p>{old}</text:p>" in text
             text = text.replace(f"<text:p>{old}</text:p>", f"<text:p>{escape(new)}</text:p>")
-        source, target = tmp_path / "chat.fods", tmp_path / "chat.csv"
+        source, target = tmp_path / name, tmp_path / "shown.csv"
         source.write_text(text)
         office(
             user_profile,
             f'macro:///Standard.Tests.Convert("{source.as_uri()}","{target.as_uri()}")',
         )
-        return list(csv.reader(target.read_text("utf-8").splitlines()))[-1][1]
+        return list(csv.reader(target.read_text("utf-8").splitlines()))[-1]
+
+    return run
+
+
+@pytest.fixture
+def answer(calculate: Calculate, by_get: Server) -> Callable[[str, str], str]:
+    """Ask a chat by a cell of chat.fods; what it shows."""
+
+    def run(chat_name: str, question: str) -> str:
+        cells = {GATEWAY: by_get.url, "local_chat": chat_name, "Say hello.": question}
+        return calculate("chat.fods", cells)[1]
 
     return run
 
 
 def test_a_cell_asks_once_and_shows_the_answer(
-    calculate: Calculate, by_get: Server, deploy: Deploy, standin: StandIn, key: str
+    answer: Callable[[str, str], str], deploy: Deploy, standin: StandIn, key: str
 ) -> None:
-    assert calculate(by_get.url, deploy(), CHINESE) == f"openai:{CHINESE}"
+    assert answer(deploy(), CHINESE) == f"openai:{CHINESE}"
     assert [row["body"]["messages"][-1]["content"] for row in standin.requests(key)] == [CHINESE]
 
 
-def test_the_local_model_answers_a_cell(
-    calculate: Calculate, by_get: Server, local_chat: str
+def test_the_local_model_answers_a_cell(answer: Callable[[str, str], str], local_chat: str) -> None:
+    assert not answer(local_chat, "Hi").startswith(("ERROR", "#", "Err:"))
+
+
+def test_a_cell_shows_what_is_wrong(answer: Callable[[str, str], str], deploy: Deploy) -> None:
+    assert answer("no-such-chat", "Hi").startswith("ERROR NOT_DEPLOYED: ")
+    unpaid = deploy(model_name="refuse:openai-insufficient_quota")
+    assert answer(unpaid, "Hi").startswith("ERROR PAY_BILL: ")
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        ("Refund.", "refund: to the cashier"),
+        ("other", "other: to the office"),
+        ("I cannot say.", "ERROR BAD_ANSWER: "),
+    ],
+)
+def test_a_row_has_a_task_sort_its_mail(
+    calculate: Calculate, by_get: Server, raw_chat: RawChat, names: Names, model: str, shown: str
 ) -> None:
-    assert not calculate(by_get.url, local_chat, "Hi").startswith(("ERROR", "#", "Err:"))
+    name, reply = names(), {"format": "text", "status": 200}
+    raw_chat.deploy(good(model))
+    order = {"chat_name": name, "through": raw_chat.name, "reply": reply, **TASK}
+    assert raw_chat.http.post("/task/deploy", json=order).status_code == 200
+    cells = {GATEWAY: by_get.url, "sort_mail": name, "Ann": "镕誠", LAMP: CHINESE}
 
+    customer, mail, _, verdict = calculate("task.fods", cells)
 
-def test_a_cell_shows_what_is_wrong(calculate: Calculate, by_get: Server, deploy: Deploy) -> None:
-    assert calculate(by_get.url, "no-such-chat", "Hi").startswith("ERROR NOT_DEPLOYED: ")
-    assert calculate(
-        by_get.url, deploy(model_name="refuse:openai-insufficient_quota"), "Hi"
-    ).startswith("ERROR PAY_BILL: ")
+    assert (customer, mail) == ("镕誠", CHINESE)
+    assert verdict.startswith(shown)
+    first, *_ = raw_chat.raw.requests
+    prompt = first.json["messages"][-1]["content"]
+    assert prompt.startswith(f"Sort this mail of 镕誠: {CHINESE}\n")
+    asked_once = 2 if shown.startswith("ERROR") else 1  # what does not fit is asked for once more
+    assert len(raw_chat.raw.requests) == asked_once

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.environment import clean_environment
-from tests.runtimes import EXAMPLES, SECONDS, Ask, Said, ask, needed
+from tests.fronts import RawChat, good
+from tests.runtimes import EXAMPLES, SECONDS, TASK, Ask, Said, ask, needed
 from tests.server import CALLER, Deploy, Server
 
 pytestmark = pytest.mark.skipif(
@@ -25,6 +26,7 @@ CLIENTS = [
     ("jscript/chat.js", WINHTTP),
     ("jscript/chat.js", XMLHTTP),
 ]
+TASKS = [(script.replace("chat.", "task."), com_object) for script, com_object in CLIENTS]
 
 CHINESE = """你好，镕誠：50% & 3+4=7? "\\'#$`"""
 """Wine's cscript prints into a buffer of a byte for each character, and crashes when Chinese
@@ -55,20 +57,20 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, s
     run(needed("wineserver"), "--kill", check=False)  # it says no when it has ended by itself
 
 
-@pytest.fixture(params=CLIENTS, ids=lambda client: f"{client[0]} {client[1]}")
+@pytest.fixture(params=CLIENTS, ids=" ".join)
 def asked(request: pytest.FixtureRequest, windows: Mapping[str, str], guarded: Server) -> Ask:
     """Let a script ask a chat with one of the objects. Its console speaks GBK, whatever went over
     the wire."""
     script, com_object = request.param
     command = (needed("wine"), "cscript", "//nologo", dos_path(EXAMPLES / script))
 
-    def run(chat_name: str, question: str, token: str = CALLER) -> Said:
+    def run(chat_name: str, *arguments: str, token: str = CALLER) -> Said:
         environment = {**windows, "HTTP_OBJECT": com_object}
         return ask(
             command,
             guarded.port,
             chat_name,
-            question,
+            arguments,
             token,
             shown_in="gbk",
             environment=environment,
@@ -113,3 +115,24 @@ def test_a_caller_with_a_wrong_token_is_told(asked: Ask) -> None:
 
     assert answer.code != 0
     assert answer.out.startswith("ERROR UNAUTHORIZED: ")
+
+
+@pytest.mark.parametrize("asked", TASKS, indirect=True, ids=" ".join)
+def test_a_task_sorts_a_mail_that_arrives_as_it_was(
+    asked: Ask, raw_chat: RawChat, names: Callable[[], str]
+) -> None:
+    name, mail = names(), f"{CHINESE} 台灯坏了 100%25 & refund=+1"  # nothing of it is printed
+    raw_chat.deploy(good("refund"))
+    order = {"chat_name": name, "through": raw_chat.name, "reply": {"format": "text"}, **TASK}
+    assert raw_chat.http.post("/task/deploy", json=order).status_code == 200
+
+    assert asked(name, "镕誠", mail)[:2] == (0, "refund: to the cashier\r\n")
+    raw_chat.raw.script = good("complaint")
+    assert asked(name)[:2] == (0, "complaint: to the office\r\n")
+    raw_chat.raw.script = good("I cannot say.")
+    failed = asked(name, "镕誠", mail)
+
+    assert failed.code != 0
+    assert failed.out.startswith("ERROR BAD_ANSWER: ")
+    first = raw_chat.raw.requests[0].json["messages"][-1]["content"]
+    assert first.startswith(f"Sort this mail of 镕誠: {mail}\n")
