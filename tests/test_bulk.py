@@ -13,6 +13,7 @@ import termios
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -84,8 +85,9 @@ def test_a_task_is_asked_with_its_columns_and_each_of_its_fields_is_a_column(
         return good(json.dumps({"mail": mail, "sum": 12.50}))(request)
 
     raw_chat.deploy(script)
-    order = {"chat_name": chat_name, "through": raw_chat.name, "fields": "mail,sum:number"}
+    order: dict[str, Any] = {"chat_name": chat_name, "through": raw_chat.name}
     order |= {"prompt": "{{customer}} writes: {{content}}", "reply": {"format": "text"}}
+    order["fields"] = "mail,sum:number"
     assert raw_chat.http.post("/task/deploy", json=order).status_code == 200
     bulk.write([["Kunde", "n", "Text"], *(["Ann", str(n), f"mail {n}"] for n in range(9))])
 

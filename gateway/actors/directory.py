@@ -65,6 +65,11 @@ DEPLOY_SECONDS = 120
 """For one deploy, the load of a large local model included."""
 
 
+UNHEARD = 1_000_000
+"""How many deploys there may have been of which a restarted directory has not heard yet: of tasks,
+which have no actor. Its own come after them."""
+
+
 class Directory:
     """Knows what is deployed. What goes wrong is returned as a record: None says that all went
     well."""
@@ -74,6 +79,8 @@ class Directory:
         self._before: dict[str, tuple[ModelConfig, float]] = {}
         self._traits: list[Traits] = []  # each once, since pickle sends the same object once
         self._generation = 0
+        # Tasks that were taken away: a gateway process that is late may still know them.
+        self._dropped: dict[str, int] = {}
         self._followers = Followers()
         # Made once: each one is kept for ever by Ray's control store, and by every process that
         # looks up its actors.
@@ -253,16 +260,20 @@ class Directory:
         self._followers.changed()
 
     def _drop(self, name: str) -> None:
-        if self._configs.pop(name, None):
+        if config := self._configs.pop(name, None):
+            if config["engine"] == Engine.TASK:
+                self._dropped[name] = config["generation"]
             self._followers.changed()
 
     def _remember_task(self, config: ModelConfig) -> None:
-        """Keep a task, unless a later deploy of its name is known. It went on without an actor, so
-        that it was there a moment ago."""
-        known = self._configs.get(config["chat_name"])
-        if known is None or known["generation"] < config["generation"]:
+        """Keep a task that a gateway process knows, unless a later deploy of its name is known
+        here, or that it was taken away since."""
+        name, generation = config["chat_name"], config["generation"]
+        known = self._configs.get(name)
+        latest = max(known["generation"] if known else 0, self._dropped.get(name, 0))
+        if generation > latest:
             self._keep(config)
-            self._generation = max(self._generation, config["generation"])
+            self._generation = max(self._generation, generation)
 
     def _turn(self, name: str) -> asyncio.Lock:
         """Return the lock by which what is done to a chat is done one after the other."""
@@ -355,3 +366,4 @@ class Directory:
                 if config:
                     self._keep(config)
                     self._generation = max(self._generation, config["generation"])
+        self._generation += UNHEARD

@@ -56,6 +56,13 @@ EXAMPLES: dict[str, Json] = {
             "prompt": "Sort this mail of {{customer}}: {{content}}",
             "choices": ["refund", "complaint", "other"],
         },
+        "A better prompt": {
+            "chat_name": "sort_mail",
+            "through": "local_chat",
+            "prompt": "What does {{customer}} want of us? {{content}}",
+            "choices": "refund,complaint,other",
+            "reply": {"format": "text", "status": 200},
+        },
         "Named values": {
             "chat_name": "read_mail",
             "through": "local_chat",
@@ -70,7 +77,10 @@ EXAMPLES: dict[str, Json] = {
         "A mail": {"chat_name": "sort_mail", "customer": "Ann", "content": "My lamp broke."}
     },
     "task.undo": {"A task": {"chat_name": "sort_mail"}},
-    "task.undeploy": {"A task": {"chat_name": "sort_mail"}},
+    "task.undeploy": {
+        "A task": {"chat_name": "sort_mail"},
+        "Another": {"chat_name": "read_mail"},
+    },
     "all.chat": {
         "Two chats": {
             "content": "Say hello.",
