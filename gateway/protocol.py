@@ -104,7 +104,7 @@ class Kind(IntEnum):
     PIECE = 2
     """What a client shall read; may be empty, to tell that somebody works at it."""
     END = 3
-    """JSON: the tokens in and out. The answer is whole."""
+    """JSON: the tokens in, out and cached. The answer is whole."""
     ERROR = 4
     """JSON: why there is no answer, or no more of it (Failure); empty: by a fault of ours."""
 
@@ -175,17 +175,18 @@ class Failure(NamedTuple):
 
 class Usage(NamedTuple):
     """What an answer took: the provider's seconds, to the whole of it or to a stream's first word,
-    and its tokens as the provider counts them; None: it did not say."""
+    and its tokens as the provider counts them (`cached`: those of `tokens_in` that its cache had);
+    None: it did not say."""
 
     provider: str
     seconds: float
     tokens_in: int | None = None
     tokens_out: int | None = None
+    cached: int | None = None
 
     def with_tokens(self, end: bytes) -> Usage:
         """Return the same with the tokens that an answer's END frame tells."""
-        tokens_in, tokens_out = orjson.loads(end)
-        return self._replace(tokens_in=tokens_in, tokens_out=tokens_out)
+        return Usage(self.provider, self.seconds, *orjson.loads(end))
 
 
 Client = socket.socket | None

@@ -292,7 +292,7 @@ class ModelActor:
         started = time.monotonic()
         question = Question(CHAT, byzer_requests.question(request), plain=True)
         answer = await model.ask(question)
-        tokens_in, tokens_out = answer.usage
+        tokens_in, tokens_out, _ = answer.usage
         counts = {"input_tokens_count": tokens_in or 0, "generated_tokens_count": tokens_out or 0}
         return {
             "predict": answer.text,

@@ -60,4 +60,5 @@ def _sum(first: Usage, second: Usage) -> Usage:
         first.seconds + second.seconds,
         both(first.tokens_in, second.tokens_in),
         both(first.tokens_out, second.tokens_out),
+        both(first.cached, second.cached),
     )

@@ -9,17 +9,17 @@ MAX_TOKENS = 100_000_000
 
 
 class Usage(NamedTuple):
-    """Tokens as a provider counts them; None: it did not say, or nothing that can be believed."""
+    """Tokens as a provider counts them; None: it did not say, or nothing that can be believed.
+    `cached` are those of `tokens_in` that its cache had."""
 
     tokens_in: int | None = None
     tokens_out: int | None = None
+    cached: int | None = None
 
     def most(self, other: Usage) -> Usage:
         """Return the larger counts: some providers send running totals, and some end them with
         zeros."""
-        return Usage(
-            _most(self.tokens_in, other.tokens_in), _most(self.tokens_out, other.tokens_out)
-        )
+        return Usage(*map(_most, self, other))
 
 
 def usage_in(body: dict[str, Any]) -> Usage:
@@ -31,7 +31,22 @@ def usage_in(body: dict[str, Any]) -> Usage:
     if not counts or not isinstance(counts, dict):
         counts = _elsewhere(body)
     tokens_in = _sane(counts.get("prompt_tokens", counts.get("input_tokens")))
-    return Usage(tokens_in, _sane(counts.get("completion_tokens", counts.get("output_tokens"))))
+    tokens_out = _sane(counts.get("completion_tokens", counts.get("output_tokens")))
+    return Usage(tokens_in, tokens_out, _cached(counts))
+
+
+CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
+"""OpenAI's, in one of DETAILS (Moonshot's, outside of them), DeepSeek's and Anthropic's."""
+
+DETAILS = ("prompt_tokens_details", "input_tokens_details")
+
+
+def _cached(counts: dict[str, Any]) -> int | None:
+    places = [counts, *(counts.get(name) for name in DETAILS)]
+    numbers = (
+        _sane(place.get(name)) for place in places if isinstance(place, dict) for name in CACHED
+    )
+    return next((number for number in numbers if number is not None), None)
 
 
 def _elsewhere(body: dict[str, Any]) -> dict[str, Any]:
