@@ -17,10 +17,12 @@ from gateway.web.auth import Authenticator
 from gateway.web.console import console_app
 from gateway.web.jobs import jobs_app, make_runner
 from gateway.web.large_body import AT_ONCE
+from gateway.web.ledger import Ledger
 from gateway.web.openai_api import v1_app
 from gateway.web.openapi import openapi_app
 from gateway.web.status import status_app
 from gateway.web.tasks import task_app
+from gateway.web.usage import usage_app
 from llm_anthropic import anthropic_app
 from llm_azure import azure_app
 from llm_custom import custom_app
@@ -52,9 +54,10 @@ def create_app() -> Flask:
     app.extensions["settings"] = config
     app.extensions["authenticator"] = Authenticator(config)
     app.extensions["llm"] = llm = GatewayLLM(config.ray_address, config.max_in_flight)
-    app.extensions["runner"] = make_runner(llm, config)
+    app.extensions["ledger"] = ledger = Ledger(llm, config.state_folder)
+    app.extensions["runner"] = make_runner(llm, ledger, config)
     app.extensions["questions"] = ByteBudget(AT_ONCE * config.max_body_bytes)
-    access_log.install(app, config.log_format)
+    access_log.install(app, config.log_format, ledger)
     replies.install(app)
     app.before_request(services.admit)
     forgiving = paths.forgiving(app.wsgi_app)
@@ -79,6 +82,7 @@ def create_app() -> Flask:
     app.register_blueprint(all_app)
     app.register_blueprint(jobs_app)
     app.register_blueprint(v1_app)
+    app.register_blueprint(usage_app)
     app.register_blueprint(status_app)
     app.register_blueprint(openapi_app)
     app.register_blueprint(console_app)

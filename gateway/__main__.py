@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "start the gateway, and a Ray head if none is configured",
     "doctor": "say what is wrong with this gateway, and what to do about it",
     "bulk": "ask a chat about each row of a table",
+    "usage": "print what was asked, answered and paid",
     "check-settings": "look whether the settings can be used, as a reload does first",
     "ray-head": "become a Ray head, as byzer-ray.service does",
 }

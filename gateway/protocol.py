@@ -22,6 +22,9 @@ NAMESPACE = "default"
 DIRECTORY = "byzerllm-gateway:directory"
 """The directory actor's name; the colon keeps it out of the chat names' alphabet."""
 
+LEDGER = "byzerllm-gateway:ledger"
+"""The name of the actor that keeps what was asked, answered and paid."""
+
 STORE = "byzerllm-gateway:store"
 """The name of the actor that keeps the answers of jobs and the turns of sessions."""
 
@@ -224,6 +227,10 @@ class Task(TypedDict):
     prompt: str
 
 
+Price = TypedDict("Price", {"in": float, "out": float, "cached": float, "currency": str})
+"""What a million tokens cost: in, out, and those in that the provider's cache had."""
+
+
 class PublicConfig(TypedDict):
     """A chat's configuration without its key.
 
@@ -254,6 +261,7 @@ class PublicConfig(TypedDict):
     egress_trusted: bool
     models_folder: str
     task: Task | None
+    price: Price | None
     fallback: list[str] | None
     reply: dict[str, Any] | None
     probe_seconds: float
@@ -351,6 +359,7 @@ class ChatRow(TypedDict):
     left_out: list[str]
     keys: KeyStatus | None
     task: TaskStatus | None
+    price: Price | None
     in_flight: NotRequired[int]
 
 

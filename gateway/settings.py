@@ -58,6 +58,7 @@ class Settings:
     upstream_hosts: frozenset[str]
     egress_proxy: str = field(repr=False)
     models_folder: str
+    state_folder: str
     check: bool
     undo_seconds: int
     probe_seconds: int
@@ -88,7 +89,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         cross_site=_switch(env, "GATEWAY_CROSS_SITE"),
         upstream_hosts=upstream_hosts,
         egress_proxy=_egress_proxy(env, upstream_hosts),
-        models_folder=_models_folder(env),
+        models_folder=_folder(env, "GATEWAY_MODELS", "/srv/models"),
+        state_folder=_folder(env, "GATEWAY_STATE", "/var/lib/byzer-gateway"),
         check=_switch(env, "GATEWAY_CHECK"),
         undo_seconds=_number(env, "GATEWAY_UNDO_SECONDS", 3600, 0),
         probe_seconds=_number(env, "GATEWAY_PROBE_SECONDS", 60, 1),
@@ -183,12 +185,11 @@ def _egress_proxy(env: Mapping[str, str], upstream_hosts: frozenset[str]) -> str
     return proxy.url
 
 
-def _models_folder(env: Mapping[str, str]) -> str:
-    folder = env.get("GATEWAY_MODELS", "").strip()
+def _folder(env: Mapping[str, str], name: str, example: str) -> str:
+    folder = env.get(name, "").strip()
     if folder and not os.path.isabs(folder):
         raise SettingError(
-            f"GATEWAY_MODELS is {folder!r}; it must be a folder's absolute path, such as"
-            " /srv/models."
+            f"{name} is {folder!r}; it must be a folder's absolute path, such as {example}."
         )
     return folder
 

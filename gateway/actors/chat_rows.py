@@ -35,6 +35,7 @@ async def chat_row(config: ModelConfig) -> ChatRow:
         "left_out": [],
         "keys": None,
         "task": None,
+        "price": config["price"],
     }
     if config["engine"] == Engine.BYZERLLM:
         stock = await stock_row(name)
@@ -76,6 +77,7 @@ async def stock_row(name: str) -> ChatRow:
         "left_out": [],
         "keys": None,
         "task": None,
+        "price": None,
     }
 
 
@@ -103,6 +105,7 @@ def task_row(config: ModelConfig, chats: Mapping[str, ChatRow]) -> ChatRow:
         "left_out": [],
         "keys": None,
         "task": {"through": task["through"], "variables": list(names)},
+        "price": None,
     }
 
 

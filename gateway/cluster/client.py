@@ -33,6 +33,7 @@ from gateway.protocol import (
     Head,
     ModelConfig,
     Offered,
+    Price,
     PublicConfig,
     Request,
     Usage,
@@ -151,6 +152,15 @@ class GatewayLLM(StockLLM):
     def ask_store(self, method: str, *arguments: Any) -> Any:
         """Call a method of the store of jobs and sessions. Raises GatewayError."""
         return self._connection.ask_store(ASK_SECONDS, method, *arguments)
+
+    def ask_ledger(self, folder: str, method: str, *arguments: Any) -> Any:
+        """Call a method of the ledger, whose book is in `folder`. Raises GatewayError."""
+        return self._connection.ask_ledger(folder, ASK_SECONDS, method, *arguments)
+
+    def price(self, name: str) -> Price | None:
+        """Return what a chat's tokens cost; None: nobody said."""
+        config = self._connection.remembered(name)
+        return config["price"] if config else None
 
     def chat_oai(
         self,

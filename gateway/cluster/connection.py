@@ -22,11 +22,12 @@ import ray
 
 import gateway
 from gateway.actors.directory import DEPLOY_SECONDS, Directory
+from gateway.actors.ledger_actor import Ledger
 from gateway.actors.store_actor import Store
 from gateway.addresses import split_port
 from gateway.cluster import ray_private
 from gateway.errors import OUT_OF_FILES, Code, GatewayError
-from gateway.protocol import DIRECTORY, NAMESPACE, STORE, Chats, PublicConfig, hop
+from gateway.protocol import DIRECTORY, LEDGER, NAMESPACE, STORE, Chats, PublicConfig, hop
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ class Connection:
         self._news: concurrent.futures.Future[None] | None = None
         self._heard = 0.0
         self._directory: Any = None
-        self._store: Any = None
+        self._actors: dict[str, Any] = {}
         self.hop = ""
         self.driver = ""
         self._why_down = "Connecting to the Ray cluster."
@@ -169,20 +170,38 @@ class Connection:
     def ask_store(self, seconds: float, method: str, *arguments: Any) -> Any:
         """Ask the store of jobs and sessions, which is made when it is first asked. Raises
         GatewayError."""
-        self.directory  # noqa: B018  # no cluster, no store
-        if self._store is None:
-            self._store = _actor(Store, STORE)
-        store = self._store
         try:
-            return self.patiently(
-                seconds, lambda left: self.ask(getattr(store, method).remote(*arguments), left)
-            )
+            return self._ask_actor(Store, STORE, (), seconds, method, *arguments)
         except GatewayError as error:
             if error.code != Code.TIMEOUT:
                 raise
             words = f"The store of jobs and sessions did not answer within {seconds:.0f} s."
             words_zh = f"任务与会话存储在 {seconds:.0f} 秒内没有响应。"
             raise GatewayError(Code.CLUSTER_DOWN, words, words_zh) from error
+
+    def ask_ledger(self, folder: str, seconds: float, method: str, *arguments: Any) -> Any:
+        """Ask the ledger, which keeps its book in a `folder` of the head's machine. Raises
+        GatewayError."""
+        return self._ask_actor(Ledger, LEDGER, (folder,), seconds, method, *arguments)
+
+    def _ask_actor(
+        self,
+        kind: type,
+        name: str,
+        made_with: tuple[Any, ...],
+        seconds: float,
+        method: str,
+        *arguments: Any,
+    ) -> Any:
+        """Ask one of the cluster's own actors, which is made when it is first asked. Raises
+        GatewayError."""
+        self.directory  # noqa: B018  # no cluster, no actor
+        if name not in self._actors:
+            self._actors[name] = _actor(kind, name, *made_with)
+        actor = self._actors[name]
+        return self.patiently(
+            seconds, lambda left: self.ask(getattr(actor, method).remote(*arguments), left)
+        )
 
     def place(self) -> tuple[str, str]:
         """Return this process's node, and the folder where that keeps its sockets."""
@@ -225,7 +244,7 @@ class Connection:
         )
         # Ray's workers, on other nodes too, need not have our code installed.
         ray.cloudpickle.register_pickle_by_value(gateway)
-        directory, self._store, self._news = _actor(Directory, DIRECTORY), None, None
+        directory, self._actors, self._news = _actor(Directory, DIRECTORY), {}, None
         ray.get(directory.chats.remote(), timeout=DEPLOY_SECONDS)  # it may be starting still
         self._learn(directory)
         self.hop = hop(ray.get_runtime_context().get_session_name())
@@ -303,7 +322,7 @@ class Connection:
             log.warning("leaving the Ray cluster failed: %s", type(error).__name__)
 
 
-def _actor(kind: type, name: str) -> Any:
+def _actor(kind: type, name: str, *made_with: Any) -> Any:
     """Return the cluster's one actor of this class and name."""
     options: dict[str, Any] = {
         "name": name,
@@ -314,7 +333,7 @@ def _actor(kind: type, name: str) -> Any:
     # On the head's node, without which there is no cluster: so no other node takes it along when it
     # is lost.
     options["resources"] = {"node:__internal_head__": 0.001}
-    return ray.remote(kind).options(num_cpus=0, max_restarts=-1, **options).remote()
+    return ray.remote(kind).options(num_cpus=0, max_restarts=-1, **options).remote(*made_with)
 
 
 def _reach(address: str) -> None:

@@ -74,6 +74,7 @@ def _serve(started: ExitStack, settings: Settings, local_chat: bool) -> None:
         head = RayHead(environment)
         started.callback(head.stop)
         environment |= head.environment
+        environment.setdefault("GATEWAY_STATE", str(HERE / "state"))
     else:
         say(f"Joining the Ray cluster at {settings.ray_address}.")
     # Both import for seconds: side by side. The gateway answers CLUSTER_DOWN until Ray is there.

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask import Flask, Response, request
@@ -15,6 +15,9 @@ from gateway.errors import Code
 from gateway.web import call, metrics
 from gateway.web.call import Call
 from gateway.web.line_writer import LineWriter
+
+if TYPE_CHECKING:
+    from gateway.web.ledger import Ledger
 
 UNWATCHED = frozenset({"status.healthz", "status.readyz", "status.metrics_page", "console.state"})
 """Asked by machines every few seconds."""
@@ -29,12 +32,12 @@ NAMES_NOBODY = {
     Code.CLUSTER_DOWN,
 }
 """With these codes the name may be whatever a caller likes; counted, such names would fill
-Prometheus's memory."""
+Prometheus's memory, and the ledger."""
 
 STDOUT = 1
 
 
-def install(app: Flask, log_format: str) -> None:
+def install(app: Flask, log_format: str, ledger: Ledger) -> None:
     """Write a line for each request of `app`, and count it. `log_format` is json or text."""
     # Everything else, warnings above all, goes to standard error.
     logging.basicConfig(
@@ -56,6 +59,7 @@ def install(app: Flask, log_format: str) -> None:
         metrics.in_flight.dec()
         if logged:
             _count(ended)
+            _enter(ended, ledger)
             # Logging's own handler had the threads wait for one another, and all of them for
             # whoever reads.
             writer.write(render(_fields(ended, status)) + b"\n")
@@ -65,12 +69,29 @@ def install(app: Flask, log_format: str) -> None:
 
 
 def _count(ended: Call) -> None:
-    chat = "" if ended.code in NAMES_NOBODY else ended.chat
+    chat = _chat(ended)
     metrics.requests.labels(ended.route, chat, ended.code).inc()
     if ended.own_seconds is not None:
         metrics.own_seconds.labels(ended.route).observe(ended.own_seconds)
     if ended.fell_back and ended.served_by:
         metrics.fallbacks.labels(chat, ended.served_by, ended.fell_back).inc()
+
+
+def _chat(ended: Call) -> str:
+    return "" if ended.code in NAMES_NOBODY else ended.chat
+
+
+def _enter(ended: Call, ledger: Ledger) -> None:
+    """Count a chat in the ledger, unless whoever asked in the background has."""
+    if ended.counted or not ended.chat or ended.route.endswith(metrics.OPERATING):
+        return
+    if ended.code != call.OK:
+        ledger.failed(ended.caller, _chat(ended), ended.code)
+    elif ended.served_by and ended.usage:
+        fell_back = ended.fell_back is not None
+        ledger.answered(
+            ended.caller, ended.chat, ended.served_by, ended.model, ended.usage, fell_back
+        )
 
 
 def _fields(ended: Call, status: int) -> dict[str, Any]:

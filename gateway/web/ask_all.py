@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flask import Blueprint, Response
 
 from gateway.errors import Code, GatewayError
-from gateway.protocol import AnswerForm, Client, PublicConfig, Request
+from gateway.protocol import AnswerForm, Client, PublicConfig, Request, Usage
 from gateway.providers.structures import Structure, told
 from gateway.web import call, metrics, request_fields, services, streaming, validation, wire
+from gateway.web.access_log import NAMES_NOBODY
 from gateway.web.contract import AskAllRequest
 from gateway.web.description import Description, described
 from gateway.web.services import through
@@ -24,6 +25,7 @@ from gateway.web.task_questions import names_of, question_fields
 
 if TYPE_CHECKING:
     from gateway.cluster.client import GatewayLLM
+    from gateway.web.ledger import Ledger
 
 
 all_app = Blueprint("all", __name__, url_prefix="/all")
@@ -54,6 +56,32 @@ class Asked(NamedTuple):
     structure: str
 
 
+class Asker(NamedTuple):
+    """Who asks all of them, by what, and where it is counted."""
+
+    llm: GatewayLLM
+    ledger: Ledger
+    caller: str
+    request_id: str
+    client: Client
+
+    def answered(self, name: str, asked: Asked, model: str, usage: Usage) -> None:
+        """Count an answer."""
+        metrics.count_usage(asked.chat, usage)
+        self.ledger.answered(self.caller, name, asked.chat, model, usage, fell_back=False)
+
+    def failed(self, name: str, error: Exception) -> Outcome:
+        """Count an error, and return what whoever waits for this chat is told; a thread must not
+        end without telling."""
+        if not isinstance(error, GatewayError):
+            # never its text: it may quote a prompt
+            log.error("a chat of /all/chat failed: %s", type(error).__name__)
+            error = GatewayError(Code.INTERNAL, chat_name=name)
+        known = name if error.code not in NAMES_NOBODY else ""
+        self.ledger.failed(self.caller, known, error.code)
+        return error.shape(self.request_id)
+
+
 @all_app.post("/chat")
 @described(
     Description("Ask several at once.", {"type": "object"}, "chat", AskAllRequest, wire.LINES)
@@ -66,16 +94,13 @@ def chat() -> Response:
     names = question.chat_names or tuple(row["chat_name"] for row in llm.models())
     questions = _questions(llm, names, question)
     question = question.without_texts()
+    asker = Asker(llm, services.ledger(), current.caller, current.id, streaming.client())
     if question.stream:
-        lines = _lines(llm, questions, question, current.id)
+        lines = _lines(asker, questions, question)
         return Response(lines, content_type=wire.LINES)
     # Threads are not waited for beyond the timeout: each ends by its own chat's.
     pool = ThreadPoolExecutor(max(len(names), 1))
-    client = streaming.client()
-    calls = {
-        name: pool.submit(_answer, llm, name, one, current.id, client)
-        for name, one in questions.items()
-    }
+    calls = {name: pool.submit(_answer, asker, name, one) for name, one in questions.items()}
     wait(calls.values(), question.timeout)
     pool.shutdown(wait=False, cancel_futures=True)
     outcomes = {
@@ -148,28 +173,23 @@ def _body(
     return request_fields.packed({**texts, **options, **question.options(), **stream})
 
 
-def _answer(
-    llm: GatewayLLM, name: str, asked: Asked | GatewayError, request_id: str, client: Client
-) -> Outcome:
+def _answer(asker: Asker, name: str, asked: Asked | GatewayError) -> Outcome:
     started = time.monotonic()
     try:
         if isinstance(asked, GatewayError):
             raise asked
-        [reply] = llm.chat_oai(
-            asked.body, model=asked.chat, client=client, structure=asked.structure
+        [reply] = asker.llm.chat_oai(
+            asked.body, model=asked.chat, client=asker.client, structure=asked.structure
         )
-        metrics.count_usage(asked.chat, reply.usage)
+        asker.answered(name, asked, reply.model, reply.usage)
     except Exception as error:
-        return {**_known(error, name).shape(request_id), "seconds": _since(started)}
+        return {**asker.failed(name, error), "seconds": _since(started)}
     answer = json.loads(reply.output) if '"fields"' in asked.structure else reply.output
     return {"answer": answer, "seconds": _since(started), "tokens": reply.usage.tokens_out}
 
 
 def _lines(
-    llm: GatewayLLM,
-    questions: dict[str, Asked | GatewayError],
-    question: AskAllRequest,
-    request_id: str,
+    asker: Asker, questions: dict[str, Asked | GatewayError], question: AskAllRequest
 ) -> Iterator[bytes]:
     """Yield a JSON line for each piece of an answer, in the order in which the models speak, and
     one when each is done."""
@@ -185,14 +205,14 @@ def _lines(
                 return lines.put(line, timeout=LOOK_SECONDS)
 
     for name, asked in questions.items():
-        pool.submit(_speak, llm, name, asked, request_id, put, lambda: not left)
+        pool.submit(_speak, asker, name, asked, put, lambda: not left)
     try:
         while left:
             try:
                 name, outcome, last = lines.get(timeout=max(deadline - time.monotonic(), 0.001))
             except queue.Empty:
                 for name in sorted(left):
-                    yield _line(name, _late(name, question, request_id))
+                    yield _line(name, _late(name, question, asker.request_id))
                 return
             if last:
                 left.discard(name)
@@ -202,39 +222,22 @@ def _lines(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _speak(
-    llm: GatewayLLM,
-    name: str,
-    asked: Asked | GatewayError,
-    request_id: str,
-    put: Put,
-    gone: Gone,
-) -> None:
+def _speak(asker: Asker, name: str, asked: Asked | GatewayError, put: Put, gone: Gone) -> None:
     started = time.monotonic()
     try:
         if isinstance(asked, GatewayError):
             raise asked
         envelope = Request(AnswerForm.TEXT, structure=asked.structure)
-        with closing(llm.stream(asked.chat, envelope, asked.body)) as stream:
+        with closing(asker.llm.stream(asked.chat, envelope, asked.body)) as stream:
             for piece in stream.pieces():
                 if gone():
                     return
                 put((name, {"text": piece.decode()}, False))
-            metrics.count_usage(asked.chat, stream.usage)
+            asker.answered(name, asked, stream.model, stream.usage)
         end: Outcome = {"done": True, "seconds": _since(started), "tokens": stream.usage.tokens_out}
     except Exception as error:
-        end = {**_known(error, name).shape(request_id), "seconds": _since(started)}
+        end = {**asker.failed(name, error), "seconds": _since(started)}
     put((name, end, True))
-
-
-def _known(error: Exception, name: str) -> GatewayError:
-    """Return the error that whoever waits for this chat is told; a thread must not end without
-    telling."""
-    if isinstance(error, GatewayError):
-        return error
-    # never its text: it may quote a prompt
-    log.error("a chat of /all/chat failed: %s", type(error).__name__)
-    return GatewayError(Code.INTERNAL, chat_name=name)
 
 
 def _late(name: str, question: AskAllRequest, request_id: str) -> Outcome:

@@ -35,7 +35,8 @@ class Call:
     is the caller's, once it was checked. `large` is what its body holds, where that is large, and
     `options` are what the request itself says of its reply's form. `task` is what the chat's name
     is of, if it is a task's, `structure` what the answer must be, and `digest` what was asked
-    before the task's prompt was put around it.
+    before the task's prompt was put around it. `model` is what the provider calls who answered, and
+    `counted` says that the ledger knows of the answer already.
     """
 
     id: str
@@ -52,11 +53,18 @@ class Call:
     code: str = OK
     usage: Usage | None = None
     own_seconds: float | None = None
+    model: str = ""
+    counted: bool = False
     large: LargeBody | None = None
     options: dict[str, Any] = field(default_factory=dict)
     task: PublicConfig | None = None
     structure: Structure | None = None
     digest: str = ""
+
+    @property
+    def caller(self) -> str:
+        """The name of the caller's token; "": nobody has one."""
+        return self.token.name if self.token else ""
 
     @property
     def owner(self) -> str:
@@ -69,6 +77,7 @@ class Call:
         """Note an answer, or a stream's first word. `counted`: its usage was, when it was there
         first."""
         self.served_by, self.fell_back, self.usage = served_by, fell_back, usage
+        self.counted = counted
         if counted:
             return
         if not fell_back:  # else the time of those that failed is in it, too

@@ -33,6 +33,7 @@ from gateway.web.field_types import (
     Keys,
     Mark,
     ModelName,
+    Money,
     Names,
     Options,
     ProxyUrl,
@@ -97,6 +98,18 @@ class ReplyDefaults(ReplyOptions, StructuredRequest):
     thinking: ThinkingChoice | None = Field(default=None, description=THINKING)
 
 
+class PriceOfTokens(Request):
+    """What a million tokens cost: in, out, and those in that the provider's cache had (else as
+    `in`). An answer's money is counted with it."""
+
+    in_: Money = Field(alias="in")
+    out: Money
+    cached: Money | None = None
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = Field(
+        default="CNY", description="Such as CNY or USD."
+    )
+
+
 class DeployRequest(Request):
     """POST /<provider>/deploy. `timeout` is in seconds; None takes the provider's or the operator's
     default.
@@ -155,6 +168,10 @@ class DeployRequest(Request):
             "Fields of every question that a request does not give, such as temperature; null:"
             " never sent. An object, or JSON in a string."
         ),
+    )
+    price: Annotated[PriceOfTokens, BeforeValidator(from_json)] | None = Field(
+        default=None,
+        description="What its tokens cost, for GET /usage; an object, or JSON in a string.",
     )
     thinking: ThinkingChoice | None = Field(default=None, description=THINKING)
     reply: Annotated[ReplyDefaults, BeforeValidator(from_json)] | None = Field(

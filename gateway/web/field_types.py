@@ -28,6 +28,7 @@ MAX_WAIT_SECONDS = 300
 MAX_MARKDOWN = 40_000
 MAX_KEYS = 64
 MAX_OPTIONS_CHARACTERS = 16_384
+MAX_PRICE = 1_000_000
 MAX_PROMPT = 100_000
 MAX_LIST = 256
 MAX_CHOICE = 200
@@ -214,6 +215,7 @@ ChatName = Annotated[
 ThinkingChoice = Annotated[Literal["on", "off"], BeforeValidator(switch)]
 Seconds = Annotated[float, BeforeValidator(no_boolean), Field(ge=1, le=MAX_TIMEOUT_SECONDS)]
 Names = Annotated[tuple[Mark, ...], BeforeValidator(split_at_commas), Field(max_length=64)]
+Money = Annotated[float, BeforeValidator(no_boolean), Field(ge=0, le=MAX_PRICE)]
 Keys = Annotated[SecretStr, BeforeValidator(from_list), AfterValidator(checked_keys)]
 ProxyUrl = Annotated[SecretStr, AfterValidator(checked_proxy)]
 BaseUrl = Annotated[str, AfterValidator(one_base_url)]

@@ -29,7 +29,9 @@ from gateway.web.request_fields import OF_THE_REPLY
 from gateway.web.schemas import ANSWER, DONE, PLAIN
 
 if TYPE_CHECKING:
+    from gateway.cluster.answer import Answer
     from gateway.cluster.client import GatewayLLM
+    from gateway.web.ledger import Ledger
 
 
 log = logging.getLogger(__name__)
@@ -42,13 +44,14 @@ jobs_app = Blueprint("jobs", __name__, url_prefix="/jobs")
 
 class Question(TypedDict):
     """What a job asks, as it is kept: the request without its texts, its packed body, the form of
-    the reply, which chat answers a task, and what the answer must be (JSON)."""
+    the reply, which chat answers a task, what the answer must be (JSON), and who asked."""
 
     request: dict[str, Any]
     body: str
     form: dict[str, Any]
     through: str
     structure: str
+    caller: str
 
 
 class Result(TypedDict):
@@ -114,6 +117,7 @@ def packed(chat: ChatRequest) -> Job:
         form=current.form._asdict(),
         through=services.through(current.task),
         structure=current.structure.to_json() if current.structure else "",
+        caller=current.caller,
     )
     return Job(name, digest, orjson.dumps(question), 0.0 if chat.job else chat.wait)
 
@@ -129,11 +133,11 @@ def ask(job: Job) -> Response:
         return _reply(job.name, job.wait)
 
 
-def make_runner(llm: GatewayLLM, settings: Settings) -> Runner:
+def make_runner(llm: GatewayLLM, ledger: Ledger, settings: Settings) -> Runner:
     """Return what asks in the background, for this process."""
 
     def answer(owner: str, question: bytes, lost: int) -> tuple[bytes, bool]:
-        result = _result(llm, owner, orjson.loads(question), lost)
+        result = _result(llm, ledger, owner, orjson.loads(question), lost)
         return orjson.dumps(result), "error" in result
 
     keep, most_waits = settings.keep_answers, settings.max_in_flight
@@ -177,6 +181,7 @@ def _answer(result: Result) -> Response:
     # As whoever fetches it says, or else as whoever asked did.
     current.form = validation.form(current.form, current.options, result["form"])
     current.chat = result["chat"]
+    current.counted = True
     if "error" in result:
         raise GatewayError.from_dict(result["error"])
     reply = replies.answer(result["text"], result.get("named", False))
@@ -186,7 +191,7 @@ def _answer(result: Result) -> Response:
     return reply
 
 
-def _result(llm: GatewayLLM, owner: str, question: Question, lost: int) -> Result:
+def _result(llm: GatewayLLM, ledger: Ledger, owner: str, question: Question, lost: int) -> Result:
     """Return what came of a question; whatever happens, whoever waits for it is told."""
     result: Result = {"form": question["form"], "chat": question["request"]["chat_name"]}
     try:
@@ -194,16 +199,22 @@ def _result(llm: GatewayLLM, owner: str, question: Question, lost: int) -> Resul
             words = "The gateway process that asked this question ended, and so did the next one."
             words_zh = "提出该问题的网关进程已终止，接手的进程也已终止。"
             raise GatewayError(Code.INTERNAL, words, words_zh)
-        _ask(llm, owner, question, result)
+        outcome = _ask(llm, owner, question, result)
+        chat, fell_back = result["chat"], outcome.fell_back is not None
+        [answer] = outcome.answer
+        ledger.answered(
+            question["caller"], chat, outcome.served_by, answer.model, answer.usage, fell_back
+        )
     except GatewayError as error:
         result["error"] = error.as_dict()
+        ledger.failed(question["caller"], result["chat"], error.code)
     except Exception as error:  # never its text: it may quote a prompt
         log.error("a job failed: %s", type(error).__name__)
         result["error"] = GatewayError(Code.INTERNAL).as_dict()
     return result
 
 
-def _ask(llm: GatewayLLM, owner: str, question: Question, result: Result) -> None:
+def _ask(llm: GatewayLLM, owner: str, question: Question, result: Result) -> Outcome[list[Answer]]:
     chat, body = ChatRequest.model_construct(**question["request"]), question["body"].encode()
     question["body"] = ""
     structure = question["structure"]
@@ -219,3 +230,4 @@ def _ask(llm: GatewayLLM, owner: str, question: Question, result: Result) -> Non
     result["named"] = '"fields"' in structure
     result["text"], result["model"], result["usage"] = text, answer.model, list(answer.usage)
     result["served_by"], result["fell_back"] = outcome.served_by, outcome.fell_back
+    return outcome

@@ -75,6 +75,18 @@ in_flight = Gauge(
 tokens = Counter(
     "gateway_tokens", "Tokens, as the providers count them.", ["chat", "direction"], registry=_none
 )
+callers = Counter(
+    "gateway_callers",
+    "Answers and errors of chats, by the name of the token that asked.",
+    ["caller", "chat"],
+    registry=_none,
+)
+money = Counter(
+    "gateway_money",
+    "What the answers of chats with a price cost.",
+    ["chat", "currency"],
+    registry=_none,
+)
 fallbacks = Counter(
     "gateway_fallbacks",
     "Chats that another one answered for.",
@@ -92,6 +104,12 @@ def count_usage(chat: str, usage: Usage) -> None:
     """Count what a chat's answer took."""
     provider_seconds.labels(usage.provider).observe(usage.seconds)
     count_tokens(chat, usage)
+
+
+def count_caller(caller: str, chat: str) -> None:
+    """Count a question of a caller, answered or not."""
+    if caller:
+        callers.labels(caller, chat).inc()
 
 
 def count_tokens(chat: str, usage: Usage) -> None:

@@ -7,7 +7,7 @@ from flask.blueprints import BlueprintSetupState
 
 from gateway.addresses import is_guarded, url_host
 from gateway.byte_budget import SMALL_BYTES
-from gateway.protocol import AnswerForm, Engine, ModelConfig, Request
+from gateway.protocol import AnswerForm, Engine, ModelConfig, Price, Request
 from gateway.providers.provider import STOCK_MODEL_TYPES, Provider
 from gateway.web import (
     call,
@@ -26,6 +26,7 @@ from gateway.web.contract import (
     FallbackRequest,
     ModelsRequest,
     NamedRequest,
+    PriceOfTokens,
 )
 from gateway.web.description import CHECKED, NAMED, Description, described
 from gateway.web.schemas import ANSWER, DONE, OFFERED, PLAIN
@@ -183,6 +184,7 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
         egress_trusted=egress.is_trusted(proxy),
         models_folder=settings.models_folder,
         task=None,
+        price=_price(order.price),
         fallback=None if order.fallback is None else list(order.fallback),
         probe_seconds=settings.probe_seconds,
         reply=reply,
@@ -190,6 +192,13 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
         generation=0,
         since=0.0,
     )
+
+
+def _price(price: PriceOfTokens | None) -> Price | None:
+    if price is None:
+        return None
+    cached = price.in_ if price.cached is None else price.cached
+    return {"in": price.in_, "out": price.out, "cached": cached, "currency": price.currency}
 
 
 def _relay(provider: Provider, model_type: str) -> tuple[Provider, Engine]:

@@ -89,6 +89,7 @@ def sign(
 ) -> None:
     """Say who really answered. A model's name may be anything, a header may not. `counted`: its
     usage was, before."""
+    call.current().model = provider_model
     call.current().answered(outcome.served_by, outcome.fell_back, usage, counted)
     reply.headers["X-Served-By"] = outcome.served_by
     if outcome.fell_back:

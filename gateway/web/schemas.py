@@ -52,6 +52,10 @@ CHAT = schema_object(
         "type": ["object", "null"],
         "description": "How many keys it has, and how many of them rest, by code.",
     },
+    price={
+        "type": ["object", "null"],
+        "description": "What a million of its tokens cost: in, out, cached, and the currency.",
+    },
     task={
         "type": ["object", "null"],
         "description": "Of a task: the chat that answers it, and its prompt's variables.",

@@ -18,6 +18,7 @@ from gateway.web.failover import Outcome, first_to_answer
 
 if TYPE_CHECKING:
     from gateway.cluster.client import GatewayLLM
+    from gateway.web.ledger import Ledger
 
 
 T = TypeVar("T")
@@ -55,6 +56,12 @@ def caller() -> str:
     setting."""
     current = call.current()
     return f"{current.owner} {current.client}" if settings().join_repeats else ""
+
+
+def ledger() -> Ledger:
+    """Return what counts for the ledger."""
+    ledger: Ledger = current_app.extensions["ledger"]
+    return ledger
 
 
 def llm() -> GatewayLLM:

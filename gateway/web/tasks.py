@@ -80,6 +80,7 @@ def task_config(order: TaskRequest) -> ModelConfig:
         egress_trusted=False,
         models_folder="",
         task=Task(through=order.through, system=order.system or "", prompt=order.prompt),
+        price=None,
         fallback=[],
         reply=reply,
         probe_seconds=0.0,

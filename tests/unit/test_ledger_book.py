@@ -12,9 +12,8 @@ from gateway.actors.ledger_book import MICRO, Book, Count, opened
 
 
 def count(chat: str = "shop", code: str = "OK", **more: Any) -> Count:
-    usual = {"day": "2026-11-27", "caller": "till", "served_by": chat, "provider": "zhipu"}
-    usual |= {"model": "glm", "currency": "", "requests": 1}
-    return Count(**{**usual, "chat": chat, "code": code, **more})
+    usual = Count("2026-11-27", "till", chat, chat, "zhipu", "glm", code, "", 1)
+    return usual._replace(**more)
 
 
 @pytest.fixture
@@ -73,6 +72,7 @@ def test_a_damaged_book_is_set_aside(tmp_path: Path) -> None:
     assert "is set aside as ledger.db.damaged-" in words
     book.add("a", 1, [count()])
     assert book.usage([], "2026-01-01", "2026-12-31")[0]["requests"] == 1
+    book.close()
     path.write_text("no database at all" * 100)
     assert "set aside" in opened(path)[1]
 
