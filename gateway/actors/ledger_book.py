@@ -1,6 +1,7 @@
 """The ledger's book: what was asked, answered and paid, by day, in an SQLite file. No prompt, no
 answer and no key is in it.
 
+Names and days are numbers in it (a day is 20261127), so that a year is small and added up quickly.
 A batch of counts is applied once, however often it is handed over: each process numbers its own,
 and the number is written with them.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -30,8 +31,9 @@ _SUMS = ("requests", "fell_back", "tokens_in", "tokens_out", "cached", "money")
 _SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
+CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL);
 CREATE TABLE IF NOT EXISTS counts (
-  {", ".join(f"{name} TEXT NOT NULL" for name in (*COLUMNS, "currency"))},
+  {", ".join(f"{name} INTEGER NOT NULL" for name in (*COLUMNS, "currency"))},
   {", ".join(f"{name} INTEGER NOT NULL" for name in _SUMS)},
   PRIMARY KEY ({", ".join((*COLUMNS, "currency"))})
 ) WITHOUT ROWID;
@@ -73,21 +75,28 @@ class Book:
         path.touch(0o600)
         self._store = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._store.executescript(_SCHEMA)
+        self._ids: dict[str, int] = {}
 
     def add(self, process: str, number: int, counts: Sequence[Sequence[Any]]) -> None:
         """Add a process's batch of Counts, unless it was added before. Batches of one process come
         in their order."""
-        with self._store:
-            self._store.execute("BEGIN IMMEDIATE")
-            row = self._store.execute(
-                "SELECT number FROM batches WHERE process = ?", [process]
-            ).fetchone()
-            if row and row[0] >= number:
-                return
-            self._store.executemany(_ADD, counts)
-            now = int(time.time())
-            self._store.execute("REPLACE INTO batches VALUES (?, ?, ?)", [process, number, now])
-            self._store.execute("DELETE FROM batches WHERE at < ?", [now - FORGET_SECONDS])
+        try:
+            with self._store:
+                self._store.execute("BEGIN IMMEDIATE")
+                self._add(process, number, counts)
+        except sqlite3.Error:
+            self._ids.clear()  # some may be of names that were not written
+            raise
+
+    def _add(self, process: str, number: int, counts: Sequence[Sequence[Any]]) -> None:
+        last = self._store.execute("SELECT number FROM batches WHERE process = ?", [process])
+        row = last.fetchone()
+        if row and row[0] >= number:
+            return
+        self._store.executemany(_ADD, [self._numbers(count) for count in counts])
+        now = int(time.time())
+        self._store.execute("REPLACE INTO batches VALUES (?, ?, ?)", [process, number, now])
+        self._store.execute("DELETE FROM batches WHERE at < ?", [now - FORGET_SECONDS])
 
     def usage(
         self, by: Sequence[By], first: str, last: str, caller: str | None = None
@@ -96,23 +105,55 @@ class Book:
         caller, or of all (None)."""
         names = ", ".join((*by, "currency", "code"))
         sums = ", ".join(f"sum({name})" for name in _SUMS)
-        who = "" if caller is None else "AND caller = ?"
+        values = [_day(first), _day(last)]
+        who = ""
+        if caller is not None:
+            who, values = "AND caller = ?", [*values, self._id(caller)]
         # nobody's words are in it: `by` are columns
         query = (
             f"SELECT {names}, {sums} FROM counts WHERE day BETWEEN ? AND ? {who}"  # noqa: S608
-            f" GROUP BY {names} ORDER BY {names}"
+            f" GROUP BY {names}"
         )
+        words = dict(self._store.execute("SELECT id, name FROM names"))
         rows: dict[tuple[str, ...], dict[str, Any]] = {}
-        values = [first, last] if caller is None else [first, last, caller]
         for line in self._store.execute(query, values):
-            key, (currency, code, *counts) = line[: len(by)], line[len(by) :]
-            row = rows.setdefault(key, {**dict(zip(by, key, strict=True)), **_nothing()})
+            numbers, counts = line[: len(by) + 2], line[len(by) + 2 :]
+            texts = map(_words(words), (*by, "currency", "code"), numbers)
+            *key, currency, code = texts
+            row = rows.setdefault(tuple(key), {**dict(zip(by, key, strict=True)), **_nothing()})
             _gather(row, currency, code, counts)
-        return list(rows.values())
+        return [rows[key] for key in sorted(rows)]
+
+    def _numbers(self, count: Sequence[Any]) -> list[int]:
+        """Return a Count as it is written."""
+        day, *names = count[: len(COLUMNS) + 1]
+        return [_day(day), *map(self._id, names), *count[len(COLUMNS) + 1 :]]
+
+    def _id(self, name: str) -> int:
+        if name not in self._ids:
+            self._store.execute("INSERT OR IGNORE INTO names (name) VALUES (?)", [name])
+            row = self._store.execute("SELECT id FROM names WHERE name = ?", [name]).fetchone()
+            self._ids[name] = row[0]
+        return self._ids[name]
 
     def close(self) -> None:
         """Close the file."""
         self._store.close()
+
+
+def _day(text: str) -> int:
+    return int(text.replace("-", ""))
+
+
+def _words(names: dict[int, str]) -> Callable[[str, int], str]:
+    """Return what turns a column's number back into its text."""
+
+    def text(column: str, number: int) -> str:
+        if column != "day":
+            return names[number]
+        return f"{number // 10000}-{number // 100 % 100:02}-{number % 100:02}"
+
+    return text
 
 
 def _nothing() -> dict[str, Any]:
