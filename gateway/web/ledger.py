@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.cluster.client import GatewayLLM
 
 HAND_OVER_SECONDS = 1
+DAY = "%Y-%m-%d"
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Ledger:
         self.folder = folder
         self._process = uuid.uuid4().hex
         self._number = 0
+        self._day = time.strftime(DAY)  # looked at once a second: a chat has no time for it
         self._sums: dict[Key, list[int]] = defaultdict(lambda: [0] * 6)
         self._batch: list[list[Any]] = []
         self._lock = threading.Lock()
@@ -46,48 +48,43 @@ class Ledger:
         self, caller: str, chat: str, served_by: str, model: str, usage: Usage, fell_back: bool
     ) -> None:
         """Count an answer: `chat` was asked, `served_by` answered."""
-        price = self._llm.price(served_by)
-        money = 0.0
-        if price:
-            cached = min(usage.cached or 0, usage.tokens_in or 0)
-            money = (
-                ((usage.tokens_in or 0) - cached) * price["in"]
-                + cached * price["cached"]
-                + (usage.tokens_out or 0) * price["out"]
-            )
-        currency = price["currency"] if price else ""
-        metrics.count_caller(caller, chat)
-        if money:
-            metrics.money.labels(served_by, currency).inc(money / MICRO)
-        tokens = [usage.tokens_in or 0, usage.tokens_out or 0, usage.cached or 0]
+        if not self.folder:
+            return
+        tokens_in, tokens_out, cached = (
+            usage.tokens_in or 0,
+            usage.tokens_out or 0,
+            usage.cached or 0,
+        )
+        money, currency = 0.0, ""
+        if price := self._llm.price(served_by):
+            held = min(cached, tokens_in)
+            money = (tokens_in - held) * price["in"] + held * price["cached"]
+            money += tokens_out * price["out"]
+            currency = price["currency"]
         key = (caller, chat, served_by, usage.provider, model[:200], OK, currency)
-        self._add(key, [1, int(fell_back), *tokens, round(money)])
+        self._add(key, (1, fell_back, tokens_in, tokens_out, cached, round(money)))
 
     def failed(self, caller: str, chat: str, code: str) -> None:
         """Count an error."""
-        metrics.count_caller(caller, chat)
-        self._add((caller, chat, "", "", "", code, ""), [1, 0, 0, 0, 0, 0])
+        if self.folder:
+            self._add((caller, chat, "", "", "", code, ""), (1, 0, 0, 0, 0, 0))
 
-    def _add(self, key: Key, numbers: list[int]) -> None:
-        if not self.folder:
-            return
-        day = time.strftime("%Y-%m-%d")
+    def _add(self, key: Key, numbers: tuple[int, ...]) -> None:
         with self._lock:
-            sums = self._sums[(day, *key)]
+            sums = self._sums[self._day, *key]
             for place, number in enumerate(numbers):
                 sums[place] += number
 
     def _keep_handing_over(self) -> None:
         while True:
             time.sleep(HAND_OVER_SECONDS)
+            self._day = time.strftime(DAY)
             self._hand_over()
 
     def _hand_over(self) -> None:
         """Hand a batch over, the last one again if nobody acknowledged it."""
         if not self._batch:
-            with self._lock:
-                sums, self._sums = self._sums, defaultdict(lambda: [0] * 6)
-            self._batch = [[*key, *numbers] for key, numbers in sums.items()]
+            self._batch = self._gathered()
             self._number += bool(self._batch)
         if not self._batch:
             return
@@ -105,3 +102,14 @@ class Ledger:
         if note != self._trouble and note:
             log.warning("the ledger: %s", note)
         self._trouble = note
+
+    def _gathered(self) -> list[list[Any]]:
+        """Return what was counted since the last batch, and count it for Prometheus, too."""
+        with self._lock:
+            sums, self._sums = self._sums, defaultdict(lambda: [0] * 6)
+        for (_, caller, chat, served_by, *_, currency), numbers in sums.items():
+            if caller:
+                metrics.callers.labels(caller, chat).inc(numbers[0])
+            if currency:
+                metrics.money.labels(served_by, currency).inc(numbers[-1] / MICRO)
+        return [[*key, *numbers] for key, numbers in sums.items()]

@@ -106,12 +106,6 @@ def count_usage(chat: str, usage: Usage) -> None:
     count_tokens(chat, usage)
 
 
-def count_caller(caller: str, chat: str) -> None:
-    """Count a question of a caller, answered or not."""
-    if caller:
-        callers.labels(caller, chat).inc()
-
-
 def count_tokens(chat: str, usage: Usage) -> None:
     """Count the tokens of an answer, where they are known."""
     for direction, number in (("in", usage.tokens_in), ("out", usage.tokens_out)):
