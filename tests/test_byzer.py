@@ -134,7 +134,7 @@ def test_a_type_that_we_do_not_relay_is_deployed_through_stock_byzerllm_and_swit
         "openai",
         chat_name=chat_name,
         model_type="saas/reasoning_openai",
-        workers="4",
+        workers="2",
         options={"max_tokens": 77},
     )
 
@@ -159,7 +159,7 @@ def test_a_type_that_we_do_not_relay_is_deployed_through_stock_byzerllm_and_swit
             for row in rows
             if row["chat_name"] == chat_name
         ]
-        return report == [("saas/reasoning_openai", 4, "answering")]
+        return report == [("saas/reasoning_openai", 2, "answering")]
 
     until(listed)
 

@@ -196,6 +196,7 @@ def test_models_tells_everything_but_the_key(
         "keys": {"count": 1, "resting": {}},
         "egress_proxy": None,
         "task": None,
+        "price": None,
     }
     assert key not in reply.text
 

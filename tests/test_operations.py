@@ -14,7 +14,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from gateway.commands.ray_head import RayHead
 from gateway.errors import MEANINGS
 from gateway.settings import SCOPES, load
 from gateway.web.contract import DeployRequest
@@ -151,11 +152,22 @@ class Walk:
 
 
 @pytest.fixture(scope="module")
+def installed(
+    start_server: Callable[..., Server], ray_head: RayHead, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A gateway that keeps a ledger, as an installed one does."""
+    state = str(tmp_path_factory.mktemp("state"))
+    started = start_server({**ray_head.environment, "GATEWAY_STATE": state})
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
 def walk(
-    tmp_path_factory: pytest.TempPathFactory, server: Server, standin: StandIn, local_chat: str
+    tmp_path_factory: pytest.TempPathFactory, installed: Server, standin: StandIn, local_chat: str
 ) -> Iterator[Walk]:
     root = tmp_path_factory.mktemp("machine")
-    walk = Walk(root, server, standin)
+    walk = Walk(root, installed, standin)
     for folder in ("bin", "etc/nginx/conf.d", "etc/caddy", "etc/prometheus", "opt/byzer-gateway"):
         (root / folder).mkdir(parents=True)
     for name, does in PLAYED.items():
@@ -167,7 +179,7 @@ def walk(
     environment = {
         **clean_environment(),
         "CHATS": str(walk.etc / "chats"),
-        "GATEWAY_URL": server.url,
+        "GATEWAY_URL": installed.url,
     }
     with log.open("wb") as out:
         holder = subprocess.Popen(
@@ -205,7 +217,7 @@ def walk(
         holder.kill()
         holder.wait()
         for name in ("shop_chat", "shop_spare"):
-            server.http.post("/openai/undeploy", json={"chat_name": name})
+            installed.http.post("/openai/undeploy", json={"chat_name": name})
 
 
 def test_every_command_runs_and_the_chat_answers(walk: Walk) -> None:

@@ -136,6 +136,19 @@ def test_each_answer_is_counted_once_wherever_it_came_from(
     assert f'gateway_money_total{{chat="{name}",currency="CNY"}}' in gateway.get("/metrics").text
 
 
+def test_a_question_that_is_repeated_while_it_is_under_way_is_paid_for_once(
+    gateway: httpx.Client, chat: RawChat
+) -> None:
+    late: Reply = (1.0, whole(completion("Ja", usage=USAGE)))
+    chat.raw.script = lambda request: late
+    with ThreadPoolExecutor(3) as pool:
+        replies = list(pool.map(lambda _: ask(gateway, chat.name).json(), range(3)))
+
+    assert replies == ["Ja"] * 3
+    until(lambda: of_chat(gateway, chat.name)["requests"] == 3)
+    assert of_chat(gateway, chat.name)["tokens_in"] == 10 * len(chat.raw.requests) < 30
+
+
 def test_errors_and_fallbacks_are_told_apart(
     gateway: httpx.Client, chat: RawChat, raw: RawProvider, names: Callable[[], str]
 ) -> None:
@@ -217,8 +230,9 @@ def test_what_cannot_be_told_is_named(
 def test_a_killed_writer_loses_and_doubles_nothing(
     gateway: httpx.Client, chat: RawChat, ray_head: RayHead
 ) -> None:
-    def some(_: int) -> int:
-        return sum(ask(gateway, chat.name).status_code == 200 for _ in range(40))
+    def some(caller: int) -> int:
+        mails = (f"mail {caller}.{number}" for number in range(40))
+        return sum(ask(gateway, chat.name, content=mail).status_code == 200 for mail in mails)
 
     with ThreadPoolExecutor(4) as pool:
         answers = pool.map(some, range(4))

@@ -22,6 +22,10 @@ class JoinedQuestions:
     def __init__(self) -> None:
         self._under_way: dict[Hashable, Joined] = {}
 
+    def is_under_way(self, question: Hashable) -> bool:
+        """Return whether whoever asks this now is answered with an earlier one's answer."""
+        return question in self._under_way
+
     async def answer(self, question: Hashable, answer: Coroutine[Any, Any, bytes]) -> bytes:
         """Await `answer`, or that of the same question under way. It is given up when nobody waits
         for it. Raises what the answer raises."""

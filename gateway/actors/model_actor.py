@@ -27,7 +27,7 @@ from gateway.actors import actor_logs, byzer_requests
 from gateway.actors.joined_questions import JoinedQuestions
 from gateway.actors.model import Model, has_its_key, open_model
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full, give_back_large_blocks
-from gateway.channel import Listener, allow_many, frame
+from gateway.channel import HEADER_BYTES, Listener, allow_many, frame
 from gateway.errors import Code, ErrorRecord, GatewayError, too_many_bytes
 from gateway.protocol import (
     CHAT,
@@ -182,7 +182,12 @@ class ModelActor:
     async def _in_one_piece(
         self, repeat: tuple[Any, ...], answer: Coroutine[Any, Any, bytes]
     ) -> AsyncGenerator[bytes, None]:
-        yield await (self._joined.answer(repeat, answer) if repeat else answer)
+        if not repeat:
+            yield await answer
+        elif self._joined.is_under_way(repeat):
+            yield _repeated(await self._joined.answer(repeat, answer))
+        else:
+            yield await self._joined.answer(repeat, answer)
 
     def _no_room(self) -> bytes:
         return self._failed(too_many_bytes(), self._model)
@@ -362,3 +367,14 @@ def _head(config: ModelConfig, started: float, model: str) -> bytes:
 
 def _end(usage: Usage) -> bytes:
     return frame(Kind.END, orjson.dumps(list(usage)))
+
+
+def _repeated(frames: bytes) -> bytes:
+    """Return the frames of an answer for whoever repeated its question: its tokens were paid for
+    once, and count once."""
+    at = 0
+    while at < len(frames):
+        if frames[at + 4] == Kind.END:
+            return frames[:at] + _end(Usage(0, 0, 0))
+        at += HEADER_BYTES + int.from_bytes(frames[at : at + 4], "big")
+    return frames

@@ -40,7 +40,7 @@ class ForOpenAI:
             usage = chunk.pop("usage", None)
             if self._include_usage:
                 self._usage = (
-                    usage if usage and None not in usage_in({"usage": usage}) else self._usage
+                    usage if usage and None not in usage_in({"usage": usage})[:2] else self._usage
                 )
                 self._spoken += len(text.encode())
                 chunk["usage"] = None

@@ -73,7 +73,9 @@ SECURITY = {
 RATE_LIMITED = "429"
 """The status of a refused token where too many wrong ones came before (token_rate_limit.py)."""
 
-ALSO_TEXTS = frozenset({"fallback", "chat_names", "history", "reply"})
+ALSO_TEXTS = frozenset(
+    {"fallback", "chat_names", "history", "reply", "choices", "fields", "options", "price"}
+)
 """Fields that are lists or objects, and in a form, which has only texts, are written as one."""
 
 
