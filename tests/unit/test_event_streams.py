@@ -113,7 +113,7 @@ GOOD = {
 }
 
 
-USAGE = {"responses": Usage(7, 3), "messages": Usage(7, 3, cached=2)}
+COUNTS = {"responses": Usage(7, 3), "messages": Usage(7, 3, cached=2)}
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 16])
@@ -125,7 +125,7 @@ def test_a_stream_is_passed_on_whole_and_its_tokens_are_counted(name: str, size:
 
     assert renamed(came) == renamed(raw)
     assert b"m-7" not in came
-    assert (reader.done, reader.refusal, reader.usage) == (True, None, USAGE[name])
+    assert (reader.done, reader.refusal, reader.usage) == (True, None, COUNTS[name])
 
 
 def test_an_event_without_the_models_name_is_passed_on_byte_for_byte() -> None:
