@@ -15,7 +15,7 @@ FOLDER_MODE = 0o700
 
 
 class Ledger:
-    """Called by the gateway processes, one call at a time. What goes wrong is returned as words,
+    """Called by the gateway processes, one call at a time. What goes wrong is returned in words,
     and tried again by whoever hands over."""
 
     def __init__(self, folder: str) -> None:
@@ -23,15 +23,16 @@ class Ledger:
         self._book: Book | None = None
         self._note = ""
 
-    def add(self, process: str, number: int, counts: Sequence[Sequence[Any]]) -> str:
-        """Add a batch of counts, once. Return what is to be said: "" if all went well."""
+    def add(self, process: str, number: int, counts: Sequence[Sequence[Any]]) -> tuple[bool, str]:
+        """Add a batch of counts, once. Return whether it is written, and what is to be said ("":
+        nothing)."""
         try:
             self._opened().add(process, number, counts)
         except (sqlite3.Error, OSError) as error:
             self._close()
-            return f"{self._path}: {error}"
+            return False, f"{self._path}: {error}"
         note, self._note = self._note, ""
-        return note
+        return True, note
 
     def usage(
         self, by: Sequence[By], first: str, last: str, caller: str | None

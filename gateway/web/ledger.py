@@ -39,10 +39,11 @@ class Ledger:
         self._sums: dict[Key, list[int]] = defaultdict(lambda: [0] * 6)
         self._batch: list[list[Any]] = []
         self._lock = threading.Lock()
+        self._handing_over = threading.Lock()
         self._trouble = ""
         if folder:
             threading.Thread(target=self._keep_handing_over, name="ledger", daemon=True).start()
-            atexit.register(self._hand_over)
+            atexit.register(self._close)
 
     def answered(
         self, caller: str, chat: str, served_by: str, model: str, usage: Usage, fell_back: bool
@@ -75,6 +76,11 @@ class Ledger:
             for place, number in enumerate(numbers):
                 sums[place] += number
 
+    def _close(self) -> None:
+        """Hand over what is left: the batch under way, and what came after it."""
+        self._hand_over()
+        self._hand_over()
+
     def _keep_handing_over(self) -> None:
         while True:
             time.sleep(HAND_OVER_SECONDS)
@@ -83,25 +89,32 @@ class Ledger:
 
     def _hand_over(self) -> None:
         """Hand a batch over, the last one again if nobody acknowledged it."""
+        with self._handing_over:
+            self._hand_over_alone()
+
+    def _hand_over_alone(self) -> None:
         if not self._batch:
             self._batch = self._gathered()
             self._number += bool(self._batch)
         if not self._batch:
             return
-        try:
-            note = self._llm.ask_ledger(
-                self.folder, "add", self._process, self._number, self._batch
-            )
-        except GatewayError as error:
-            note = str(error.code)
-        except Exception as error:
-            note = type(error).__name__
-        else:
-            if not note or note.startswith("The ledger was damaged"):
-                self._batch = []
+        written, note = self._add_to_book()
+        if written:
+            self._batch = []
         if note != self._trouble and note:
             log.warning("the ledger: %s", note)
         self._trouble = note
+
+    def _add_to_book(self) -> tuple[bool, str]:
+        """Return whether the batch is written, and what is to be said."""
+        batch = self._process, self._number, self._batch
+        try:
+            written, note = self._llm.ask_ledger(self.folder, "add", *batch)
+        except GatewayError as error:
+            return False, str(error.code)
+        except Exception as error:  # whatever it is, the next second may be better
+            return False, type(error).__name__
+        return written, note
 
     def _gathered(self) -> list[list[Any]]:
         """Return what was counted since the last batch, and count it for Prometheus, too."""
