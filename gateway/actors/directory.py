@@ -64,7 +64,6 @@ from gateway.protocol import (
 DEPLOY_SECONDS = 120
 """For one deploy, the load of a large local model included."""
 
-
 UNHEARD = 1_000_000
 """How many deploys there may have been of which a restarted directory has not heard yet: of tasks,
 which have no actor. Its own come after them."""
@@ -269,8 +268,8 @@ class Directory:
         """Keep a task that a gateway process knows, unless a later deploy of its name is known
         here, or that it was taken away since."""
         name, generation = config["chat_name"], config["generation"]
-        known = self._configs.get(name)
-        latest = max(known["generation"] if known else 0, self._dropped.get(name, 0))
+        current = self._configs.get(name)
+        latest = max(current["generation"] if current else 0, self._dropped.get(name, 0))
         if generation > latest:
             self._keep(config)
             self._generation = max(self._generation, generation)

@@ -105,10 +105,11 @@ class Book:
         caller, or of all (None)."""
         names = ", ".join((*by, "currency", "code"))
         sums = ", ".join(f"sum({name})" for name in _SUMS)
-        values = [_day(first), _day(last)]
+        values: list[Any] = [_day(first), _day(last)]
         who = ""
-        if caller is not None:
-            who, values = "AND caller = ?", [*values, self._id(caller)]
+        if caller is not None:  # nothing is written for who only reads
+            who = "AND caller = (SELECT id FROM names WHERE name = ?)"
+            values.append(caller)
         # nobody's words are in it: `by` are columns
         query = (
             f"SELECT {names}, {sums} FROM counts WHERE day BETWEEN ? AND ? {who}"  # noqa: S608

@@ -176,6 +176,11 @@ _DAYS = " | ".join(
 """The days of a year that every year has, as a grammar has them."""
 
 
+def has_fields(structure: str) -> bool:
+    """Return whether a structure, as it crosses to a model actor, asks for named values."""
+    return structure.startswith('{"fields"')
+
+
 def told(messages: list[Json], structure: Structure | None) -> list[Json]:
     """Return a question's messages with what the model is told of the structure of its answer:
     after the question itself, where nothing in that comes later."""

@@ -15,7 +15,7 @@ from flask import Blueprint, Response
 
 from gateway.errors import Code, GatewayError
 from gateway.protocol import AnswerForm, Client, PublicConfig, Request, Usage
-from gateway.providers.structures import Structure, told
+from gateway.providers.structures import Structure, has_fields, told
 from gateway.web import call, metrics, request_fields, services, streaming, validation, wire
 from gateway.web.access_log import NAMES_NOBODY
 from gateway.web.contract import AskAllRequest
@@ -77,8 +77,8 @@ class Asker(NamedTuple):
             # never its text: it may quote a prompt
             log.error("a chat of /all/chat failed: %s", type(error).__name__)
             error = GatewayError(Code.INTERNAL, chat_name=name)
-        known = name if error.code not in NAMES_NOBODY else ""
-        self.ledger.failed(self.caller, known, error.code)
+        label = name if error.code not in NAMES_NOBODY else ""
+        self.ledger.failed(self.caller, label, error.code)
         return error.shape(self.request_id)
 
 
@@ -184,7 +184,7 @@ def _answer(asker: Asker, name: str, asked: Asked | GatewayError) -> Outcome:
         asker.answered(name, asked, reply.model, reply.usage)
     except Exception as error:
         return {**asker.failed(name, error), "seconds": _since(started)}
-    answer = json.loads(reply.output) if '"fields"' in asked.structure else reply.output
+    answer = json.loads(reply.output) if has_fields(asked.structure) else reply.output
     return {"answer": answer, "seconds": _since(started), "tokens": reply.usage.tokens_out}
 
 

@@ -19,6 +19,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import Usage
+from gateway.providers.structures import has_fields
 from gateway.settings import Settings
 from gateway.web import call, metrics, replies, request_fields, services, sessions, validation
 from gateway.web.contract import ChatRequest, JobRequest
@@ -227,7 +228,7 @@ def _ask(llm: GatewayLLM, owner: str, question: Question, result: Result) -> Out
     metrics.count_usage(outcome.served_by, answer.usage)
     text = answer.output
     sessions.remember(llm, owner, chat, text)
-    result["named"] = '"fields"' in structure
+    result["named"] = has_fields(structure)
     result["text"], result["model"], result["usage"] = text, answer.model, list(answer.usage)
     result["served_by"], result["fell_back"] = outcome.served_by, outcome.fell_back
     return outcome

@@ -29,8 +29,8 @@ def ask(name: str, how: Callable[[str], T], path: str = CHAT) -> Outcome[T]:
     GatewayError."""
     current = call.current()
     current.chat = name
-    asked = through(current.task) or name
-    return first_to_answer(asked, lambda name: llm().chain(name, path), how)
+    chat = through(current.task) or name
+    return first_to_answer(chat, lambda name: llm().chain(name, path), how)
 
 
 def through(task: PublicConfig | None) -> str:

@@ -63,10 +63,10 @@ def find_dialect(path: Path, charset_name: str = "", delimiter: str = "") -> Dia
         raise unreadable(path, codec, error) from None
     sep = _SEP.match(sample)
     sample = sample[sep.end() if sep else 0 :]
-    found = delimiter or (sep[1] if sep else _delimiter(sample, whole))
+    separator = delimiter or (sep[1] if sep else _delimiter(sample, whole))
     lines = re.search(r"\r\n|\n|\r", sample)
     eol = lines[0] if lines else "\r\n"
-    return Dialect(codec, found, eol, sep[0] if sep else "")
+    return Dialect(codec, separator, eol, sep[0] if sep else "")
 
 
 def of_charset(dialect: Dialect, charset_name: str) -> Dialect:
@@ -92,15 +92,15 @@ def name_of(codec: str) -> str:
 def _named(name: str) -> str:
     """Return the codec of a charset that somebody named. GBK is written as its superset GB18030,
     which lacks nothing."""
-    known = charset(name)
-    if known is None:
+    canonical = charset(name)
+    if canonical is None:
         raise BulkError(
             words(
                 f"--charset {name}: not known; it may be {', '.join(CODECS)}.",
                 f"--charset {name}：未知；可用：{', '.join(CODECS)}。",
             )
         )
-    return CODECS[known][0]
+    return CODECS[canonical][0]
 
 
 def _codec(path: Path, name: str) -> str:

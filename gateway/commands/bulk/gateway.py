@@ -210,8 +210,8 @@ def read(reply: httpx.Response) -> Outcome:
     if not isinstance(value, dict) or not isinstance(value.get("error"), dict):
         return _plain(reply, seconds)
     message, message_zh = quoted(value["error"])
-    said = message_zh if in_chinese() else message
-    return Outcome(None, value["error"]["code"], said, seconds)
+    text = message_zh if in_chinese() else message
+    return Outcome(None, value["error"]["code"], text, seconds)
 
 
 def _plain(reply: httpx.Response, seconds: float | None) -> Outcome:
@@ -220,22 +220,22 @@ def _plain(reply: httpx.Response, seconds: float | None) -> Outcome:
         if match[1] is None:
             return Outcome(pending=True)
         return Outcome(None, match[1], reply.text[match.end() :], seconds)
-    said = words(
+    text = words(
         f"{reply.url} answered {reply.status_code}, which is not the gateway's reply.",
         f"{reply.url} 返回 {reply.status_code}，不是网关的回复。",
     )
     if reply.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:  # a proxy, while the gateway restarts
-        return Outcome(None, Code.CLUSTER_DOWN, said, UNREACHABLE_SECONDS)
-    return Outcome(None, Code.INVALID_REQUEST, said)
+        return Outcome(None, Code.CLUSTER_DOWN, text, UNREACHABLE_SECONDS)
+    return Outcome(None, Code.INVALID_REQUEST, text)
 
 
 def unreachable(error: httpx.TransportError) -> Outcome:
     """Return what it means that nothing came: the gateway may be starting."""
-    said = words(
+    text = words(
         f"The gateway cannot be reached ({type(error).__name__}).",
         f"无法连接网关（{type(error).__name__}）。",
     )
-    return Outcome(None, "GATEWAY_DOWN", said, UNREACHABLE_SECONDS)
+    return Outcome(None, "GATEWAY_DOWN", text, UNREACHABLE_SECONDS)
 
 
 def row_answer(outcome: Outcome, names: tuple[str, ...], fields: bool) -> Answer:
