@@ -279,7 +279,12 @@ def own_cluster(joined_later: tuple[httpx.Response, RayHead, Server]) -> tuple[R
 
 
 def ray_stop(head: RayHead) -> None:
+    # All of it: a control store that is still about to end would be taken for the next one, at
+    # whose port it is, and take that one's node along.
+    processes = psutil.Process(head.process.pid).children(recursive=True)
     os.killpg(head.process.pid, signal.SIGTERM)
+    _, left = psutil.wait_procs(processes, 60)
+    assert not left
 
 
 def kill_raylet(head: RayHead) -> None:
