@@ -231,6 +231,30 @@ Price = TypedDict("Price", {"in": float, "out": float, "cached": float, "currenc
 """What a million tokens cost: in, out, and those in that the provider's cache had."""
 
 
+class Budget(TypedDict):
+    """What a chat may take in each period, a "day" or a "month": money, in its price's currency,
+    and tokens; None: as much as it likes."""
+
+    money: float | None
+    tokens: int | None
+    per: str
+
+
+class BudgetStatus(Budget):
+    """A budget, and what was taken of it in this period."""
+
+    spent_money: float
+    spent_tokens: int
+
+
+class Balance(TypedDict):
+    """What is left at a provider, and the Unix time at which it said so."""
+
+    amount: float
+    currency: str
+    at: int
+
+
 class PublicConfig(TypedDict):
     """A chat's configuration without its key.
 
@@ -239,9 +263,10 @@ class PublicConfig(TypedDict):
     `thinking` is on, off, or as the provider likes (""). `trusted`: the operator listed the base
     URL's host. `egress_host` is the proxy on the way there, with its port ("": none), and
     `egress_trusted` says that the operator listed it. `models_folder`: where a local model's file
-    must lie; "": anywhere. `task` None: it is a chat, with a model of its own. `fallback` or
-    `reply` (contract.ReplyDefaults) None: as it was. `timeout`, `probe_seconds` and `undo_seconds`
-    are in seconds. `generation` grows with every deploy; `since` is Unix time.
+    must lie; "": anywhere. `low` is the balance under which a person is told. `task` None: it is a
+    chat, with a model of its own. `fallback` or `reply` (contract.ReplyDefaults) None: as it was.
+    `timeout`, `probe_seconds` and `undo_seconds` are in seconds. `generation` grows with every
+    deploy; `since` is Unix time.
     """
 
     chat_name: str
@@ -262,6 +287,8 @@ class PublicConfig(TypedDict):
     models_folder: str
     task: Task | None
     price: Price | None
+    budget: Budget | None
+    low: float | None
     fallback: list[str] | None
     reply: dict[str, Any] | None
     probe_seconds: float
@@ -321,6 +348,7 @@ class ReplicaStatus(TypedDict):
     resting: Resting | None
     keys: KeyStatus
     left_out: list[str]
+    balance: Balance | None
 
 
 class Offered(TypedDict):
@@ -360,6 +388,9 @@ class ChatRow(TypedDict):
     keys: KeyStatus | None
     task: TaskStatus | None
     price: Price | None
+    budget: BudgetStatus | None
+    balance: Balance | None
+    low: float | None
     in_flight: NotRequired[int]
 
 

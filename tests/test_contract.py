@@ -197,6 +197,9 @@ def test_models_tells_everything_but_the_key(
         "egress_proxy": None,
         "task": None,
         "price": None,
+        "budget": None,
+        "balance": None,
+        "low": None,
     }
     assert key not in reply.text
 

@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from gateway.actors.model import has_its_key
 from gateway.actors.replica_actors import ask_actor, get_actor, replicas_of
 from gateway.addresses import url_netloc
-from gateway.protocol import ChatRow, ChatState, Engine, ModelConfig, ReplicaStatus, Task
+from gateway.protocol import (
+    Budget,
+    BudgetStatus,
+    ChatRow,
+    ChatState,
+    Engine,
+    ModelConfig,
+    ReplicaStatus,
+    Task,
+)
 from gateway.providers.prompts import variables
 
 
@@ -36,6 +45,9 @@ async def chat_row(config: ModelConfig) -> ChatRow:
         "keys": None,
         "task": None,
         "price": config["price"],
+        "budget": budget_status(config["budget"]),
+        "balance": None,
+        "low": config["low"],
     }
     if config["engine"] == Engine.BYZERLLM:
         stock = await stock_row(name)
@@ -48,6 +60,7 @@ async def chat_row(config: ModelConfig) -> ChatRow:
     row["resting"] = next((one["resting"] for one in statuses if one["resting"]), None)
     row["in_flight"] = sum(one["in_flight"] for one in statuses)
     row["left_out"] = sorted({name for one in statuses for name in one["left_out"]})
+    row["balance"] = next((one["balance"] for one in statuses if one["balance"]), None)
     if config["api_key"]:
         row["keys"] = next((one["keys"] for one in statuses), None)
     row["state"] = _state(row, has_its_key(config)).value
@@ -78,6 +91,9 @@ async def stock_row(name: str) -> ChatRow:
         "keys": None,
         "task": None,
         "price": None,
+        "budget": None,
+        "balance": None,
+        "low": None,
     }
 
 
@@ -106,7 +122,15 @@ def task_row(config: ModelConfig, chats: Mapping[str, ChatRow]) -> ChatRow:
         "keys": None,
         "task": {"through": task["through"], "variables": list(names)},
         "price": None,
+        "budget": None,
+        "balance": None,
+        "low": None,
     }
+
+
+def budget_status(budget: Budget | None) -> BudgetStatus | None:
+    """Return a budget of which nothing is known to be spent: a gateway process counts that."""
+    return {**budget, "spent_money": 0.0, "spent_tokens": 0} if budget else None
 
 
 def _iso(seconds: float) -> str:

@@ -150,6 +150,7 @@ class ModelActor:
             "resting": model.resting(),
             "keys": model.keys(),
             "left_out": model.rules.left_out,
+            "balance": None,
         }
 
     # Called by the gateway, on its own connections (gateway/channel.py).

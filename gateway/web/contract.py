@@ -7,7 +7,6 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -46,16 +45,8 @@ from gateway.web.field_types import (
     no_boolean,
     once_each,
 )
-
-
-class Request(BaseModel):
-    """A field that is not known is refused rather than lost. Numbers may come as strings: old
-    clients send them so."""
-
-    # hide_input_in_errors: a validation error must not quote a key or a prompt into a log.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=()
-    )
+from gateway.web.money_fields import BudgetOfChat, PriceOfTokens
+from gateway.web.strict_request import Request
 
 
 class ReplyOptions(Request):
@@ -98,18 +89,6 @@ class ReplyDefaults(ReplyOptions, StructuredRequest):
     thinking: ThinkingChoice | None = Field(default=None, description=THINKING)
 
 
-class PriceOfTokens(Request):
-    """What a million tokens cost: in, out, and those in that the provider's cache had (else as
-    `in`). An answer's money is counted with it."""
-
-    in_: Money = Field(alias="in")
-    out: Money
-    cached: Money | None = None
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = Field(
-        default="CNY", description="Such as CNY or USD."
-    )
-
-
 class DeployRequest(Request):
     """POST /<provider>/deploy. `timeout` is in seconds; None takes the provider's or the operator's
     default.
@@ -118,6 +97,7 @@ class DeployRequest(Request):
     `egress_proxy` None is the operator's, and "" none.
     `options` are fields of a question where a request does not give them; None is never sent.
     `fallback` is a list of chat names, or one string with commas; None keeps the chain there is.
+    `budget` and `low` are in the currency of `price` and of the provider's balance.
     `check` asks the new model one real question first. `reply` is how replies are written where a
     request does not say; None keeps it.
     """
@@ -172,6 +152,17 @@ class DeployRequest(Request):
     price: Annotated[PriceOfTokens, BeforeValidator(from_json)] | None = Field(
         default=None,
         description="What its tokens cost, for GET /usage; an object, or JSON in a string.",
+    )
+    budget: Annotated[BudgetOfChat, BeforeValidator(from_json)] | None = Field(
+        default=None,
+        description=(
+            "What it may take by day or month; then it rests, and its chain answers. An object, or"
+            " JSON in a string."
+        ),
+    )
+    low: Money | None = Field(
+        default=None,
+        description="Tell of the provider's balance when it is below this, where it says one.",
     )
     thinking: ThinkingChoice | None = Field(default=None, description=THINKING)
     reply: Annotated[ReplyDefaults, BeforeValidator(from_json)] | None = Field(

@@ -74,7 +74,8 @@ RATE_LIMITED = "429"
 """The status of a refused token where too many wrong ones came before (token_rate_limit.py)."""
 
 ALSO_TEXTS = frozenset(
-    {"fallback", "chat_names", "history", "reply", "choices", "fields", "options", "price"}
+    {"fallback", "chat_names", "history", "reply", "choices", "fields", "options"}
+    | {"price", "budget"}
 )
 """Fields that are lists or objects, and in a form, which has only texts, are written as one."""
 

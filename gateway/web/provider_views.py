@@ -7,7 +7,7 @@ from flask.blueprints import BlueprintSetupState
 
 from gateway.addresses import is_guarded, url_host
 from gateway.byte_budget import SMALL_BYTES
-from gateway.protocol import AnswerForm, Engine, ModelConfig, Price, Request
+from gateway.protocol import AnswerForm, Budget, Engine, ModelConfig, Request
 from gateway.providers.provider import STOCK_MODEL_TYPES, Provider
 from gateway.web import (
     call,
@@ -26,7 +26,6 @@ from gateway.web.contract import (
     FallbackRequest,
     ModelsRequest,
     NamedRequest,
-    PriceOfTokens,
 )
 from gateway.web.description import CHECKED, NAMED, Description, described
 from gateway.web.schemas import ANSWER, DONE, OFFERED, PLAIN
@@ -184,7 +183,9 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
         egress_trusted=egress.is_trusted(proxy),
         models_folder=settings.models_folder,
         task=None,
-        price=_price(order.price),
+        price=order.price.record() if order.price else None,
+        budget=_budget(order),
+        low=order.low,
         fallback=None if order.fallback is None else list(order.fallback),
         probe_seconds=settings.probe_seconds,
         reply=reply,
@@ -194,11 +195,14 @@ def model_config(provider: Provider, order: DeployRequest) -> ModelConfig:
     )
 
 
-def _price(price: PriceOfTokens | None) -> Price | None:
-    if price is None:
+def _budget(order: DeployRequest) -> Budget | None:
+    """Return a chat's budget. Raises GatewayError: nobody says what its tokens cost."""
+    if order.budget is None:
         return None
-    cached = price.in_ if price.cached is None else price.cached
-    return {"in": price.in_, "out": price.out, "cached": cached, "currency": price.currency}
+    if order.budget.money is not None and order.price is None:
+        words = "money: its chat needs a price, by which money is counted"
+        raise validation.invalid("budget", words, "money：该对话需要 price，才能计算金额")
+    return order.budget.record()
 
 
 def _relay(provider: Provider, model_type: str) -> tuple[Provider, Engine]:

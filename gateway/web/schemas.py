@@ -56,6 +56,15 @@ CHAT = schema_object(
         "type": ["object", "null"],
         "description": "What a million of its tokens cost: in, out, cached, and the currency.",
     },
+    budget={
+        "type": ["object", "null"],
+        "description": "What it may take by day or month, and what it has taken in this one.",
+    },
+    balance={
+        "type": ["object", "null"],
+        "description": "What is left at its provider, where that says it, and since when.",
+    },
+    low={"type": ["number", "null"], "description": "The balance under which a person is told."},
     task={
         "type": ["object", "null"],
         "description": "Of a task: the chat that answers it, and its prompt's variables.",

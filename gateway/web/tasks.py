@@ -81,6 +81,8 @@ def task_config(order: TaskRequest) -> ModelConfig:
         models_folder="",
         task=Task(through=order.through, system=order.system or "", prompt=order.prompt),
         price=None,
+        budget=None,
+        low=None,
         fallback=[],
         reply=reply,
         probe_seconds=0.0,

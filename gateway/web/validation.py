@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.errors import Code, GatewayError
 from gateway.web import wire
-from gateway.web.contract import ReplyOptions, Request
+from gateway.web.contract import ReplyOptions
+from gateway.web.strict_request import Request
 
 R = TypeVar("R", bound=BaseModel)
 
