@@ -20,6 +20,7 @@ from gateway.web.large_body import AT_ONCE
 from gateway.web.ledger import Ledger
 from gateway.web.openai_api import v1_app
 from gateway.web.openapi import openapi_app
+from gateway.web.spending import Spending
 from gateway.web.status import status_app
 from gateway.web.tasks import task_app
 from gateway.web.usage import usage_app
@@ -54,8 +55,9 @@ def create_app() -> Flask:
     app.extensions["settings"] = config
     app.extensions["authenticator"] = Authenticator(config)
     app.extensions["llm"] = llm = GatewayLLM(config.ray_address, config.max_in_flight)
-    app.extensions["ledger"] = ledger = Ledger(llm, config.state_folder)
-    app.extensions["runner"] = make_runner(llm, ledger, config)
+    app.extensions["spending"] = spending = Spending(llm, config.state_folder, config.tokens)
+    app.extensions["ledger"] = ledger = Ledger(llm, config.state_folder, spending)
+    app.extensions["runner"] = make_runner(llm, ledger, spending, config)
     app.extensions["questions"] = ByteBudget(AT_ONCE * config.max_body_bytes)
     access_log.install(app, config.log_format, ledger)
     replies.install(app)

@@ -460,3 +460,36 @@ class Heard(TypedDict):
     store: str
     given: list[Given]
     unknown: list[Key]
+
+
+# What is limited, as a gateway process and the store speak of it.
+
+Amounts = dict[str, float]
+"""How much, by unit: "requests", "tokens", or a currency."""
+
+
+class MeterLimit(TypedDict):
+    """How much of a unit may be used `per` min, day or month; `words` are how the operator wrote
+    it."""
+
+    amount: float
+    unit: str
+    per: str
+    words: str
+
+
+class Refusal(TypedDict):
+    """Which of the limits is reached (its place; -1: the meter has not begun), and for how many
+    seconds."""
+
+    limit: int
+    seconds: float
+
+
+class Used(TypedDict):
+    """What was used today and this month, and the Unix time when that last changed (0: before the
+    meter began)."""
+
+    day: Amounts
+    month: Amounts
+    changed: int

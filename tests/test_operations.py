@@ -24,7 +24,8 @@ import yaml  # type: ignore[import-untyped]
 
 from gateway.commands.ray_head import RayHead
 from gateway.errors import MEANINGS
-from gateway.settings import SCOPES, load
+from gateway.settings import load
+from gateway.tokens import SCOPES
 from gateway.web.contract import DeployRequest
 from gateway.web.validation import parse
 from tests.environment import TOP, clean_environment

@@ -87,14 +87,14 @@ ENDINGS = {MESSAGES: foreign_errors.anthropic_shape, RESPONSES: foreign_errors.r
 @described(Description("Every chat.", MODELS))
 def models() -> Response:
     """Return every chat, in OpenAI's shape."""
-    return jsonify(object="list", data=[_model(row) for row in services.llm().models()])
+    return jsonify(object="list", data=[_model(row) for row in services.models()])
 
 
 @v1_app.get("/models/<name>")
 @described(Description("One chat.", MODEL, fails=NAMED))
 def model(name: str) -> Response:
     """Return one chat, in OpenAI's shape."""
-    rows = [row for row in services.llm().models() if row["chat_name"] == name]
+    rows = [row for row in services.models() if row["chat_name"] == name]
     if not rows:
         raise GatewayError(Code.NOT_DEPLOYED, chat_name=name[:64])
     return jsonify(_model(rows[0]))
@@ -154,6 +154,7 @@ def _question(path: str, kind: type[OpenAIRequest]) -> tuple[str, AnswerForm, by
     fields = wire.typed(request_fields.fields())
     question = validation.parse(kind, fields)
     name = fields.pop("model")
+    services.require_visible(name)
     # also written as "false", 0 or null: what we understand is what the provider gets
     if "stream" in fields:
         fields["stream"] = bool(question.stream)
