@@ -247,6 +247,12 @@ class BudgetStatus(Budget):
     spent_tokens: int
 
 
+def used_part(budget: BudgetStatus) -> float:
+    """Return how much of a budget is used: 1 is all of it."""
+    money = budget["spent_money"] / budget["money"] if budget["money"] else 0.0
+    return max(money, budget["spent_tokens"] / budget["tokens"] if budget["tokens"] else 0.0)
+
+
 class Balance(TypedDict):
     """What is left at a provider, and the Unix time at which it said so."""
 

@@ -15,6 +15,7 @@ from flask import Blueprint, Response
 
 from gateway.errors import Code, GatewayError
 from gateway.protocol import AnswerForm, Client, PublicConfig, Request, Usage
+from gateway.providers.questions import COUNTED_STREAM
 from gateway.providers.structures import Structure, has_fields, told
 from gateway.web import call, metrics, request_fields, services, streaming, validation, wire
 from gateway.web.access_log import NAMES_NOBODY
@@ -183,11 +184,7 @@ def _body(
     structure: Structure | None,
 ) -> bytes:
     """Return a request's body as all providers read it."""
-    stream = (
-        {"stream": True, "stream_options": {"include_usage": True}}
-        if question.stream and structure is None
-        else {"stream": False}
-    )
+    stream = COUNTED_STREAM if question.stream and structure is None else {"stream": False}
     texts = {"messages": told(messages, structure)}
     return request_fields.packed({**texts, **options, **question.options(), **stream})
 

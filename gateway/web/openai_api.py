@@ -21,6 +21,7 @@ from gateway.protocol import (
     PublicConfig,
     Request,
 )
+from gateway.providers.questions import COUNTED_STREAM, WORDED
 from gateway.providers.structures import Structure, StructureRecord, told
 from gateway.web import (
     call,
@@ -162,6 +163,9 @@ def _question(path: str, kind: type[OpenAIRequest]) -> tuple[str, AnswerForm, by
     if question.stream:
         with_usage = question.include_usage()
         form = AnswerForm.EVENTS_AND_USAGE if with_usage else AnswerForm.EVENTS
+        if path in WORDED:
+            given = fields.get("stream_options") or {}
+            fields |= {**COUNTED_STREAM, "stream_options": {**given, "include_usage": True}}
     if task := services.llm().task(name):
         fields = _of_task(task, path, fields)
     return name, form, request_fields.packed(fields)

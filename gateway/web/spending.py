@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gateway.actors.ledger_book import MICRO
 from gateway.actors.meters import add, end_of
 from gateway.errors import Code, GatewayError
-from gateway.protocol import Amounts, Budget, ChatRow, ChatState, MeterLimit, Refusal, Used
+from gateway.protocol import (
+    Amounts,
+    Budget,
+    BudgetStatus,
+    ChatRow,
+    ChatState,
+    MeterLimit,
+    Refusal,
+    Used,
+    used_part,
+)
 from gateway.tokens import REQUESTS, TOKENS, Limit, Token
 
 if TYPE_CHECKING:
@@ -67,15 +77,11 @@ class Spending:
 
     def check(self, name: str) -> None:
         """Raise GatewayError (OVER_BUDGET) where a chat's budget is spent."""
-        if (budget := self._llm.budget(name)) is None:
-            return
-        money, tokens = self._spent(name, budget)
-        if _is_over(budget, money, tokens):
+        if (budget := self._llm.budget(name)) and used_part(self._status(name, budget)) >= 1:
             per, per_zh = budget["per"], PER_ZH[budget["per"]]
             words = f"What {name} may use in a {per} is used."
-            raise GatewayError(
-                Code.OVER_BUDGET, words, f"{name} 本{per_zh}的预算已用完。", chat_name=name
-            )
+            words_zh = f"{name} 本{per_zh}的预算已用完。"
+            raise GatewayError(Code.OVER_BUDGET, words, words_zh, chat_name=name)
 
     def answered(self, caller: str, served_by: str, tokens: int, money: float, unit: str) -> None:
         """Count what an answer took: `money` in the currency `unit`."""
@@ -115,11 +121,10 @@ class Spending:
         spent rests, and so do the tasks that it answers."""
         resting = {}
         for row in rows:
-            if budget := row["budget"]:
-                budget["spent_money"], tokens = self._spent(row["chat_name"], budget)
-                budget["spent_tokens"] = int(tokens)
-                if _is_over(budget, budget["spent_money"], tokens):
-                    resting[row["chat_name"]] = budget
+            if row["budget"]:
+                row["budget"] = self._status(row["chat_name"], row["budget"])
+                if used_part(row["budget"]) >= 1:
+                    resting[row["chat_name"]] = row["budget"]
         for row in rows:
             name = row["task"]["through"] if row["task"] else row["chat_name"]
             if name in resting and row["resting"] is None and row["state"] != ChatState.NEED_KEY:
@@ -159,8 +164,8 @@ class Spending:
                 add(day, more if row["day"] == today else {})
         return day, month
 
-    def _spent(self, name: str, budget: Budget) -> tuple[float, float]:
-        """Return the money and the tokens that a chat has used of its budget."""
+    def _status(self, name: str, budget: Budget) -> BudgetStatus:
+        """Return a chat's budget, and what was used of it."""
         meter = _of_chat(name)
         # while this process looks, it may have begun to count
         entry, pending = self._used.get(meter), self._pending.get(meter, {})
@@ -168,7 +173,7 @@ class Spending:
         price = self._llm.price(name)
         unit = price["currency"] if price else ""
         money, tokens = (used.get(key, 0) + pending.get(key, 0) for key in (unit, TOKENS))
-        return money, tokens
+        return {**budget, "spent_money": money, "spent_tokens": int(tokens)}
 
     def _changed(self, name: str) -> int:
         entry = self._used.get(_of_chat(name))
@@ -185,11 +190,6 @@ def _of_chat(name: str) -> str:
 
 def _row(limit: Limit) -> MeterLimit:
     return {"amount": limit.amount, "unit": limit.unit, "per": limit.per, "words": str(limit)}
-
-
-def _is_over(budget: Budget, money: float, tokens: float) -> bool:
-    over_money = budget["money"] is not None and money >= budget["money"]
-    return over_money or (budget["tokens"] is not None and tokens >= budget["tokens"])
 
 
 def _amounts(row: dict[str, Any]) -> Amounts:
