@@ -237,7 +237,10 @@ def test_what_we_take_stream_for_is_what_the_provider_gets(
         "text/event-stream" if streams else "application/json"
     )
     [arrived] = standin.requests(key)
-    assert arrived["body"] == {"model": "echo", "messages": says("hi"), "stream": streams}
+    # a stream always tells what it took: the ledger wants to know
+    counted = {"stream_options": {"include_usage": True}} if streams else {}
+    expected = {"model": "echo", "messages": says("hi"), "stream": streams, **counted}
+    assert arrived["body"] == expected
     assert isinstance(arrived["body"]["stream"], bool)
 
 
@@ -254,7 +257,8 @@ def test_what_a_typed_client_leaves_null_goes_through(
 
     assert reply.status_code == 200, reply.text
     [arrived] = standin.requests(key)
-    assert arrived["body"] == {"model": "echo", **sent}
+    counted = {"stream_options": {"include_usage": True}} if stream else {}
+    assert arrived["body"] == {"model": "echo", **sent, **counted}
 
 
 def test_no_usage_is_told_where_include_usage_is_null(
