@@ -166,6 +166,14 @@ class _Cluster:
             "1: its provider is not asked for a while.",
             labels=["chat", "code"],
         )
+        balance = GaugeMetricFamily(
+            "gateway_chat_balance",
+            "What is left at its provider, where that says it.",
+            labels=["chat", "currency"],
+        )
+        low = GaugeMetricFamily(
+            "gateway_chat_low", "The balance under which a person is told.", labels=["chat"]
+        )
         for row in rows:
             chat = row["chat_name"]
             replicas.add_metric([chat], row["replicas"])
@@ -173,4 +181,8 @@ class _Cluster:
             answerable.add_metric([chat], not able.isdisjoint({chat, *row["fallback"]}))
             if row["resting"]:
                 resting.add_metric([chat, row["resting"]["code"]], 1)
-        yield from (replicas, need_key, answerable, resting)
+            if row["balance"]:
+                balance.add_metric([chat, row["balance"]["currency"]], row["balance"]["amount"])
+            if row["low"] is not None:
+                low.add_metric([chat], row["low"])
+        yield from (replicas, need_key, answerable, resting, balance, low)
