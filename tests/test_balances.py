@@ -206,8 +206,8 @@ def test_it_is_one_get_with_the_chats_key_and_the_key_is_told_nobody(
         f"Bearer {key}",
         b"",
     )
-    told = raw_chat.http.get("/models").text + raw_chat.http.get("/metrics").text
-    assert key not in told + server.log.read_text()
+    shown = raw_chat.http.get("/models").text + raw_chat.http.get("/metrics").text
+    assert key not in shown + server.log.read_text()
 
 
 def test_it_goes_through_the_proxy_on_the_way(

@@ -57,7 +57,7 @@ class Day:
         return lowest["amount"] if lowest else None
 
 
-def told(
+def day_of(
     *steps: Callable[[Day], object], provider: Provider, source: BalanceSource = SOURCE
 ) -> Day:
     """Return a day on which each step was done in turn."""
@@ -74,14 +74,16 @@ def told(
 
 def test_it_is_asked_after_the_first_chat_and_not_again_for_a_quarter_of_an_hour() -> None:
     provider = Provider(left(7))
-    day = told(lambda day: day.use(), lambda day: day.use(50, LOOK_SECONDS / 99), provider=provider)
+    day = day_of(
+        lambda day: day.use(), lambda day: day.use(50, LOOK_SECONDS / 99), provider=provider
+    )
 
     assert (day.amount(), provider.places) == (7, ["users/me/balance"])
 
 
 def test_it_is_asked_again_when_that_is_over_and_the_chat_is_used() -> None:
     provider = Provider(left(7), left(6))
-    day = told(lambda day: day.use(), lambda day: day.use(3, LATER), provider=provider)
+    day = day_of(lambda day: day.use(), lambda day: day.use(3, LATER), provider=provider)
 
     assert (day.amount(), len(provider.places)) == (6, 2)
 
@@ -89,7 +91,7 @@ def test_it_is_asked_again_when_that_is_over_and_the_chat_is_used() -> None:
 def test_what_was_said_stays_while_it_cannot_be_asked() -> None:
     for trouble in (DOWN, Look(503, b""), Look(401, b"{}"), Look(200, b"<html>"), Look(404, b"")):
         provider = Provider(left(7), trouble, left(5))
-        day = told(lambda day: day.use(), lambda day: day.use(3, LATER), provider=provider)
+        day = day_of(lambda day: day.use(), lambda day: day.use(3, LATER), provider=provider)
         assert (day.amount(), len(provider.places)) == (7, 2)
 
         asyncio.run(day.use(3, LATER))
@@ -99,7 +101,7 @@ def test_what_was_said_stays_while_it_cannot_be_asked() -> None:
 def test_who_is_down_at_first_is_asked_again_later() -> None:
     for trouble in (DOWN, Look(500, b""), Look(403, b""), Look(429, b"")):
         provider = Provider(trouble, left(5))
-        day = told(lambda day: day.use(9), lambda day: day.use(9, LATER), provider=provider)
+        day = day_of(lambda day: day.use(9), lambda day: day.use(9, LATER), provider=provider)
 
         assert (day.amount(), len(provider.places)) == (5, 2), trouble
 
@@ -107,7 +109,7 @@ def test_who_is_down_at_first_is_asked_again_later() -> None:
 def test_who_knows_no_balances_is_left_alone_even_when_a_bill_was_paid() -> None:
     for reply in (Look(404, b""), Look(405, b""), Look(410, b""), Look(200, b"<html>")):
         provider = Provider(reply)
-        day = told(
+        day = day_of(
             lambda day: day.use(),
             lambda day: day.watch.paid(),
             lambda day: day.use(9, LATER),
@@ -119,17 +121,17 @@ def test_who_knows_no_balances_is_left_alone_even_when_a_bill_was_paid() -> None
 def test_a_relay_is_asked_in_two_places_and_in_one_where_it_is_none() -> None:
     limit = Look(200, b'{"hard_limit_usd": 9}')
     provider = Provider(limit, Look(200, b'{"total_usage": 250}'))
-    day = told(lambda day: day.use(), provider=provider, source=RELAY)
+    day = day_of(lambda day: day.use(), provider=provider, source=RELAY)
     assert (day.amount(), provider.places) == (6.5, list(RELAY.places))
 
     provider = Provider(Look(404, b""))
-    day = told(lambda day: day.use(9, LATER), provider=provider, source=RELAY)
+    day = day_of(lambda day: day.use(9, LATER), provider=provider, source=RELAY)
     assert (day.amount(), provider.places) == (None, ["subscription"])
 
 
 def test_a_paid_bill_is_seen_with_the_next_answer() -> None:
     provider = Provider(left(-1), left(100))
-    day = told(
+    day = day_of(
         lambda day: day.use(9),
         lambda day: day.watch.paid(),
         lambda day: day.use(9, 1),
@@ -177,7 +179,7 @@ def test_what_nothing_limits_is_no_balance_and_is_looked_at_again() -> None:
 
     source = BalanceSource(BalanceForm.OPENROUTER, ("key",))
     provider = Provider(remaining(None), remaining(4))
-    day = told(lambda day: day.use(3), provider=provider, source=source)
+    day = day_of(lambda day: day.use(3), provider=provider, source=source)
     assert (day.amount(), len(provider.places)) == (None, 1)
 
     asyncio.run(day.use(1, LATER))
@@ -186,13 +188,13 @@ def test_what_nothing_limits_is_no_balance_and_is_looked_at_again() -> None:
 
 def test_nobody_is_asked_where_there_is_no_place() -> None:
     provider = Provider(left(7))
-    told(lambda day: day.use(9, LATER), provider=provider, source=NOWHERE)
+    day_of(lambda day: day.use(9, LATER), provider=provider, source=NOWHERE)
 
     assert provider.places == []
 
 
 def test_it_says_when_it_was_said() -> None:
-    day = told(lambda day: day.use(), provider=Provider(left("7.25")))
+    day = day_of(lambda day: day.use(), provider=Provider(left("7.25")))
     lowest = day.watch.lowest()
 
     assert lowest is not None
