@@ -62,7 +62,8 @@ class BalanceWatch:
         return None if amount == math.inf else {"amount": amount, "currency": currency, "at": at}
 
     def close(self) -> None:
-        """Break off a look that is under way."""
+        """Break off a look that is under way, and begin none any more."""
+        self._next = math.inf
         if self._look:
             self._look.cancel()
 

@@ -153,6 +153,7 @@ def test_one_look_is_under_way_at_a_time() -> None:
         await day.use(3, LATER)
         await day.use(3, LATER)
         day.watch.close()
+        await day.use(3, LATER)  # a chat that outlasted its model
         assert day.amount() is None
 
     asyncio.run(run())
