@@ -1,6 +1,7 @@
 """Any OpenAI-compatible server: vLLM, Ollama, llama.cpp, LM Studio, one-api, new-api, ..."""
 
 from gateway.providers import dialects
+from gateway.providers.balances import BalanceForm, BalanceSource
 from gateway.providers.provider import Provider
 from gateway.providers.structures import Means
 from gateway.web.provider_views import provider_blueprint
@@ -22,6 +23,9 @@ CUSTOM = Provider(
     ),
     needs_key=False,
     means=Means.JSON_SCHEMA,
+    balance=BalanceSource(  # of the relays; another server is asked once
+        BalanceForm.ONE_API, ("dashboard/billing/subscription", "dashboard/billing/usage")
+    ),
 )
 
 custom_app = provider_blueprint(CUSTOM)

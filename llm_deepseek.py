@@ -1,5 +1,6 @@
 """DeepSeek."""
 
+from gateway.providers.balances import BalanceForm, BalanceSource
 from gateway.providers.dialects import dialect
 from gateway.providers.provider import Provider, ThinkingSwitch
 from gateway.web.provider_views import provider_blueprint
@@ -22,6 +23,7 @@ DEEPSEEK = Provider(
             off={"thinking": {"type": "disabled"}}, on={"thinking": {"type": "enabled"}}
         ),
     ),
+    balance=BalanceSource(BalanceForm.DEEPSEEK, ("/user/balance",)),
 )
 
 deepseek_app = provider_blueprint(DEEPSEEK)

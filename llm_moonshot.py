@@ -1,5 +1,6 @@
 """Moonshot (Kimi)."""
 
+from gateway.providers.balances import BalanceForm, BalanceSource
 from gateway.providers.dialects import dialect
 from gateway.providers.provider import Provider, ThinkingSwitch
 from gateway.providers.structures import Means
@@ -32,6 +33,7 @@ MOONSHOT = Provider(
     ),
     limit_field="max_completion_tokens",
     means=Means.JSON_SCHEMA,
+    balance=BalanceSource(BalanceForm.MOONSHOT, ("users/me/balance",)),
 )
 
 moonshot_app = provider_blueprint(MOONSHOT)

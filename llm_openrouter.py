@@ -1,5 +1,6 @@
 """OpenRouter."""
 
+from gateway.providers.balances import BalanceForm, BalanceSource
 from gateway.providers.dialects import dialect
 from gateway.providers.provider import Provider, ThinkingSwitch
 from gateway.providers.structures import Means
@@ -18,6 +19,7 @@ OPENROUTER = Provider(
         ThinkingSwitch(off={"reasoning": {"enabled": False}}, on={"reasoning": {"enabled": True}}),
     ),
     means=Means.JSON_SCHEMA,
+    balance=BalanceSource(BalanceForm.OPENROUTER, ("key",)),
 )
 
 openrouter_app = provider_blueprint(OPENROUTER)

@@ -207,7 +207,7 @@ class Traits(TypedDict):
     """What is to be known of a provider where it is asked: gateway/providers/provider.py has it as
     a value. `words` and `codes` are its dialect; `endpoints` say where each lies, under the base
     URL or (with a slash before it) elsewhere on its host; a row of `thinking` is a pattern of
-    models' names, and what turns thinking off and on."""
+    models' names, and what turns thinking off and on; `balance` is a balances.BalanceSource."""
 
     words: list[tuple[str, str]]
     codes: dict[str, str]
@@ -216,6 +216,7 @@ class Traits(TypedDict):
     thinking: list[tuple[str, dict[str, Any], dict[str, Any]]]
     limit_field: str
     means: str  # a structures.Means
+    balance: tuple[str, tuple[str, ...]]
 
 
 class Task(TypedDict):
@@ -254,7 +255,8 @@ def used_part(budget: BudgetStatus) -> float:
 
 
 class Balance(TypedDict):
-    """What is left at a provider, and the Unix time at which it said so."""
+    """What is left at a provider, and the Unix time at which it said so. `currency` is "" where
+    nobody says it."""
 
     amount: float
     currency: str

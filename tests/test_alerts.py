@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.errors import Code
 from tests.environment import TOP
 from tests.server import Deploy
+from tests.standin.client import StandIn
 from tests.waiting import until
 
 ALERTS = TOP / "deploy/alerts.yml"
@@ -100,6 +101,15 @@ def requests(chat: str, code: str, values: str) -> Series:
 
 def fallbacks(chat: str, code: str, values: str) -> Series:
     return {f'gateway_fallbacks_total{{{JOB},chat="{chat}",served_by="b",code="{code}"}}': values}
+
+
+def left(chat: str, balance: str, low: str) -> Series:
+    """What is left of a chat's account, and what its deploy calls low; "": nobody says."""
+    series = {
+        f'gateway_chat_balance{{{JOB},chat="{chat}",currency="CNY"}}': balance,
+        f'gateway_chat_low{{{JOB},chat="{chat}"}}': low,
+    }
+    return {name: values for name, values in series.items() if values}
 
 
 def own_seconds(route: str, fast: str, all_of_them: str) -> Series:
@@ -202,6 +212,18 @@ CASES: dict[str, tuple[Series, float, Firing]] = {
         2,
         set(),
     ),
+    "a low balance that two gateways tell of": (
+        UP
+        | told("a")
+        | left("a", "25 25 19x28", "20x30")
+        | {'gateway_chat_balance{instance="other:8099",chat="a",currency="CNY"}': "19x30"},
+        4,
+        {("ChatBalanceLow", "a")},
+    ),
+    "a low balance for a moment": (UP | told("a") | left("a", "19 25x29", "20x30"), 3, set()),
+    "a balance below none that was asked for": (UP | told("a") | left("a", "-5x30", ""), 9, set()),
+    "a balance that nobody says": (UP | told("a") | left("a", "", "20x30"), 9, set()),
+    "enough": (UP | told("a") | left("a", "20x30", "20x30"), 9, set()),
     "two slow chats in a hundred": (
         UP | own_seconds("/openai/chat", "0+98x30", "0+100x30"),
         12,
@@ -309,9 +331,16 @@ Scraped = tuple[str, str, list[Metric]]
 
 
 @pytest.fixture
-def scraped(gateway: httpx.Client, deploy: Deploy, names: Callable[[], str]) -> Scraped:
+def scraped(
+    gateway: httpx.Client, standin: StandIn, deploy: Deploy, names: Callable[[], str], key: str
+) -> Scraped:
     """Two chats, the first with a key that is refused and the second in its place, and what
-    /metrics says then."""
+    /metrics says then, also of a balance."""
+    rich = {"chat_name": names(), "api_key": f"{key}-rich", "low": 1, "check": True}
+    standin.put_balance(f"{key}-rich", 5)
+    body = {**rich, "base_url": standin.base_url("openai"), "model_name": "echo"}
+    assert gateway.post("/deepseek/deploy", json=body).json() == {"ret": "ok"}
+    until(lambda: "gateway_chat_balance{" in gateway.get("/metrics").text, 20)
     second = deploy("zhipu", chat_name=names())
     first = deploy("openai", "refuse:openai-invalid_api_key", chat_name=names(), fallback=second)
     reply = gateway.post("/openai/chat", json={"chat_name": first, "content": "hi"})

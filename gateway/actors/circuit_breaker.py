@@ -69,6 +69,11 @@ class CircuitBreaker:
         elif self._error is not None and error.code not in LASTING:
             self._error = None  # a probe was answered, if only by another kind of refusal
 
+    @property
+    def unpaid(self) -> bool:
+        """Whether the last that the provider said is that a bill is unpaid."""
+        return self._error is not None and self._error.code == Code.PAY_BILL
+
     def resting(self) -> Resting | None:
         """Return what GET /models tells of a rest; None: the chat does not rest."""
         left = self._until - self._clock()

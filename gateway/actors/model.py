@@ -10,13 +10,15 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.actors.balance_watch import BalanceWatch
 from gateway.actors.circuit_breaker import TIMED, CircuitBreaker
 from gateway.actors.local_model import load
 from gateway.actors.upstream import ANSWER_BYTES, Upstream
-from gateway.addresses import EgressProxy
+from gateway.addresses import EgressProxy, url_host
 from gateway.byte_budget import ByteBudget
 from gateway.errors import LASTING, Code, GatewayError, lacking
 from gateway.protocol import CHAT, Engine, KeyStatus, ModelConfig, Resting
+from gateway.providers.balances import NOWHERE, BalanceSource
 from gateway.providers.dialects import Dialect
 from gateway.providers.questions import Question, QuestionRules
 from gateway.providers.reader import Piece, Reply, StreamReader
@@ -31,6 +33,7 @@ class Account:
 
     upstream: Upstream
     breaker: CircuitBreaker
+    balances: BalanceWatch
     in_flight: int = 0
 
     @contextlib.contextmanager
@@ -46,9 +49,12 @@ class Account:
                 raise
             refusals.append(error)
         else:
+            if self.breaker.unpaid:
+                self.balances.paid()
             self.breaker.succeeded()
         finally:
             self.in_flight -= 1
+            self.balances.used()
 
 
 @dataclass(slots=True)
@@ -59,6 +65,7 @@ class Model:
     dialect: Dialect
     rules: QuestionRules
     accounts: list[Account]
+    balances: BalanceWatch
     local: Any = None
     in_flight: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -116,6 +123,7 @@ class Model:
             self.idle.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.idle.wait(), seconds)
+        self.balances.close()
         for account in self.accounts:
             await account.upstream.close()
         self.local = None
@@ -148,11 +156,14 @@ def _most_hopeful(refusals: list[GatewayError]) -> GatewayError:
     return next((error for error in refusals if error.code in TIMED), refusals[0])
 
 
-async def open_model(config: ModelConfig, hop: str, untried: bool = False) -> Model:
+async def open_model(
+    config: ModelConfig, hop: str, untried: bool = False, watched: bool = False
+) -> Model:
     """Make a model ready. Raises GatewayError: it cannot be loaded. `hop` tells its provider which
     cluster asks.
 
-    `untried`: it has not answered yet, and its file may be damaged.
+    `untried`: it has not answered yet, and its file may be damaged. `watched`: its provider is
+    asked what is left in its accounts, where that can be asked.
     """
     base_url, api_key, local = config["base_url"], config["api_key"], None
     if config["engine"] == Engine.LLAMA_CPP:
@@ -165,8 +176,8 @@ async def open_model(config: ModelConfig, hop: str, untried: bool = False) -> Mo
     answers = ByteBudget(ANSWER_BYTES)
     proxy = EgressProxy.from_url(config["egress_proxy"]) if config["egress_proxy"] else None
 
-    def account(key: str) -> Account:
-        upstream = Upstream(
+    def upstream(key: str) -> Upstream:
+        return Upstream(
             provider=config["provider"],
             base_url=base_url,
             endpoints=traits["endpoints"],
@@ -181,10 +192,14 @@ async def open_model(config: ModelConfig, hop: str, untried: bool = False) -> Mo
             hop=hop,
             answers=answers,
         )
-        return Account(upstream, CircuitBreaker(config["probe_seconds"]))
 
-    accounts = [account(key) for key in api_key.split(",")]
-    return Model(config, dialect, rules, accounts, local)
+    upstreams = [upstream(key) for key in api_key.split(",")]
+    source = BalanceSource(*traits["balance"]) if watched and api_key else NOWHERE
+    balances = BalanceWatch(source, url_host(base_url), [one.look for one in upstreams])
+    accounts = [
+        Account(one, CircuitBreaker(config["probe_seconds"]), balances) for one in upstreams
+    ]
+    return Model(config, dialect, rules, accounts, balances, local)
 
 
 def has_its_key(config: ModelConfig) -> bool:

@@ -76,6 +76,8 @@ class ModelActor:
         allow_many()
         give_back_large_blocks()
         self._chat_name = chat_name
+        # One replica asks what is left, for all of them: the account is the same.
+        self._is_first = ray.get_runtime_context().get_actor_name() == chat_name
         self._model: Model | None = None
         self._next: Model | None = None
         self._retired = False
@@ -95,7 +97,7 @@ class ModelActor:
         Returns the error as plain data, or None.
         """
         try:
-            self._next = await open_model(config, _hop(), untried=True)
+            self._next = await open_model(config, _hop(), untried=True, watched=self._is_first)
             if check:
                 await self._next.ask(Question(CHAT, CHECK, plain=True))
         except GatewayError as error:
@@ -150,7 +152,7 @@ class ModelActor:
             "resting": model.resting(),
             "keys": model.keys(),
             "left_out": model.rules.left_out,
-            "balance": None,
+            "balance": model.balances.lowest(),
         }
 
     # Called by the gateway, on its own connections (gateway/channel.py).
@@ -327,7 +329,7 @@ class ModelActor:
             except (ValueError, TimeoutError, ray.exceptions.RayError):
                 return
             if config is not None and has_its_key(config):
-                self._model = await open_model(config, _hop())
+                self._model = await open_model(config, _hop(), watched=self._is_first)
 
     def _close_later(self, model: Model | None) -> None:
         if model is not None:

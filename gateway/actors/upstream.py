@@ -22,6 +22,7 @@ from gateway.byte_budget import ByteBudget, Charge, Full
 from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code
 from gateway.protocol import CHAT, COMPLETIONS, COUNT_TOKENS, HOP, MESSAGES
+from gateway.providers.balances import Look
 from gateway.providers.dialects import Dialect
 from gateway.providers.event_streams import reply_of
 from gateway.providers.model_names import model_names
@@ -45,6 +46,10 @@ NO_LIST = frozenset({404, 405, 501})
 
 LIST_BYTES = 4 * 1024 * 1024
 """So much of a list of models is read; OpenRouter's, the longest, has half a megabyte."""
+
+LOOK_SECONDS = 10
+LOOK_BYTES = 64 * 1024
+"""So long a balance is waited for, and so much of its reply is read."""
 
 IDLE_SECONDS = 15
 """How long an unused connection is kept; shorter than the providers' own limits, so few die in our
@@ -105,9 +110,7 @@ class Upstream:
     ) -> None:
         self._base_url = base_url
         self._addresses = {
-            # elsewhere on the host, or under the base URL
-            path: urljoin(base_url, place) if place.startswith("/") else f"{base_url}/{place}"
-            for path, place in {CHAT: CHAT[1:], **endpoints}.items()
+            path: self._address(place) for path, place in {CHAT: CHAT[1:], **endpoints}.items()
         }
         self._timeout = timeout
         self._rules = rules
@@ -239,9 +242,29 @@ class Upstream:
             outcome = outcome._replace(detail=words, detail_zh=words_zh)
         raise self._errors.refused(outcome, reply)
 
+    async def look(self, place: str) -> Look:
+        """GET what a place says of the account's balance. Raises GatewayError."""
+        limits = aiohttp.ClientTimeout(total=LOOK_SECONDS, connect=CONNECT_SECONDS)
+        options: dict[str, Any] = {"allow_redirects": False, "timeout": limits}
+        with Charge(self._answers) as charge:
+            async with (
+                self._errors.translated(),
+                self._session.get(self._address(place), **options) as reply,
+            ):
+                raw, fault = await self._read(reply, LOOK_BYTES, charge)
+                if fault is not None and reply.status < 300:
+                    raise fault
+        return Look(reply.status, raw)
+
     async def close(self) -> None:
         """Close the connections that are kept."""
         await self._session.close()
+
+    def _address(self, place: str) -> str:
+        """Return a place elsewhere on the host, or under the base URL."""
+        return (
+            urljoin(self._base_url, place) if place.startswith("/") else f"{self._base_url}/{place}"
+        )
 
     async def _opened(
         self, question: Question, limits: aiohttp.ClientTimeout

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from gateway.protocol import COUNT_TOKENS, MESSAGES, Engine, Traits
+from gateway.providers.balances import NOWHERE, BalanceSource
 from gateway.providers.dialects import Dialect
 from gateway.providers.structures import Means
 
@@ -49,7 +50,7 @@ class Provider:
     if it is Authorization. `thinking`: the first switch whose models match is the model's.
     `base_url_example` is shown where there is no base URL that is everybody's, and so must be
     given. `limit_field` is what the provider calls `max_tokens`, and by `means` it is held to the
-    structure of an answer.
+    structure of an answer. `balance` says where a key may ask what is left in its account.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Provider:
     thinking: tuple[ThinkingSwitch, ...] = ()
     limit_field: str = "max_tokens"
     means: Means = Means.WORDS
+    balance: BalanceSource = NOWHERE
 
     def traits(self) -> Traits:
         """Return what a model actor must know of it, as plain data: it travels with each deploy, so
@@ -80,6 +82,7 @@ class Provider:
             ],
             limit_field=self.limit_field,
             means=self.means.value,
+            balance=(str(self.balance.form), self.balance.places),
         )
 
     def _places(self) -> dict[str, str]:

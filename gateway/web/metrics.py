@@ -171,6 +171,14 @@ class _Cluster:
             "How much of its budget a chat has used in this day or month: 1 is all of it.",
             labels=["chat"],
         )
+        balance = GaugeMetricFamily(
+            "gateway_chat_balance",
+            "What is left at its provider, where that says it.",
+            labels=["chat", "currency"],
+        )
+        low = GaugeMetricFamily(
+            "gateway_chat_low", "The balance under which a person is told.", labels=["chat"]
+        )
         for row in rows:
             chat = row["chat_name"]
             if row["budget"]:
@@ -180,4 +188,8 @@ class _Cluster:
             answerable.add_metric([chat], not able.isdisjoint({chat, *row["fallback"]}))
             if row["resting"]:
                 resting.add_metric([chat, row["resting"]["code"]], 1)
-        yield from (replicas, need_key, answerable, resting, budget)
+            if row["balance"]:
+                balance.add_metric([chat, row["balance"]["currency"]], row["balance"]["amount"])
+            if row["low"] is not None:
+                low.add_metric([chat], row["low"])
+        yield from (replicas, need_key, answerable, resting, balance, low, budget)

@@ -47,6 +47,21 @@ def test_a_task_says_who_answers_it_and_has_no_model_to_switch(
     gateway.post("/task/undeploy", json={"chat_name": chat_name})
 
 
+def test_a_card_says_what_is_left_at_the_provider_and_when_that_is_little(
+    page: Page, gateway: httpx.Client, standin: StandIn, chat_name: str, key: str
+) -> None:
+    standin.put_balance(key, 12.5)
+    address = {"base_url": standin.base_url("openai"), "model_name": "echo", "api_key": key}
+    order = {"chat_name": chat_name, "check": True, **address}
+    assert gateway.post("/deepseek/deploy", json=order).json() == {"ret": "ok"}
+    page.get_by_role("link", name="Run", exact=True).click()
+    about = card(page, chat_name)
+    expect(about).to_contain_text(re.compile(r"Balance12\.50 CNY, \d+ seconds? ago(?!: below)"))
+
+    assert gateway.post("/deepseek/deploy", json={**order, "low": 20}).json() == {"ret": "ok"}
+    expect(about).to_contain_text(re.compile(r"Balance12\.50 CNY, [^:]+: below 20\.00"))
+
+
 def test_a_server_of_ones_own_must_have_an_address_and_needs_no_key(
     page: Page, deploy: Deploy, raw: RawProvider, chat_name: str
 ) -> None:

@@ -88,6 +88,16 @@ class StandIn:
         again."""
         self._ask("PUT", f"/_scripts/{quote(key, safe='')}", list(behaviours))
 
+    def put_balance(self, key: str, amount: float) -> None:
+        """Let so much be left in the key's account, wherever it is asked."""
+        self._ask("PUT", f"/_balances/{quote(key, safe='')}", amount)
+
+    def looks(self, key: str) -> list[str]:
+        """The paths where the key has asked what is left, oldest first. They count as no
+        requests."""
+        paths: list[str] = self._ask("GET", f"/_balances/{quote(key, safe='')}")
+        return paths
+
     def requests(self, key: str | None = None) -> list[Received]:
         """What came with the key, or in all, oldest first (the last 10,000)."""
         received: list[Received] = self._ask("GET", "/_requests" + _query(key))

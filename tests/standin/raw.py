@@ -28,6 +28,8 @@ class End(Enum):
 
 
 CLOSE, RESET = End.CLOSE, End.RESET
+BALANCES = ("/balance", "/key", "/dashboard/billing/subscription", "/dashboard/billing/usage")
+NO_BALANCE = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 HANG = 600.0
 """So many seconds that whoever asked has left before."""
 
@@ -48,7 +50,13 @@ class Request:
     address: str
     headers: dict[str, str]
     body: bytes
+    path: str = ""
     left: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def looks(self) -> bool:
+        """Whether it asks what is left in the account."""
+        return self.path.endswith(BALANCES)
 
     @property
     def json(self) -> Any:
@@ -79,20 +87,22 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _read(self, connection: int, number: int) -> Request | None:
         """The next request, or None: the client hung up."""
-        if not self.rfile.readline():
+        first = self.rfile.readline().split()
+        if not first:
             return None
         headers: dict[str, str] = {}
         while (line := self.rfile.readline().decode("latin-1").strip()) != "":
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
         body = self.rfile.read(int(headers.get("content-length", 0)))
-        request = Request(connection, number, self.client_address[0], headers, body)
-        self.server.requests.append(request)
+        path = first[1].decode() if len(first) > 1 else ""
+        request = Request(connection, number, self.client_address[0], headers, body, path)
+        (self.server.looks if request.looks else self.server.requests).append(request)
         return request
 
     def _play(self, request: Request) -> bool:
         """Whether the connection is kept."""
-        reply = self.server.script(request)
+        reply = (self.server.balances if request.looks else self.server.script)(request)
         for step in (reply,) if isinstance(reply, bytes) else reply:
             if isinstance(step, End):
                 if step is RESET:
@@ -125,7 +135,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
 class RawProvider(socketserver.ThreadingTCPServer):
     """Serves until its `with` block ends. `script` may be exchanged at any time; `requests` came in
-    this order."""
+    this order. Who asks for a balance is answered by `balances`, and stands in `looks`."""
 
     request_queue_size = 128
 
@@ -133,6 +143,8 @@ class RawProvider(socketserver.ThreadingTCPServer):
         super().__init__((host, port), _Connection)
         self.script: Script = lambda request: (CLOSE,)
         self.requests: list[Request] = []
+        self.balances: Script = lambda request: NO_BALANCE
+        self.looks: list[Request] = []
         self.connections = itertools.count(1)
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))

@@ -15,6 +15,7 @@ from typing import Any, cast
 import orjson
 from aiohttp import web
 
+from tests.standin.balances import add_balances
 from tests.standin.behaviours import Call, behave, refusal
 from tests.standin.ledger import Ledger, Received
 from tests.standin.refusals import BY_NAME, DIALECTS, Dialect
@@ -158,6 +159,7 @@ def create_app() -> web.Application:
     for path, kind in PATHS.items():
         app.router.add_post(PREFIX + path, partial(provide, kind=kind))
     add_relays(app, app[LEDGER], PREFIX)
+    add_balances(app, PREFIX)
     app.router.add_get(PREFIX + "/models", offer)
     app.router.add_put("/_scripts/{key}", put_script)
     app.router.add_delete("/_scripts/{key}", delete_scripts)

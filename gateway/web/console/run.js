@@ -5,7 +5,7 @@ import { deploy, firstDeploy } from "./deploy.js";
 import { button, h } from "./dom.js";
 import { plot } from "./plot.js";
 import { listen, model, store } from "./store.js";
-import { ago, reason, stateWords, t, time } from "./words.js";
+import { ago, number, reason, stateWords, t, time } from "./words.js";
 
 /** @import { Key } from "./words.js" */
 /** @import { Chat } from "./store.js" */
@@ -129,6 +129,18 @@ function facts(row) {
     ...fact("replicas", String(row.replicas)),
     ...fact("inFlight", String(row.in_flight ?? "–")),
     ...fact("chain", row.fallback.length ? row.fallback.join(" → ") : () => t("nobody")),
+    ...(row.balance ? fact("balance", () => left(row)) : []),
     ...(since ? fact("since", () => ago(Date.parse(since) / 1000)) : []),
   ];
+}
+
+/** @param {Chat} row */
+function left({ balance, low }) {
+  if (!balance) return "";
+  const values = {
+    amount: `${number(balance.amount, 2)} ${balance.currency}`.trim(),
+    low: number(low ?? 0, 2),
+    since: ago(balance.at),
+  };
+  return t(low !== null && balance.amount < low ? "leftLow" : "left", values);
 }

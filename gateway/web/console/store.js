@@ -15,6 +15,8 @@ import { Failure, get } from "./api.js";
  * @property {"answering" | "resting" | "starting" | "need_key"} state
  * @property {{ code: string, since: number, until: number } | null} resting in Unix time
  * @property {string[]} fallback
+ * @property {{ amount: number, currency: string, at: number } | null} balance at Unix time
+ * @property {number | null} low
  * @property {{ through: string, variables: string[] } | null} task
  */
 
