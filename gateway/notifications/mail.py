@@ -55,7 +55,7 @@ def send(target: Target, letter: Letter) -> Verdict:
         return Verdict("TLS fails: look at the port, and at the server's certificate")
     except (smtplib.SMTPException, OSError, UnicodeError) as error:
         # not its text, which may quote what was sent
-        return Verdict(f"the server cannot be reached, or hangs up ({type(error).__name__})")
+        return Verdict(f"the server cannot be reached, or does not answer ({type(error).__name__})")
     return TAKEN
 
 
