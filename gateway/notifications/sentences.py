@@ -36,32 +36,32 @@ BEGUN: dict[tuple[Kind, str], tuple[str, str]] = {
     (Kind.RESTING, "PAY_BILL"): (
         "Chat {name} rests: its bill at {provider} is not paid. Pay it there; the chat comes back"
         " by itself.",
-        "对话 {name} 已暂停：{provider} 的账单未支付。请前往付款；之后会自动恢复。",
+        "对话 {name} 休息了：{provider} 的账户欠费。请前往充值；之后会自动恢复。",
     ),
     (Kind.RESTING, "BAD_KEY"): (
         "Chat {name} rests: {provider} refuses its key. Deploy it again with a key that is valid.",
-        "对话 {name} 已暂停：{provider} 拒绝其密钥。请用有效的密钥重新部署。",
+        "对话 {name} 休息了：{provider} 拒绝其 key。请用有效的 key 重新部署。",
     ),
     (Kind.RESTING, "OVER_BUDGET"): (
         "Chat {name} rests: its own budget is spent. Raise it with another deploy, or wait until"
         " its next period begins.",
-        "对话 {name} 已暂停：其预算已用完。请重新部署以提高预算，或等待下一周期开始。",
+        "对话 {name} 休息了：其预算已用完。请重新部署以提高预算，或等待下一周期开始。",
     ),
     (Kind.NEED_KEY, ""): (
         "Chat {name} needs its key: the cluster has lost it. Deploy it again with its key.",
-        "对话 {name} 需要密钥：集群已丢失它。请带密钥重新部署。",
+        "对话 {name} 需要 key：集群已丢失它。请带上 key 重新部署。",
     ),
     (Kind.NOTHING_LEFT, ""): (
         "Nobody answers chat {name} any more: it and its fallback ({chain}) all rest or need a key."
         " Pay, or deploy another provider under one of these names.",
-        "对话 {name} 已无人回答：它与备用对话（{chain}）都已暂停或需要密钥。请付款，"
+        "对话 {name} 已无人回答：它与后备（{chain}）都在休息或需要 key。请付款，"
         "或在其中一个名称下部署其他服务商。",
     ),
     (Kind.BUDGET, ""): (
         "Chat {name} has spent {spent} of the {limit} {unit} that it may in a {period}. When all is"
         " spent, it rests: raise its budget if it should not.",
-        "对话 {name} {period}已用 {spent}，预算为 {limit} {unit}。用完后将暂停："
-        "如不希望暂停，请提高预算。",
+        "对话 {name} {period}已用 {spent}，预算为 {limit} {unit}。用完后将休息："
+        "如不希望如此，请提高预算。",
     ),
     (Kind.BALANCE, ""): (
         "The balance of chat {name} at {provider} is {amount} {unit}, under the {low} of its"
@@ -80,20 +80,20 @@ BEGUN: dict[tuple[Kind, str], tuple[str, str]] = {
 ENDED: dict[tuple[Kind, str], tuple[str, str]] = {
     (Kind.RESTING, "PAY_BILL"): (
         "Chat {name} answers again: its bill is no longer unpaid.",
-        "对话 {name} 已恢复回答：账单不再欠费。",
+        "对话 {name} 已恢复回答：账户不再欠费。",
     ),
     (Kind.RESTING, "BAD_KEY"): (
         "Chat {name} answers again: its key is no longer refused.",
-        "对话 {name} 已恢复回答：密钥不再被拒绝。",
+        "对话 {name} 已恢复回答：key 不再被拒绝。",
     ),
     (Kind.RESTING, "OVER_BUDGET"): (
         "Chat {name} answers again: its budget has begun anew or was raised.",
         "对话 {name} 已恢复回答：预算周期已重新开始，或预算已提高。",
     ),
-    (Kind.NEED_KEY, ""): ("Chat {name} has its key again.", "对话 {name} 已重新获得密钥。"),
+    (Kind.NEED_KEY, ""): ("Chat {name} has its key again.", "对话 {name} 已重新获得 key。"),
     (Kind.NOTHING_LEFT, ""): (
         "Chat {name} is answered again, by itself or by its fallback.",
-        "对话 {name} 已恢复：它自己或备用对话可以回答。",
+        "对话 {name} 已恢复：它自己或其后备可以回答。",
     ),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.notifications.conditions import ENDS, LASTING, Condition, Kind
@@ -23,40 +23,40 @@ TABLE: list[tuple[Condition, str, str]] = [
         Condition(Kind.RESTING, "shop", "PAY_BILL", facts=HELPED),
         "Chat shop rests: its bill at zhipu is not paid. Pay it there; the chat comes back by"
         " itself. Meanwhile these answer: spare, local_chat.",
-        "对话 shop 已暂停：zhipu 的账单未支付。请前往付款；之后会自动恢复。"
+        "对话 shop 休息了：zhipu 的账户欠费。请前往充值；之后会自动恢复。"
         "在此期间由 spare, local_chat 回答。",
     ),
     (
         Condition(Kind.RESTING, "shop", "BAD_KEY", facts=ALONE),
         "Chat shop rests: zhipu refuses its key. Deploy it again with a key that is valid. No other"
         " chat answers in its place.",
-        "对话 shop 已暂停：zhipu 拒绝其密钥。请用有效的密钥重新部署。没有其他对话代为回答。",
+        "对话 shop 休息了：zhipu 拒绝其 key。请用有效的 key 重新部署。没有其他对话代为回答。",
     ),
     (
         Condition(Kind.RESTING, "shop", "OVER_BUDGET", facts=ALONE),
         "Chat shop rests: its own budget is spent. Raise it with another deploy, or wait until its"
         " next period begins. No other chat answers in its place.",
-        "对话 shop 已暂停：其预算已用完。请重新部署以提高预算，或等待下一周期开始。"
+        "对话 shop 休息了：其预算已用完。请重新部署以提高预算，或等待下一周期开始。"
         "没有其他对话代为回答。",
     ),
     (
         Condition(Kind.NEED_KEY, "shop", facts=ALONE),
         "Chat shop needs its key: the cluster has lost it. Deploy it again with its key. No other"
         " chat answers in its place.",
-        "对话 shop 需要密钥：集群已丢失它。请带密钥重新部署。没有其他对话代为回答。",
+        "对话 shop 需要 key：集群已丢失它。请带上 key 重新部署。没有其他对话代为回答。",
     ),
     (
         Condition(Kind.NOTHING_LEFT, "shop", facts=HELPED),
         "Nobody answers chat shop any more: it and its fallback (spare, local_chat) all rest or"
         " need a key. Pay, or deploy another provider under one of these names.",
-        "对话 shop 已无人回答：它与备用对话（spare, local_chat）都已暂停或需要密钥。请付款，"
+        "对话 shop 已无人回答：它与后备（spare, local_chat）都在休息或需要 key。请付款，"
         "或在其中一个名称下部署其他服务商。",
     ),
     (
         Condition(Kind.BUDGET, "shop", "money 200", "2026-11", BUDGET),
         "Chat shop has spent 170 of the 200 CNY that it may in a month. When all is spent, it"
         " rests: raise its budget if it should not.",
-        "对话 shop 本月已用 170，预算为 200 CNY。用完后将暂停：如不希望暂停，请提高预算。",
+        "对话 shop 本月已用 170，预算为 200 CNY。用完后将休息：如不希望如此，请提高预算。",
     ),
     (
         Condition(Kind.BALANCE, "shop", facts=BALANCE),
@@ -106,6 +106,7 @@ def test_many_are_gathered_and_counted(lang: str) -> None:
     assert "17" in text.splitlines()[-1]
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 60), name=st.text("a对", min_size=1, max_size=200), lang=st.booleans())
 def test_a_message_fits_its_robot_and_counts_all(count: int, name: str, lang: bool) -> None:
     [wecom] = parse("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=K")
