@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -18,7 +19,7 @@ import pytest
 from gateway.commands.ray_head import RayHead
 from tests.mail_server import PASSWORD, USER, MailServer, mail_server, make_certificate
 from tests.processes import actor_process
-from tests.server import Deploy, Server
+from tests.server import Server
 from tests.standin.client import StandIn
 from tests.waiting import until
 
@@ -31,12 +32,8 @@ ROBOTS = (WECOM, FLAKY, HOOK, DINGTALK, FEISHU)
 PROMPT = "prompt-marker-41f7"
 UNPAID, REFUSED = "refuse:openai-insufficient_quota", "refuse:openai-invalid_api_key"
 
-QUIET_SECONDS = 14
-"""Longer than two looks, and than the time between two messages: what would be told twice is told
-by then."""
-
-TURN_SECONDS = 20 + QUIET_SECONDS
-"""The same where another process must take the turn first."""
+HEARD_SECONDS = 6
+"""After which every process knows what was told; each shows the board what it knows every 5 s."""
 
 
 @pytest.fixture(scope="module")
@@ -82,156 +79,184 @@ def gateway(server: Server) -> httpx.Client:
     return server.http
 
 
-class Chats:
-    """Chats that begin and end to rest, and what is told of them."""
+class Story:
+    """Chats that begin and end to rest, and what each channel was told of them."""
 
     def __init__(self, gateway: httpx.Client, standin: StandIn, mails: MailServer) -> None:
-        self.gateway, self.standin, self.mails = gateway, standin, mails
+        self._gateway, self._standin, self._mails = gateway, standin, mails
+        self.names = {
+            what: f"{what}-{os.getpid()}"
+            for what in ("bill", "bad", "shop", "spare", "lost", "late")
+        }
 
-    def ask(self, name: str) -> str:
-        reply = self.gateway.post("/openai/chat", json={"chat_name": name, "content": PROMPT})
+    def deploy(self, what: str, **more: object) -> None:
+        name = self.names[what]
+        base = {"base_url": self._standin.base_url("openai"), "model_name": "echo", **more}
+        body = {"chat_name": name, "api_key": self.key(what), **base}
+        assert self._gateway.post("/openai/deploy", json=body).json() == {"ret": "ok"}
+
+    def key(self, what: str) -> str:
+        return f"sk-{MARK}-{what}"
+
+    def ask(self, what: str) -> str:
+        body = {"chat_name": self.names[what], "content": PROMPT}
+        reply = self._gateway.post("/openai/chat", json=body)
         return "OK" if reply.is_success else str(reply.json()["error"]["code"])
 
-    def rest(self, name: str, key: str, refusal: str = UNPAID) -> None:
-        self.standin.script(key, [refusal])
-        assert self.ask(name) in ("PAY_BILL", "BAD_KEY")
+    def rest(self, what: str, refusal: str = UNPAID) -> None:
+        self._standin.script(self.key(what), [refusal])
+        assert self.ask(what) in ("PAY_BILL", "BAD_KEY")
 
-    def pay(self, name: str, key: str) -> None:
-        self.standin.script(key, ["say:hello"])
-        until(lambda: self.ask(name) == "OK")
+    def pay(self, *chats: str) -> None:
+        for what in chats:
+            self._standin.script(self.key(what), ["say:hello"])
+        for what in chats:
+            until(lambda what=what: self.ask(what) == "OK")  # type: ignore[misc]
 
     def messages(self, robot: str) -> list[str]:
-        """What a robot took, or was sent to no avail."""
-        return [
-            str(one["body"]) for one in self.standin.requests(robot) if one["dialect"] == "take"
-        ]
+        """What a robot took."""
+        sent = self._standin.requests(robot)
+        return [str(one["body"]) for one in sent if one["dialect"] == "take"]
 
-    def texts(self) -> dict[str, list[str]]:
-        """What each channel took."""
-        return {"mail": self.mails.texts(), **{robot: self.messages(robot) for robot in ROBOTS}}
+    def texts(self) -> dict[str, str]:
+        """All that each channel took."""
+        robots = {robot: self.messages(robot) for robot in ROBOTS}
+        return {
+            name: "\n".join(all_) for name, all_ in {"mail": self._mails.texts(), **robots}.items()
+        }
 
-    def count(self, words: str) -> dict[str, int]:
-        """How often each channel was told so."""
-        return {channel: "\n".join(texts).count(words) for channel, texts in self.texts().items()}
+    def sentence(self, words: str) -> str:
+        """A sentence's beginning, with the names of this story's chats."""
+        return words.format_map(self.names)
 
-    def wait(self, words: str) -> None:
-        """Until every channel was told so once."""
-        until(lambda: set(self.count(words).values()) == {1}, 60)
-
-
-@pytest.fixture
-def chats(gateway: httpx.Client, standin: StandIn, mails: MailServer) -> Chats:
-    return Chats(gateway, standin, mails)
+    def wait(self, *sentences: str) -> None:
+        """Until every channel was told all of them."""
+        sought = [self.sentence(words) for words in sentences]
+        until(lambda: all(words in text for text in self.texts().values() for words in sought), 120)
 
 
-def test_an_unpaid_bill_is_told_once_everywhere_and_its_end_too(
-    chats: Chats, deploy: Deploy, key: str
-) -> None:
-    name = deploy()
-    chats.rest(name, key)
-    begin = f"Chat {name} rests: its bill at openai is not paid."
-    chats.wait(begin)
-    for _ in range(3):  # it goes on resting
-        chats.ask(name)
-    time.sleep(QUIET_SECONDS)
-    assert set(chats.count(begin).values()) == {1}
-
-    chats.pay(name, key)
-    chats.wait(f"Chat {name} answers again")
-    time.sleep(QUIET_SECONDS)
-    assert set(chats.count(f"Chat {name} ").values()) == {2}
-    assert [one for texts in chats.texts().values() for one in texts if PROMPT in one] == []
-    assert [one["dialect"] for one in chats.standin.requests(DINGTALK)] == ["take", "take"]
+BEGUN = (
+    "Chat {bill} rests: its bill at openai is not paid.",
+    "Chat {bad} rests: openai refuses its key.",
+    "Chat {spare} rests: its bill at openai is not paid.",
+    "Nobody answers chat {shop} any more: it and its fallback ({spare}) all rest",
+    "Chat {lost} needs its key: the cluster has lost it.",
+)
+ENDED = (
+    "Chat {bill} answers again: its bill",
+    "Chat {bad} answers again: its key",
+    "Chat {spare} answers again",
+    "Chat {shop} is answered again",
+    "Chat {lost} has its key again",
+)
+LATE = "Chat {late} rests: its bill at openai is not paid."
 
 
-def test_a_webhook_is_told_as_data(chats: Chats, deploy: Deploy, key: str) -> None:
-    name = deploy()
-    chats.rest(name, key, REFUSED)
-    chats.wait(f"Chat {name} rests: openai refuses its key.")
-    conditions = [row for one in chats.standin.requests(HOOK) for row in one["body"]["conditions"]]
-    row = {"event": "begun", "kind": "resting", "name": name, "detail": "BAD_KEY"}
-    assert [one for one in conditions if one["name"] == name] == [row]
-
-
-def test_a_robot_that_says_no_inside_a_200_is_told_again_and_gathers_meanwhile(
-    chats: Chats, deploy: Deploy, key: str, server: Server
-) -> None:
-    first, other = deploy(), deploy()
-    chats.standin.script(FLAKY, ["refuse:99", "status:503"])
-    before = len(chats.standin.requests(FLAKY))
-    chats.rest(first, key)
-    until(lambda: len(chats.standin.requests(FLAKY)) == before + 2, 60)
-    chats.rest(other, key)
-    chats.standin.script(FLAKY, ["take"])
-    chats.wait(f"Chat {other} rests")
-    time.sleep(QUIET_SECONDS)
-
-    assert chats.count(f"Chat {first} rests")[FLAKY] == 1
-    [message] = [one for one in chats.messages(FLAKY) if other in one]
-    assert f"Chat {first} rests" in message
-    log = server.log.read_text()
-    assert log.count("it refuses with code 99") == 1
-    assert log.count("it answers HTTP 503") == 1
-    assert log.count("takes messages again") == 1
-
-
-def test_a_chain_of_which_nothing_is_left_is_told(chats: Chats, deploy: Deploy, key: str) -> None:
-    spare = deploy()
-    name = deploy(fallback=[spare])
-    chats.rest(name, key)
-    words = f"Nobody answers chat {name} any more: it and its fallback ({spare})"
-    chats.wait(words)
-
-    chats.pay(spare, key)
-    chats.wait(f"Chat {name} is answered again")
-
-
-def test_a_lost_key_is_told_and_that_it_is_back(
-    chats: Chats, deploy: Deploy, ray_head: RayHead, new_name: str
-) -> None:
-    deploy("zhipu", chat_name=new_name)
+def tell_beginnings(story: Story, standin: StandIn, ray_head: RayHead) -> None:
+    """Have five things begin, while one robot takes nothing at first."""
+    standin.script(FLAKY, ["refuse:99", "status:503", "take"])
+    for what in ("bill", "bad", "spare"):
+        story.deploy(what)
+    story.deploy("shop", fallback=story.names["spare"])
+    story.deploy("lost")
+    for what in ("bill", "spare", "shop"):
+        story.rest(what)
+    story.rest("bad", REFUSED)
     actor_process(ray_head, "ModelActor").kill()
     actor_process(ray_head, "Directory").kill()
-    until(lambda: chats.ask(new_name) == "NEED_KEY")
-    chats.wait(f"Chat {new_name} needs its key")
-
-    deploy("zhipu", chat_name=new_name)
-    chats.wait(f"Chat {new_name} has its key again")
+    until(lambda: story.ask("lost") == "NEED_KEY")
+    story.wait(*BEGUN)
 
 
-def test_whoever_is_killed_nothing_is_told_twice_and_the_next_one_goes_on(
-    chats: Chats, deploy: Deploy, key: str, server: Server, ray_head: RayHead
-) -> None:
-    name = deploy()
-    chats.rest(name, key)
-    begin = f"Chat {name} rests"
-    chats.wait(begin)
-    time.sleep(6)  # the other process has heard of it
+@pytest.fixture(scope="module")
+def story(
+    gateway: httpx.Client, server: Server, standin: StandIn, mails: MailServer, ray_head: RayHead
+) -> Iterator[Story]:
+    """Things begin; the store and a process are killed; they end; all processes are killed; one
+    more thing begins, and is told by a process that has told nothing before."""
+    story = Story(gateway, standin, mails)
+    tell_beginnings(story, standin, ray_head)
+    time.sleep(HEARD_SECONDS)
 
     actor_process(ray_head, "Store").kill()
-    psutil.Process(server.process.pid).children()[0].kill()
-    time.sleep(TURN_SECONDS)
-    assert set(chats.count(begin).values()) == {1}
+    master = psutil.Process(server.process.pid)
+    master.children()[0].kill()
+    story.pay("bill", "bad", "spare")
+    story.deploy("lost")
+    story.wait(*ENDED)
+    time.sleep(HEARD_SECONDS)
 
-    for process in psutil.Process(server.process.pid).children():
+    for process in master.children():
         process.kill()
     server.wait_until()
-    time.sleep(TURN_SECONDS)
-    assert set(chats.count(begin).values()) == {1}
-    chats.pay(name, key)
-    chats.wait(f"Chat {name} answers again")
+    story.deploy("late")
+    story.rest("late")
+    story.wait(LATE)
+    yield story
+    for name in ("shop", "bill", "bad", "spare", "lost", "late"):
+        gateway.post("/openai/undeploy", json={"chat_name": story.names[name]})
 
 
-def test_no_key_secret_or_prompt_is_in_a_log_or_a_process_of_rays(
-    server: Server, ray_head: RayHead, chats: Chats
+@pytest.mark.parametrize("words", [*BEGUN, *ENDED, LATE])
+def test_everything_is_told_once_to_everyone_whoever_was_killed(story: Story, words: str) -> None:
+    counts = {channel: text.count(story.sentence(words)) for channel, text in story.texts().items()}
+    assert counts == dict.fromkeys(counts, 1)
+    assert len(counts) == 6
+
+
+def test_a_rest_that_another_answers_for_is_told_with_its_fallback(story: Story) -> None:
+    # The fallback rested, too, when this was told.
+    words = story.sentence("Chat {shop} rests: its bill at openai is not paid.")
+    assert {text.count(words) for text in story.texts().values()} == {1}
+
+
+def test_a_robot_that_says_no_inside_a_200_is_told_again_and_gathers(
+    story: Story, server: Server, standin: StandIn
 ) -> None:
-    assert chats.messages(WECOM), "nobody was told: the other tests of this file come first"
-    logs = [server.log, *(path for path in ray_head.folder.rglob("*") if path.is_file())]
-    needles = [MARK, PASSWORD, PROMPT, f"SEC{DINGTALK}", "/robots/"]
-    for path in logs:
+    sent = standin.requests(FLAKY)
+    assert [one["dialect"] for one in sent[:3]] == ["refuse", "status", "take"]
+    assert sent[1]["at"] - sent[0]["at"] > 9
+    first = story.messages(FLAKY)[0]
+    assert all(story.sentence(words) in first for words in BEGUN[:4])
+
+    log = server.log.read_text()
+    for words in ("it refuses with code 99: ", "it answers HTTP 503", "takes messages again"):
+        assert log.count(words) == 1
+
+
+def test_each_channel_gets_few_messages(story: Story, standin: StandIn) -> None:
+    for robot in ROBOTS:
+        times = [one["at"] for one in standin.requests(robot)]
+        assert len(times) <= 9
+        assert all(later - earlier > 9 for earlier, later in pairwise(times))
+
+
+def test_signatures_are_right_and_nothing_was_refused(story: Story, standin: StandIn) -> None:
+    for robot in (WECOM, DINGTALK, FEISHU, HOOK):
+        assert {one["dialect"] for one in standin.requests(robot)} == {"take"}
+
+
+def test_a_webhook_is_told_as_data(story: Story, standin: StandIn) -> None:
+    rows = [row for one in standin.requests(HOOK) for row in one["body"]["conditions"]]
+    mine = [row for row in rows if row["name"] == story.names["bad"]]
+    row = {"kind": "resting", "name": story.names["bad"], "detail": "BAD_KEY"}
+    assert mine == [{"event": "begun", **row}, {"event": "ended", **row}]
+
+
+def test_mail_says_in_its_subject_what_is_wrong(story: Story, mails: MailServer) -> None:
+    assert all(mail["Subject"].startswith("Byzer-LLM gateway: ") for mail in mails.mails)
+    assert set(mails.logins) == {True}
+
+
+def test_no_key_secret_or_prompt_is_in_a_log_a_message_or_a_process_of_rays(
+    story: Story, server: Server, ray_head: RayHead
+) -> None:
+    needles = [MARK, PASSWORD, PROMPT, "/robots/"]
+    for text in story.texts().values():
+        assert [one for one in needles if one in text] == []
+    for path in (server.log, *(path for path in ray_head.folder.rglob("*") if path.is_file())):
         content = b"" if path.is_symlink() else path.read_bytes()
         assert [one for one in needles if one.encode() in content] == [], path
     for process in psutil.Process(ray_head.process.pid).children(True):
         for place in ("environ", "cmdline"):
-            content = Path(f"/proc/{process.pid}/{place}").read_bytes()
-            assert MARK.encode() not in content
+            assert MARK.encode() not in Path(f"/proc/{process.pid}/{place}").read_bytes()
