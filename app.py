@@ -23,6 +23,7 @@ from gateway.web.large_body import AT_ONCE
 from gateway.web.ledger import Ledger
 from gateway.web.openai_api import v1_app
 from gateway.web.openapi import openapi_app
+from gateway.web.spending import Spending
 from gateway.web.status import status_app
 from gateway.web.tasks import task_app
 from gateway.web.usage import usage_app
@@ -57,8 +58,9 @@ def create_app() -> Flask:
     app.extensions["settings"] = config
     app.extensions["authenticator"] = Authenticator(config)
     app.extensions["llm"] = llm = GatewayLLM(config.ray_address, config.max_in_flight)
-    app.extensions["ledger"] = ledger = Ledger(llm, config.state_folder)
-    app.extensions["runner"] = make_runner(llm, ledger, config)
+    app.extensions["spending"] = spending = Spending(llm, config.state_folder, config.tokens)
+    app.extensions["ledger"] = ledger = Ledger(llm, config.state_folder, spending)
+    app.extensions["runner"] = make_runner(llm, ledger, spending, config)
     app.extensions["questions"] = ByteBudget(AT_ONCE * config.max_body_bytes)
     access_log.install(app, config.log_format, ledger)
     replies.install(app)
@@ -91,7 +93,10 @@ def create_app() -> Flask:
     app.register_blueprint(console_app)
     llm.start()
     board = partial(llm.ask_store, "notice_turn")
-    Notifier(config.notify, config.notify_lang, config.egress_proxy, board, llm.models).start()
+    way = config.notify_lang, config.egress_proxy
+    Notifier(
+        config.notify, *way, board, lambda: spending.shown(llm.models()), spending.over
+    ).start()
     return app
 
 

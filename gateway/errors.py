@@ -42,6 +42,8 @@ class Code(StrEnum):
     NOT_DEPLOYED = "NOT_DEPLOYED"
     TOO_LARGE = "TOO_LARGE"
     CONTENT_BLOCKED = "CONTENT_BLOCKED"
+    OVER_LIMIT = "OVER_LIMIT"
+    OVER_BUDGET = "OVER_BUDGET"
     SLOW_DOWN = "SLOW_DOWN"
     BAD_KEY = "BAD_KEY"
     NO_SUCH_MODEL = "NO_SUCH_MODEL"
@@ -95,6 +97,17 @@ MEANINGS: dict[Code, Meaning] = {
         422,
         "The provider's content filter refused this text. Rephrase it.",
         "服务商的内容审核拒绝了该内容，请换一种说法。",
+    ),
+    Code.OVER_LIMIT: Meaning(
+        429,
+        "Wait as long as Retry-After says, or ask the operator for more.",
+        "请按 Retry-After 等待，或请管理员提高上限。",
+    ),
+    Code.OVER_BUDGET: Meaning(
+        402,
+        "This chat answers again when the next day or month begins. The operator can deploy it with"
+        " a larger budget, or name a fallback.",
+        "下一天或下个月开始时会恢复。管理员可以用更大的 budget 重新部署，或设置后备对话。",
     ),
     Code.SLOW_DOWN: Meaning(
         429,
@@ -171,12 +184,19 @@ OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 """What the kernel says when this process, or the machine, has as many files and connections open as
 it may."""
 
-WAIT = {Code.SLOW_DOWN, Code.PROVIDER_BUSY, Code.GATEWAY_BUSY, Code.CLUSTER_DOWN}
+WAIT = {
+    Code.SLOW_DOWN,
+    Code.PROVIDER_BUSY,
+    Code.GATEWAY_BUSY,
+    Code.CLUSTER_DOWN,
+    Code.OVER_LIMIT,
+}
 """The codes whose replies carry Retry-After."""
 
 
 PERMANENT = {
     Code.PAY_BILL,
+    Code.OVER_BUDGET,
     Code.BAD_KEY,
     Code.NO_SUCH_MODEL,
     Code.BAD_UPSTREAM_REQUEST,
@@ -323,6 +343,7 @@ def lacking(path: str, provider: str, names: Sequence[str] = ()) -> GatewayError
         f"model：其服务商 {provider} 没有 {path}"
         + (f"；有该接口的对话：{others_zh}。" if names else "；没有任何对话有该接口。"),
         param="model",
+        provider=provider,
     )
 
 

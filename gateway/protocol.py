@@ -247,6 +247,12 @@ class BudgetStatus(Budget):
     spent_tokens: int
 
 
+def used_part(budget: BudgetStatus) -> float:
+    """Return how much of a budget is used: 1 is all of it."""
+    money = budget["spent_money"] / budget["money"] if budget["money"] else 0.0
+    return max(money, budget["spent_tokens"] / budget["tokens"] if budget["tokens"] else 0.0)
+
+
 class Balance(TypedDict):
     """What is left at a provider, and the Unix time at which it said so."""
 
@@ -479,3 +485,36 @@ class Turn(TypedDict):
 
     mine: list[str]
     notes: dict[str, Note]
+
+
+# What is limited, as a gateway process and the store speak of it.
+
+Amounts = dict[str, float]
+"""How much, by unit: "requests", "tokens", or a currency."""
+
+
+class MeterLimit(TypedDict):
+    """How much of a unit may be used `per` min, day or month; `words` are how the operator wrote
+    it."""
+
+    amount: float
+    unit: str
+    per: str
+    words: str
+
+
+class Refusal(TypedDict):
+    """Which of the limits is reached (its place; -1: the meter has not begun), and for how many
+    seconds."""
+
+    limit: int
+    seconds: float
+
+
+class Used(TypedDict):
+    """What was used today and this month, and the Unix time when that last changed (0: before the
+    meter began)."""
+
+    day: Amounts
+    month: Amounts
+    changed: int

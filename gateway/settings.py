@@ -3,7 +3,6 @@ variable."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import resource
 from collections.abc import Mapping
@@ -14,9 +13,7 @@ from pathlib import Path
 from gateway.addresses import EgressProxy, canonical, is_guarded, split_port
 from gateway.charsets import CODECS, charset
 from gateway.notify_targets import Target, parse_all
-
-TOKEN_CHARACTERS = 8
-"""A shorter token is guessed in a day."""
+from gateway.tokens import Token, check_all, parsed
 
 SPARE_THREADS = 32
 """Beyond one for each chat and each wait for a job: they answer /healthz, /models and
@@ -26,22 +23,11 @@ ADDRESS_SPACE = 3 * 1024**3
 """What a gateway process takes of it at most, beside its threads' stacks: Ray reserves much that it
 never uses."""
 
-SCOPES = frozenset({"chat", "admin"})
-
 Network = IPv4Network | IPv6Network
 
 
 class SettingError(ValueError):
     """A setting that cannot be used; its text names the variable and what it may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A caller's token: only its SHA-256 digest is kept. `scopes` are "chat" and/or "admin"."""
-
-    name: str
-    digest: bytes
-    scopes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +93,6 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         notify=_notify(env),
         notify_lang=_notify_lang(env),
     )
-
-
-def digest(token: str) -> bytes:
-    """Return a token's digest, by which it is compared: of equal length, and nobody's token in a
-    dump of memory."""
-    return hashlib.sha256(token.encode()).digest()
 
 
 def bind_is_safe(host: str, tokens: tuple[Token, ...], env: Mapping[str, str] = os.environ) -> bool:
@@ -281,10 +261,10 @@ def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
         for number, line in enumerate(text.splitlines(), 1)
         if line.strip() and not line.strip().startswith("#")
     ]
-    if len({token.digest for token in tokens}) < len(tokens):
-        raise SettingError(
-            f"{' and '.join(sources)}: one token stands there twice; give each caller its own."
-        )
+    try:
+        check_all(tokens)
+    except ValueError as error:
+        raise SettingError(f"{' and '.join(sources)}: {error}.") from None
     if sources and not tokens:
         # An emptied file must not quietly open the gateway to everyone.
         raise SettingError(
@@ -337,24 +317,7 @@ def _notify_lang(env: Mapping[str, str]) -> str:
 
 
 def _token(variable: str, number: int, line: str) -> Token:
-    name, _, rest = line.partition(":")
-    secret, _, scopes_text = rest.rpartition(":")
-    secret = secret.strip()
-    scopes = frozenset(scope.strip() for scope in scopes_text.split(","))
-    if not (name and secret and scopes <= SCOPES):
-        # The line itself is not quoted: it holds a token.
-        raise SettingError(
-            f"{variable}, line {number}: it must be name:token:scopes, where scopes is chat, admin"
-            " or chat,admin."
-        )
-    if not secret.isascii():
-        raise SettingError(
-            f"{variable}, line {number}: the token must be ASCII; old clients can send nothing"
-            " else."
-        )
-    if len(secret) < TOKEN_CHARACTERS:
-        raise SettingError(
-            f"{variable}, line {number}: the token is shorter than {TOKEN_CHARACTERS} characters;"
-            " make one with openssl rand -hex 24."
-        )
-    return Token(name, digest(secret), scopes)
+    try:
+        return parsed(line)
+    except ValueError as error:  # it does not quote the line, which holds a token
+        raise SettingError(f"{variable}, line {number}: {error}.") from None

@@ -192,6 +192,16 @@ CASES: dict[str, tuple[Series, float, Firing]] = {
     "a restart after which the key holder deploys": (UP | told("a", need_key="1 1 0x28"), 4, set()),
     "a key that nobody brings, not yet": (UP | told("a", need_key=FINE), 1.5, set()),
     "a key that nobody brings": (UP | told("a", need_key=FINE), 3, {("ChatNeedsKey", "a")}),
+    "a budget that is nearly used": (
+        UP | told("a") | {f'gateway_chat_budget{{{JOB},chat="a"}}': "0.79 0.8x29"},
+        2,
+        {("ChatBudgetNearlyUsed", "a")},
+    ),
+    "a budget of which much is left": (
+        UP | told("a") | {f'gateway_chat_budget{{{JOB},chat="a"}}': "0.79x30"},
+        2,
+        set(),
+    ),
     "two slow chats in a hundred": (
         UP | own_seconds("/openai/chat", "0+98x30", "0+100x30"),
         12,

@@ -54,15 +54,31 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Clock:
     return Clock(file, {"LD_PRELOAD": str(library), "JUMP_FILE": str(file)})
 
 
+DAILY, MINUTELY = "daily-token-0001", "minutely-token-1"
+ADMIN = {"X-Api-Key": "admin-token-1"}
+
+
 @pytest.fixture(scope="module")
-def jumpy(clock: Clock, start_server: Callable[..., Server]) -> Iterator[Server]:
+def jumpy(
+    clock: Clock, start_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A gateway and a Ray whose clock can jump."""
     head = RayHead({**clean_environment(), **clock.environment})
     try:
         until(head.up)
         server = start_server(
-            {**clock.environment, **head.environment, "GATEWAY_UNDO_SECONDS": "600"}
+            {
+                **clock.environment,
+                **head.environment,
+                "GATEWAY_UNDO_SECONDS": "600",
+                "GATEWAY_STATE": str(tmp_path_factory.mktemp("state")),
+                "GATEWAY_TOKENS": f"ops:{ADMIN['X-Api-Key']}:admin,chat\n"
+                f"daily:{DAILY}:chat limit=5/day\nminutely:{MINUTELY}:chat limit=3/min",
+            },
+            ready=False,
         )
+        server.http.headers.update(ADMIN)
+        server.wait_until()
         yield server
         server.stop()
     finally:
@@ -123,3 +139,37 @@ def test_an_hours_jump_changes_nothing(
     assert ask(http, name).json() == "other"
     assert http.post("/openai/undo", json={"chat_name": name}).json() == {"ret": "ok"}
     assert ask(http, name).json() == "openai:hi"
+
+
+def test_a_days_jump_begins_a_new_day_and_loses_and_doubles_nothing(
+    jumpy: Server, clock: Clock, standin: StandIn, key: str
+) -> None:
+    http, name = jumpy.http, "jump-day"
+    body = {"api_key": key, "base_url": standin.base_url("openai"), "chat_name": name}
+    assert http.post("/openai/deploy", json={**body, "model_name": "echo"}).status_code == 200
+
+    def code(token: str = DAILY) -> str:
+        question = {"chat_name": name, "content": "hi"}
+        reply = http.post("/openai/chat", json=question, headers={"X-Api-Key": token})
+        return "OK" if reply.status_code == 200 else str(reply.json()["error"]["code"])
+
+    def days() -> list[int]:
+        """How many were answered on each day."""
+        query = {"by": "day,caller,code", "from": "2020-01-01", "to": "2099-12-31"}
+        rows = http.get("/usage", params=query).json()["usage"]
+        return [row["requests"] for row in rows if (row["caller"], row["code"]) == ("daily", "OK")]
+
+    clock.jump(0)
+    assert [code() for _ in range(3)] == ["OK"] * 3
+    assert [code(MINUTELY) for _ in range(4)] == ["OK", "OK", "OK", "OVER_LIMIT"]
+    until(lambda: days() == [3])
+    clock.jump(24 * HOUR)
+    # A minute goes by a clock that nobody sets: a jump lets nobody through.
+    assert code(MINUTELY) == "OVER_LIMIT"
+    assert [code() for _ in range(6)] == ["OK"] * 5 + ["OVER_LIMIT"]
+    until(lambda: days() == [3, 5])
+
+    # Back on the first day three of its five are used, as the ledger knows.
+    clock.jump(0)
+    assert [code() for _ in range(3)] == ["OK", "OK", "OVER_LIMIT"]
+    until(lambda: days() == [5, 5])

@@ -24,7 +24,8 @@ import yaml  # type: ignore[import-untyped]
 
 from gateway.commands.ray_head import RayHead
 from gateway.errors import MEANINGS
-from gateway.settings import SCOPES, load
+from gateway.settings import load
+from gateway.tokens import SCOPES
 from gateway.web.contract import DeployRequest
 from gateway.web.validation import parse
 from tests.environment import TOP, clean_environment
@@ -244,11 +245,14 @@ def test_a_switch_an_undo_and_a_new_fallback_are_done(walk: Walk) -> None:
     assert "shop_spare" not in rows
 
 
-def test_the_tokens_are_three_and_prometheus_has_its_own(walk: Walk) -> None:
+def test_each_has_its_token_and_one_of_them_has_limits(walk: Walk) -> None:
     tokens = {token.name: token for token in walk.seen["tokens"]}
+    chat = {"chat"}
     assert {name: token.scopes for name, token in tokens.items()} == {
-        **{"keyholder": SCOPES, "shop": {"chat"}, "prometheus": {"chat"}}
+        **{"keyholder": SCOPES, "shop": chat, "prometheus": chat, "shop2": chat}
     }
+    assert tokens["shop2"].chats == ("shop_*",)
+    assert list(map(str, tokens["shop2"].limits)) == ["60/min", "50CNY/month"]
     scraper = load({"GATEWAY_TOKENS": f"prometheus:{walk.seen['scraper']}:chat"}).tokens
     assert scraper == (tokens["prometheus"],)
     assert re.search(r"^GATEWAY_TOKENS_FILE=/etc/byzer-gateway/tokens$", walk.seen["env"], re.M)

@@ -15,43 +15,45 @@ FOLDER_MODE = 0o700
 
 
 class Ledger:
-    """Called by the gateway processes, one call at a time. What goes wrong is returned in words,
-    and tried again by whoever hands over."""
+    """Called by the gateway processes, one call at a time, each naming the folder of its book:
+    GATEWAY_STATE may change while the cluster runs. What goes wrong is returned in words, and tried
+    again by whoever hands over."""
 
-    def __init__(self, folder: str) -> None:
-        self._path = Path(folder) / FILE
-        self._book: Book | None = None
+    def __init__(self) -> None:
+        self._books: dict[str, Book] = {}
         self._note = ""
 
-    def add(self, process: str, number: int, counts: Sequence[Sequence[Any]]) -> tuple[bool, str]:
+    def add(
+        self, folder: str, process: str, number: int, counts: Sequence[Sequence[Any]]
+    ) -> tuple[bool, str]:
         """Add a batch of counts, once. Return whether it is written, and what is to be said ("":
         nothing)."""
         try:
-            self._opened().add(process, number, counts)
+            self._opened(folder).add(process, number, counts)
         except (sqlite3.Error, OSError) as error:
-            self._close()
-            return False, f"{self._path}: {error}"
+            return False, self._trouble(folder, error)
         note, self._note = self._note, ""
         return True, note
 
     def usage(
-        self, by: Sequence[By], first: str, last: str, caller: str | None
+        self, folder: str, by: Sequence[By], first: str, last: str, caller: str | None
     ) -> list[dict[str, Any]] | str:
         """Return sums, or what went wrong."""
         try:
-            return self._opened().usage(by, first, last, caller)
+            return self._opened(folder).usage(by, first, last, caller)
         except (sqlite3.Error, OSError) as error:
-            self._close()
-            return f"{self._path}: {error}"
+            return self._trouble(folder, error)
 
-    def _opened(self) -> Book:
-        if self._book is None:
-            self._path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-            self._book, self._note = opened(self._path)
-        return self._book
+    def _opened(self, folder: str) -> Book:
+        if folder not in self._books:
+            path = Path(folder) / FILE
+            path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            self._books[folder], self._note = opened(path)
+        return self._books[folder]
 
-    def _close(self) -> None:
-        """Begin anew with the next call: the file may be another one by then."""
-        if self._book:
-            self._book.close()
-        self._book = None
+    def _trouble(self, folder: str, error: Exception) -> str:
+        """Return what is to be said, and begin anew with the next call: the file may be another one
+        by then."""
+        if book := self._books.pop(folder, None):
+            book.close()
+        return f"{Path(folder) / FILE}: {error}"

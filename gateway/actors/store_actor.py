@@ -1,6 +1,6 @@
 """The store: one small detached actor that keeps the answers of jobs (gateway/actors/job_store.py),
-the turns of sessions (gateway/actors/session_store.py), and what people have been told
-(gateway/actors/notice_board.py).
+the turns of sessions (gateway/actors/session_store.py), what callers and chats have used of their
+limits (gateway/actors/meters.py), and what people have been told (gateway/actors/notice_board.py).
 
 So all gateway processes know the same, and any of them may end. All of it is in memory, for a
 limited time, and bounded: where there is too much, the caller who has most gives way, with its
@@ -18,9 +18,23 @@ import ray
 
 from gateway.actors import ray_private
 from gateway.actors.job_store import Clock, Jobs
+from gateway.actors.meters import Meters
 from gateway.actors.notice_board import NoticeBoard
 from gateway.actors.session_store import Sessions
-from gateway.protocol import Begun, Caller, Heard, Key, News, Note, Owner, Turn
+from gateway.protocol import (
+    Amounts,
+    Begun,
+    Caller,
+    Heard,
+    Key,
+    MeterLimit,
+    News,
+    Note,
+    Owner,
+    Refusal,
+    Turn,
+    Used,
+)
 
 LOOK_SECONDS = 1
 
@@ -42,6 +56,7 @@ class Store:
         self._jobs = Jobs(clock, follows=restarted())
         self._sessions = Sessions()
         self._notices = NoticeBoard(clock)
+        self._meters = Meters(clock)
         self._living = living
         self._looking: asyncio.Task[None] | None = None
 
@@ -80,6 +95,26 @@ class Store:
     async def notice_turn(self, process: str, notes: dict[str, Note]) -> Turn:
         """Do as `NoticeBoard.turn`."""
         return self._notices.turn(process, notes)
+
+    async def admit(self, meter: str, limits: list[MeterLimit]) -> Refusal | None:
+        """Do as `Meters.admit`."""
+        return self._meters.admit(meter, limits)
+
+    async def use(self, amounts: dict[str, Amounts]) -> None:
+        """Do as `Meters.add`."""
+        self._meters.add(amounts)
+
+    async def begin_meter(self, meter: str, day: Amounts, month: Amounts) -> None:
+        """Do as `Meters.begin`."""
+        self._meters.begin(meter, day, month)
+
+    async def used(self, meters: list[str]) -> dict[str, Used | None]:
+        """Do as `Meters.used`."""
+        return self._meters.used(meters)
+
+    async def over(self) -> dict[str, str]:
+        """Do as `Meters.over`."""
+        return self._meters.over()
 
     def _look_after_silent(self) -> None:
         """Ask Ray, meanwhile and at most once a second, whether the processes that have said

@@ -27,6 +27,7 @@ from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import (
     CHAT,
     AnswerForm,
+    Budget,
     ChatRow,
     Client,
     Engine,
@@ -153,14 +154,23 @@ class GatewayLLM(StockLLM):
         """Call a method of the store of jobs and sessions. Raises GatewayError."""
         return self._connection.ask_store(ASK_SECONDS, method, *arguments)
 
-    def ask_ledger(self, folder: str, method: str, *arguments: Any) -> Any:
-        """Call a method of the ledger, whose book is in `folder`. Raises GatewayError."""
-        return self._connection.ask_ledger(folder, ASK_SECONDS, method, *arguments)
+    def ask_ledger(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the ledger. Raises GatewayError."""
+        return self._connection.ask_ledger(ASK_SECONDS, method, *arguments)
 
     def price(self, name: str) -> Price | None:
         """Return what a chat's tokens cost; None: nobody said."""
         config = self._connection.remembered(name)
         return config["price"] if config else None
+
+    def budget(self, name: str) -> Budget | None:
+        """Return what a chat may use; None: as much as it likes."""
+        config = self._connection.remembered(name)
+        return config["budget"] if config else None
+
+    def budgets(self) -> list[str]:
+        """Return the names of the chats that have a budget."""
+        return self._connection.names(lambda config: config["budget"] is not None)
 
     def chat_oai(
         self,

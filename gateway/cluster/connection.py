@@ -171,7 +171,7 @@ class Connection:
         """Ask the store of jobs and sessions, which is made when it is first asked. Raises
         GatewayError."""
         try:
-            return self._ask_actor(Store, STORE, (), seconds, method, *arguments)
+            return self._ask_actor(Store, STORE, seconds, method, *arguments)
         except GatewayError as error:
             if error.code != Code.TIMEOUT:
                 raise
@@ -179,25 +179,19 @@ class Connection:
             words_zh = f"任务与会话存储在 {seconds:.0f} 秒内没有响应。"
             raise GatewayError(Code.CLUSTER_DOWN, words, words_zh) from error
 
-    def ask_ledger(self, folder: str, seconds: float, method: str, *arguments: Any) -> Any:
-        """Ask the ledger, which keeps its book in a `folder` of the head's machine. Raises
+    def ask_ledger(self, seconds: float, method: str, *arguments: Any) -> Any:
+        """Ask the ledger, which keeps its book in a folder of the head's machine. Raises
         GatewayError."""
-        return self._ask_actor(Ledger, LEDGER, (folder,), seconds, method, *arguments)
+        return self._ask_actor(Ledger, LEDGER, seconds, method, *arguments)
 
     def _ask_actor(
-        self,
-        kind: type,
-        name: str,
-        made_with: tuple[Any, ...],
-        seconds: float,
-        method: str,
-        *arguments: Any,
+        self, kind: type, name: str, seconds: float, method: str, *arguments: Any
     ) -> Any:
         """Ask one of the cluster's own actors, which is made when it is first asked. Raises
         GatewayError."""
         self.directory  # noqa: B018  # no cluster, no actor
         if name not in self._actors:
-            self._actors[name] = _actor(kind, name, *made_with)
+            self._actors[name] = _actor(kind, name)
         actor = self._actors[name]
         return self.patiently(
             seconds, lambda left: self.ask(getattr(actor, method).remote(*arguments), left)
@@ -211,6 +205,10 @@ class Connection:
         """Return a chat that was deployed here, as every process knows it when its deploy returns;
         None: there is none."""
         return self._chats.get(name)
+
+    def names(self, which: Callable[[PublicConfig], bool]) -> list[str]:
+        """Return the names of chats that were deployed here, of some kind."""
+        return [name for name, config in self._chats.items() if which(config)]
 
     def doubt(self) -> None:
         """Look at once whether the cluster is there: something in it is gone."""
@@ -322,7 +320,7 @@ class Connection:
             log.warning("leaving the Ray cluster failed: %s", type(error).__name__)
 
 
-def _actor(kind: type, name: str, *made_with: Any) -> Any:
+def _actor(kind: type, name: str) -> Any:
     """Return the cluster's one actor of this class and name."""
     options: dict[str, Any] = {
         "name": name,
@@ -333,7 +331,7 @@ def _actor(kind: type, name: str, *made_with: Any) -> Any:
     # On the head's node, without which there is no cluster: so no other node takes it along when it
     # is lost.
     options["resources"] = {"node:__internal_head__": 0.001}
-    return ray.remote(kind).options(num_cpus=0, max_restarts=-1, **options).remote(*made_with)
+    return ray.remote(kind).options(num_cpus=0, max_restarts=-1, **options).remote()
 
 
 def _reach(address: str) -> None:

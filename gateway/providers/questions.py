@@ -21,6 +21,10 @@ Json = dict[str, Any]
 WORDED = frozenset({CHAT, COMPLETIONS})
 """The endpoints whose questions a chat's options are for, and that know OpenAI's limits."""
 
+COUNTED_STREAM: Json = {"stream": True, "stream_options": {"include_usage": True}}
+"""How a stream is asked for, so that its provider says what it took: the ledger wants to know, also
+where the client does not."""
+
 THINKING_FIELDS = frozenset(
     {
         "thinking",

@@ -28,6 +28,7 @@ NAMES_NOBODY = {
     Code.TOO_LARGE,
     Code.UNAUTHORIZED,
     Code.FORBIDDEN,
+    Code.OVER_LIMIT,
     Code.GATEWAY_BUSY,
     Code.CLUSTER_DOWN,
 }
@@ -52,6 +53,8 @@ def install(app: Flask, log_format: str, ledger: Ledger) -> None:
 
     def finish_later(reply: Response) -> Response:
         current, logged = call.current(), request.endpoint not in UNWATCHED
+        if not reply.is_streamed and logged:
+            _enter(current, ledger)  # before its caller can ask again
         reply.call_on_close(lambda: finish(current, reply.status_code, logged))
         return reply
 
@@ -59,7 +62,7 @@ def install(app: Flask, log_format: str, ledger: Ledger) -> None:
         metrics.in_flight.dec()
         if logged:
             _count(ended)
-            _enter(ended, ledger)
+            _enter(ended, ledger)  # what came as a stream
             # Logging's own handler had the threads wait for one another, and all of them for
             # whoever reads.
             writer.write(render(_fields(ended, status)) + b"\n")
@@ -85,6 +88,7 @@ def _enter(ended: Call, ledger: Ledger) -> None:
     """Count a chat in the ledger, unless whoever asked in the background has."""
     if ended.counted or not ended.chat or ended.route.endswith(metrics.OPERATING):
         return
+    ended.counted = True
     if ended.code != call.OK:
         ledger.failed(ended.caller, _chat(ended), ended.code)
     elif ended.served_by and ended.usage:

@@ -15,6 +15,7 @@ from flask import Blueprint, Response
 
 from gateway.errors import Code, GatewayError
 from gateway.protocol import AnswerForm, Client, PublicConfig, Request, Usage
+from gateway.providers.questions import COUNTED_STREAM
 from gateway.providers.structures import Structure, has_fields, told
 from gateway.web import call, metrics, request_fields, services, streaming, validation, wire
 from gateway.web.access_log import NAMES_NOBODY
@@ -26,6 +27,7 @@ from gateway.web.task_questions import names_of, question_fields
 if TYPE_CHECKING:
     from gateway.cluster.client import GatewayLLM
     from gateway.web.ledger import Ledger
+    from gateway.web.spending import Spending
 
 
 all_app = Blueprint("all", __name__, url_prefix="/all")
@@ -61,9 +63,15 @@ class Asker(NamedTuple):
 
     llm: GatewayLLM
     ledger: Ledger
+    spending: Spending
     caller: str
     request_id: str
     client: Client
+
+    def admit(self, chat: str) -> None:
+        """Count a question. Raises GatewayError: its caller, or the chat, may use no more."""
+        self.spending.admit(self.caller)
+        self.spending.check(chat)
 
     def answered(self, name: str, asked: Asked, model: str, usage: Usage) -> None:
         """Count an answer."""
@@ -91,10 +99,17 @@ def chat() -> Response:
     compared."""
     question = request_fields.parsed(AskAllRequest)
     llm, current = services.llm(), call.current()
-    names = question.chat_names or tuple(row["chat_name"] for row in llm.models())
+    names = question.chat_names or tuple(row["chat_name"] for row in services.models())
     questions = _questions(llm, names, question)
     question = question.without_texts()
-    asker = Asker(llm, services.ledger(), current.caller, current.id, streaming.client())
+    asker = Asker(
+        llm,
+        services.ledger(),
+        services.spending(),
+        current.caller,
+        current.id,
+        streaming.client(),
+    )
     if question.stream:
         lines = _lines(asker, questions, question)
         return Response(lines, content_type=wire.LINES)
@@ -115,7 +130,9 @@ def _questions(
 ) -> dict[str, Asked | GatewayError]:
     """Return what each chat is asked, or what is wrong with that. Raises GatewayError: a field is
     nobody's variable."""
-    tasks = {name: llm.task(name) for name in names}
+    token = call.current().token
+    visible = token.sees if token else lambda _: True
+    tasks = {name: llm.task(name) if visible(name) else None for name in names}
     given = {"content": question.content, **(question.model_extra or {})}
     variables = {one for task in tasks.values() if task for one in names_of(task)}
     if unknown := sorted(given.keys() - variables - {"content"}):
@@ -125,6 +142,9 @@ def _questions(
     questions: dict[str, Asked | GatewayError] = {}
     shared: dict[str, bytes] = {}  # by structure: one body for all chats that are asked the same
     for name, task in tasks.items():
+        if not visible(name):
+            questions[name] = GatewayError(Code.NOT_DEPLOYED, chat_name=name)
+            continue
         structure = request_fields.structure_of(question, llm.reply_options(name))
         key = structure.to_json() if structure else ""
         try:
@@ -164,11 +184,7 @@ def _body(
     structure: Structure | None,
 ) -> bytes:
     """Return a request's body as all providers read it."""
-    stream = (
-        {"stream": True, "stream_options": {"include_usage": True}}
-        if question.stream and structure is None
-        else {"stream": False}
-    )
+    stream = COUNTED_STREAM if question.stream and structure is None else {"stream": False}
     texts = {"messages": told(messages, structure)}
     return request_fields.packed({**texts, **options, **question.options(), **stream})
 
@@ -178,6 +194,7 @@ def _answer(asker: Asker, name: str, asked: Asked | GatewayError) -> Outcome:
     try:
         if isinstance(asked, GatewayError):
             raise asked
+        asker.admit(asked.chat)
         [reply] = asker.llm.chat_oai(
             asked.body, model=asked.chat, client=asker.client, structure=asked.structure
         )
@@ -227,6 +244,7 @@ def _speak(asker: Asker, name: str, asked: Asked | GatewayError, put: Put, gone:
     try:
         if isinstance(asked, GatewayError):
             raise asked
+        asker.admit(asked.chat)
         envelope = Request(AnswerForm.TEXT, structure=asked.structure)
         with closing(asker.llm.stream(asked.chat, envelope, asked.body)) as stream:
             for piece in stream.pieces():

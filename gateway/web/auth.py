@@ -8,7 +8,8 @@ from flask import request
 
 from gateway.addresses import is_address, split_port, url_host
 from gateway.errors import Code, GatewayError
-from gateway.settings import Settings, Token, digest
+from gateway.settings import Settings
+from gateway.tokens import Token, digest
 from gateway.web import call
 from gateway.web.token_rate_limit import TokenRateLimit
 

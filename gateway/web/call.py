@@ -13,7 +13,7 @@ from flask import g, request
 from gateway.errors import Code
 from gateway.protocol import PublicConfig, Usage
 from gateway.providers.structures import Structure
-from gateway.settings import Token
+from gateway.tokens import Token
 from gateway.web import metrics, validation, wire
 
 if TYPE_CHECKING:

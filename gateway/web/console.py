@@ -22,7 +22,7 @@ from markdown_it.token import Token
 from gateway.errors import Code, GatewayError
 from gateway.protocol import Engine
 from gateway.providers.provider import Provider
-from gateway.settings import SCOPES
+from gateway.tokens import SCOPES
 from gateway.web import call, metrics, request_fields, services
 from gateway.web.contract import MarkdownRequest
 from gateway.web.description import Description, described
@@ -131,11 +131,12 @@ def state() -> Response:
     """Return all that the page shows: it asks every few seconds."""
     token = call.current().token
     scopes = sorted(token.scopes if token else SCOPES)
-    models = services.llm().models()
+    models = services.models()
+    counts = metrics.counts_by_chat()
+    if token and token.chats:
+        counts = {chat: codes for chat, codes in counts.items() if token.sees(chat)}
     providers = [_shown(provider) for provider in services.providers().values()]
-    return jsonify(
-        scopes=scopes, providers=providers, models=models, requests=metrics.counts_by_chat()
-    )
+    return jsonify(scopes=scopes, providers=providers, models=models, requests=counts)
 
 
 def _shown(provider: Provider) -> dict[str, str | bool]:

@@ -21,7 +21,11 @@ UNAVAILABLE = (Code.CLUSTER_DOWN, Code.TIMEOUT)
 NAMED = (Code.NOT_DEPLOYED, *UNAVAILABLE)
 """What may go wrong where a chat is named and not asked."""
 
-CHECKED = tuple(code for code in MEANINGS if code not in (Code.GATEWAY_BUSY, Code.NEED_KEY))
+CHECKED = tuple(
+    code
+    for code in MEANINGS
+    if code not in (Code.GATEWAY_BUSY, Code.NEED_KEY, Code.OVER_LIMIT, Code.OVER_BUDGET)
+)
 """What may go wrong where a model is asked whether it answers."""
 
 

@@ -10,6 +10,7 @@ from gateway.errors import Code, GatewayError
 
 FALL_BACK_ON = {
     Code.PAY_BILL,
+    Code.OVER_BUDGET,
     Code.BAD_KEY,
     Code.NO_SUCH_MODEL,
     Code.NEED_KEY,

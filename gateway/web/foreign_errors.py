@@ -26,6 +26,7 @@ _OPENAI_TYPES = {
     Code.TOO_LARGE: "invalid_request_error",
     Code.CONTENT_BLOCKED: "invalid_request_error",
     Code.PAY_BILL: "invalid_request_error",
+    Code.OVER_BUDGET: "invalid_request_error",
     Code.BAD_KEY: "invalid_request_error",
     Code.BAD_UPSTREAM_REQUEST: "invalid_request_error",
     Code.UNAUTHORIZED: "authentication_error",
@@ -33,6 +34,7 @@ _OPENAI_TYPES = {
     Code.NOT_DEPLOYED: "not_found_error",
     Code.NO_SUCH_MODEL: "not_found_error",
     Code.SLOW_DOWN: "rate_limit_error",
+    Code.OVER_LIMIT: "rate_limit_error",
 }
 
 _ANTHROPIC_TYPES = {"server_error": "api_error"}

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.cluster.answer import Answer
     from gateway.cluster.client import GatewayLLM
     from gateway.web.ledger import Ledger
+    from gateway.web.spending import Spending
 
 
 log = logging.getLogger(__name__)
@@ -134,11 +135,11 @@ def ask(job: Job) -> Response:
         return _reply(job.name, job.wait)
 
 
-def make_runner(llm: GatewayLLM, ledger: Ledger, settings: Settings) -> Runner:
+def make_runner(llm: GatewayLLM, ledger: Ledger, spending: Spending, settings: Settings) -> Runner:
     """Return what asks in the background, for this process."""
 
     def answer(owner: str, question: bytes, lost: int) -> tuple[bytes, bool]:
-        result = _result(llm, ledger, owner, orjson.loads(question), lost)
+        result = _result(llm, ledger, spending, owner, orjson.loads(question), lost)
         return orjson.dumps(result), "error" in result
 
     keep, most_waits = settings.keep_answers, settings.max_in_flight
@@ -192,7 +193,9 @@ def _answer(result: Result) -> Response:
     return reply
 
 
-def _result(llm: GatewayLLM, ledger: Ledger, owner: str, question: Question, lost: int) -> Result:
+def _result(
+    llm: GatewayLLM, ledger: Ledger, spending: Spending, owner: str, question: Question, lost: int
+) -> Result:
     """Return what came of a question; whatever happens, whoever waits for it is told."""
     result: Result = {"form": question["form"], "chat": question["request"]["chat_name"]}
     try:
@@ -200,7 +203,8 @@ def _result(llm: GatewayLLM, ledger: Ledger, owner: str, question: Question, los
             words = "The gateway process that asked this question ended, and so did the next one."
             words_zh = "提出该问题的网关进程已终止，接手的进程也已终止。"
             raise GatewayError(Code.INTERNAL, words, words_zh)
-        outcome = _ask(llm, owner, question, result)
+        spending.admit(question["caller"])
+        outcome = _ask(llm, spending, owner, question, result)
         chat, fell_back = result["chat"], outcome.fell_back is not None
         [answer] = outcome.answer
         ledger.answered(
@@ -215,14 +219,16 @@ def _result(llm: GatewayLLM, ledger: Ledger, owner: str, question: Question, los
     return result
 
 
-def _ask(llm: GatewayLLM, owner: str, question: Question, result: Result) -> Outcome[list[Answer]]:
+def _ask(
+    llm: GatewayLLM, spending: Spending, owner: str, question: Question, result: Result
+) -> Outcome[list[Answer]]:
     chat, body = ChatRequest.model_construct(**question["request"]), question["body"].encode()
     question["body"] = ""
     structure = question["structure"]
     outcome = first_to_answer(
         question["through"] or chat.chat_name,
         llm.chain,
-        lambda name: llm.chat_oai(body, model=name, structure=structure),
+        spending.guarded(lambda name: llm.chat_oai(body, model=name, structure=structure)),
     )
     [answer] = outcome.answer
     metrics.count_usage(outcome.served_by, answer.usage)

@@ -9,12 +9,14 @@ import threading
 import time
 import uuid
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gateway.actors.ledger_book import MICRO, OK
 from gateway.errors import GatewayError
 from gateway.protocol import Usage
 from gateway.web import metrics
+from gateway.web.spending import Spending
 
 if TYPE_CHECKING:
     from gateway.cluster.client import GatewayLLM
@@ -28,10 +30,12 @@ Key = tuple[str, ...]
 
 
 class Ledger:
-    """Counts for the ledger in the folder `folder` of the cluster's head; "": nothing is kept."""
+    """Counts for the ledger in the folder `folder` of the cluster's head ("": nothing is kept), and
+    for limits and budgets."""
 
-    def __init__(self, llm: GatewayLLM, folder: str) -> None:
+    def __init__(self, llm: GatewayLLM, folder: str, spending: Spending) -> None:
         self._llm = llm
+        self._spending = spending
         self.folder = folder
         self._process = uuid.uuid4().hex
         self._number = 0
@@ -41,16 +45,14 @@ class Ledger:
         self._lock = threading.Lock()
         self._handing_over = threading.Lock()
         self._trouble = ""
+        threading.Thread(target=self._keep_handing_over, name="ledger", daemon=True).start()
         if folder:
-            threading.Thread(target=self._keep_handing_over, name="ledger", daemon=True).start()
             atexit.register(self._close)
 
     def answered(
         self, caller: str, chat: str, served_by: str, model: str, usage: Usage, fell_back: bool
     ) -> None:
         """Count an answer: `chat` was asked, `served_by` answered."""
-        if not self.folder:
-            return
         tokens_in, tokens_out, cached = (
             usage.tokens_in or 0,
             usage.tokens_out or 0,
@@ -62,6 +64,9 @@ class Ledger:
             money = (tokens_in - held) * price["in"] + held * price["cached"]
             money += tokens_out * price["out"]
             currency = price["currency"]
+        self._spending.answered(caller, served_by, tokens_in + tokens_out, money / MICRO, currency)
+        if not self.folder:
+            return
         key = (caller, chat, served_by, usage.provider, model[:200], OK, currency)
         self._add(key, (1, fell_back, tokens_in, tokens_out, cached, round(money)))
 
@@ -85,7 +90,10 @@ class Ledger:
         while True:
             time.sleep(HAND_OVER_SECONDS)
             self._day = time.strftime(DAY)
-            self._hand_over()
+            with suppress(Exception):  # it goes on, whatever is wrong with the cluster
+                self._spending.exchange()
+            if self.folder:
+                self._hand_over()
 
     def _hand_over(self) -> None:
         """Hand a batch over, the last one again if nobody acknowledged it."""
@@ -109,7 +117,7 @@ class Ledger:
         """Return whether the batch is written, and what is to be said."""
         batch = self._process, self._number, self._batch
         try:
-            written, note = self._llm.ask_ledger(self.folder, "add", *batch)
+            written, note = self._llm.ask_ledger("add", self.folder, *batch)
         except GatewayError as error:
             return False, str(error.code)
         except Exception as error:  # whatever it is, the next second may be better

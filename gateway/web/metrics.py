@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from gateway.protocol import ChatRow, Usage
+from gateway.protocol import ChatRow, Usage, used_part
 from gateway.web.count_file import CountFile
 from gateway.web.counts_folder import counts_folder
 
@@ -166,11 +166,18 @@ class _Cluster:
             "1: its provider is not asked for a while.",
             labels=["chat", "code"],
         )
+        budget = GaugeMetricFamily(
+            "gateway_chat_budget",
+            "How much of its budget a chat has used in this day or month: 1 is all of it.",
+            labels=["chat"],
+        )
         for row in rows:
             chat = row["chat_name"]
+            if row["budget"]:
+                budget.add_metric([chat], used_part(row["budget"]))
             replicas.add_metric([chat], row["replicas"])
             need_key.add_metric([chat], row["state"] == "need_key")
             answerable.add_metric([chat], not able.isdisjoint({chat, *row["fallback"]}))
             if row["resting"]:
                 resting.add_metric([chat, row["resting"]["code"]], 1)
-        yield from (replicas, need_key, answerable, resting)
+        yield from (replicas, need_key, answerable, resting, budget)

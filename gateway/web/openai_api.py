@@ -21,6 +21,7 @@ from gateway.protocol import (
     PublicConfig,
     Request,
 )
+from gateway.providers.questions import COUNTED_STREAM, WORDED
 from gateway.providers.structures import Structure, StructureRecord, told
 from gateway.web import (
     call,
@@ -87,14 +88,14 @@ ENDINGS = {MESSAGES: foreign_errors.anthropic_shape, RESPONSES: foreign_errors.r
 @described(Description("Every chat.", MODELS))
 def models() -> Response:
     """Return every chat, in OpenAI's shape."""
-    return jsonify(object="list", data=[_model(row) for row in services.llm().models()])
+    return jsonify(object="list", data=[_model(row) for row in services.models()])
 
 
 @v1_app.get("/models/<name>")
 @described(Description("One chat.", MODEL, fails=NAMED))
 def model(name: str) -> Response:
     """Return one chat, in OpenAI's shape."""
-    rows = [row for row in services.llm().models() if row["chat_name"] == name]
+    rows = [row for row in services.models() if row["chat_name"] == name]
     if not rows:
         raise GatewayError(Code.NOT_DEPLOYED, chat_name=name[:64])
     return jsonify(_model(rows[0]))
@@ -154,6 +155,7 @@ def _question(path: str, kind: type[OpenAIRequest]) -> tuple[str, AnswerForm, by
     fields = wire.typed(request_fields.fields())
     question = validation.parse(kind, fields)
     name = fields.pop("model")
+    services.require_visible(name)
     # also written as "false", 0 or null: what we understand is what the provider gets
     if "stream" in fields:
         fields["stream"] = bool(question.stream)
@@ -161,6 +163,9 @@ def _question(path: str, kind: type[OpenAIRequest]) -> tuple[str, AnswerForm, by
     if question.stream:
         with_usage = question.include_usage()
         form = AnswerForm.EVENTS_AND_USAGE if with_usage else AnswerForm.EVENTS
+        if path in WORDED:
+            given = fields.get("stream_options") or {}
+            fields |= {**COUNTED_STREAM, "stream_options": {**given, "include_usage": True}}
     if task := services.llm().task(name):
         fields = _of_task(task, path, fields)
     return name, form, request_fields.packed(fields)

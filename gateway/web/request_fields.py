@@ -45,6 +45,7 @@ def parsed(kind: type[M]) -> M:
     if kind in (DeployRequest, ModelsRequest):
         no_key_in_query()
     values = fields()
+    services.require_visible(values.get("chat_name"))
     deployed: dict[str, Any] = {}
     if issubclass(kind, ReplyOptions):
         in_query = call.options_in_query()

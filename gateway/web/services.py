@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 from flask import current_app, request
 
 from gateway.byte_budget import ByteBudget
-from gateway.errors import Code, GatewayError
-from gateway.protocol import CHAT, HOP, PublicConfig
+from gateway.errors import Code, GatewayError, lacking
+from gateway.protocol import CHAT, HOP, ChatRow, PublicConfig
 from gateway.providers.provider import Provider
 from gateway.settings import Settings
 from gateway.web import call
@@ -19,6 +19,7 @@ from gateway.web.failover import Outcome, first_to_answer
 if TYPE_CHECKING:
     from gateway.cluster.client import GatewayLLM
     from gateway.web.ledger import Ledger
+    from gateway.web.spending import Spending
 
 
 T = TypeVar("T")
@@ -30,7 +31,20 @@ def ask(name: str, how: Callable[[str], T], path: str = CHAT) -> Outcome[T]:
     current = call.current()
     current.chat = name
     chat = through(current.task) or name
-    return first_to_answer(chat, lambda name: llm().chain(name, path), how)
+    spending().admit(current.caller)
+    try:
+        return first_to_answer(chat, lambda name: llm().chain(name, path), spending().guarded(how))
+    except GatewayError as error:
+        raise _without_others(error, path) from error.__cause__
+
+
+def _without_others(error: GatewayError, path: str) -> GatewayError:
+    """Return an error without the names of the chats that have an endpoint, where there are not all
+    chats for the caller's token."""
+    token = call.current().token
+    if error.param == "model" and token and token.chats:
+        return lacking(path, error.provider)
+    return error
 
 
 def through(task: PublicConfig | None) -> str:
@@ -58,10 +72,41 @@ def caller() -> str:
     return f"{current.owner} {current.client}" if settings().join_repeats else ""
 
 
+def require_visible(chat: object) -> None:
+    """Raise GatewayError where there is no such chat for the caller's token."""
+    token = call.current().token
+    if token and isinstance(chat, str) and not token.sees(chat):
+        raise GatewayError(Code.NOT_DEPLOYED, chat_name=chat[:64])
+
+
+def require_all_chats() -> None:
+    """Raise GatewayError where there are not all chats for the caller's token."""
+    token = call.current().token
+    if token and token.chats:
+        raise GatewayError(
+            Code.FORBIDDEN,
+            f"The token {token.name!r} is for some chats only, and this tells of all.",
+            f"令牌 {token.name!r} 只能使用部分对话，而此处包含全部对话。",
+        )
+
+
+def models() -> list[ChatRow]:
+    """Return the rows of GET /models that there are for the caller, with what was used of their
+    budgets. Raises GatewayError."""
+    token, rows = call.current().token, spending().shown(llm().models())
+    return [row for row in rows if not token or token.sees(row["chat_name"])]
+
+
 def ledger() -> Ledger:
     """Return what counts for the ledger."""
     ledger: Ledger = current_app.extensions["ledger"]
     return ledger
+
+
+def spending() -> Spending:
+    """Return what callers may use and chats may cost."""
+    spending: Spending = current_app.extensions["spending"]
+    return spending
 
 
 def llm() -> GatewayLLM:

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
+from gateway.providers.questions import COUNTED_STREAM
 from gateway.providers.structures import told
 from gateway.web import call, request_fields, services, validation
 from gateway.web.contract import ChatRequest
@@ -25,8 +26,9 @@ def packed(question: ChatRequest) -> bytes:
     messages = told(conversation(question), current.structure)
     options = {**(current.task["options"] if current.task else {}), **question.options()}
     # Some providers stream unless they are told not to. What is checked comes whole.
-    stream = question.stream and current.structure is None
-    return request_fields.packed({"messages": messages, **options, "stream": stream})
+    streams = question.stream and current.structure is None
+    stream = COUNTED_STREAM if streams else {"stream": False}
+    return request_fields.packed({"messages": messages, **options, **stream})
 
 
 def conversation(question: ChatRequest) -> list[dict[str, str]]:

@@ -19,15 +19,16 @@ MODELS = schema_object(models={"type": "array", "items": CHAT})
 @described(Description("Every chat and its state.", MODELS))
 def models() -> Response:
     """Return every chat on the cluster, and never a key."""
-    return jsonify(models=services.llm().models())
+    return jsonify(models=services.models())
 
 
 @status_app.get("/metrics")
 @described(Description("Metrics for Prometheus.", {}, streams=metrics.CONTENT_TYPE, fails=()))
 def metrics_page() -> Response:
     """Return what Prometheus reads; without a cluster, what this machine's processes know."""
+    services.require_all_chats()
     try:
-        models = services.llm().models()
+        models = services.models()
     except GatewayError:
         models = None
     return Response(metrics.page(models), content_type=metrics.CONTENT_TYPE)

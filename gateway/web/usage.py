@@ -79,7 +79,7 @@ def _read(by: tuple[str, ...], first: str, last: str, caller: str | None) -> lis
         words = "Nothing is kept: GATEWAY_STATE names no folder for it."
         words_zh = "没有保存用量：未用 GATEWAY_STATE 指定目录。"
         raise GatewayError(Code.INVALID_REQUEST, words, words_zh)
-    rows = services.llm().ask_ledger(folder, "usage", by, first, last, caller)
+    rows = services.llm().ask_ledger("usage", folder, by, first, last, caller)
     if isinstance(rows, str):
         raise GatewayError(Code.INTERNAL, f"The ledger cannot be read: {rows}.")
     for row in rows:

@@ -92,11 +92,13 @@ async def _send(call: Call, reply: Reply, seconds: float = 0) -> web.StreamRespo
     """The reply, as a stream or whole, taking that long."""
     if not call.streams:
         await asyncio.sleep(seconds)
+        call.request["tokens"] = reply.tokens()
         return _json(orjson.dumps(reply.whole()))
     sse = await _words_of(call, reply, seconds)
     for chunk in reply.closing():
         await _event(sse, chunk)
     await sse.write(b"data: [DONE]\n\n")
+    call.request["tokens"] = reply.tokens()
     return sse
 
 

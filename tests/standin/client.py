@@ -101,6 +101,10 @@ class StandIn:
         """How many requests with the key, or in all, are open now."""
         return int(self._ask("GET", "/_open" + _query(key)))
 
+    def tokens(self, key: str) -> int:
+        """How many tokens the key's whole answers took, in and out."""
+        return int(self._ask("GET", "/_tokens" + _query(key)))
+
     def reset(self) -> None:
         """Forget every request and every script, of all keys."""
         self._ask("DELETE", "/_requests")

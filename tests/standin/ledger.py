@@ -29,6 +29,7 @@ class Ledger:
         self._received: deque[tuple[str, Received]] = deque(maxlen=KEPT)
         self._counts: Counter[str] = Counter()
         self._open: Counter[str] = Counter()
+        self._tokens: Counter[str] = Counter()
 
     def give_script(self, key: str, behaviours: list[str]) -> None:
         """The key's next requests behave so, one by one; the last behaviour sticks."""
@@ -65,6 +66,14 @@ class Ledger:
     def count(self, key: str | None) -> int:
         """How many requests came with the key, or in all, since the last `forget`."""
         return self._counts.total() if key is None else self._counts[key]
+
+    def spend(self, key: str, tokens: int) -> None:
+        """Count the tokens of an answer that was sent to its end."""
+        self._tokens[key] += tokens
+
+    def tokens(self, key: str) -> int:
+        """How many tokens the key's whole answers took, in and out."""
+        return self._tokens[key]
 
     def open(self, key: str | None) -> int:
         """How many of the key's requests, or of all, are being answered now."""

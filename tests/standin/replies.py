@@ -98,6 +98,10 @@ class Reply:
             return {"prompt_tokens": came, "total_tokens": came}
         return {"prompt_tokens": came, "completion_tokens": went, "total_tokens": came + went}
 
+    def tokens(self) -> int:
+        """What it takes, in and out."""
+        return int(self._usage()["total_tokens"])
+
     def _envelope(self, kind: str, **fields: Any) -> Json:
         beside = {"request_id": self.id} if self.dialect == "zhipu" else {}
         name = self.id if self.dialect == "zhipu" else f"chatcmpl-{self.id}"

@@ -89,9 +89,11 @@ async def provide(request: web.Request, kind: Kind) -> web.StreamResponse:
             return refusal(BY_NAME[MALFORMED[dialect]], key)
         if kind == "embeddings" and dialect == "tongwen" and len(rows(body)) > TONGWEN_ROWS:
             return refusal(BY_NAME["tongwen-InvalidParameter-rows"], key)
-        return await behave(
+        reply = await behave(
             Call(request, dialect, kind, body, key), ledger.behaviour(key, body["model"])
         )
+        ledger.spend(key, request.get("tokens", 0))
+        return reply
 
 
 async def offer(request: web.Request) -> web.StreamResponse:
@@ -134,6 +136,11 @@ async def get_count(request: web.Request) -> web.Response:
     return _json(request.app[LEDGER].count(request.query.get("key")))
 
 
+async def get_tokens(request: web.Request) -> web.Response:
+    """How many tokens a key's whole answers took: a bare number."""
+    return _json(request.app[LEDGER].tokens(request.query["key"]))
+
+
 async def get_open(request: web.Request) -> web.Response:
     """How many are open: a bare number."""
     return _json(request.app[LEDGER].open(request.query.get("key")))
@@ -161,6 +168,7 @@ def create_app() -> web.Application:
     app.router.add_get("/_requests/count", get_count)
     app.router.add_delete("/_requests", delete_requests)
     app.router.add_get("/_open", get_open)
+    app.router.add_get("/_tokens", get_tokens)
     return app
 
 

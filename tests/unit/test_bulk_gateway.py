@@ -62,7 +62,7 @@ def test_what_is_not_the_gateways_reply(status: int, text: str, code: str, waits
 def test_a_refused_token_is_not_waited_for_and_a_code_that_is_new_is_if_it_says_how_long() -> None:
     refused = GatewayError(Code.UNAUTHORIZED).shape("id")
     assert not reply(429, json=refused, Retry_After="60").waits
-    refused["error"]["code"] = "OVER_LIMIT"
+    refused["error"]["code"] = "OVER_SOMETHING"
     assert reply(429, json=refused, Retry_After="60").waits
     assert not reply(429, json=refused).waits
 

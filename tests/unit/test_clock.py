@@ -16,6 +16,7 @@ from tests.unit.stores import Clock
 TOLD_TO_PEOPLE = {
     "gateway/actors/circuit_breaker.py": 2,  # since when a chat rests, and until when
     "gateway/actors/ledger_book.py": 2,  # when a process handed over; what a damaged file is called
+    "gateway/actors/meters.py": 1,  # since when a budget is spent
     "gateway/actors/directory.py": 1,  # since when a chat is deployed
     "gateway/web/access_log.py": 1,  # when a request was answered
     "gateway/cluster/answer.py": 1,  # `created` on /v1

@@ -31,6 +31,7 @@ STOPPING = {
     Code.UNAUTHORIZED,
     Code.FORBIDDEN,
     Code.PAY_BILL,
+    Code.OVER_BUDGET,
     Code.NOT_DEPLOYED,
     Code.BAD_KEY,
     Code.NO_SUCH_MODEL,

@@ -11,7 +11,7 @@ import { number, reason, t } from "./words.js";
 const RENDER_EVERY = 700;
 const CLOCK_EVERY = 100;
 
-const OPERATOR = new Set(["PAY_BILL", "BAD_KEY", "NO_SUCH_MODEL", "BAD_UPSTREAM_REQUEST", "NEED_KEY", "NOT_DEPLOYED"]);
+const OPERATOR = new Set(["PAY_BILL", "BAD_KEY", "NO_SUCH_MODEL", "BAD_UPSTREAM_REQUEST", "NEED_KEY", "NOT_DEPLOYED", "OVER_BUDGET", "OVER_LIMIT"]);
 const toRun = () =>
   h(
     "p",

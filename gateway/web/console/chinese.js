@@ -146,6 +146,8 @@ export const chinese = {
   promptThrough: "一段提示词，由 {chat} 回答",
 
   why_PAY_BILL: "账户欠费",
+  why_OVER_BUDGET: "预算已用完",
+  why_BAD_ANSWER: "回答不符合要求的形式",
   why_BAD_KEY: "key 被拒绝",
   why_NO_SUCH_MODEL: "服务商没有该模型",
   why_NEED_KEY: "key 在重启后丢失",

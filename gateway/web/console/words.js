@@ -159,6 +159,8 @@ const english = {
   promptThrough: "a prompt, answered by {chat}",
 
   why_PAY_BILL: "the bill is unpaid",
+  why_OVER_BUDGET: "the budget is used up",
+  why_BAD_ANSWER: "the answer had not the form that was asked for",
   why_BAD_KEY: "the key was refused",
   why_NO_SUCH_MODEL: "the provider has no such model",
   why_NEED_KEY: "its key was lost in a restart",
