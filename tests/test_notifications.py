@@ -30,6 +30,7 @@ WECOM, FLAKY, HOOK = f"{MARK}-wecom", f"{MARK}-flaky", f"{MARK}-hook"
 DINGTALK, FEISHU = f"signed-{MARK}-ding", f"signed-{MARK}-fei"
 ROBOTS = (WECOM, FLAKY, HOOK, DINGTALK, FEISHU)
 PROMPT = "prompt-marker-41f7"
+ADMIN, CALLER = "admin-token-41f7", "caller-token-41f7"
 UNPAID, REFUSED = "refuse:openai-insufficient_quota", "refuse:openai-invalid_api_key"
 
 HEARD_SECONDS = 6
@@ -67,8 +68,13 @@ def server(
             "GATEWAY_PROBE_SECONDS": "1",
             "GATEWAY_NOTIFY_FILE": str(file),
             "GATEWAY_NOTIFY": f"wecom+{robots}/wecom/send?key={FLAKY}",
-        }
+            "GATEWAY_TOKENS": f"ops:{ADMIN}:admin,chat\ntill:{CALLER}:chat limit=1/day",
+            "GATEWAY_STATE": str(file.parent / "state"),
+        },
+        ready=False,
     )
+    started.http.headers["X-Api-Key"] = ADMIN
+    started.wait_until()
     yield started
     started.stop()
 
@@ -86,7 +92,7 @@ class Story:
         self._gateway, self._standin, self._mails = gateway, standin, mails
         self.names = {
             what: f"{what}-{os.getpid()}"
-            for what in ("bill", "bad", "shop", "spare", "lost", "late")
+            for what in ("bill", "bad", "shop", "spare", "spent", "lost", "late")
         }
 
     def deploy(self, what: str, **more: object) -> None:
@@ -98,9 +104,9 @@ class Story:
     def key(self, what: str) -> str:
         return f"sk-{MARK}-{what}"
 
-    def ask(self, what: str) -> str:
+    def ask(self, what: str, token: str = ADMIN) -> str:
         body = {"chat_name": self.names[what], "content": PROMPT}
-        reply = self._gateway.post("/openai/chat", json=body)
+        reply = self._gateway.post("/openai/chat", json=body, headers={"X-Api-Key": token})
         return "OK" if reply.is_success else str(reply.json()["error"]["code"])
 
     def rest(self, what: str, refusal: str = UNPAID) -> None:
@@ -141,6 +147,9 @@ BEGUN = (
     "Chat {spare} rests: its bill at openai is not paid.",
     "Nobody answers chat {shop} any more: it and its fallback ({spare}) all rest",
     "Chat {lost} needs its key: the cluster has lost it.",
+    "Chat {spent} rests: its own budget is spent.",
+    "Chat {spent} has spent ",
+    "Caller till is over its limit (1/day) and is refused.",
 )
 ENDED = (
     "Chat {bill} answers again: its bill",
@@ -148,20 +157,23 @@ ENDED = (
     "Chat {spare} answers again",
     "Chat {shop} is answered again",
     "Chat {lost} has its key again",
+    "Chat {spent} answers again: its budget",
 )
 LATE = "Chat {late} rests: its bill at openai is not paid."
 
 
 def tell_beginnings(story: Story, standin: StandIn, ray_head: RayHead) -> None:
-    """Have five things begin, while one robot takes nothing at first."""
+    """Have everything begin, while one robot takes nothing at first."""
     standin.script(FLAKY, ["refuse:99", "status:503", "take"])
     for what in ("bill", "bad", "spare"):
         story.deploy(what)
+    story.deploy("spent", budget={"tokens": 1, "per": "day"})
     story.deploy("shop", fallback=story.names["spare"])
     story.deploy("lost")
     for what in ("bill", "spare", "shop"):
         story.rest(what)
     story.rest("bad", REFUSED)
+    assert [story.ask("spent", CALLER) for _ in range(2)] == ["OK", "OVER_LIMIT"]
     actor_process(ray_head, "ModelActor").kill()
     actor_process(ray_head, "Directory").kill()
     until(lambda: story.ask("lost") == "NEED_KEY")
@@ -183,6 +195,7 @@ def story(
     master.children()[0].kill()
     story.pay("bill", "bad", "spare")
     story.deploy("lost")
+    story.deploy("spent", budget={"tokens": 1_000_000, "per": "day"})
     story.wait(*ENDED)
     time.sleep(HEARD_SECONDS)
 
@@ -193,7 +206,7 @@ def story(
     story.rest("late")
     story.wait(LATE)
     yield story
-    for name in ("shop", "bill", "bad", "spare", "lost", "late"):
+    for name in ("shop", "bill", "bad", "spare", "spent", "lost", "late"):
         gateway.post("/openai/undeploy", json={"chat_name": story.names[name]})
 
 
@@ -251,7 +264,7 @@ def test_mail_says_in_its_subject_what_is_wrong(story: Story, mails: MailServer)
 def test_no_key_secret_or_prompt_is_in_a_log_a_message_or_a_process_of_rays(
     story: Story, server: Server, ray_head: RayHead
 ) -> None:
-    needles = [MARK, PASSWORD, PROMPT, "/robots/"]
+    needles = [MARK, PASSWORD, PROMPT, ADMIN, CALLER, "/robots/"]
     for text in story.texts().values():
         assert [one for one in needles if one in text] == []
     for path in (server.log, *(path for path in ray_head.folder.rglob("*") if path.is_file())):

@@ -72,7 +72,7 @@ BEGUN: dict[tuple[Kind, str], tuple[str, str]] = {
     (Kind.CALLER, ""): (
         "Caller {name} is over its limit ({detail}) and is refused. Find out why, or raise the"
         " limit.",
-        "调用方 {name} 已超出限额（{detail}），请求被拒绝。请查明原因，或提高限额。",
+        "调用方 {name} 已超过上限（{detail}），请求被拒绝。请查明原因，或提高上限。",
     ),
 }
 """By kind and code, in English and in Chinese."""

@@ -67,7 +67,7 @@ TABLE: list[tuple[Condition, str, str]] = [
     (
         Condition(Kind.CALLER, "web", "60/min", "2026-11-27"),
         "Caller web is over its limit (60/min) and is refused. Find out why, or raise the limit.",
-        "调用方 web 已超出限额（60/min），请求被拒绝。请查明原因，或提高限额。",
+        "调用方 web 已超过上限（60/min），请求被拒绝。请查明原因，或提高上限。",
     ),
 ]
 
