@@ -129,7 +129,8 @@ def _of_chat(row: ChatRow, seen: Look) -> Iterator[Condition]:
     yield from _of_budget(row, seen)
     if row["balance"] and row["low"] is not None and row["balance"]["amount"] < row["low"]:
         amount, unit = row["balance"]["amount"], row["balance"]["currency"]
-        more = {"amount": _number(amount), "low": _number(row["low"]), "unit": unit}
+        # some providers name no currency
+        more = {"amount": f"{_number(amount)} {unit}".strip(), "low": _number(row["low"])}
         yield Condition(Kind.BALANCE, name, facts={**facts, **more})
 
 

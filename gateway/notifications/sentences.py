@@ -64,10 +64,9 @@ BEGUN: dict[tuple[Kind, str], tuple[str, str]] = {
         "如不希望如此，请提高预算。",
     ),
     (Kind.BALANCE, ""): (
-        "The balance of chat {name} at {provider} is {amount} {unit}, under the {low} of its"
+        "The balance of chat {name} at {provider} is {amount}, under the {low} of its"
         " deploy. Pay in some more before it is used up.",
-        "对话 {name} 在 {provider} 的余额为 {amount} {unit}，低于部署时设定的 {low}。"
-        "请在用完前充值。",
+        "对话 {name} 在 {provider} 的余额为 {amount}，低于部署时设定的 {low}。请在用完前充值。",
     ),
     (Kind.CALLER, ""): (
         "Caller {name} is over its limit ({detail}) and is refused. Find out why, or raise the"

@@ -190,6 +190,13 @@ def test_a_balance_at_the_brink_is_told_of_once() -> None:
     assert len(steady(seen(row(balance=balance(19), low=20)), paid.noted).begun) == 1
 
 
+@pytest.mark.parametrize(("currency", "amount"), [("CNY", "19.9 CNY"), ("", "19.9")])
+def test_a_balance_may_have_no_currency(currency: str, amount: str) -> None:
+    low = {**balance(19.9), "currency": currency}
+    [told] = steady(seen(row(balance=low, low=20))).begun
+    assert told.facts["amount"] == amount
+
+
 def test_a_balance_without_a_limit_is_not_told_of() -> None:
     assert steady(seen(row(balance=balance(0.1)))).begun == []
     assert steady(seen(row(balance=balance(20), low=20))).begun == []

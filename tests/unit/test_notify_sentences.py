@@ -14,7 +14,7 @@ from gateway.notifications.sentences import MOST, letter, sentence, trial
 from gateway.notify_targets import parse
 
 BUDGET = {"spent": "170", "limit": "200", "unit": "CNY", "per": "month"}
-BALANCE = {"provider": "deepseek", "amount": "19.5", "low": "20", "unit": "CNY"}
+BALANCE = {"provider": "deepseek", "amount": "19.5 CNY", "low": "20"}
 ALONE = {"provider": "zhipu", "chain": ""}
 HELPED = {"provider": "zhipu", "chain": "spare, local_chat"}
 
