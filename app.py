@@ -6,11 +6,14 @@ gateway/commands/run.py).
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Flask
 
 from gateway import settings
 from gateway.byte_budget import ByteBudget, give_back_large_blocks
 from gateway.cluster.client import GatewayLLM
+from gateway.notifications.notifier import Notifier
 from gateway.web import access_log, paths, proxies, replies, services
 from gateway.web.ask_all import all_app
 from gateway.web.auth import Authenticator
@@ -89,6 +92,11 @@ def create_app() -> Flask:
     app.register_blueprint(openapi_app)
     app.register_blueprint(console_app)
     llm.start()
+    board = partial(llm.ask_store, "notice_turn")
+    way = config.notify_lang, config.egress_proxy
+    Notifier(
+        config.notify, *way, board, lambda: spending.shown(llm.models()), spending.over
+    ).start()
     return app
 
 

@@ -13,6 +13,7 @@ COMMANDS = {
     "doctor": "say what is wrong with this gateway, and what to do about it",
     "bulk": "ask a chat about each row of a table",
     "usage": "print what was asked, answered and paid",
+    "notify-test": "send a test message to whoever GATEWAY_NOTIFY names",
     "token": "make a token for a caller",
     "revoke": "take a caller's token away",
     "check-settings": "look whether the settings can be used, as a reload does first",

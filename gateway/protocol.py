@@ -470,6 +470,25 @@ class Heard(TypedDict):
     unknown: list[Key]
 
 
+# What a person was told, as the gateway processes and the store speak of it.
+
+
+class Note(TypedDict):
+    """Of which conditions (gateway/notifications) a channel has been told; `revision` grows with
+    each message."""
+
+    revision: int
+    conditions: list[list[str]]
+
+
+class Turn(TypedDict):
+    """What a process is told when it shows its notes: the channels to which it is to speak, and the
+    newest notes."""
+
+    mine: list[str]
+    notes: dict[str, Note]
+
+
 # What is limited, as a gateway process and the store speak of it.
 
 Amounts = dict[str, float]

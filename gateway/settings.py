@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gateway.addresses import EgressProxy, canonical, is_guarded, split_port
 from gateway.charsets import CODECS, charset
+from gateway.notify_targets import Target, parse_all
 from gateway.tokens import Token, check_all, parsed
 
 SPARE_THREADS = 32
@@ -55,6 +56,8 @@ class Settings:
     allow_get: bool
     fallback_charset: str
     join_repeats: bool
+    notify: tuple[Target, ...]
+    notify_lang: str
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -87,6 +90,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         allow_get=_switch(env, "GATEWAY_ALLOW_GET"),
         fallback_charset=_charset(env),
         join_repeats=_switch(env, "GATEWAY_JOIN_REPEATS", default=True),
+        notify=_notify(env),
+        notify_lang=_notify_lang(env),
     )
 
 
@@ -249,15 +254,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
-    sources = (
-        {"GATEWAY_TOKENS": env["GATEWAY_TOKENS"]} if env.get("GATEWAY_TOKENS", "").strip() else {}
-    )
-    if path := env.get("GATEWAY_TOKENS_FILE", "").strip():
-        try:
-            _refuse_open(path)
-            sources["GATEWAY_TOKENS_FILE"] = Path(path).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingError(f"GATEWAY_TOKENS_FILE: cannot read {path}: {error}.") from error
+    sources = _text(env, "GATEWAY_TOKENS") | _file(env, "GATEWAY_TOKENS_FILE")
     tokens = [
         _token(variable, number, line.strip())
         for variable, text in sources.items()
@@ -276,15 +273,47 @@ def _tokens(env: Mapping[str, str]) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
-def _refuse_open(path: str) -> None:
+def _text(env: Mapping[str, str], name: str) -> dict[str, str]:
+    """Return a variable by its name, unless it is empty."""
+    return {name: env[name]} if env.get(name, "").strip() else {}
+
+
+def _file(env: Mapping[str, str], name: str) -> dict[str, str]:
+    """Return what is in the file of secrets that a variable names, by the variable's name."""
+    path = env.get(name, "").strip()
+    if not path:
+        return {}
+    try:
+        _refuse_open(name, path)
+        return {name: Path(path).read_text()}
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingError(f"{name}: cannot read {path}: {words}.") from None
+
+
+def _refuse_open(variable: str, path: str) -> None:
     """Raise SettingError for a file that others can read; only root's may be its group's, as an
     installed one is."""
     status = os.stat(path)
     if status.st_mode & (0o006 if status.st_uid == 0 else 0o066):
         raise SettingError(
-            f"GATEWAY_TOKENS_FILE: others can read {path} (mode {status.st_mode & 0o777:o}): chmod"
-            f" go= {path}, and replace its tokens if others use this machine."
+            f"{variable}: others can read {path} (mode {status.st_mode & 0o777:o}): chmod go="
+            f" {path}, and replace what is in it if others use this machine."
         )
+
+
+def _notify(env: Mapping[str, str]) -> tuple[Target, ...]:
+    try:
+        return parse_all(_text(env, "GATEWAY_NOTIFY") | _file(env, "GATEWAY_NOTIFY_FILE"))
+    except ValueError as error:
+        raise SettingError(str(error)) from None
+
+
+def _notify_lang(env: Mapping[str, str]) -> str:
+    lang = env.get("GATEWAY_NOTIFY_LANG", "").strip() or "en"
+    if lang not in ("en", "zh"):
+        raise SettingError(f"GATEWAY_NOTIFY_LANG is {lang!r}; it must be en or zh.")
+    return lang
 
 
 def _token(variable: str, number: int, line: str) -> Token:

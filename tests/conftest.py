@@ -29,6 +29,7 @@ LONGEST_FIRST = (
         "structured",
         "jobs",
         "bytes_in_flight",
+        "notifications",
         "other_clients",
         "launch",
         "secrets",

@@ -248,6 +248,7 @@ def test_the_gateways_tokens_are_in_no_process_of_rays() -> None:
             **clean_environment(),
             "GATEWAY_TOKENS": f"shop:{token}:chat,admin",
             "GATEWAY_TOKEN": token,
+            "GATEWAY_NOTIFY": f"https://hook.example/{token}",
         }
     )
     try:

@@ -256,6 +256,9 @@ def test_no_token_is_in_the_log(guarded_by_file: Server) -> None:
         ("GATEWAY_TOKENS", SECRET),
         ("GATEWAY_TOKENS", f"app:{SECRET}-ü:chat"),
         ("GATEWAY_TOKENS", f"app:{SECRET}:chat\nops:{SECRET}:admin"),
+        ("GATEWAY_NOTIFY", f"https://hook.example/ {SECRET}"),
+        ("GATEWAY_NOTIFY", f"http://oapi.dingtalk.com/robot/send?access_token={SECRET}"),
+        ("GATEWAY_NOTIFY_LANG", "fr"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_and_is_named(variable: str, value: str) -> None:

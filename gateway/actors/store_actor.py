@@ -1,6 +1,6 @@
 """The store: one small detached actor that keeps the answers of jobs (gateway/actors/job_store.py),
-the turns of sessions (gateway/actors/session_store.py), and what callers and chats have used of
-their limits (gateway/actors/meters.py).
+the turns of sessions (gateway/actors/session_store.py), what callers and chats have used of their
+limits (gateway/actors/meters.py), and what people have been told (gateway/actors/notice_board.py).
 
 So all gateway processes know the same, and any of them may end. All of it is in memory, for a
 limited time, and bounded: where there is too much, the caller who has most gives way, with its
@@ -19,6 +19,7 @@ import ray
 from gateway.actors import ray_private
 from gateway.actors.job_store import Clock, Jobs
 from gateway.actors.meters import Meters
+from gateway.actors.notice_board import NoticeBoard
 from gateway.actors.session_store import Sessions
 from gateway.protocol import (
     Amounts,
@@ -28,8 +29,10 @@ from gateway.protocol import (
     Key,
     MeterLimit,
     News,
+    Note,
     Owner,
     Refusal,
+    Turn,
     Used,
 )
 
@@ -52,6 +55,7 @@ class Store:
     ) -> None:
         self._jobs = Jobs(clock, follows=restarted())
         self._sessions = Sessions()
+        self._notices = NoticeBoard(clock)
         self._meters = Meters(clock)
         self._living = living
         self._looking: asyncio.Task[None] | None = None
@@ -87,6 +91,10 @@ class Store:
     async def remember(self, owner: Owner, session: str, question: str, answer: str) -> None:
         """Keep one more turn of a session."""
         self._sessions.remember((owner, session), question, answer)
+
+    async def notice_turn(self, process: str, notes: dict[str, Note]) -> Turn:
+        """Do as `NoticeBoard.turn`."""
+        return self._notices.turn(process, notes)
 
     async def admit(self, meter: str, limits: list[MeterLimit]) -> Refusal | None:
         """Do as `Meters.admit`."""

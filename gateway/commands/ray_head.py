@@ -184,6 +184,7 @@ def _head_environment(environment: dict[str, str], token: Path) -> dict[str, str
         "GATEWAY_TOKENS",
         "GATEWAY_TOKEN",
         "GATEWAY_EGRESS_PROXY",
+        "GATEWAY_NOTIFY",
     )
     inherited = {k: v for k, v in environment.items() if k not in left_out}
     return {

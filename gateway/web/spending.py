@@ -136,6 +136,11 @@ class Spending:
                 }
         return rows
 
+    def over(self) -> dict[str, str]:
+        """Return the callers that were refused today, and by which limit. Raises GatewayError."""
+        report: dict[str, str] = self._llm.ask_store("over")
+        return {meter.partition(":")[2]: words for meter, words in report.items()}
+
     def _learn(self, meters: list[str]) -> None:
         report: dict[str, Used | None] = self._llm.ask_store("used", meters)
         self._used = {meter: used for meter, used in report.items() if used}

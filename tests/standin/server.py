@@ -21,6 +21,7 @@ from tests.standin.ledger import Ledger, Received
 from tests.standin.refusals import BY_NAME, DIALECTS, Dialect
 from tests.standin.relays import add_relays
 from tests.standin.replies import Kind, rows
+from tests.standin.robots import add_robots
 
 LEDGER = web.AppKey("ledger", Ledger)
 TONGWEN_ROWS = 10
@@ -160,6 +161,7 @@ def create_app() -> web.Application:
         app.router.add_post(PREFIX + path, partial(provide, kind=kind))
     add_relays(app, app[LEDGER], PREFIX)
     add_balances(app, PREFIX)
+    add_robots(app, app[LEDGER])
     app.router.add_get(PREFIX + "/models", offer)
     app.router.add_put("/_scripts/{key}", put_script)
     app.router.add_delete("/_scripts/{key}", delete_scripts)

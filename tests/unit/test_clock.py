@@ -22,6 +22,7 @@ TOLD_TO_PEOPLE = {
     "gateway/web/access_log.py": 1,  # when a request was answered
     "gateway/cluster/answer.py": 1,  # `created` on /v1
     "gateway/actors/upstream_errors.py": 1,  # beside the provider's Date
+    "gateway/notifications/delivery.py": 1,  # when a robot's message is signed
     "gateway/commands/doctor_probes.py": 1,  # the doctor compares clocks
 }
 """How often each file asks for the time of day; no file does that decides by it."""

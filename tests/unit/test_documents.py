@@ -171,6 +171,7 @@ DEFAULTS = {
     "GATEWAY_MAX_IN_FLIGHT": "max_in_flight",
     "WEB_CONCURRENCY": "processes",
     "LOG_FORMAT": "log_format",
+    "GATEWAY_NOTIFY_LANG": "notify_lang",
 }
 
 
@@ -225,7 +226,7 @@ def test_the_picture_of_the_house_is_true() -> None:
 
 @pytest.mark.parametrize("page", ["docs/architecture.md"])
 def test_every_module_that_is_named_is_there(page: str) -> None:
-    rooms = "actors|cluster|commands|providers|web"
+    rooms = "actors|cluster|commands|notifications|providers|web"
     named = set(re.findall(rf"`(?:gateway/)?((?:{rooms})/\w+\.py)`", PAGES[page]))
     named |= {
         f"{name}.py" for name in ("channel", "errors", "protocol") if f"`{name}.py`" in PAGES[page]
