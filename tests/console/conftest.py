@@ -20,9 +20,14 @@ def ray_head() -> Iterator[RayHead]:
 
 
 @pytest.fixture(scope="module")
-def server(ray_head: RayHead, start_server: Callable[..., Server]) -> Iterator[Server]:
-    """In place of the shared `server`: one on this cluster."""
-    server = start_server(ray_head.environment)
+def server(
+    ray_head: RayHead,
+    start_server: Callable[..., Server],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Server]:
+    """In place of the shared `server`: one on this cluster, with a ledger."""
+    state = str(tmp_path_factory.mktemp("state"))
+    server = start_server({**ray_head.environment, "GATEWAY_STATE": state})
     yield server
     server.stop()
 

@@ -285,7 +285,7 @@ def test_it_is_light_and_asks_nobody_else(
     page.on("requestfinished", lambda request: finished.append(request))
     page.goto(server.url)
     expect(page.locator(".chip")).to_have_count(1)
-    for view in ("Run", "Try it from code"):
+    for view in ("Run", "Usage", "Try it from code"):
         page.get_by_role("link", name=view, exact=True).click()
     expect(page.locator(".calls pre").first).to_be_visible()
 

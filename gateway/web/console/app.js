@@ -6,14 +6,16 @@ import { codeView } from "./code.js";
 import { button, failure, field, h, relabel } from "./dom.js";
 import { runView } from "./run.js";
 import { listen, may, refresh, store, tellOnly } from "./store.js";
+import { usageView } from "./usage.js";
 import { language, t } from "./words.js";
 
-/** @typedef {"ask" | "run" | "code"} ViewName */
+/** @typedef {"ask" | "run" | "usage" | "code"} ViewName */
 
 /** @type {{ id: ViewName, scope: string, make: () => HTMLElement }[]} */
 const VIEWS = [
   { id: "ask", scope: "chat", make: askView },
   { id: "run", scope: "admin", make: runView },
+  { id: "usage", scope: "", make: usageView },
   { id: "code", scope: "", make: codeView },
 ];
 const THEMES = /** @type {const} */ (["auto", "light", "dark"]);

@@ -129,9 +129,22 @@ function facts(row) {
     ...fact("replicas", String(row.replicas)),
     ...fact("inFlight", String(row.in_flight ?? "–")),
     ...fact("chain", row.fallback.length ? row.fallback.join(" → ") : () => t("nobody")),
+    ...(row.budget ? fact("budget", () => used(row)) : []),
     ...(row.balance ? fact("balance", () => left(row)) : []),
     ...(since ? fact("since", () => ago(Date.parse(since) / 1000)) : []),
   ];
+}
+
+/** @param {Chat} row */
+function used({ budget, price }) {
+  if (!budget) return "";
+  const { money, tokens, spent_money, spent_tokens, per } = budget;
+  /** @type {(spent: string, most: string) => string} */
+  const part = (spent, most) => t("used", { used: spent, budget: most, per: t(`per_${per}`) });
+  const parts = [];
+  if (money !== null) parts.push(part(number(spent_money, 2), `${number(money, 2)} ${price?.currency ?? ""}`.trim()));
+  if (tokens !== null) parts.push(part(number(spent_tokens), t("tokens", { count: number(tokens) })));
+  return parts.join(t("comma"));
 }
 
 /** @param {Chat} row */

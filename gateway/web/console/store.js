@@ -3,6 +3,16 @@
 import { Failure, get } from "./api.js";
 
 /**
+ * What a chat may use, and has used: null is as much as it likes.
+ * @typedef {object} Budget
+ * @property {number | null} money
+ * @property {number | null} tokens
+ * @property {"day" | "month"} per
+ * @property {number} spent_money
+ * @property {number} spent_tokens
+ */
+
+/**
  * A chat, as GET /models tells of it.
  * @typedef {object} Chat
  * @property {string} chat_name
@@ -15,6 +25,8 @@ import { Failure, get } from "./api.js";
  * @property {"answering" | "resting" | "starting" | "need_key"} state
  * @property {{ code: string, since: number, until: number } | null} resting in Unix time
  * @property {string[]} fallback
+ * @property {Budget | null} budget
+ * @property {{ currency: string } | null} price
  * @property {{ amount: number, currency: string, at: number } | null} balance at Unix time
  * @property {number | null} low
  * @property {{ through: string, variables: string[] } | null} task
