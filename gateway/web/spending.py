@@ -63,6 +63,9 @@ class Spending:
         if refusal and refusal["limit"] < 0:
             self._begin(meter)
             refusal = self._llm.ask_store("admit", meter, rows)
+        if refusal and refusal["limit"] < 0:
+            words = "The store of limits was restarted a moment ago."
+            raise GatewayError(Code.CLUSTER_DOWN, words, "上限计数的存储刚刚重启。")
         if refusal:
             raise _over_limit(caller, limits[refusal["limit"]], refusal["seconds"])
 
@@ -92,7 +95,7 @@ class Spending:
         if any(limit.unit != REQUESTS for limit in self._limits.get(caller, ())):
             try:
                 self._llm.ask_store("use", {_of_caller(caller): more})
-            except GatewayError:  # the answer is there, and is given; it is counted later
+            except Exception:  # the answer is there, and is given; it is counted later
                 with self._lock:
                     add(self._pending.setdefault(_of_caller(caller), {}), more)
 
