@@ -335,8 +335,9 @@ def scraped(
     gateway: httpx.Client, standin: StandIn, deploy: Deploy, names: Callable[[], str], key: str
 ) -> Scraped:
     """Two chats, the first with a key that is refused and the second in its place, and what
-    /metrics says then, also of a balance."""
+    /metrics says then, also of a balance and a budget."""
     rich = {"chat_name": names(), "api_key": f"{key}-rich", "low": 1, "check": True}
+    rich["budget"] = {"tokens": 1000}
     standin.put_balance(f"{key}-rich", 5)
     body = {**rich, "base_url": standin.base_url("openai"), "model_name": "echo"}
     assert gateway.post("/deepseek/deploy", json=body).json() == {"ret": "ok"}
