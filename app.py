@@ -95,7 +95,7 @@ def create_app() -> Flask:
     board = partial(llm.ask_store, "notice_turn")
     way = config.notify_lang, config.egress_proxy
     Notifier(
-        config.notify, *way, board, lambda: spending.shown(llm.models()), spending.over
+        config.notify, *way, board, lambda: spending.with_budgets(llm.models()), spending.over
     ).start()
     return app
 

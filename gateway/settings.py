@@ -13,7 +13,7 @@ from pathlib import Path
 from gateway.addresses import EgressProxy, canonical, is_guarded, split_port
 from gateway.charsets import CODECS, charset
 from gateway.notify_targets import Target, parse_all
-from gateway.tokens import Token, check_all, parsed
+from gateway.tokens import Token, check_all, parse_token
 
 SPARE_THREADS = 32
 """Beyond one for each chat and each wait for a job: they answer /healthz, /models and
@@ -318,6 +318,6 @@ def _notify_lang(env: Mapping[str, str]) -> str:
 
 def _token(variable: str, number: int, line: str) -> Token:
     try:
-        return parsed(line)
+        return parse_token(line)
     except ValueError as error:  # it does not quote the line, which holds a token
         raise SettingError(f"{variable}, line {number}: {error}.") from None

@@ -67,7 +67,7 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def parsed(line: str) -> Token:
+def parse_token(line: str) -> Token:
     """Return the token that a line says. Raises ValueError with what is wrong, never quoting the
     line: it holds a token."""
     name, _, rest = line.partition(":")

@@ -219,10 +219,11 @@ def of(front: Front) -> str:
     return front.__name__
 
 
-def good(words: str) -> Script:
-    """A provider that answers these words, whole or streamed."""
-    stream = streamed(event(chunk(words)), event(chunk(finish="stop")), DONE)
-    return by_mode(whole(completion(words)), stream)
+def good(words: str, **usage: Any) -> Script:
+    """A provider that answers these words, whole or streamed; `usage` is what it says it took."""
+    more = {"usage": usage} if usage else {}
+    stream = streamed(event(chunk(words)), event(chunk(finish="stop", **more)), DONE)
+    return by_mode(whole(completion(words, **more)), stream)
 
 
 class RawChat:

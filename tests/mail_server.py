@@ -46,8 +46,8 @@ class MailServer:
         assert isinstance(login, LoginPassword)
         encrypted = server.transport.get_extra_info("ssl_object") is not None
         self.logins.append(encrypted)
-        known = (login.login, login.password) == (USER.encode(), PASSWORD.encode())
-        return AuthResult(success=known, handled=False)  # the server itself says so
+        right = (login.login, login.password) == (USER.encode(), PASSWORD.encode())
+        return AuthResult(success=right, handled=False)  # the server itself says so
 
     def texts(self) -> list[str]:
         """The words of each mail."""

@@ -180,8 +180,8 @@ def test_no_odd_reply_costs_a_chat_or_lets_it_rest(raw_chat: RawChat, oddity: st
     assert [raw_chat.ask(chat).words for _ in range(10)] == ["Ja"] * 10
     until(lambda: raw_chat.raw.looks != [], SECONDS)
     assert [raw_chat.ask(chat).words for _ in range(10)] == ["Ja"] * 10
-    known = raw_chat.row()
-    assert (known["state"], known["balance"], known["keys"]["resting"]) == ("answering", None, {})
+    row = raw_chat.row()
+    assert (row["state"], row["balance"], row["keys"]["resting"]) == ("answering", None, {})
     # aiohttp repeats a GET for which a kept connection turned out to be dead
     assert len(raw_chat.raw.requests) == 20
     assert len(raw_chat.raw.looks) == (2 if oddity == "a reset" else 1)

@@ -92,14 +92,14 @@ class Story:
         self._gateway, self._standin, self._mails = gateway, standin, mails
         self.names = {
             what: f"{what}-{os.getpid()}"
-            for what in ("bill", "bad", "shop", "spare", "spent", "lost", "late")
+            for what in ("bill", "bad", "shop", "spare", "spent", "lost", "late", "low")
         }
 
-    def deploy(self, what: str, **more: object) -> None:
+    def deploy(self, what: str, provider: str = "openai", **more: object) -> None:
         name = self.names[what]
         base = {"base_url": self._standin.base_url("openai"), "model_name": "echo", **more}
         body = {"chat_name": name, "api_key": self.key(what), **base}
-        assert self._gateway.post("/openai/deploy", json=body).json() == {"ret": "ok"}
+        assert self._gateway.post(f"/{provider}/deploy", json=body).json() == {"ret": "ok"}
 
     def key(self, what: str) -> str:
         return f"sk-{MARK}-{what}"
@@ -149,6 +149,7 @@ BEGUN = (
     "Chat {lost} needs its key: the cluster has lost it.",
     "Chat {spent} rests: its own budget is spent.",
     "Chat {spent} has spent ",
+    "The balance of chat {low} at deepseek is 12.5 CNY, under the 20 ",
     "Caller till is over its limit (1/day) and is refused.",
 )
 ENDED = (
@@ -169,7 +170,10 @@ def tell_beginnings(story: Story, standin: StandIn, ray_head: RayHead) -> None:
         story.deploy(what)
     story.deploy("spent", budget={"tokens": 1, "per": "day"})
     story.deploy("shop", fallback=story.names["spare"])
-    story.deploy("lost")
+    standin.put_balance(story.key("low"), 12.5)
+    story.deploy("low", "deepseek", low=20)
+    assert story.ask("low") == "OK"
+    story.deploy("lost")  # the last one: its actor is the one that is killed
     for what in ("bill", "spare", "shop"):
         story.rest(what)
     story.rest("bad", REFUSED)
@@ -206,7 +210,7 @@ def story(
     story.rest("late")
     story.wait(LATE)
     yield story
-    for name in ("shop", "bill", "bad", "spare", "spent", "lost", "late"):
+    for name in ("shop", "bill", "bad", "spare", "spent", "lost", "late", "low"):
         gateway.post("/openai/undeploy", json={"chat_name": story.names[name]})
 
 

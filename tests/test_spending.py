@@ -12,20 +12,11 @@ import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
-from tests.fronts import RawChat
+from tests.fronts import RawChat, good
 from tests.processes import actor_process
 from tests.server import Server
 from tests.standin.raw import (
-    DONE,
     RawProvider,
-    Reply,
-    Request,
-    by_mode,
-    chunk,
-    completion,
-    event,
-    streamed,
-    whole,
 )
 from tests.waiting import until
 
@@ -47,15 +38,11 @@ LIMITS = {
     "repeats": "limit=3/day",
     "shop": "chats=shop_*",
 }
+ANSWERING = good("Ja", **USAGE)
 
 
 def token(name: str) -> str:
     return f"{name}-token-0001"
-
-
-def answering(request: Request) -> Reply:
-    stream = streamed(event(chunk("Ja")), event(chunk(finish="stop", usage=USAGE)), DONE)
-    return by_mode(whole(completion("Ja", usage=USAGE)), stream)(request)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +73,7 @@ def gateway(server: Server) -> httpx.Client:
 def chat(gateway: httpx.Client, raw: RawProvider, new_name: str) -> RawChat:
     """A chat with a price, whose name is new."""
     chat = RawChat(gateway, new_name, raw)
-    chat.deploy(answering, price=PRICE, model_name=new_name, timeout=60)
+    chat.deploy(ANSWERING, price=PRICE, model_name=new_name, timeout=60)
     return chat
 
 
@@ -218,7 +205,7 @@ def test_for_a_token_of_some_chats_there_are_no_others(
     server: Server, chat: RawChat, raw: RawProvider, new_name: str
 ) -> None:
     own, headers = f"shop_{new_name}", {"X-Api-Key": token("shop")}
-    RawChat(server.http, own, raw).deploy(answering)
+    RawChat(server.http, own, raw).deploy(ANSWERING)
     task = {"chat_name": f"shop_task_{new_name}", "through": chat.name, "prompt": "{{content}}"}
     assert server.http.post("/task/deploy", json=task).status_code == 200
 
@@ -262,7 +249,7 @@ def test_a_chat_rests_when_its_budget_is_spent_and_its_chain_answers(
 ) -> None:
     spent = RawChat(server.http, new_name + "-spent", raw)
     budget = {"money": 3, "per": "month"}
-    spent.deploy(answering, price=PRICE, budget=budget)
+    spent.deploy(ANSWERING, price=PRICE, budget=budget)
     for _ in range(3):
         assert code(ask(server, spent.name, "free")) == "OK"
     until(lambda: code(ask(server, spent.name, "free")) == "OVER_BUDGET")
@@ -290,14 +277,14 @@ def test_a_chat_rests_when_its_budget_is_spent_and_its_chain_answers(
     assert job.headers["X-Fell-Back"] == "OVER_BUDGET"
     assert [request.json["model"] for request in raw.requests] == [chat.name, chat.name]
 
-    spent.deploy(answering, price=PRICE, budget={"money": 1000, "per": "month"})
+    spent.deploy(ANSWERING, price=PRICE, budget={"money": 1000, "per": "month"})
     assert ask(server, spent.name, "free").headers["X-Served-By"] == spent.name
     assert row(server.http, spent.name)["state"] == "answering"
 
 
 def test_a_budget_of_tokens_needs_no_price(server: Server, raw: RawProvider, new_name: str) -> None:
     spent = RawChat(server.http, new_name, raw)
-    spent.deploy(answering, budget='{"tokens": 20, "per": "day"}')
+    spent.deploy(ANSWERING, budget='{"tokens": 20, "per": "day"}')
     until(lambda: code(ask(server, spent.name, "free")) == "OVER_BUDGET", 30)
     # the process that is asked may hear of it a second later
     until(lambda: row(server.http, spent.name)["budget"]["spent_tokens"] >= 20)

@@ -20,19 +20,14 @@ import pytest
 
 from gateway.commands.ray_head import RayHead
 from tests.environment import TOP, clean_environment
-from tests.fronts import RawChat
+from tests.fronts import RawChat, good
 from tests.processes import actor_process, actor_processes
 from tests.server import Server
 from tests.standin.raw import (
-    DONE,
     RawProvider,
     Reply,
     Request,
-    by_mode,
-    chunk,
     completion,
-    event,
-    streamed,
     whole,
 )
 from tests.waiting import until
@@ -43,14 +38,11 @@ USAGE = {
     "completion_tokens": 3,
     "prompt_tokens_details": {"cached_tokens": 4},
 }
+ANSWERING = good("Ja", **USAGE)
+
 PRICE = {"in": 4, "out": 16, "cached": 1, "currency": "CNY"}
 COST = (6 * 4 + 4 * 1 + 3 * 16) / 1_000_000
 """Of one answer, in CNY."""
-
-
-def answering(request: Request) -> Reply:
-    stream = streamed(event(chunk("Ja")), event(chunk(finish="stop", usage=USAGE)), DONE)
-    return by_mode(whole(completion("Ja", usage=USAGE)), stream)(request)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +76,7 @@ def gateway(server: Server) -> httpx.Client:
 def chat(gateway: httpx.Client, raw: RawProvider, new_name: str) -> RawChat:
     """A chat with a price, whose name is new."""
     chat = RawChat(gateway, new_name, raw)
-    chat.deploy(answering, price=PRICE)
+    chat.deploy(ANSWERING, price=PRICE)
     return chat
 
 
@@ -153,12 +145,12 @@ def test_errors_and_fallbacks_are_told_apart(
     gateway: httpx.Client, chat: RawChat, raw: RawProvider, names: Callable[[], str]
 ) -> None:
     spare = RawChat(gateway, names(), raw)
-    spare.deploy(answering)
+    spare.deploy(ANSWERING)
     refusal = {"error": {"message": "unpaid", "code": "insufficient_quota"}}
 
     def script(request: Request) -> Reply:
         unpaid = request.json["model"] == "unpaid"
-        return whole(refusal, "429 No") if unpaid else answering(request)
+        return whole(refusal, "429 No") if unpaid else ANSWERING(request)
 
     chat.deploy(script, model_name="unpaid", price=PRICE)
     ask(gateway, chat.name)

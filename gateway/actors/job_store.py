@@ -14,7 +14,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from gateway.actors.shares import Shares, Shelf
-from gateway.protocol import Begun, Caller, Given, Heard, Key, News, Owner, State
+from gateway.store_protocol import Begun, Caller, Given, Heard, Key, News, Owner, State
 
 MAX_ANSWERS = 10_000
 MAX_BYTES = 64 * 1024 * 1024

@@ -8,7 +8,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 
-from gateway.protocol import Amounts, MeterLimit, Refusal, Used
+from gateway.store_protocol import Amounts, LimitRefusal, MeterLimit, Used
 
 MINUTE = 60
 REQUESTS = "requests"
@@ -34,7 +34,7 @@ class Meters:
         self._minutes: dict[str, deque[float]] = defaultdict(deque)
         self._over: dict[str, tuple[str, str]] = {}
 
-    def admit(self, meter: str, limits: Sequence[MeterLimit]) -> Refusal | None:
+    def admit(self, meter: str, limits: Sequence[MeterLimit]) -> LimitRefusal | None:
         """Count a request, unless a limit is reached; None: it is counted. A refusal of limit -1
         says that nothing is known of the meter: `begin` it."""
         used = self._periods(meter)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from gateway.protocol import Note, Turn
+from gateway.store_protocol import Note, Turn
 
 TURN_SECONDS = 20
 """So long a process that says nothing keeps its turn."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from gateway.actors.job_store import FORGET_AT_ONCE, Clock
 from gateway.actors.shares import Shares, Shelf
-from gateway.protocol import SESSION_CHARACTERS, Key
+from gateway.protocol import SESSION_CHARACTERS
+from gateway.store_protocol import Key
 
 MAX_SESSIONS = 200_000
 MAX_BYTES = 64 * 1024 * 1024

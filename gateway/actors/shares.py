@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from gateway.protocol import Key, Owner
+from gateway.store_protocol import Key, Owner
 
 T = TypeVar("T")
 

@@ -21,17 +21,17 @@ from gateway.actors.job_store import Clock, Jobs
 from gateway.actors.meters import Meters
 from gateway.actors.notice_board import NoticeBoard
 from gateway.actors.session_store import Sessions
-from gateway.protocol import (
+from gateway.store_protocol import (
     Amounts,
     Begun,
     Caller,
     Heard,
     Key,
+    LimitRefusal,
     MeterLimit,
     News,
     Note,
     Owner,
-    Refusal,
     Turn,
     Used,
 )
@@ -96,21 +96,18 @@ class Store:
         """Do as `NoticeBoard.turn`."""
         return self._notices.turn(process, notes)
 
-    async def admit(self, meter: str, limits: list[MeterLimit]) -> Refusal | None:
+    async def admit(self, meter: str, limits: list[MeterLimit]) -> LimitRefusal | None:
         """Do as `Meters.admit`."""
         return self._meters.admit(meter, limits)
 
-    async def use(self, amounts: dict[str, Amounts]) -> None:
-        """Do as `Meters.add`."""
+    async def use(self, amounts: dict[str, Amounts], meters: list[str]) -> dict[str, Used | None]:
+        """Do as `Meters.add`, and return what was used of `meters`, as `Meters.used` does."""
         self._meters.add(amounts)
+        return self._meters.used(meters)
 
     async def begin_meter(self, meter: str, day: Amounts, month: Amounts) -> None:
         """Do as `Meters.begin`."""
         self._meters.begin(meter, day, month)
-
-    async def used(self, meters: list[str]) -> dict[str, Used | None]:
-        """Do as `Meters.used`."""
-        return self._meters.used(meters)
 
     async def over(self) -> dict[str, str]:
         """Do as `Meters.over`."""

@@ -7,7 +7,7 @@ import secrets
 import sys
 
 from gateway.commands.tokens_file import NAME, TokensFile, file_option, say_reload
-from gateway.tokens import check_all, parsed
+from gateway.tokens import check_all, parse_token
 
 TOKEN_BYTES = 24
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(f"{args.name[:64]!r} is no name: it may hold A-Z a-z 0-9 _ . and -")
     try:
         with TokensFile(args.file) as file:
-            check_all([*file.tokens(), parsed(line)])
+            check_all([*file.tokens(), parse_token(line)])
             file.lines.append(line)
             file.write()
     except ValueError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from gateway.tokens import Token, parsed
+from gateway.tokens import Token, parse_token
 
 VARIABLE = "GATEWAY_TOKENS_FILE"
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -54,7 +54,7 @@ class TokensFile:
         for number, line in enumerate(self.lines, 1):
             if line.strip() and not line.strip().startswith("#"):
                 try:
-                    tokens.append(parsed(line.strip()))
+                    tokens.append(parse_token(line.strip()))
                 except ValueError as error:
                     raise ValueError(f"{self._path}, line {number}: {error}") from None
         return tokens

@@ -103,14 +103,14 @@ def news(earlier: Look, later: Look, noted: Conditions) -> News:
 
 def current(seen: Look, noted: Conditions) -> Conditions:
     """Return what is so. What was told stays so until it is clear that it is over."""
-    kept = {one for one in noted if _lasts(one, seen)}
-    return frozenset(kept | {*_now(seen, kept)})
+    lasting = {one for one in noted if _lasts(one, seen)}
+    return frozenset(lasting | {*_now(seen, lasting)})
 
 
-def _now(seen: Look, kept: set[Condition]) -> Iterator[Condition]:
+def _now(seen: Look, lasting: set[Condition]) -> Iterator[Condition]:
     for row in seen.rows.values():
         yield from _of_chat(row, seen)
-    limits = {(one.name, one.detail) for one in kept if one.kind == Kind.CALLER}
+    limits = {(one.name, one.detail) for one in lasting if one.kind == Kind.CALLER}
     for caller, limit in seen.over.items():
         if (caller, limit) not in limits:  # else it is the same still, though the day is another
             yield Condition(Kind.CALLER, caller, limit, seen.day)

@@ -15,7 +15,8 @@ from gateway.notifications import delivery
 from gateway.notifications.conditions import Look, look
 from gateway.notifications.outbox import Outbox
 from gateway.notify_targets import Target
-from gateway.protocol import ChatRow, Note, Turn
+from gateway.protocol import ChatRow
+from gateway.store_protocol import Note, Turn
 
 LOOK_SECONDS = 5
 

@@ -12,7 +12,7 @@ from gateway.notifications.conditions import Condition, Conditions, Look, News, 
 from gateway.notifications.robots import Verdict
 from gateway.notifications.sentences import Letter, letter
 from gateway.notify_targets import Target
-from gateway.protocol import Note
+from gateway.store_protocol import Note
 
 BETWEEN_SECONDS = 10
 """Between two messages to one channel: what comes meanwhile is gathered."""

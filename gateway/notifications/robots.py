@@ -100,14 +100,13 @@ def body(target: Target, letter: Letter, now: float) -> bytes:
 
 def verdict(channel: Channel, status: int, content: bytes) -> Verdict:
     """Return what an answer means."""
-    said = _json(content) if channel in REFUSALS else {}
-    code = next((said[name] for name in CODES if isinstance(said.get(name), int)), None)
-    if channel == Channel.DINGTALK and said.get("status") == DINGTALK_TOO_FAST:
+    fields = _json(content) if channel in REFUSALS else {}
+    code = next((fields[name] for name in CODES if isinstance(fields.get(name), int)), None)
+    if channel == Channel.DINGTALK and fields.get("status") == DINGTALK_TOO_FAST:
         code = 130101
     if code:
-        known = REFUSALS[channel].get(code)
-        what = known.reason if known else "see the robot's documents"
-        return Verdict(f"it refuses with code {code}: {what}", known.wait if known else 0.0)
+        row = REFUSALS[channel].get(code, Verdict("see the robot's documents"))
+        return Verdict(f"it refuses with code {code}: {row.reason}", row.wait)
     if 300 <= status < 400:
         return Verdict(f"it answers HTTP {status} and leads elsewhere, which is not followed")
     if not 200 <= status < 300:

@@ -113,14 +113,14 @@ class Letter(NamedTuple):
 
     def text(self, most_bytes: int) -> str:
         """Return the message, in `most_bytes` of UTF-8 at most."""
-        kept = self.sentences[:MOST]
-        while len((text := self._joined(kept)).encode()) > most_bytes and kept:
-            kept = kept[:-1]
+        first = self.sentences[:MOST]
+        while len((text := self._joined(first)).encode()) > most_bytes and first:
+            first = first[:-1]
         return text
 
-    def _joined(self, kept: Sequence[str]) -> str:
-        more = len(self.sentences) - len(kept)
-        lines = [self.title, *kept]
+    def _joined(self, first: Sequence[str]) -> str:
+        more = len(self.sentences) - len(first)
+        lines = [self.title, *first]
         return "\n".join([*lines, MORE[self.lang].format(count=more)] if more else lines)
 
 

@@ -13,20 +13,22 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from pydantic import StringConstraints
 
 from gateway.errors import Code, GatewayError
 from gateway.protocol import Engine
 from gateway.providers.provider import Provider
 from gateway.tokens import SCOPES
 from gateway.web import call, metrics, request_fields, services
-from gateway.web.contract import MarkdownRequest
 from gateway.web.description import Description, described
+from gateway.web.field_types import MAX_MARKDOWN
 from gateway.web.schemas import LOOKED_AT, PARTS
+from gateway.web.strict_request import Request
 
 console_app = Blueprint("console", __name__)
 
@@ -149,6 +151,13 @@ def _shown(provider: Provider) -> dict[str, str | bool]:
         "base_url_example": provider.base_url_example,
         "inside": provider.engine == Engine.LLAMA_CPP,
     }
+
+
+class MarkdownRequest(Request):
+    """POST /console/markdown. Longer texts could keep a process busy for seconds; the page shows
+    them as they are."""
+
+    text: Annotated[str, StringConstraints(max_length=MAX_MARKDOWN)]
 
 
 @console_app.post("/console/markdown")

@@ -19,7 +19,6 @@ from gateway.web.field_types import (
     EGRESS_PROXY,
     FALLBACK,
     FIELDS,
-    MAX_MARKDOWN,
     MAX_TOKENS,
     MAX_WAIT_SECONDS,
     MAX_WORKERS,
@@ -297,10 +296,3 @@ class FallbackRequest(NamedRequest):
     """POST /<provider>/fallback: an empty list takes the chain away."""
 
     fallback: Names = Field(description=FALLBACK)
-
-
-class MarkdownRequest(Request):
-    """POST /console/markdown. Longer texts could keep a process busy for seconds; the page shows
-    them as they are."""
-
-    text: Annotated[str, StringConstraints(max_length=MAX_MARKDOWN)]

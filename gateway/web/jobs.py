@@ -228,7 +228,7 @@ def _ask(
     outcome = first_to_answer(
         question["through"] or chat.chat_name,
         llm.chain,
-        spending.guarded(lambda name: llm.chat_oai(body, model=name, structure=structure)),
+        spending.within_budget(lambda name: llm.chat_oai(body, model=name, structure=structure)),
     )
     [answer] = outcome.answer
     metrics.count_usage(outcome.served_by, answer.usage)

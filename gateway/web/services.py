@@ -33,7 +33,9 @@ def ask(name: str, how: Callable[[str], T], path: str = CHAT) -> Outcome[T]:
     chat = through(current.task) or name
     spending().admit(current.caller)
     try:
-        return first_to_answer(chat, lambda name: llm().chain(name, path), spending().guarded(how))
+        return first_to_answer(
+            chat, lambda name: llm().chain(name, path), spending().within_budget(how)
+        )
     except GatewayError as error:
         raise _without_others(error, path) from error.__cause__
 
@@ -93,7 +95,7 @@ def require_all_chats() -> None:
 def models() -> list[ChatRow]:
     """Return the rows of GET /models that there are for the caller, with what was used of their
     budgets. Raises GatewayError."""
-    token, rows = call.current().token, spending().shown(llm().models())
+    token, rows = call.current().token, spending().with_budgets(llm().models())
     return [row for row in rows if not token or token.sees(row["chat_name"])]
 
 

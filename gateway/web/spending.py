@@ -17,17 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gateway.actors.ledger_book import MICRO
 from gateway.actors.meters import add, end_of
 from gateway.errors import Code, GatewayError
-from gateway.protocol import (
-    Amounts,
-    Budget,
-    BudgetStatus,
-    ChatRow,
-    ChatState,
-    MeterLimit,
-    Refusal,
-    Used,
-    used_part,
-)
+from gateway.protocol import Budget, BudgetStatus, ChatRow, ChatState, used_part
+from gateway.store_protocol import Amounts, LimitRefusal, MeterLimit, Used
 from gateway.tokens import REQUESTS, TOKENS, Limit, Token
 
 if TYPE_CHECKING:
@@ -59,7 +50,7 @@ class Spending:
             return
         limits, meter = self._limits[caller], _of_caller(caller)
         rows = [_row(limit) for limit in limits]
-        refusal: Refusal | None = self._llm.ask_store("admit", meter, rows)
+        refusal: LimitRefusal | None = self._llm.ask_store("admit", meter, rows)
         if refusal and refusal["limit"] < 0:
             self._begin(meter)
             refusal = self._llm.ask_store("admit", meter, rows)
@@ -69,14 +60,14 @@ class Spending:
         if refusal:
             raise _over_limit(caller, limits[refusal["limit"]], refusal["seconds"])
 
-    def guarded(self, ask: Callable[[str], T]) -> Callable[[str], T]:
+    def within_budget(self, ask: Callable[[str], T]) -> Callable[[str], T]:
         """Return what asks a chat unless its budget is spent: then OVER_BUDGET is raised."""
 
-        def ask_within_budget(name: str) -> T:
+        def checked(name: str) -> T:
             self.check(name)
             return ask(name)
 
-        return ask_within_budget
+        return checked
 
     def check(self, name: str) -> None:
         """Raise GatewayError (OVER_BUDGET) where a chat's budget is spent."""
@@ -90,36 +81,33 @@ class Spending:
         """Count what an answer took: `money` in the currency `unit`."""
         more: Amounts = {REQUESTS: 0, TOKENS: tokens, **({unit: money} if unit else {})}
         if self._llm.budget(served_by):
-            with self._lock:
-                add(self._pending.setdefault(_of_chat(served_by), {}), more)
+            self._keep({_of_chat(served_by): more})
         if any(limit.unit != REQUESTS for limit in self._limits.get(caller, ())):
             try:
-                self._llm.ask_store("use", {_of_caller(caller): more})
+                self._llm.ask_store("use", {_of_caller(caller): more}, [])
             except Exception:  # the answer is there, and is given; it is counted later
-                with self._lock:
-                    add(self._pending.setdefault(_of_caller(caller), {}), more)
+                self._keep({_of_caller(caller): more})
 
     def exchange(self) -> None:
         """Tell what was used of budgets here, and learn what was used everywhere."""
         meters = [_of_chat(name) for name in self._llm.budgets()]
         if not meters and not self._pending:
             return
-        self._learn(meters)
-        for meter in [meter for meter in meters if meter not in self._used]:
-            self._begin(meter)
         with self._lock:
             pending, self._pending = self._pending, {}
         try:
-            if pending:
-                self._llm.ask_store("use", pending)
-        except GatewayError:
-            with self._lock:
-                for meter, more in pending.items():
-                    add(self._pending.setdefault(meter, {}), more)
+            report: dict[str, Used | None] = self._llm.ask_store("use", pending, meters)
+        except Exception:
+            self._keep(pending)
             raise
-        self._learn(meters)
+        unknown = [meter for meter, used in report.items() if used is None]
+        # the store has let it go; it is told once more when they have begun
+        self._keep({meter: pending[meter] for meter in unknown if meter in pending})
+        self._used = {meter: used for meter, used in report.items() if used}
+        for meter in unknown:
+            self._begin(meter)
 
-    def shown(self, rows: list[ChatRow]) -> list[ChatRow]:
+    def with_budgets(self, rows: list[ChatRow]) -> list[ChatRow]:
         """Return rows of GET /models with what was used of their budgets; a chat whose budget is
         spent rests, and so do the tasks that it answers."""
         resting = {}
@@ -144,9 +132,11 @@ class Spending:
         report: dict[str, str] = self._llm.ask_store("over")
         return {meter.partition(":")[2]: words for meter, words in report.items()}
 
-    def _learn(self, meters: list[str]) -> None:
-        report: dict[str, Used | None] = self._llm.ask_store("used", meters)
-        self._used = {meter: used for meter, used in report.items() if used}
+    def _keep(self, amounts: dict[str, Amounts]) -> None:
+        """Have amounts told to the store at the next exchange."""
+        with self._lock:
+            for meter, more in amounts.items():
+                add(self._pending.setdefault(meter, {}), more)
 
     def _begin(self, meter: str) -> None:
         """Tell the store what the ledger knows of this month."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gateway.errors import Code, GatewayError
-from gateway.protocol import Key
+from gateway.store_protocol import Key
 
 
 class Wait:

@@ -121,8 +121,8 @@ def test_a_chain_in_which_something_is_left_is_not(rows: list[ChatRow]) -> None:
 
 
 def test_a_fallback_that_is_gone_answers_nobody() -> None:
-    told = steady(seen(row(code="PAY_BILL", fallback=["gone"])))
-    assert kinds(told.begun)[0] == ("nothing_left", "shop", "")
+    latest = steady(seen(row(code="PAY_BILL", fallback=["gone"])))
+    assert kinds(latest.begun)[0] == ("nothing_left", "shop", "")
 
 
 def test_the_sentence_names_who_answers_instead() -> None:
@@ -170,8 +170,8 @@ def test_a_budget_that_is_raised_is_another_one() -> None:
 
 def test_a_budget_of_tokens_in_a_day() -> None:
     tokens = {"money": None, "tokens": 1000, "per": "day", "spent_money": 5.0, "spent_tokens": 800}
-    [told] = steady(seen(row(budget=tokens))).begun
-    assert (told.detail, told.period, told.facts["unit"]) == ("tokens 1000", DAY, "tokens")
+    [budget] = steady(seen(row(budget=tokens))).begun
+    assert (budget.detail, budget.period, budget.facts["unit"]) == ("tokens 1000", DAY, "tokens")
 
 
 def balance(amount: float) -> dict[str, Any]:
@@ -193,8 +193,8 @@ def test_a_balance_at_the_brink_is_told_of_once() -> None:
 @pytest.mark.parametrize(("currency", "amount"), [("CNY", "19.9 CNY"), ("", "19.9")])
 def test_a_balance_may_have_no_currency(currency: str, amount: str) -> None:
     low = {**balance(19.9), "currency": currency}
-    [told] = steady(seen(row(balance=low, low=20))).begun
-    assert told.facts["amount"] == amount
+    [condition] = steady(seen(row(balance=low, low=20))).begun
+    assert condition.facts["amount"] == amount
 
 
 def test_a_balance_without_a_limit_is_not_told_of() -> None:

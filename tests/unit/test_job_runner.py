@@ -16,7 +16,7 @@ import pytest
 from gateway.actors.job_store import LOST_SECONDS
 from gateway.actors.store_actor import Store
 from gateway.errors import Code, GatewayError
-from gateway.protocol import Key
+from gateway.store_protocol import Key
 from gateway.web.job_runner import Runner, span, span_zh
 from tests.unit.stores import Clock
 from tests.waiting import until

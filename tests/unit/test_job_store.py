@@ -13,7 +13,7 @@ from gateway.actors.job_store import (
     NEWS_BYTES,
     Jobs,
 )
-from gateway.protocol import Begun, Caller
+from gateway.store_protocol import Begun, Caller
 from tests.unit.stores import Clock, steps
 
 APP, OTHER = "app", "other"

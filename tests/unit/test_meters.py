@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.actors.meters import Meters, end_of
-from gateway.protocol import MeterLimit
+from gateway.store_protocol import MeterLimit
 
 SHOP = "caller:shop"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.actors.notice_board import GATHER_SECONDS, MAX_CHANNELS, TURN_SECONDS, NoticeBoard
-from gateway.protocol import Note
+from gateway.store_protocol import Note
 from tests.unit.stores import Clock
 
 NEW: Note = {"revision": 0, "conditions": []}

@@ -12,7 +12,7 @@ from gateway.notifications.outbox import BETWEEN_SECONDS, LONGEST_SECONDS, Outbo
 from gateway.notifications.robots import TAKEN, Verdict
 from gateway.notifications.sentences import Letter
 from gateway.notify_targets import Target, parse
-from gateway.protocol import Note
+from gateway.store_protocol import Note
 from tests.unit.notices import row, seen
 from tests.unit.stores import Clock
 

@@ -16,7 +16,8 @@ from gateway.actors.session_store import (
     Sessions,
 )
 from gateway.actors.store_actor import Store
-from gateway.protocol import SESSION_CHARACTERS, Caller
+from gateway.protocol import SESSION_CHARACTERS
+from gateway.store_protocol import Caller
 from tests.unit.stores import Clock, steps
 
 APP, OTHER = "app", "other"

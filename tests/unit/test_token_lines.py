@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.tokens import Limit, check_all, digest, parsed
+from gateway.tokens import Limit, check_all, digest, parse_token
 
 SECRET = "s3cret-5d41402a"
 
@@ -14,7 +14,7 @@ SECRET = "s3cret-5d41402a"
     ["chat", "admin", "chat,admin", "admin, chat", " chat , admin ", "chat\tchats=a limit=1/day"],
 )
 def test_a_line_is_a_name_a_token_and_scopes(scopes: str) -> None:
-    token = parsed(f"shop:{SECRET}:{scopes}")
+    token = parse_token(f"shop:{SECRET}:{scopes}")
     assert (token.name, token.digest) == ("shop", digest(SECRET))
     assert token.scopes == {
         scope for scope in ("chat", "admin") if scope in scopes.split("chats")[0]
@@ -22,19 +22,19 @@ def test_a_line_is_a_name_a_token_and_scopes(scopes: str) -> None:
 
 
 def test_a_token_may_hold_colons_and_equals_signs() -> None:
-    assert parsed("shop:a:b=c d:e=f12:chat").digest == digest("a:b=c d:e=f12")
+    assert parse_token("shop:a:b=c d:e=f12:chat").digest == digest("a:b=c d:e=f12")
 
 
 def test_a_line_may_say_which_chats_there_are() -> None:
-    token = parsed(f"shop:{SECRET}:chat chats=shop_*,sort_mail")
+    token = parse_token(f"shop:{SECRET}:chat chats=shop_*,sort_mail")
     names = ("shop_1", "shop_", "sort_mail", "shop", "sort_mail2", "xshop_1", "SHOP_1", "")
     assert [name for name in names if token.sees(name)] == ["shop_1", "shop_", "sort_mail"]
-    assert parsed(f"shop:{SECRET}:chat").sees("anything")
+    assert parse_token(f"shop:{SECRET}:chat").sees("anything")
 
 
 def test_a_line_may_say_how_much_may_be_used() -> None:
     limits = "60/min,5000/day,200000tokens/day,3tokens/month,50CNY/month,0.5USD/day"
-    token = parsed(f"shop:{SECRET}:chat limit={limits}")
+    token = parse_token(f"shop:{SECRET}:chat limit={limits}")
     assert token.limits == (
         Limit(60, "requests", "min"),
         Limit(5000, "requests", "day"),
@@ -74,15 +74,18 @@ def test_a_line_may_say_how_much_may_be_used() -> None:
 )
 def test_a_wrong_line_says_what_is_wrong_and_quotes_no_token(line: str, words: str) -> None:
     with pytest.raises(ValueError) as error:
-        parsed(line)
+        parse_token(line)
     assert words in str(error.value)
     assert SECRET not in str(error.value)
 
 
 def test_no_token_stands_twice_and_a_name_has_one_set_of_limits() -> None:
-    old, new = parsed(f"shop:{SECRET}:chat limit=5/day"), parsed(f"shop:{SECRET}2:chat limit=5/day")
+    old, new = (
+        parse_token(f"shop:{SECRET}:chat limit=5/day"),
+        parse_token(f"shop:{SECRET}2:chat limit=5/day"),
+    )
     check_all([old, new])
     with pytest.raises(ValueError, match="stands there twice"):
         check_all([old, old])
     with pytest.raises(ValueError, match="two tokens are named 'shop', and their limits differ"):
-        check_all([old, parsed(f"shop:{SECRET}3:chat")])
+        check_all([old, parse_token(f"shop:{SECRET}3:chat")])
