@@ -73,7 +73,7 @@ class Spending:
         """Raise GatewayError (OVER_BUDGET) where a chat's budget is spent."""
         if (budget := self._llm.budget(name)) and used_part(self._status(name, budget)) >= 1:
             per, per_zh = budget["per"], PER_ZH[budget["per"]]
-            words = f"What {name} may use in a {per} is used."
+            words = f"The budget of {name} for this {per} is used up."
             words_zh = f"{name} 本{per_zh}的预算已用完。"
             raise GatewayError(Code.OVER_BUDGET, words, words_zh, chat_name=name)
 
@@ -93,6 +93,13 @@ class Spending:
         meters = [_of_chat(name) for name in self._llm.budgets()]
         if not meters and not self._pending:
             return
+        if unknown := self._exchange_once(meters):
+            for meter in unknown:
+                self._begin(meter)
+            self._exchange_once(meters)
+
+    def _exchange_once(self, meters: list[str]) -> list[str]:
+        """Do so, and return the meters that must begin first; what was used of those is kept."""
         with self._lock:
             pending, self._pending = self._pending, {}
         try:
@@ -101,11 +108,9 @@ class Spending:
             self._keep(pending)
             raise
         unknown = [meter for meter, used in report.items() if used is None]
-        # the store has let it go; it is told once more when they have begun
         self._keep({meter: pending[meter] for meter in unknown if meter in pending})
         self._used = {meter: used for meter, used in report.items() if used}
-        for meter in unknown:
-            self._begin(meter)
+        return unknown
 
     def with_budgets(self, rows: list[ChatRow]) -> list[ChatRow]:
         """Return rows of GET /models with what was used of their budgets; a chat whose budget is
