@@ -37,6 +37,10 @@ READY_SECONDS = 2
 WATCH_SECONDS = 2
 RECONNECT_SECONDS = 1
 AGAIN_SECONDS = 0.2
+
+LOOK_SECONDS = 1
+"""How often a call that waits looks whether its cluster is still there."""
+
 FAIL_SECONDS = 10
 SILENCE_SECONDS = 20
 """A directory that has not answered for so long belongs to a cluster that is gone: another has come
@@ -105,14 +109,20 @@ class Connection:
         """Return what a Ray call gives, within `seconds`. Raises GatewayError, and what the called
         actor itself raised."""
         self._waiting.add(call)
+        cluster, deadline = self._directory, time.monotonic() + seconds
         try:
-            return ray.get(call, timeout=max(seconds, 0.001))
-        except ray.exceptions.GetTimeoutError as error:
-            ray.cancel(call)
-            detail = f"No answer from the cluster within {seconds:.0f} s."
-            raise GatewayError(
-                Code.TIMEOUT if self._directory else Code.CLUSTER_DOWN, detail
-            ) from error
+            while True:
+                left = deadline - time.monotonic()
+                try:
+                    return ray.get(call, timeout=max(min(left, LOOK_SECONDS), 0.001))
+                except ray.exceptions.GetTimeoutError as error:
+                    if self._directory is not cluster:  # Ray itself may not say so for long
+                        raise GatewayError(Code.CLUSTER_DOWN, self._why_down) from error
+                    if left <= LOOK_SECONDS:
+                        ray.cancel(call)
+                        detail = f"No answer from the cluster within {seconds:.0f} s."
+                        code = Code.TIMEOUT if cluster else Code.CLUSTER_DOWN
+                        raise GatewayError(code, detail) from error
         except (ray.exceptions.RayActorError, *FAILED_THERE):
             raise
         except ray.exceptions.RayError as error:

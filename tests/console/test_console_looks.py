@@ -16,6 +16,7 @@ from tests.environment import TOP
 from tests.runtimes import npm_installed
 from tests.server import Deploy, Server
 from tests.standin.client import StandIn
+from tests.waiting import until
 
 PICTURES = TOP / "tests" / "screenshots"
 PHONE = 360
@@ -425,7 +426,11 @@ def test_every_view_is_accessible_fits_and_is_pictured(
         page.locator(".card footer .danger").first.click()
         look_at(page, "undeploy")
         page.keyboard.press("Escape")
+        until(lambda: f"{name}_openai" in gateway.get("/usage").text)
         page.locator("nav a").nth(2).click()
+        expect(page.locator(".usage td").first).to_be_visible()
+        look_at(page, "usage")
+        page.locator("nav a").nth(3).click()
         expect(page.locator(".calls pre").first).to_be_visible()
         look_at(page, "code")
     finally:

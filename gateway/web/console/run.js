@@ -140,7 +140,7 @@ function used({ budget, price }) {
   if (!budget) return "";
   const { money, tokens, spent_money, spent_tokens, per } = budget;
   /** @type {(spent: string, most: string) => string} */
-  const part = (spent, most) => t("used", { used: spent, budget: most, per: t(`per_${per}`) });
+  const part = (spent, most) => t(per === "day" ? "usedToday" : "usedThisMonth", { used: spent, budget: most });
   const parts = [];
   if (money !== null) parts.push(part(number(spent_money, 2), `${number(money, 2)} ${price?.currency ?? ""}`.trim()));
   if (tokens !== null) parts.push(part(number(spent_tokens), t("tokens", { count: number(tokens) })));
