@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Dialog, Locator, Page, Request, expect,
 
 from gateway.commands.ray_head import RayHead
 from tests.environment import TOP
-from tests.runtimes import needed
+from tests.runtimes import needed, npm_installed
 from tests.server import Server
 
 CONSOLE = TOP / "gateway" / "web" / "console"
@@ -39,6 +39,17 @@ CHAT, OPS, BOTH = "chat-51c07d", "ops-90aa3e", "both-e7731b"
 TOKENS = f"shop:{CHAT}:chat\nops:{OPS}:admin\nboss:{BOTH}:chat,admin\n"
 
 Open = Callable[..., Page]
+
+PICTURES = TOP / "tests" / "screenshots"
+PHONE = 360
+LOOKS = [
+    # a phone is the harder to fit
+    pytest.param("en-US", "light", 1280, id="en-light-wide", marks=pytest.mark.long),
+    pytest.param("en-US", "dark", PHONE, id="en-dark-phone"),
+    pytest.param("zh-CN", "dark", 1280, id="zh-dark-wide", marks=pytest.mark.long),
+    pytest.param("zh-CN", "light", PHONE, id="zh-light-phone"),
+]
+"""Parameters (locale, scheme, width) of tests that use a `looker`."""
 
 VIOLATIONS = """
 window.violations = [];
@@ -92,6 +103,39 @@ def open_page(chromium: Browser, server: Server) -> Iterator[Open]:
 @pytest.fixture
 def page(open_page: Open) -> Page:
     return open_page()
+
+
+class Looker:
+    """Takes pictures of views for people to look at, and keeps what axe-core finds serious."""
+
+    def __init__(self, axe: str, look: str) -> None:
+        self._axe, self._look = axe, look
+        self.findings: list[str] = []
+
+    def look_at(self, page: Page, view: str) -> None:
+        """Picture a view, which must not be wider than its window."""
+        page.screenshot(path=PICTURES / f"{self._look}-{view}.png")
+        width = page.viewport_size["width"] if page.viewport_size else 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+        page.evaluate(self._axe)
+        for one in page.evaluate("axe.run()")["violations"]:
+            if one["impact"] in ("serious", "critical"):
+                nodes = [node["html"][:200] for node in one["nodes"]]
+                self.findings.append(f"{view}: {one['id']}: {nodes}")
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core, as it is injected into a page."""
+    modules = npm_installed(TOP / "tests" / "axe") / "node_modules"
+    return (modules / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.fixture
+def looker(axe: str, request: pytest.FixtureRequest) -> Looker:
+    """Looks at the views of a test with the parameters LOOKS."""
+    PICTURES.mkdir(exist_ok=True)
+    return Looker(axe, request.node.callspec.id)
 
 
 @pytest.fixture(scope="module")

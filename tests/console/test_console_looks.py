@@ -11,16 +11,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser import CONSOLE, Open, answer, ask, button, card, is_over
-from tests.environment import TOP
-from tests.runtimes import npm_installed
+from tests.browser import CONSOLE, LOOKS, Looker, Open, answer, ask, button, card, is_over
 from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 from tests.waiting import until
-
-PICTURES = TOP / "tests" / "screenshots"
-PHONE = 360
-
 
 # A model's words.
 
@@ -348,21 +342,6 @@ CHINESE_ANSWER = ANSWER.replace("The sea is **salty** and *deep*", "大海又**�
     "All rivers flow into the sea, yet the sea is not full.", "江河都往海里流，海却不满。"
 )
 
-LOOKS = [
-    # a phone is the harder to fit
-    pytest.param("en-US", "light", 1280, id="en-light-wide", marks=pytest.mark.long),
-    pytest.param("en-US", "dark", PHONE, id="en-dark-phone"),
-    pytest.param("zh-CN", "dark", 1280, id="zh-dark-wide", marks=pytest.mark.long),
-    pytest.param("zh-CN", "light", PHONE, id="zh-light-phone"),
-]
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    return (
-        npm_installed(TOP / "tests" / "axe") / "node_modules" / "axe-core" / "axe.min.js"
-    ).read_text()
-
 
 @pytest.mark.parametrize(("locale", "scheme", "width"), LOOKS)
 def test_every_view_is_accessible_fits_and_is_pictured(
@@ -370,8 +349,7 @@ def test_every_view_is_accessible_fits_and_is_pictured(
     gateway: httpx.Client,
     with_tokens: Server,
     deploy: Deploy,
-    axe: str,
-    request: pytest.FixtureRequest,
+    looker: Looker,
     locale: str,
     scheme: str,
     width: int,
@@ -384,59 +362,46 @@ def test_every_view_is_accessible_fits_and_is_pictured(
     )
     deploy("zhipu", "refuse:zhipu-1113", chat_name=f"{name}_zhipu", fallback=good)
     deploy("tongwen", "refuse:tongwen-invalid_api_key", chat_name=f"{name}_tongwen")
-    PICTURES.mkdir(exist_ok=True)
-    findings: list[str] = []
-
-    def look_at(page: Page, view: str) -> None:
-        page.screenshot(path=PICTURES / f"{request.node.callspec.id}-{view}.png")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, view
-        page.evaluate(axe)
-        matches = page.evaluate("axe.run()")["violations"]
-        grave = [one for one in matches if one["impact"] in ("serious", "critical")]
-        findings.extend(
-            f"{view}: {one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in grave
-        )
-
     try:
         door = open_page(with_tokens.url, **look)
         door.locator(".door input").fill("wrong")
         door.locator(".door button").click()
         expect(door.get_by_role("alert")).to_be_visible()
-        look_at(door, "door")
+        looker.look_at(door, "door")
 
         page = open_page(**look)
         expect(page.locator(".chip")).to_have_count(3)
-        look_at(page, "ask-empty")
+        looker.look_at(page, "ask-empty")
         page.locator("#question").fill("给我讲讲大海。" if chinese else "Tell me about the sea.")
         page.keyboard.press("Control+Enter")
         expect(page.locator("[data-state]")).to_have_count(3)
         page.locator(".pick").first.click()
-        look_at(page, "ask")
+        looker.look_at(page, "ask")
         page.locator("nav a").nth(1).click()
         expect(page.locator(".card rect").first).to_be_attached()
-        look_at(page, "run")
+        looker.look_at(page, "run")
         page.locator(".run .primary").click()
         page.locator("summary").click()
-        look_at(page, "deploy")
+        looker.look_at(page, "deploy")
         page.keyboard.press("Escape")
         page.locator(".card footer button:nth-child(3)").first.click()
         page.locator("dialog select").select_option(index=1)
-        look_at(page, "chain")
+        looker.look_at(page, "chain")
         page.keyboard.press("Escape")
         page.locator(".card footer .danger").first.click()
-        look_at(page, "undeploy")
+        looker.look_at(page, "undeploy")
         page.keyboard.press("Escape")
         until(lambda: f"{name}_openai" in gateway.get("/usage").text)
         page.locator("nav a").nth(2).click()
         expect(page.locator(".usage td").first).to_be_visible()
-        look_at(page, "usage")
+        looker.look_at(page, "usage")
         page.locator("nav a").nth(3).click()
         expect(page.locator(".calls pre").first).to_be_visible()
-        look_at(page, "code")
+        looker.look_at(page, "code")
     finally:
         for one in ("openai", "zhipu", "tongwen"):
             gateway.post("/openai/undeploy", json={"chat_name": f"{name}_{one}"})
     empty = open_page(**look)
     expect(empty.locator(".quick:visible")).to_be_visible()
-    look_at(empty, "first")
-    assert findings == []
+    looker.look_at(empty, "first")
+    assert looker.findings == []
