@@ -366,3 +366,25 @@ def test_a_gateway_without_a_cluster_knows_no_variable(start_server: Callable[..
         400,
         "INVALID_REQUEST",
     )
+
+
+def test_what_was_deployed_is_returned_and_may_be_deployed_again(
+    gateway: httpx.Client, raw_chat: RawChat, task: Task
+) -> None:
+    order = {
+        "system": "You sort mails.",
+        "prompt": PROMPT,
+        "options": {"temperature": 0, "thinking": "off"},
+        "reply": {"format": "text", "choices": ["refund", "other"]},
+    }
+    name = task(**order)
+
+    deployed = gateway.get("/task/deploy", params={"chat_name": name}).json()
+
+    assert deployed == {"chat_name": name, "through": raw_chat.name, **order}
+    assert gateway.post("/task/deploy", json=deployed).json() == {"ret": "ok"}
+    assert gateway.get("/task/deploy", params={"chat_name": name}).json() == deployed
+    for other in (raw_chat.name, "nobody"):
+        reply = gateway.get("/task/deploy", params={"chat_name": other})
+        assert wrong(reply)[:2] == (400, "INVALID_REQUEST")
+        assert "chat_name: is no task's name" in wrong(reply)[2]

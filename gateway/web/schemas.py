@@ -70,6 +70,10 @@ CHAT = schema_object(
         "description": "Of a task: the chat that answers it, and its prompt's variables.",
     },
 )
+TASK_ORDER = schema_object(
+    **{"chat_name": TEXT, "through": TEXT, "system": TEXT, "prompt": TEXT},
+    **{"options": {"type": "object"}, "reply": {"type": "object"}},
+)
 MODEL = schema_object(id=TEXT, object={"const": "model"}, created=COUNT, owned_by=TEXT)
 OFFERED = schema_object(models={"type": "array", "items": TEXT})
 DONE, FINE = schema_object(ret={"const": "ok"}), schema_object(ok={"const": True})

@@ -3,15 +3,18 @@ next, and nothing else."""
 
 from __future__ import annotations
 
+from typing import cast
+
 from flask import Blueprint, Response, jsonify
 from flask.blueprints import BlueprintSetupState
 
 from gateway.protocol import Engine, ModelConfig, Task
 from gateway.providers.dialects import Dialect
 from gateway.providers.provider import Provider
-from gateway.web import provider_views, request_fields, services
+from gateway.web import provider_views, request_fields, services, validation
+from gateway.web.contract import NamedRequest
 from gateway.web.description import CHECKED, Description, described
-from gateway.web.schemas import ANSWER, DONE, PLAIN
+from gateway.web.schemas import ANSWER, DONE, PLAIN, TASK_ORDER
 from gateway.web.task_requests import TaskQuestion, TaskRequest
 
 TASK = Provider("task", (), "", Dialect(), engine=Engine.TASK, needs_key=False, endpoints=())
@@ -31,6 +34,23 @@ def deploy() -> Response:
     config = task_config(request_fields.parsed(TaskRequest))
     services.llm().deploy("", config["model_type"], config["chat_name"], config)
     return jsonify(ret="ok")
+
+
+@task_app.get("/deploy")
+@described(Description("What was deployed.", TASK_ORDER, "admin", NamedRequest))
+def deployed() -> Response:
+    """Return a task as its deploy said it, for whoever wants to look at it, or to deploy it with a
+    change."""
+    name = request_fields.parsed(NamedRequest).chat_name
+    if (config := services.llm().task(name)) is None:
+        services.llm().require_cluster()  # without it, not all names are known
+        words, words_zh = (
+            "is no task's name; GET /models lists them",
+            "不是预设任务；见 GET /models",
+        )
+        raise validation.invalid("chat_name", words, words_zh)
+    more = {"options": config["options"], "reply": config["reply"] or {}}
+    return jsonify(chat_name=name, **cast("Task", config["task"]), **more)
 
 
 @task_app.post("/chat")
