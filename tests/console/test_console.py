@@ -235,7 +235,8 @@ def test_every_language_of_the_examples_is_there_with_how_to_run_it(
     for language in languages:
         button(page, language).click()
         shown = page.locator(".calls")
-        for file in (TOP / "examples" / language).iterdir():
+        files = (TOP / "examples" / language).iterdir()
+        for file in (file for file in files if file.stem.lower() != "task"):
             assert page.locator("pre", has_text=file.read_text().splitlines()[0][:40]).count(), file
         for setting in (
             "GATEWAY_HOST=127.0.0.1",

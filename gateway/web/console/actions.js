@@ -18,10 +18,11 @@ import { t } from "./words.js";
  * @param {HTMLElement[]} [action.inputs]
  * @param {Words} action.verb
  * @param {boolean} [action.danger]
+ * @param {boolean} [action.broad] whether it takes more of the window
  * @param {() => Promise<unknown>} action.send
  * @param {() => string} action.done
  */
-export function actionDialog({ title, what, inputs = [], verb, danger = false, send, done }) {
+export function actionDialog({ title, what, inputs = [], verb, danger = false, broad = false, send, done }) {
   const note = h("p", { class: "note what", "aria-live": "polite" });
   const say = () => {
     if (note.textContent !== what()) note.replaceChildren(h("span", { text: what }));
@@ -60,6 +61,7 @@ export function actionDialog({ title, what, inputs = [], verb, danger = false, s
     say();
     return form;
   });
+  box.classList.toggle("broad", broad);
   // Another operator may change a chat while this one reads what will happen.
   box.addEventListener("close", listen(say));
   return say;

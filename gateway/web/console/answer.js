@@ -1,12 +1,14 @@
 // Owns one answer: asks one chat, shows its words as they come, and what became of it.
 
-import { aborted, ask, Failure } from "./api.js";
+import { aborted, ask, askForBytes, Failure, fieldsOf, plainFailure } from "./api.js";
+import { replyBytes } from "./bytes.js";
 import { button, copyButton, failure, h } from "./dom.js";
 import { rendered } from "./markdown.js";
+import { isWords, structureOf } from "./prompts.js";
 import { may, model } from "./store.js";
 import { number, reason, t } from "./words.js";
 
-/** @import { Message, Served } from "./api.js" */
+/** @import { Question, Reply, Served } from "./api.js" */
 
 const RENDER_EVERY = 700;
 const CLOCK_EVERY = 100;
@@ -22,8 +24,8 @@ const toRun = () =>
 let made = 0;
 
 /**
- * `messages` is the conversation with this chat, the question last; `ended` is called once, `picked` when it is chosen.
- * `seconds` and `tokens` are what it took.
+ * An answer in words comes piece by piece; one that must be of a form comes whole, and is shown as a program gets it.
+ * `ended` is called once, `picked` when it is chosen. `seconds` and `tokens` are what it took.
  */
 export class Answer {
   text = "";
@@ -36,6 +38,8 @@ export class Answer {
   seconds = 0;
   /** @type {Failure | null} */
   error = null;
+  /** @type {Reply | null} */
+  reply = null;
   /** @type {Partial<Served>} */
   told = {};
   best = false;
@@ -60,13 +64,13 @@ export class Answer {
 
   /**
    * @param {string} chat
-   * @param {Message[]} messages
+   * @param {Question} question
    * @param {() => void} ended
    * @param {(answer: Answer) => void} picked
    */
-  constructor(chat, messages, ended, picked) {
+  constructor(chat, question, ended, picked) {
     this.chat = chat;
-    this.messages = messages;
+    this.question = question;
     this.ended = ended;
     this.picked = picked;
     const heading = h("h3", { id: `answer-${++made}` }, chat);
@@ -87,15 +91,8 @@ export class Answer {
   async start() {
     const clock = setInterval(() => this.count(), CLOCK_EVERY);
     try {
-      const said = await ask(
-        this.chat,
-        this.messages,
-        this.controller.signal,
-        (told) => this.begun(told),
-        (words) => this.speak(words),
-      );
-      this.tokens = said.usage?.completion_tokens ?? null;
-      this.estimated = Boolean(said.usage?.estimated);
+      if (isWords({ ...structureOf(model(this.chat)), ...this.question.structure })) await this.hear();
+      else await this.read();
       this.state = "done";
     } catch (error) {
       this.state = aborted(error) ? "stopped" : "failed";
@@ -105,6 +102,36 @@ export class Answer {
     clearInterval(clock);
     this.seconds = (performance.now() - this.began) / 1000;
     await this.finish();
+  }
+
+  /** Have it told piece by piece. Throws what `ask` throws. */
+  async hear() {
+    const { usage } = await ask(
+      this.chat,
+      this.question,
+      this.controller.signal,
+      (told) => this.begun(told),
+      (words) => this.speak(words),
+    );
+    this.tokens = usage?.completion_tokens ?? null;
+    this.estimated = Boolean(usage?.estimated);
+  }
+
+  /** Have it whole. Throws what `askForBytes` throws. */
+  async read() {
+    const reply = await askForBytes(this.chat, fieldsOf(this.question), this.controller.signal);
+    if (!reply.servedBy) throw plainFailure(reply.text);
+    this.begun(reply);
+    this.reply = reply;
+    this.text = reply.text;
+    this.tokens = reply.tokens;
+  }
+
+  /** What the model is told that it said: an answer's words, without the quotes that a program gets around them. */
+  get words() {
+    if (!this.reply?.type.startsWith("application/json")) return this.text;
+    const words = JSON.parse(this.text);
+    return typeof words === "string" ? words : this.text;
   }
 
   stop() {
@@ -158,7 +185,8 @@ export class Answer {
     this.body.removeAttribute("aria-busy");
     this.element.classList.add(this.state);
     this.ended();
-    if (this.text) this.body.replaceChildren(...(await rendered(this.text)));
+    if (this.reply) this.body.replaceChildren(replyBytes(this.reply));
+    else if (this.text) this.body.replaceChildren(...(await rendered(this.text)));
     else this.body.replaceChildren(this.state === "done" ? h("p", { class: "hint" }, () => t("saidNothing")) : "");
     if (this.state === "stopped") this.body.append(h("p", { class: "hint" }, () => t("wasStopped")));
     if (this.error)

@@ -1,10 +1,12 @@
 // Owns the view Ask: which chats are asked, and the conversation with them.
 
 import { Answer } from "./answer.js";
+import { AskOptions } from "./ask_options.js";
 import { save } from "./comparison.js";
 import { button, h } from "./dom.js";
-import { quickStart } from "./deploy.js";
+import { greeting } from "./greeting.js";
 import { pick, picks } from "./picks.js";
+import { asks } from "./prompts.js";
 import { listen, may, model, store } from "./store.js";
 import { stateWords, t } from "./words.js";
 
@@ -14,12 +16,6 @@ import { stateWords, t } from "./words.js";
 /** @typedef {{ box: HTMLInputElement, state: HTMLElement, about: HTMLElement, element: HTMLElement }} Chip */
 
 const AT_FIRST = 4;
-
-/**
- * By how many chats there are, and whether one may deploy.
- * @type {Record<string, "noneAdmin" | "oneAdmin" | "noneChat">}
- */
-const GREETINGS = { "0true": "noneAdmin", "1true": "oneAdmin", "0false": "noneChat" };
 
 /** The view; it asks nothing before somebody does. */
 export function askView() {
@@ -48,6 +44,7 @@ class Ask {
     },
     oninput: () => this.refresh(),
   });
+  options = new AskOptions(() => this.refresh());
   sender = button(
     () => t("askThem"),
     () => this.send(),
@@ -87,6 +84,7 @@ class Ask {
     h(
       "div",
       { class: "composer" },
+      this.options.element,
       this.question,
       h("div", { class: "row" }, this.sender, this.stopper, this.again, this.newer, this.exporter, this.status),
     ),
@@ -169,14 +167,7 @@ class Ask {
     const kind = this.turns.length || store.models.length > 1 ? "" : `${store.models.length}${may("admin")}`;
     if (this.greeting === kind) return;
     this.greeting = kind;
-    const words = GREETINGS[kind];
-    this.hello.replaceChildren();
-    if (!words) return;
-    this.hello.append(
-      h("h2", {}, () => t(words, { chat: store.models[0]?.chat_name })),
-      h("p", {}, () => t(`${words}More`)),
-    );
-    if (may("admin")) this.hello.append(quickStart());
+    this.hello.replaceChildren(...greeting(kind));
   }
 
   // The conversation.
@@ -187,13 +178,23 @@ class Ask {
 
   refresh() {
     const { busy, turns, chosen } = this;
-    this.sender.disabled = busy || chosen.length === 0 || this.question.value.trim() === "";
+    this.options.show(chosen);
+    const complete = this.question.value.trim() !== "" || (chosen.length > 0 && !this.takesContent(chosen));
+    this.sender.disabled = busy || chosen.length === 0 || !complete || !this.options.valid;
     this.stopper.hidden = !busy;
     for (const tool of [this.again, this.exporter, this.newer]) tool.hidden = turns.length === 0 || busy;
     this.again.disabled = chosen.length === 0;
     if (chosen.length === 0 && store.models.length) this.tell(() => t("chooseOne"));
     else if (busy) this.tell(() => this.progress());
     else this.tell(() => t(turns.length ? "allDone" : "keys"));
+  }
+
+  /**
+   * Whether any of these chats takes a question; a task may have other variables only.
+   * @param {string[]} chats
+   */
+  takesContent(chats) {
+    return chats.some((chat) => asks(model(chat)).includes("content"));
   }
 
   progress() {
@@ -211,7 +212,7 @@ class Ask {
 
   send() {
     const question = this.question.value.trim();
-    if (this.sender.disabled || !question) return;
+    if (this.sender.disabled) return;
     this.question.value = "";
     this.add(question);
   }
@@ -228,14 +229,14 @@ class Ask {
   /** @param {string} question */
   add(question) {
     const grid = h("div", { class: "answers" });
-    const element = h("section", { class: "turn" }, h("h2", { class: "question" }, question), grid);
+    const element = h("section", { class: "turn" }, h("h2", { class: "question" }, question || "–"), grid);
     /** @type {Turn} */
     const turn = { question, answers: [], replaced: false, best: null, at: new Date(), element };
     turn.answers = this.chosen.map(
       (chat) =>
         new Answer(
           chat,
-          [...this.history(chat), { role: "user", content: question }],
+          this.options.question(chat, question, this.history(chat)),
           () => this.refresh(),
           (answer) => this.pick(turn, answer),
         ),
@@ -263,7 +264,7 @@ class Ask {
       .filter(({ answer }) => answer.chat === chat && answer.text)
       .flatMap(({ turn, answer }) => [
         { role: "user", content: turn.question },
-        { role: "assistant", content: answer.text },
+        { role: "assistant", content: answer.words },
       ]);
   }
 

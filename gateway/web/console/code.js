@@ -7,6 +7,20 @@ import { t } from "./words.js";
 
 /** @import { Example, Part } from "./snippets.js" */
 
+/** @type {((name: string) => void) | null} */
+let wanted = null;
+let first = "";
+
+/**
+ * Go to this view, with a chat chosen.
+ * @param {string} name
+ */
+export function showCode(name) {
+  first = name;
+  wanted?.(name);
+  location.hash = "#code";
+}
+
 export function codeView() {
   const chat = h("select", { onchange: () => draw() });
   const tabs = h("div", { class: "chips", role: "group", "aria-label": () => t("languages") });
@@ -26,6 +40,7 @@ export function codeView() {
       .then((reply) => reply.json())
       .catch(() => []);
     const all = calls(chat.value || "local_chat", await examples);
+    if (!all.some((call) => call.name === language)) language = all[0].name;
     tabs.replaceChildren(
       ...all.map((call) =>
         h(
@@ -44,7 +59,8 @@ export function codeView() {
         ),
       ),
     );
-    shown.replaceChildren(...all.filter((call) => call.name === language).flatMap((call) => call.parts.map(part)));
+    const call = all.find((one) => one.name === language) ?? all[0];
+    shown.replaceChildren(...(call.note ? [h("p", { class: "note" }, call.note)] : []), ...call.parts.map(part));
   }
 
   listen(() => {
@@ -52,10 +68,14 @@ export function codeView() {
     if ([...chat.options].map((option) => option.value).join() === names.join()) return;
     const kept = chat.value;
     chat.replaceChildren(...names.map((name) => h("option", { value: name }, name)));
-    const first = store.models.find((row) => row.state === "answering") ?? store.models[0];
-    if (names.length) chat.value = names.includes(kept) ? kept : first.chat_name;
+    const able = store.models.find((row) => row.state === "answering") ?? store.models[0];
+    if (names.length) chat.value = [kept, first].find((name) => names.includes(name)) ?? able.chat_name;
     draw();
   });
+  wanted = (name) => {
+    chat.value = name;
+    draw();
+  };
   return h(
     "section",
     { class: "code-view", "aria-labelledby": "code-title" },

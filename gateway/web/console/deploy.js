@@ -3,6 +3,7 @@
 import { Failure, post } from "./api.js";
 import { actionDialog, chainEditor, hostOf, through } from "./actions.js";
 import { button, failure, field, h, tick } from "./dom.js";
+import { moneyFields, offeredModels, optionFields } from "./model_settings.js";
 import { model, refresh, store } from "./store.js";
 import { t } from "./words.js";
 
@@ -13,7 +14,7 @@ import { t } from "./words.js";
 const NAME = "[A-Za-z0-9_.\\-]{1,64}";
 
 /** @param {string} wanted */
-function freeName(wanted) {
+export function freeName(wanted) {
   for (let count = 1; ; count += 1) {
     const name = count === 1 ? wanted : `${wanted}_${count}`;
     if (!model(name)) return name;
@@ -21,7 +22,7 @@ function freeName(wanted) {
 }
 
 /** @param {string} value */
-const nameField = (value) =>
+export const nameField = (value) =>
   h("input", { value, required: true, pattern: NAME, title: t("nameHint"), autocomplete: "off", spellcheck: "false" });
 
 /** One click: the built-in model under a name that can be changed. */
@@ -113,6 +114,12 @@ class Form {
       this.address,
       () => t("addressHint"),
     );
+    this.offered = offeredModels(this.model, () => ({
+      path: `${this.chosen.name}/models`,
+      body: this.whose(),
+    }));
+    this.options = optionFields();
+    this.money = moneyFields();
     this.chain = chainEditor(row?.chat_name ?? "", row?.fallback ?? []);
     this.chain.changed = () => this.say();
     this.more = h(
@@ -125,6 +132,7 @@ class Form {
         { class: "pair" },
         field(() => t("workers"), this.workers),
         field(() => t("timeout"), this.timeout),
+        ...this.options.elements,
       ),
       this.chain.element,
     );
@@ -136,9 +144,10 @@ class Form {
         field(() => t("name"), this.name, row ? null : () => t("nameHint")),
       ),
       this.keyField,
-      field(() => t("model"), this.model),
+      this.offered.element,
       tick(() => t("check"), this.check),
       this.more,
+      this.money.element,
     ];
     this.change();
   }
@@ -156,8 +165,14 @@ class Form {
     const { inside } = this.chosen;
     this.keyField.hidden = this.addressField.hidden = inside;
     this.key.required = needed;
+    this.offered.clear();
     this.model.placeholder = usual;
-    this.model.value = (this.row?.provider === name && this.row.model_name) || "";
+    const same = this.row?.provider === name;
+    this.model.value = (same && this.row?.model_name) || "";
+    if (this.row) {
+      this.options.fill(same ? this.row : null);
+      this.money.fill(this.row, same);
+    }
     this.address.placeholder = address || example;
     this.address.required = !inside && !address;
     if (this.address.required) this.more.open = true; // else a browser cannot show what is missing
@@ -188,6 +203,11 @@ class Form {
     return said.join(t("gap"));
   }
 
+  /** @returns {Record<string, string>} whose models are meant, and by which key */
+  whose() {
+    return this.chosen.inside ? {} : { api_key: this.key.value, base_url: this.address.value.trim() };
+  }
+
   async send() {
     const body = {
       chat_name: this.chat,
@@ -196,8 +216,10 @@ class Form {
       timeout: this.timeout.value,
       check: this.check.checked,
       fallback: this.chain.chain(),
+      ...this.options.body(),
+      ...this.money.body(),
     };
-    if (!this.chosen.inside) Object.assign(body, { api_key: this.key.value, base_url: this.address.value.trim() });
+    Object.assign(body, this.whose());
     // It is gone from the page before the reply is there, whatever that says.
     this.key.value = "";
     await post(`${this.chosen.name}/deploy`, body);

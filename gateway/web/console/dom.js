@@ -96,6 +96,18 @@ export function button(words, onclick, kind = "") {
   return h("button", { type: "button", class: `button ${kind}`, onclick }, words);
 }
 
+/**
+ * A text of several lines, which grows with what is typed.
+ * @param {string} value
+ * @param {number} rows
+ * @param {Attributes} more
+ */
+export function area(value, rows, more = {}) {
+  const made = h("textarea", { rows, spellcheck: "false", ...more });
+  made.value = value;
+  return made;
+}
+
 let fields = 0;
 
 /**
@@ -159,12 +171,12 @@ export async function copy(text) {
     await navigator.clipboard.writeText(text);
     return;
   }
-  const area = h("textarea", { class: "away" });
-  area.value = text;
-  document.body.append(area);
-  area.select();
+  const copied = h("textarea", { class: "away" });
+  copied.value = text;
+  document.body.append(copied);
+  copied.select();
   document.execCommand("copy");
-  area.remove();
+  copied.remove();
 }
 
 /**

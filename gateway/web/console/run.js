@@ -5,6 +5,7 @@ import { deploy, firstDeploy } from "./deploy.js";
 import { button, h } from "./dom.js";
 import { plot } from "./plot.js";
 import { listen, model, store } from "./store.js";
+import { deployTask } from "./task.js";
 import { ago, number, reason, stateWords, t, time } from "./words.js";
 
 /** @import { Key } from "./words.js" */
@@ -21,6 +22,11 @@ export function runView() {
     () => deploy(),
     "primary",
   );
+  const tasks = button(
+    () => t("deployTask"),
+    () => deployTask(),
+  );
+  const openers = h("div", { class: "row" }, tasks, opener);
   const element = h(
     "section",
     { class: "run", "aria-labelledby": "run-title" },
@@ -28,7 +34,7 @@ export function runView() {
       "div",
       { class: "row spread" },
       h("h1", { id: "run-title" }, () => t("run")),
-      opener,
+      openers,
     ),
     empty,
     list,
@@ -47,7 +53,7 @@ export function runView() {
       card.show(row);
       if (list.children[at] !== card.element) list.insertBefore(card.element, list.children[at] ?? null);
     });
-    opener.hidden = store.models.length === 0;
+    openers.hidden = store.models.length === 0;
     if (store.models.length) empty.replaceChildren();
     else if (!empty.hasChildNodes()) empty.append(firstDeploy());
   }
@@ -76,6 +82,7 @@ class Card {
     this.plot = h("div");
     // Not for a task: it has no model, and its chain is that of the chat that answers it.
     this.chats = [act("switch…", deploy), act("chain…", editChain)];
+    this.task = act("taskChange…", deployTask);
     const [change, chain] = this.chats;
     const heading = h("h2", { id: `card-${name}` }, name);
     this.element = h(
@@ -89,6 +96,7 @@ class Card {
         "footer",
         {},
         change,
+        this.task,
         act("undo…", undo),
         chain,
         act("undeploy…", undeploy, "quiet danger"),
@@ -104,6 +112,7 @@ class Card {
     this.plot.replaceChildren(plot(row.chat_name));
     this.element.dataset.state = row.state;
     for (const one of this.chats) one.hidden = Boolean(row.task);
+    this.task.hidden = !row.task;
   }
 }
 

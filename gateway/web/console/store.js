@@ -26,9 +26,12 @@ import { Failure, get } from "./api.js";
  * @property {{ code: string, since: number, until: number } | null} resting in Unix time
  * @property {string[]} fallback
  * @property {Budget | null} budget
- * @property {{ currency: string } | null} price
+ * @property {{ in: number, out: number, cached: number, currency: string } | null} price of a million tokens
  * @property {{ amount: number, currency: string, at: number } | null} balance at Unix time
  * @property {number | null} low
+ * @property {Record<string, unknown>} options
+ * @property {"on" | "off" | null} thinking
+ * @property {Record<string, unknown>} reply
  * @property {{ through: string, variables: string[] } | null} task
  */
 
