@@ -77,7 +77,7 @@ export class Failure extends Error {
   }
 }
 
-const lost = () => new Failure({ code: "NO_CONNECTION" });
+export const lost = () => new Failure({ code: "NO_CONNECTION" });
 
 /** @param {unknown} error */
 export const aborted = (error) => error instanceof DOMException && error.name === "AbortError";

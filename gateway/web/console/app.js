@@ -1,23 +1,25 @@
 // Owns the page: sign in, the views and how one goes from one to the other, the language and the theme.
 
 import { askView } from "./ask.js";
-import { signedIn, signIn } from "./api.js";
-import { codeView } from "./code.js";
+import { lost, signedIn, signIn } from "./api.js";
 import { button, failure, field, h, relabel } from "./dom.js";
-import { runView } from "./run.js";
 import { listen, may, refresh, store, tellOnly } from "./store.js";
-import { usageView } from "./usage.js";
 import { language, t } from "./words.js";
 
 /** @typedef {"ask" | "run" | "usage" | "code"} ViewName */
 
-/** @type {{ id: ViewName, scope: string, make: () => HTMLElement }[]} */
+/**
+ * The views. Only the first is there at once; the others are loaded when somebody goes there, or has nothing to do.
+ * @type {{ id: ViewName, scope: string, load: () => Promise<() => HTMLElement> }[]}
+ */
 const VIEWS = [
-  { id: "ask", scope: "chat", make: askView },
-  { id: "run", scope: "admin", make: runView },
-  { id: "usage", scope: "", make: usageView },
-  { id: "code", scope: "", make: codeView },
+  { id: "ask", scope: "chat", load: async () => askView },
+  { id: "run", scope: "admin", load: async () => (await import("./run.js")).runView },
+  { id: "usage", scope: "", load: async () => (await import("./usage.js")).usageView },
+  { id: "code", scope: "", load: async () => (await import("./code.js")).codeView },
 ];
+/** So many ms after the first view the others are loaded, so that going there takes no time. */
+const IDLE = 800;
 const THEMES = /** @type {const} */ (["auto", "light", "dark"]);
 
 const main = h("main", { id: "main", tabIndex: -1 });
@@ -159,16 +161,33 @@ function title() {
   document.title = view ? `${t(view.id === "code" ? "code_" : view.id)} · ${t("brand")}` : t("brand");
 }
 
-function show() {
+async function show() {
   const there = views();
   const view = there.find((one) => `#${one.id}` === location.hash) ?? there[0];
   if (made.current === view.id) return;
-  made[view.id] ??= main.appendChild(view.make());
+  made.current = view.id;
+  if (!made[view.id]) {
+    const mine = made;
+    /** @type {() => HTMLElement} */
+    let make;
+    try {
+      make = await view.load();
+    } catch {
+      trouble.replaceChildren(failure(lost()));
+      if (made === mine && made.current === view.id) made.current = undefined; // the next click tries again
+      return;
+    }
+    if (made !== mine) return;
+    made[view.id] ??= main.appendChild(make());
+    if (made.current !== view.id) {
+      /** @type {HTMLElement} */ (made[view.id]).hidden = true;
+      return;
+    }
+  }
   for (const one of there) {
     const element = made[one.id];
     if (element) element.hidden = one !== view;
   }
-  made.current = view.id;
   for (const link of links.querySelectorAll("a")) {
     if (link.hash === `#${view.id}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -200,13 +219,14 @@ function update() {
       ...views().map((view) => h("a", { href: `#${view.id}` }, () => t(view.id === "code" ? "code_" : view.id))),
     );
     show();
+    setTimeout(() => Promise.allSettled(views().map((view) => view.load())), IDLE);
   }
   out.hidden = !signedIn();
 }
 
 out.hidden = true;
 document.body.append(header(), trouble, main);
-addEventListener("hashchange", () => made.current && show());
+addEventListener("hashchange", () => made.names !== undefined && show());
 listen(update);
 title();
 refresh();

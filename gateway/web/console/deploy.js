@@ -1,67 +1,16 @@
-// Owns deploys: of the model that is built in, by one click; of any provider's, by a form; and the switch of a chat.
+// Owns deploys of any provider's model, by a form, and the switch of a chat.
 
-import { Failure, post } from "./api.js";
+import { post } from "./api.js";
 import { actionDialog, chainEditor, hostOf, through } from "./actions.js";
-import { button, failure, field, h, tick } from "./dom.js";
+import { button, field, h, tick } from "./dom.js";
 import { moneyFields, offeredModels, optionFields } from "./model_settings.js";
-import { model, refresh, store } from "./store.js";
+import { freeName, nameField, quickStart } from "./quick_start.js";
+import { model, store } from "./store.js";
 import { t } from "./words.js";
 
 /** @import { Behind } from "./actions.js" */
 /** @import { Attributes } from "./dom.js" */
 /** @import { Chat } from "./store.js" */
-
-const NAME = "[A-Za-z0-9_.\\-]{1,64}";
-
-/** @param {string} wanted */
-export function freeName(wanted) {
-  for (let count = 1; ; count += 1) {
-    const name = count === 1 ? wanted : `${wanted}_${count}`;
-    if (!model(name)) return name;
-  }
-}
-
-/** @param {string} value */
-export const nameField = (value) =>
-  h("input", { value, required: true, pattern: NAME, title: t("nameHint"), autocomplete: "off", spellcheck: "false" });
-
-/** One click: the built-in model under a name that can be changed. */
-export function quickStart() {
-  const name = nameField(freeName("local_chat"));
-  const submit = h("button", { class: "button primary" }, () => t("quickDeploy"));
-  const result = h("div", { class: "result" });
-  const form = h(
-    "form",
-    {
-      class: "quick",
-      onsubmit: async (event) => {
-        event.preventDefault();
-        const chat = name.value;
-        submit.disabled = true;
-        result.replaceChildren(h("p", { class: "note busy", role: "status" }, () => t("starting_", { chat })));
-        try {
-          await post("local/deploy", { chat_name: chat });
-          await refresh();
-          result.replaceChildren(h("p", { class: "note good", role: "status" }, () => t("answersNow", { chat })));
-          name.value = freeName("local_chat");
-        } catch (error) {
-          if (!(error instanceof Failure)) throw error;
-          result.replaceChildren(failure(error));
-        }
-        submit.disabled = false;
-      },
-    },
-    h(
-      "div",
-      { class: "row bottom" },
-      field(() => t("name"), name),
-      submit,
-    ),
-    h("p", { class: "hint" }, () => t("quickHint")),
-    result,
-  );
-  return form;
-}
 
 /**
  * The form for a new chat, or, with `row`, for what shall be behind that chat from now on.

@@ -1,7 +1,7 @@
 // Owns what Ask says first, where there is nothing to ask yet, or nothing to compare.
 
-import { quickStart } from "./deploy.js";
 import { h } from "./dom.js";
+import { quickStart } from "./quick_start.js";
 import { may, store } from "./store.js";
 import { t } from "./words.js";
 

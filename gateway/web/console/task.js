@@ -3,10 +3,10 @@
 import { Failure, askForBytes, get, post } from "./api.js";
 import { actionDialog } from "./actions.js";
 import { replyBytes } from "./bytes.js";
-import { freeName, nameField } from "./deploy.js";
 import { area, button, failure, field, h } from "./dom.js";
 import { jsonText } from "./model_settings.js";
 import { expanded, variables } from "./prompts.js";
+import { freeName, nameField } from "./quick_start.js";
 import { may, store } from "./store.js";
 import { structureFields } from "./structure.js";
 import { t } from "./words.js";
