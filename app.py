@@ -17,6 +17,7 @@ from gateway.notifications.notifier import Notifier
 from gateway.web import access_log, paths, proxies, replies, services
 from gateway.web.ask_all import all_app
 from gateway.web.auth import Authenticator
+from gateway.web.callers import callers_app
 from gateway.web.console import console_app
 from gateway.web.jobs import jobs_app, make_runner
 from gateway.web.large_body import AT_ONCE
@@ -25,6 +26,7 @@ from gateway.web.openai_api import v1_app
 from gateway.web.openapi import openapi_app
 from gateway.web.spending import Spending
 from gateway.web.status import status_app
+from gateway.web.tables import tables_app
 from gateway.web.tasks import task_app
 from gateway.web.usage import usage_app
 from llm_anthropic import anthropic_app
@@ -88,6 +90,8 @@ def create_app() -> Flask:
     app.register_blueprint(jobs_app)
     app.register_blueprint(v1_app)
     app.register_blueprint(usage_app)
+    app.register_blueprint(callers_app)
+    app.register_blueprint(tables_app)
     app.register_blueprint(status_app)
     app.register_blueprint(openapi_app)
     app.register_blueprint(console_app)

@@ -84,9 +84,10 @@ class LimitRefusal(TypedDict):
 
 
 class Used(TypedDict):
-    """What was used today and this month, and the Unix time when that last changed (0: before the
-    meter began)."""
+    """How many requests there were within a minute, what was used today and this month, and the
+    Unix time when that last changed (0: before the meter began)."""
 
+    minute: int
     day: Amounts
     month: Amounts
     changed: int

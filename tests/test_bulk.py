@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.commands.bulk.xlsx import XlsxTable
 from gateway.commands.ray_head import RayHead, stop
+from gateway.tables.xlsx import XlsxTable
 from tests.bulk import LIMIT_SECONDS, Bulk
 from tests.fronts import RawChat, good
 from tests.server import CALLER, Deploy, Server

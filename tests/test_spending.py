@@ -37,6 +37,7 @@ LIMITS = {
     "killed": "limit=8/day",
     "repeats": "limit=3/day",
     "shop": "chats=shop_*",
+    "listed": "limit=9/min,7CNY/day",
 }
 ANSWERING = good("Ja", **USAGE)
 
@@ -125,6 +126,31 @@ def test_a_refusal_says_which_limit_when_to_ask_again_and_what_to_do(
     assert 0 < int(refused.headers["Retry-After"]) <= 25 * 3600
     spoken = ask(server, chat.name, "day", status=200, lang="en")
     assert spoken.text.startswith("ERROR OVER_LIMIT: The token 'day'")
+
+
+def test_callers_are_listed_with_what_is_used_and_without_their_tokens(
+    server: Server, gateway: httpx.Client, chat: RawChat
+) -> None:
+    assert ask(server, chat.name, "listed").json() == "Ja"
+
+    reply = gateway.get("/callers")
+
+    rows = {row["name"]: row for row in reply.json()["callers"]}
+    assert rows.keys() == {"ops", "free", *LIMITS}
+    assert rows["listed"] == {
+        **{"name": "listed", "scopes": ["chat"], "chats": [], "tokens": 1},
+        "limits": [
+            {"limit": "9/min", "amount": 9, "unit": "requests", "per": "min", "used": 1},
+            {"limit": "7CNY/day", "amount": 7, "unit": "CNY", "per": "day", "used": 1},
+        ],
+    }
+    assert (rows["shop"]["chats"], rows["shop"]["limits"]) == (["shop_*"], [])
+    assert (rows["ops"]["scopes"], rows["free"]["limits"]) == (["admin", "chat"], [])
+    assert not [name for name in rows if token(name) in reply.text]
+    assert "token-0001" not in reply.text
+    assert ADMIN not in reply.text
+    refused = gateway.get("/callers", headers={"X-Api-Key": token("free")})
+    assert refused.status_code == 403
 
 
 @pytest.mark.parametrize("caller", ["tokens", "money"])

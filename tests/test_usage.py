@@ -166,6 +166,65 @@ def test_errors_and_fallbacks_are_told_apart(
     assert (served["chat"], served["money"]) == (chat.name, {})
 
 
+def test_when_a_chat_could_not_answer_is_told_and_who_did(
+    gateway: httpx.Client, chat: RawChat, raw: RawProvider, names: Callable[[], str]
+) -> None:
+    spare = RawChat(gateway, names(), raw)
+    spare.deploy(ANSWERING)
+    task = {"chat_name": names(), "through": chat.name, "prompt": "{{content}}"}
+    refusal = {"error": {"message": "unpaid", "code": "insufficient_quota"}}
+    unpaid = whole(refusal, "429 No")
+
+    def rests(**query: str) -> list[dict[str, Any]]:
+        reply = gateway.get("/rests", params={"chat_name": chat.name, **query})
+        assert reply.status_code == 200, reply.text
+        return list(reply.json()["rests"])
+
+    def script(request: Request) -> Reply:
+        return unpaid if request.json["model"] == "unpaid" else ANSWERING(request)
+
+    chat.deploy(script, model_name="unpaid")
+    assert gateway.post("/task/deploy", json=task).json() == {"ret": "ok"}
+    began = int(time.time())
+    assert ask(gateway, chat.name).status_code == 402
+    chain = {"chat_name": chat.name, "fallback": [spare.name]}
+    assert gateway.post("/openai/fallback", json=chain).json() == {"ret": "ok"}
+    assert ask(gateway, chat.name).json() == "Ja"
+    assert ask(gateway, chat.name, stream=True).text == "Ja"
+    assert ask(gateway, chat.name, request_id=f"{chat.name}.1").json() == "Ja"
+    assert ask(gateway, str(task["chat_name"])).json() == "Ja"
+    until(lambda: (rests() or [{"requests": 0}])[0]["requests"] == 5)
+    [rest] = rests()
+    assert (rest["code"], rest["until"]) == ("PAY_BILL", None)
+    assert rest["answered_by"] == {spare.name: 4}
+    assert began <= rest["since"] <= time.time()
+
+    chat.deploy(ANSWERING)
+    assert ask(gateway, chat.name).json() == "Ja"
+    until(lambda: rests()[0]["until"] is not None)
+    assert rests(to="2026-01-01") == []
+    assert rests() == [{**rest, "until": rests()[0]["until"]}]
+    wrong = gateway.get("/rests", params={"from": "2026-99-99"})
+    assert "from: 2026-99-99 is no day" in wrong.json()["error"]["message"]
+    assert gateway.get("/rests", headers={"X-Api-Key": SHOP}).status_code == 403
+    gateway.post("/task/undeploy", json={"chat_name": task["chat_name"]})
+
+
+def test_usage_says_how_long_answers_took(gateway: httpx.Client, chat: RawChat) -> None:
+    late: Reply = (0.7, whole(completion("Ja", usage=USAGE)))
+    chat.raw.script = lambda request: late
+    ask(gateway, chat.name)
+    until(lambda: of_chat(gateway, chat.name)["requests"] == 1)
+
+    assert 0.6 < of_chat(gateway, chat.name)["seconds"]["p50"] < 5
+    assert usage(gateway, by="caller,chat")[0]["seconds"] is None
+    own = usage(gateway, SHOP, by="chat")
+    assert [row["seconds"] for row in own if row["chat"] == chat.name] == [None]
+    table = gateway.get("/usage", params={"by": "chat", "format": "csv"}).text
+    assert table.splitlines()[0].endswith(",p50,p99")
+    assert "p50" not in gateway.get("/usage", params={"by": "code", "format": "csv"}).text
+
+
 def test_a_caller_sees_its_own_usage_and_an_admin_all(gateway: httpx.Client, chat: RawChat) -> None:
     for token in (SHOP, WEB, WEB):
         ask(gateway, chat.name, token)

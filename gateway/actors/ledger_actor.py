@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.actors.ledger_book import Book, By, opened
+from gateway.actors.ledger_book import Batch, Book, By, opened
 
 FILE = "ledger.db"
 FOLDER_MODE = 0o700
@@ -23,13 +23,11 @@ class Ledger:
         self._books: dict[str, Book] = {}
         self._note = ""
 
-    def add(
-        self, folder: str, process: str, number: int, counts: Sequence[Sequence[Any]]
-    ) -> tuple[bool, str]:
-        """Add a batch of counts, once. Return whether it is written, and what is to be said ("":
+    def add(self, folder: str, process: str, number: int, batch: Batch) -> tuple[bool, str]:
+        """Add a batch, once. Return whether it is written, and what is to be said ("":
         nothing)."""
         try:
-            self._opened(folder).add(process, number, counts)
+            self._opened(folder).add(process, number, batch)
         except (sqlite3.Error, OSError) as error:
             return False, self._trouble(folder, error)
         note, self._note = self._note, ""
@@ -41,6 +39,15 @@ class Ledger:
         """Return sums, or what went wrong."""
         try:
             return self._opened(folder).usage(by, first, last, caller)
+        except (sqlite3.Error, OSError) as error:
+            return self._trouble(folder, error)
+
+    def rests(
+        self, folder: str, chat: str | None, first: float, last: float
+    ) -> list[dict[str, Any]] | str:
+        """Return when chats could not answer, or what went wrong."""
+        try:
+            return self._opened(folder).rests(chat, first, last)
         except (sqlite3.Error, OSError) as error:
             return self._trouble(folder, error)
 

@@ -12,7 +12,9 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
+
+from gateway.actors import ledger_rests, ledger_seconds
 
 OK = "OK"
 
@@ -40,6 +42,8 @@ CREATE TABLE IF NOT EXISTS counts (
 CREATE TABLE IF NOT EXISTS batches (
   process TEXT PRIMARY KEY, number INTEGER NOT NULL, at INTEGER NOT NULL
 ) WITHOUT ROWID;
+{ledger_seconds.SCHEMA}
+{ledger_rests.SCHEMA}
 """
 
 _PLACES = ", ".join("?" * (len(COLUMNS) + 1 + len(_SUMS)))
@@ -68,6 +72,17 @@ class Count(NamedTuple):
     money: int = 0
 
 
+class Batch(TypedDict):
+    """What a process has counted since its last batch. `seconds` are rows of a day, a chat, the
+    chat that answered, a bucket (ledger_seconds.py), and how many; `turned_away` and `answered` are
+    what ledger_rests.py says."""
+
+    counts: list[list[Any]]
+    seconds: list[list[Any]]
+    turned_away: list[list[Any]]
+    answered: dict[str, float]
+
+
 class Book:
     """The book at `path`. Raises sqlite3.Error: it cannot be read or written now."""
 
@@ -76,24 +91,33 @@ class Book:
         self._store = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._store.executescript(_SCHEMA)
         self._ids: dict[str, int] = {}
+        self._rests = ledger_rests.Rests(self._store, self._id)
 
-    def add(self, process: str, number: int, counts: Sequence[Sequence[Any]]) -> None:
-        """Add a process's batch of Counts, unless it was added before. Batches of one process come
-        in their order."""
+    def add(self, process: str, number: int, batch: Batch) -> None:
+        """Add a process's batch, unless it was added before. Batches of one process come in their
+        order."""
         try:
             with self._store:
                 self._store.execute("BEGIN IMMEDIATE")
-                self._add(process, number, counts)
+                self._add(process, number, batch)
         except sqlite3.Error:
             self._ids.clear()  # some may be of names that were not written
             raise
 
-    def _add(self, process: str, number: int, counts: Sequence[Sequence[Any]]) -> None:
+    def _add(self, process: str, number: int, batch: Batch) -> None:
         last = self._store.execute("SELECT number FROM batches WHERE process = ?", [process])
         row = last.fetchone()
         if row and row[0] >= number:
             return
-        self._store.executemany(_ADD, [self._numbers(count) for count in counts])
+        self._store.executemany(_ADD, [self._numbers(count) for count in batch["counts"]])
+        ledger_seconds.add(
+            self._store,
+            [
+                [_day(day), self._id(chat), self._id(served_by), bucket, requests]
+                for day, chat, served_by, bucket, requests in batch["seconds"]
+            ],
+        )
+        self._rests.add(batch["turned_away"], batch["answered"])
         now = int(time.time())
         self._store.execute("REPLACE INTO batches VALUES (?, ?, ?)", [process, number, now])
         self._store.execute("DELETE FROM batches WHERE at < ?", [now - FORGET_SECONDS])
@@ -123,7 +147,26 @@ class Book:
             *key, currency, code = texts
             row = rows.setdefault(tuple(key), {**dict(zip(by, key, strict=True)), **_nothing()})
             _gather(row, currency, code, counts)
+        self._add_seconds(rows, by, values[:2], words, caller)
         return [rows[key] for key in sorted(rows)]
+
+    def _add_seconds(
+        self,
+        rows: dict[tuple[str, ...], dict[str, Any]],
+        by: Sequence[By],
+        days: Sequence[int],
+        words: dict[int, str],
+        caller: str | None,
+    ) -> None:
+        """Say of each row how long its answers took, where that is told apart so."""
+        if caller is not None or not set(by) <= set(ledger_seconds.COLUMNS):
+            return
+        for numbers, seconds in ledger_seconds.percentiles(self._store, by, *days).items():
+            rows[tuple(map(_words(words), by, numbers))]["seconds"] = seconds
+
+    def rests(self, chat: str | None, first: float, last: float) -> list[dict[str, Any]]:
+        """Return when chats could not answer (ledger_rests.py)."""
+        return self._rests.rows(chat, first, last)
 
     def _numbers(self, count: Sequence[Any]) -> list[int]:
         """Return a Count as it is written."""
@@ -159,7 +202,7 @@ def _words(names: dict[int, str]) -> Callable[[str, int], str]:
 
 def _nothing() -> dict[str, Any]:
     names = ("requests", "errors", "fell_back", "tokens_in", "tokens_out", "cached")
-    return {**dict.fromkeys(names, 0), "money": {}, "errors_by_code": {}}
+    return {**dict.fromkeys(names, 0), "money": {}, "errors_by_code": {}, "seconds": None}
 
 
 def _gather(row: dict[str, Any], currency: str, code: str, sums: Sequence[int]) -> None:

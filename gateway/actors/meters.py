@@ -62,14 +62,15 @@ class Meters:
             self._used[meter] = {self._today(): dict(day), self._month(): dict(month)}
 
     def used(self, meters: Sequence[str]) -> dict[str, Used | None]:
-        """Return what was used of each in this day and month; None: it has not begun."""
+        """Return what was used of each in this minute, day and month; None: it has not begun."""
         report: dict[str, Used | None] = {}
         for meter in meters:
             report[meter] = None
             if (used := self._periods(meter)) is not None:
                 day, month = dict(used[self._today()]), dict(used[self._month()])
                 changed = self._changed.get(meter, 0)
-                report[meter] = {"day": day, "month": month, "changed": changed}
+                minute = self._in_this_minute(meter)
+                report[meter] = {"minute": minute, "day": day, "month": month, "changed": changed}
         return report
 
     def over(self) -> dict[str, str]:
@@ -99,10 +100,18 @@ class Meters:
         return self._rest_of(limit["per"])
 
     def _minute_left(self, meter: str, most: float) -> float | None:
-        now, times = self._clock(), self._minutes[meter]
-        while times and times[0] <= now - MINUTE:
+        if self._in_this_minute(meter) < most:
+            return None
+        return self._minutes[meter][0] + MINUTE - self._clock()
+
+    def _in_this_minute(self, meter: str) -> int:
+        """Return how many requests were admitted within a minute."""
+        if meter not in self._minutes:
+            return 0
+        times, end = self._minutes[meter], self._clock() - MINUTE
+        while times and times[0] <= end:
             times.popleft()
-        return None if len(times) < most else times[0] + MINUTE - now
+        return len(times)
 
     def _rest_of(self, per: str) -> float:
         now = self._calendar()

@@ -87,6 +87,7 @@ class Asker(NamedTuple):
             error = GatewayError(Code.INTERNAL, chat_name=name)
         label = name if error.code not in NAMES_NOBODY else ""
         self.ledger.failed(self.caller, label, error.code)
+        self.ledger.turned_away([(name, error.code)], "")
         return error.shape(self.request_id)
 
 

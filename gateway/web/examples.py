@@ -14,6 +14,7 @@ _TURNS = [{"role": "user", "content": "I am Ann."}, {"role": "assistant", "conte
 _INPUT = {"model": "openai_chat", "input": "Say hello."}
 _MESSAGE = {**_SAY, "model": "zhipu_chat"}
 _DEPLOY = {"chat_name": "PROVIDER_chat", "api_key": "YOUR-KEY"}
+_TABLE = {"name": "mails.csv", "file": "Y29udGVudApNeSBsYW1wIGJyb2tlLgpUaGFua3MuCg=="}
 
 EXAMPLES: dict[str, Json] = {
     "local.deploy": {"The embedded model": {"chat_name": "local_chat"}},
@@ -99,6 +100,10 @@ EXAMPLES: dict[str, Json] = {
         "A beginning": {"model": "local_chat", "prompt": "Once upon a time", "max_tokens": 16}
     },
     "console.markdown": {"A text": {"text": "Some *words*."}},
+    "tables.table": {"Two rows": _TABLE},
+    "tables.file": {
+        "With an answer": {**_TABLE, "names": ["answer"], "answers": [["refund", ""], None]}
+    },
     "v1.embeddings": {"A text": {"model": "openai_chat", "input": "Hello."}},
     "v1.rerank": {
         "Two texts": {"model": "zhipu_chat", "query": "Sea?", "documents": ["Sand.", "Waves."]}

@@ -25,6 +25,9 @@ those."""
 
 T = TypeVar("T")
 
+Failures = list[tuple[str, Code]]
+"""Chats that could not answer, and why."""
+
 
 class Outcome(NamedTuple, Generic[T]):
     """An answer, the chat that gave it, and why that is not the chat that was asked (None: it
@@ -36,20 +39,32 @@ class Outcome(NamedTuple, Generic[T]):
 
 
 def first_to_answer(
-    name: str, chain: Callable[[str], Iterable[str]], ask: Callable[[str], T]
+    name: str,
+    chain: Callable[[str], Iterable[str]],
+    ask: Callable[[str], T],
+    note: Callable[[Failures, str], None],
 ) -> Outcome[T]:
-    """Ask chat `name`, and where it cannot answer, those of its chain in turn. Raises GatewayError:
-    the first one's, unless another said that the request itself is at fault."""
+    """Ask chat `name`, and where it cannot answer, those of its chain in turn. `note` is told which
+    could not, and who answered then ("": nobody). Raises GatewayError: the first one's, unless
+    another said that the request itself is at fault."""
     try:
         return Outcome(ask(name), name, None)
     except GatewayError as error:
         if error.code not in FALL_BACK_ON:
             raise
         first = error
-    for other in chain(name):
-        try:
-            return Outcome(ask(other), other, first.code)
-        except GatewayError as error:
-            if error.code not in FALL_BACK_ON and error.code != Code.NOT_DEPLOYED:
-                raise
+    failures, served_by = [(name, first.code)], ""
+    try:
+        for other in chain(name):
+            try:
+                outcome = Outcome(ask(other), other, first.code)
+            except GatewayError as error:
+                if error.code not in FALL_BACK_ON and error.code != Code.NOT_DEPLOYED:
+                    raise
+                failures.append((other, error.code))
+            else:
+                served_by = other
+                return outcome
+    finally:
+        note(failures, served_by)
     raise first

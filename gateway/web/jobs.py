@@ -204,7 +204,7 @@ def _result(
             words_zh = "提出该问题的网关进程已终止，接手的进程也已终止。"
             raise GatewayError(Code.INTERNAL, words, words_zh)
         spending.admit(question["caller"])
-        outcome = _ask(llm, spending, owner, question, result)
+        outcome = _ask(llm, ledger, spending, owner, question, result)
         chat, fell_back = result["chat"], outcome.fell_back is not None
         [answer] = outcome.answer
         ledger.answered(
@@ -220,7 +220,12 @@ def _result(
 
 
 def _ask(
-    llm: GatewayLLM, spending: Spending, owner: str, question: Question, result: Result
+    llm: GatewayLLM,
+    ledger: Ledger,
+    spending: Spending,
+    owner: str,
+    question: Question,
+    result: Result,
 ) -> Outcome[list[Answer]]:
     chat, body = ChatRequest.model_construct(**question["request"]), question["body"].encode()
     question["body"] = ""
@@ -229,6 +234,7 @@ def _ask(
         question["through"] or chat.chat_name,
         llm.chain,
         spending.within_budget(lambda name: llm.chat_oai(body, model=name, structure=structure)),
+        ledger.turned_away,
     )
     [answer] = outcome.answer
     metrics.count_usage(outcome.served_by, answer.usage)

@@ -10,12 +10,14 @@ import time
 import uuid
 from collections import defaultdict
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gateway.actors.ledger_book import MICRO, OK
-from gateway.errors import GatewayError
+from gateway.actors.ledger_book import MICRO, OK, Batch
+from gateway.actors.ledger_seconds import bucket
+from gateway.errors import Code, GatewayError
 from gateway.protocol import Usage
 from gateway.web import metrics
+from gateway.web.failover import FALL_BACK_ON, Failures
 from gateway.web.spending import Spending
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 HAND_OVER_SECONDS = 1
 DAY = "%Y-%m-%d"
+
+RESTS = FALL_BACK_ON - {Code.BAD_ANSWER, Code.TIMEOUT}
+"""With these a chat rests, or could not be reached; the others are of one question alone."""
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +45,21 @@ class Ledger:
         self._process = uuid.uuid4().hex
         self._number = 0
         self._day = time.strftime(DAY)  # looked at once a second: a chat has no time for it
-        self._sums: dict[Key, list[int]] = defaultdict(lambda: [0] * 6)
-        self._batch: list[list[Any]] = []
+        self._begin()
+        self._batch: Batch | None = None
         self._lock = threading.Lock()
         self._handing_over = threading.Lock()
         self._trouble = ""
         threading.Thread(target=self._keep_handing_over, name="ledger", daemon=True).start()
         if folder:
             atexit.register(self._close)
+
+    def _begin(self) -> None:
+        """Begin with nothing counted."""
+        self._sums: dict[Key, list[int]] = defaultdict(lambda: [0] * 6)
+        self._seconds: dict[tuple[str, str, str, int], int] = defaultdict(int)
+        self._turned_away: dict[Key, list[float]] = {}
+        self._heard: dict[str, float] = {}
 
     def answered(
         self, caller: str, chat: str, served_by: str, model: str, usage: Usage, fell_back: bool
@@ -68,18 +80,32 @@ class Ledger:
         if not self.folder:
             return
         key = (caller, chat, served_by, usage.provider, model[:200], OK, currency)
-        self._add(key, (1, fell_back, tokens_in, tokens_out, cached, round(money)))
+        numbers = (1, fell_back, tokens_in, tokens_out, cached, round(money))
+        with self._lock:
+            self._add(key, numbers)
+            self._seconds[self._day, chat, served_by, bucket(usage.seconds)] += 1
+            self._heard[served_by] = time.time()
 
     def failed(self, caller: str, chat: str, code: str) -> None:
         """Count an error."""
         if self.folder:
-            self._add((caller, chat, "", "", "", code, ""), (1, 0, 0, 0, 0, 0))
+            with self._lock:
+                self._add((caller, chat, "", "", "", code, ""), (1, 0, 0, 0, 0, 0))
+
+    def turned_away(self, failures: Failures, served_by: str) -> None:
+        """Note chats that could not answer a question, and who answered it ("": nobody)."""
+        now = time.time()
+        for chat, code in failures if self.folder else ():
+            if code in RESTS:
+                with self._lock:
+                    row = self._turned_away.setdefault((chat, code, served_by), [0, now, now])
+                    row[0] += 1
+                    row[2] = now
 
     def _add(self, key: Key, numbers: tuple[int, ...]) -> None:
-        with self._lock:
-            sums = self._sums[self._day, *key]
-            for place, number in enumerate(numbers):
-                sums[place] += number
+        sums = self._sums[self._day, *key]
+        for place, number in enumerate(numbers):
+            sums[place] += number
 
     def _close(self) -> None:
         """Hand over what is left: the batch under way, and what came after it."""
@@ -101,36 +127,47 @@ class Ledger:
             self._hand_over_alone()
 
     def _hand_over_alone(self) -> None:
-        if not self._batch:
+        if self._batch is None:
             self._batch = self._gathered()
-            self._number += bool(self._batch)
-        if not self._batch:
+            self._number += self._batch is not None
+        if self._batch is None:
             return
-        written, note = self._add_to_book()
+        written, note = self._add_to_book(self._batch)
         if written:
-            self._batch = []
+            self._batch = None
         if note != self._trouble and note:
             log.warning("the ledger: %s", note)
         self._trouble = note
 
-    def _add_to_book(self) -> tuple[bool, str]:
+    def _add_to_book(self, batch: Batch) -> tuple[bool, str]:
         """Return whether the batch is written, and what is to be said."""
-        batch = self._process, self._number, self._batch
         try:
-            written, note = self._llm.ask_ledger("add", self.folder, *batch)
+            written, note = self._llm.ask_ledger(
+                "add", self.folder, self._process, self._number, batch
+            )
         except GatewayError as error:
             return False, str(error.code)
         except Exception as error:  # whatever it is, the next second may be better
             return False, type(error).__name__
         return written, note
 
-    def _gathered(self) -> list[list[Any]]:
-        """Return what was counted since the last batch, and count it for Prometheus, too."""
+    def _gathered(self) -> Batch | None:
+        """Return what was counted since the last batch (None: nothing), and count it for
+        Prometheus, too."""
         with self._lock:
-            sums, self._sums = self._sums, defaultdict(lambda: [0] * 6)
+            sums, seconds = self._sums, self._seconds
+            turned_away, heard = self._turned_away, self._heard
+            self._begin()
+        if not sums and not turned_away:
+            return None
         for (_, caller, chat, served_by, *_, currency), numbers in sums.items():
             if caller:
                 metrics.callers.labels(caller, chat).inc(numbers[0])
             if currency:
                 metrics.money.labels(served_by, currency).inc(numbers[-1] / MICRO)
-        return [[*key, *numbers] for key, numbers in sums.items()]
+        return {
+            "counts": [[*key, *numbers] for key, numbers in sums.items()],
+            "seconds": [[*key, number] for key, number in seconds.items()],
+            "turned_away": [[*key, *row] for key, row in turned_away.items()],
+            "answered": heard,
+        }

@@ -39,7 +39,10 @@ TAGS = {
     "jobs": "Answers that are fetched later.",
     "v1": "OpenAI's API, and Anthropic's: the model is the chat's name.",
     "status": "What runs.",
+    "usage": "What was asked, answered and paid.",
+    "callers": "Who may ask.",
     "console": "For the page at /.",
+    "tables": "For the page's view Bulk.",
     "openapi": "For machines.",
 }
 """By blueprint; the others are providers."""

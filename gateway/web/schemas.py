@@ -111,6 +111,7 @@ PARTS = schema_object(
 STREAMS: Json = {
     PLAIN: {"schema": TEXT},
     metrics.CONTENT_TYPE: {"schema": TEXT},
+    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
     wire.LINES: {"example": '{"chat_name": "local_chat", "text": "Hi"}\n'},
     wire.EVENTS: {
         "example": (

@@ -34,7 +34,10 @@ def ask(name: str, how: Callable[[str], T], path: str = CHAT) -> Outcome[T]:
     spending().admit(current.caller)
     try:
         return first_to_answer(
-            chat, lambda name: llm().chain(name, path), spending().within_budget(how)
+            chat,
+            lambda name: llm().chain(name, path),
+            spending().within_budget(how),
+            ledger().turned_away,
         )
     except GatewayError as error:
         raise _without_others(error, path) from error.__cause__

@@ -132,6 +132,18 @@ class Spending:
                 }
         return rows
 
+    def used(self, token: Token) -> list[float]:
+        """Return how much a caller has used of each of its limits. Raises GatewayError."""
+        if not token.limits:
+            return []
+        meter = _of_caller(token.name)
+        report: dict[str, Used | None] = self._llm.ask_store("use", {}, [meter])
+        if report[meter] is None:
+            self._begin(meter)
+            report = self._llm.ask_store("use", {}, [meter])
+        used = report[meter]
+        return [_used_of(limit, used) if used else 0 for limit in token.limits]
+
     def over(self) -> dict[str, str]:
         """Return the callers that were refused today, and by which limit. Raises GatewayError."""
         report: dict[str, str] = self._llm.ask_store("over")
@@ -193,6 +205,12 @@ def _of_chat(name: str) -> str:
 
 def _row(limit: Limit) -> MeterLimit:
     return {"amount": limit.amount, "unit": limit.unit, "per": limit.per, "words": str(limit)}
+
+
+def _used_of(limit: Limit, used: Used) -> float:
+    if limit.per == "min":
+        return used["minute"]
+    return (used["day"] if limit.per == "day" else used["month"]).get(limit.unit, 0)
 
 
 def _amounts(row: dict[str, Any]) -> Amounts:

@@ -123,7 +123,7 @@ def test_what_is_folded_away_goes_with_the_question(
     with page.expect_request("**/task/chat") as request:
         ask(page, "And now?", chat)
     is_over(answer(page, chat))
-    said = request.value.post_data_json
+    said = request.value.post_data_json or {}
     assert (said["thinking"], said["stream"]) == ("on", True)
     body = standin.requests(key)[-1]["body"]
     assert [turn["content"] for turn in body["messages"]] == [

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.commands.bulk import dialects
-from gateway.commands.bulk.dialects import Dialect, find_dialect
-from gateway.commands.bulk.files import CsvSink, CsvTable, harmless, text
-from gateway.commands.bulk.words import BulkError
-from gateway.commands.bulk.xlsx import MAX_CHARACTERS, XlsxSink, XlsxTable
+from gateway.tables import dialects
+from gateway.tables.dialects import Dialect, find_dialect
+from gateway.tables.error import TableError
+from gateway.tables.files import CsvSink, CsvTable, harmless, text
+from gateway.tables.xlsx import MAX_CHARACTERS, XlsxSink, XlsxTable
 
 CHINESE = "客户,内容\r\n张三,你好，我的包裹还没有到。\r\n"
 TAIWANESE = "客戶,內容\r\n王小明,您好，我的包裹還沒有到。\r\n"
@@ -106,7 +106,7 @@ def test_a_short_row_is_filled_up_an_empty_line_is_none_and_a_long_row_is_refuse
     path.write_text("a,b,c\n1\n\n1,2,3\n")
     assert list(table(path).rows()) == [["1", "", ""], ["1", "2", "3"]]
     path.write_text("a,b\n1,2\n1,2,3\n")
-    with pytest.raises(BulkError, match="row 2 has 3 cells, but there are 2 columns"):
+    with pytest.raises(TableError, match="row 2 has 3 cells, but there are 2 columns"):
         list(table(path, delimiter=",").rows())
 
 
@@ -127,14 +127,14 @@ def test_without_a_header_columns_are_numbers(tmp_path: Path) -> None:
         (b"", "", "there is nothing in it"),
         (b"a,b\n\xff\xfe\xfd,1\n" * 9, "utf-8", "it is not utf-8"),
         (b"a,b\n" + "张".encode() * 5 + b",1\n", "us-ascii", "it is not us-ascii"),
-        (b"a,b\n1,2\n", "klingon", "--charset klingon: not known; it may be utf-8"),
+        (b"a,b\n1,2\n", "klingon", "The charset klingon is not known; it may be utf-8"),
         (b'a,b\n"1,2\n' + b"x" * dialects.MAX_CELL, "", "a quote that is never closed"),
     ],
 )
 def test_what_cannot_be_read_is_said(raw: bytes, charset: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_bytes(raw)
-    with pytest.raises(BulkError, match=words):
+    with pytest.raises(TableError, match=words):
         list(table(path, charset).rows())
 
 
@@ -229,5 +229,5 @@ def test_what_excel_has_no_place_for_is_cut_and_counted(tmp_path: Path) -> None:
 
 def test_what_is_no_excel_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "table.xlsx").write_text("no")
-    with pytest.raises(BulkError, match=r"table\.xlsx"):
+    with pytest.raises(TableError, match=r"table\.xlsx"):
         XlsxTable(tmp_path / "table.xlsx")

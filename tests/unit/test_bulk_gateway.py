@@ -13,9 +13,9 @@ from gateway.commands.bulk.answers import Answer
 from gateway.commands.bulk.gateway import Outcome, read, row_answer
 from gateway.commands.bulk.plan import plan_for
 from gateway.commands.bulk.run import Plan
-from gateway.commands.bulk.tables import titles
 from gateway.commands.bulk.words import BulkError
 from gateway.errors import Code, GatewayError
+from gateway.tables.files import titles
 
 URL = httpx.Request("POST", "http://127.0.0.1:8099/openai/chat")
 

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 from gateway.commands.bulk.words import BulkError, words
 from gateway.commands.run import reachable
+from gateway.tables.error import TableError
 
 if TYPE_CHECKING:
     from gateway.commands.bulk.display import Display
-    from gateway.commands.bulk.files import Table
     from gateway.commands.bulk.run import Plan
+    from gateway.tables.files import Table
 
 SOME_FAILED, INTERRUPTED = 3, 130
 MOST_AT_ONCE = 256
@@ -45,6 +46,8 @@ def main(arguments: list[str]) -> None:
         display = asyncio.run(_bulk(args))
     except (Interrupted, KeyboardInterrupt):
         raise SystemExit(INTERRUPTED) from None
+    except TableError as error:
+        raise SystemExit(words(error.detail, error.detail_zh)) from None
     except (BulkError, OSError) as error:
         raise SystemExit(str(error)) from None
     if not display.done:

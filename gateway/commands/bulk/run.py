@@ -11,9 +11,9 @@ from typing import Any
 
 from gateway.commands.bulk.answers import Answer, Answers
 from gateway.commands.bulk.display import Display
-from gateway.commands.bulk.files import Cell, Sink, Table, text
 from gateway.commands.bulk.gateway import Gateway, row_answer
 from gateway.commands.bulk.words import BulkError, words
+from gateway.tables.files import Cell, Sink, Table, text
 
 GRACE_SECONDS = 10
 """So long a run that ends waits for what it has asked."""

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from gateway.commands.bulk.dialects import Dialect, find_dialect, of_charset
-from gateway.commands.bulk.files import CsvSink, CsvTable, Sink, Table
 from gateway.commands.bulk.words import BulkError, words
-
-ERROR = "error"
+from gateway.tables.dialects import Dialect, find_dialect, of_charset
+from gateway.tables.files import CsvSink, CsvTable, Sink, Table, titles
 
 
 def opened(args: Namespace) -> Table:
-    """Return the table that is asked about. Raises BulkError, OSError."""
+    """Return the table that is asked about. Raises BulkError, TableError, OSError."""
     source, out = args.source, args.out
     if out.exists() and source.exists() and out.samefile(source):
         raise BulkError(words("IN and OUT are one file.", "输入与输出是同一个文件。"))
@@ -33,7 +31,7 @@ def opened(args: Namespace) -> Table:
 
 
 def sink(args: Namespace, table: Table, names: Sequence[str]) -> Sink:
-    """Return where the rows go, with the header written. Raises BulkError, OSError."""
+    """Return where the rows go, with the header written. Raises BulkError, TableError, OSError."""
     rows: Sink
     if is_excel(args.out):
         rows = excel().XlsxSink(args.out)
@@ -45,19 +43,6 @@ def sink(args: Namespace, table: Table, names: Sequence[str]) -> Sink:
     return rows
 
 
-def titles(columns: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return what the new columns are called; another name where there is one like it already."""
-    taken, new = set(columns), []
-    for name in (*names, ERROR):
-        number, title = 1, name
-        while title in taken:
-            number += 1
-            title = f"{name}_{number}"
-        taken.add(title)
-        new.append(title)
-    return new
-
-
 def is_excel(path: Path) -> bool:
     """Return whether a file is one of Excel's own, by its name."""
     return path.suffix.lower() == ".xlsx"
@@ -66,7 +51,7 @@ def is_excel(path: Path) -> bool:
 def excel() -> ModuleType:
     """Return what reads and writes Excel's own files. Raises BulkError: it is not installed."""
     try:
-        from gateway.commands.bulk import xlsx
+        from gateway.tables import xlsx
     except ModuleNotFoundError as error:
         raise BulkError(
             words(

@@ -11,11 +11,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from gateway.commands.bulk.dialects import MAX_CELL, Dialect, line, name_of, unreadable
-from gateway.commands.bulk.words import BulkError, words
+from gateway.tables.dialects import MAX_CELL, Dialect, line, name_of, unreadable
+from gateway.tables.error import TableError
 
 Cell = Any
 """A cell: in CSV always a text; in Excel's own files also a number, a date, or None."""
+
+ERROR = "error"
+"""What the last of the new columns is called: it says why a row has no answer."""
 
 _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)*([eE][+-]?[0-9]+)?%?")
@@ -28,7 +31,7 @@ class Table(Protocol):
     header: list[Cell] | None
 
     def rows(self) -> Iterator[list[Cell]]:
-        """Yield each row, as wide as the columns. Raises BulkError."""
+        """Yield each row, as wide as the columns. Raises TableError."""
 
     def about(self) -> str:
         """Return how the file was read, for its owner to look at."""
@@ -53,7 +56,7 @@ class CsvTable:
         self._path, self.dialect = path, dialect
         first = next(self._records(), None)
         if first is None:
-            raise BulkError(words(f"{path}: there is nothing in it.", f"{path}：文件是空的。"))
+            raise TableError(f"{path}: there is nothing in it.", f"{path}：文件是空的。")
         self.header: list[Cell] | None = first if with_header else None
         self.columns = first if with_header else [str(n) for n in range(1, len(first) + 1)]
 
@@ -62,13 +65,11 @@ class CsvTable:
         wide = len(self.columns)
         for number, cells in enumerate(islice(self._records(), bool(self.header), None), 1):
             if len(cells) > wide:
-                raise BulkError(
-                    words(
-                        f"{self._path}: row {number} has {len(cells)} cells, but there are"
-                        f" {wide} columns. Say --delimiter, or quote the cells that hold one.",
-                        f"{self._path}：第 {number} 行有 {len(cells)} 个单元格，而列数是 {wide}。"
-                        "请用 --delimiter 指定分隔符，或给含分隔符的单元格加引号。",
-                    )
+                raise TableError(
+                    f"{self._path}: row {number} has {len(cells)} cells, but there are"
+                    f" {wide} columns. Say the delimiter, or quote the cells that hold one.",
+                    f"{self._path}：第 {number} 行有 {len(cells)} 个单元格，而列数是 {wide}。"
+                    "请指定分隔符，或给含分隔符的单元格加引号。",
                 )
             yield cells + [""] * (wide - len(cells))
 
@@ -87,11 +88,9 @@ class CsvTable:
         except UnicodeError as error:
             raise unreadable(self._path, self.dialect.codec, error) from None
         except csv.Error as error:
-            raise BulkError(
-                words(
-                    f"{self._path}: {error}. Is there a quote that is never closed?",
-                    f"{self._path}：{error}。是否有未闭合的引号？",
-                )
+            raise TableError(
+                f"{self._path}: {error}. Is there a quote that is never closed?",
+                f"{self._path}：{error}。是否有未闭合的引号？",
             ) from None
 
 
@@ -148,3 +147,17 @@ def _is_lost(answer: str, codec: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+def titles(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return what the new columns are called, and the one of errors after them; another name where
+    there is one like it already."""
+    taken, new = set(columns), []
+    for name in (*names, ERROR):
+        number, title = 1, name
+        while title in taken:
+            number += 1
+            title = f"{name}_{number}"
+        taken.add(title)
+        new.append(title)
+    return new

@@ -14,8 +14,8 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 from xlsxwriter import Workbook
 from xlsxwriter.format import Format
 
-from gateway.commands.bulk.files import Cell, text
-from gateway.commands.bulk.words import BulkError, words
+from gateway.tables.error import TableError
+from gateway.tables.files import Cell, text
 
 MAX_CHARACTERS = 32_767
 """Excel takes no more in a cell."""
@@ -33,10 +33,10 @@ class XlsxTable:
         try:
             self._sheet: CalamineSheet = CalamineWorkbook.from_path(path).get_sheet_by_index(0)
         except (CalamineError, OSError) as error:
-            raise BulkError(f"{path}: {error}") from None
+            raise TableError(f"{path}: {error}", f"{path}：{error}") from None
         first = next(self._records(), None)
         if first is None:
-            raise BulkError(words(f"{path}: there is nothing in it.", f"{path}：文件是空的。"))
+            raise TableError(f"{path}: there is nothing in it.", f"{path}：文件是空的。")
         self._name = self._sheet.name
         self.header: list[Cell] | None = first if with_header else None
         self.columns = (
@@ -55,33 +55,29 @@ class XlsxTable:
         return (row for row in self._sheet.iter_rows() if any(cell != "" for cell in row))
 
 
-class XlsxSink:
-    """A file that is written. It is there when it is whole."""
+class XlsxRows:
+    """Rows that are written to the first sheet of a book."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._new = path, path.with_name(f"{path.name}.new")
-        self._book = Workbook(str(self._new), {"constant_memory": True})
-        self._sheet = self._book.add_worksheet()
+    def __init__(self, book: Workbook) -> None:
+        self._book = book
+        self._sheet = book.add_worksheet()
         self._formats = {kind: self._format(shape) for kind, shape in _FORMATS.items()}
         self._row = self.losses = 0
 
     def write(self, copied: Sequence[Cell], answers: Sequence[str]) -> None:
-        """Write a row. Raises BulkError."""
+        """Write a row. Raises TableError."""
         if self._row == MAX_ROWS:
-            raise BulkError(
-                words(
-                    f"Excel takes no more than {MAX_ROWS} rows; write a .csv.",
-                    f"Excel 最多只能容纳 {MAX_ROWS} 行，请输出 .csv。",
-                )
+            raise TableError(
+                f"Excel takes no more than {MAX_ROWS} rows; write a .csv.",
+                f"Excel 最多只能容纳 {MAX_ROWS} 行，请输出 .csv。",
             )
         for column, cell in enumerate((*copied, *answers)):
             self._write(column, cell)
         self._row += 1
 
     def close(self) -> None:
-        """Put the file where it belongs."""
+        """Write what is left."""
         self._book.close()
-        os.replace(self._new, self._path)
 
     def _format(self, shape: str) -> Format:
         return self._book.add_format({"num_format": shape})
@@ -101,3 +97,16 @@ class XlsxSink:
             fit = _NO_XML.sub("?", whole)[:MAX_CHARACTERS]
             self.losses += fit != whole
             self._sheet.write_string(*place, fit)
+
+
+class XlsxSink(XlsxRows):
+    """A file that is written. It is there when it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._new = path, path.with_name(f"{path.name}.new")
+        super().__init__(Workbook(str(self._new), {"constant_memory": True}))
+
+    def close(self) -> None:
+        """Put the file where it belongs."""
+        super().close()
+        os.replace(self._new, self._path)

@@ -14,7 +14,7 @@ from pathlib import Path
 import chardet
 
 from gateway.charsets import CODECS, charset
-from gateway.commands.bulk.words import BulkError, words
+from gateway.tables.error import TableError
 
 DELIMITERS = ",;\t|"
 MAX_CELL = 8 * 1024 * 1024
@@ -52,7 +52,7 @@ class Dialect:
 
 
 def find_dialect(path: Path, charset_name: str = "", delimiter: str = "") -> Dialect:
-    """Return how a CSV file is written: as is given, else as its bytes show. Raises BulkError,
+    """Return how a CSV file is written: as is given, else as its bytes show. Raises TableError,
     OSError."""
     codec = _codec(path, charset_name)
     try:
@@ -70,7 +70,7 @@ def find_dialect(path: Path, charset_name: str = "", delimiter: str = "") -> Dia
 
 
 def of_charset(dialect: Dialect, charset_name: str) -> Dialect:
-    """Return the dialect in another charset. Raises BulkError."""
+    """Return the dialect in another charset. Raises TableError."""
     return replace(dialect, codec=_named(charset_name)) if charset_name else dialect
 
 
@@ -94,11 +94,9 @@ def _named(name: str) -> str:
     which lacks nothing."""
     canonical = charset(name)
     if canonical is None:
-        raise BulkError(
-            words(
-                f"--charset {name}: not known; it may be {', '.join(CODECS)}.",
-                f"--charset {name}：未知；可用：{', '.join(CODECS)}。",
-            )
+        raise TableError(
+            f"The charset {name} is not known; it may be {', '.join(CODECS)}.",
+            f"字符集 {name} 未知；可用：{', '.join(CODECS)}。",
         )
     return CODECS[canonical][0]
 
@@ -145,11 +143,9 @@ def _guessed(path: Path, sample: bytes) -> str:
     )
     if codec := _GUESSED.get(guess["encoding"] or ""):
         return codec
-    raise BulkError(
-        words(
-            f"{path}: its charset cannot be told; say it: --charset gbk.",
-            f"{path}：无法判断其字符集；请用 --charset 指定，例如 --charset gbk。",
-        )
+    raise TableError(
+        f"{path}: its charset cannot be told; say it, such as gbk.",
+        f"{path}：无法判断其字符集；请指定，例如 gbk。",
     )
 
 
@@ -166,11 +162,9 @@ def _delimiter(sample: str, whole: bool) -> str:
     return max(ranks, key=lambda one: ranks[one])
 
 
-def unreadable(path: Path, codec: str, error: UnicodeError) -> BulkError:
+def unreadable(path: Path, codec: str, error: UnicodeError) -> TableError:
     name, why = name_of(codec), getattr(error, "reason", "")
-    return BulkError(
-        words(
-            f"{path}: it is not {name} ({why}); say its charset: --charset gbk.",
-            f"{path}：不是 {name}（{why}）；请用 --charset 指定字符集，例如 --charset gbk。",
-        )
+    return TableError(
+        f"{path}: it is not {name} ({why}); say its charset, such as gbk.",
+        f"{path}：不是 {name}（{why}）；请指定字符集，例如 gbk。",
     )
