@@ -17,6 +17,7 @@ ROOMS = {
     "": ("shared", "#6b7280", "#9ca3af"),
     "providers": ("providers/", "#15803d", "#4ade80"),
     "notifications": ("notifications/", "#0e7490", "#22d3ee"),
+    "tables": ("tables/", "#4d7c0f", "#bef264"),
     "actors": ("actors/", "#b45309", "#fbbf24"),
     "cluster": ("cluster/", "#7e22ce", "#c084fc"),
     "web": ("web/", "#1d4ed8", "#60a5fa"),

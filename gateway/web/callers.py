@@ -25,11 +25,13 @@ CALLERS = schema_object(callers={"type": "array", "items": _CALLER})
 
 
 @callers_app.get("/callers")
-@described(Description("Every caller's token, but for the token.", CALLERS, "admin"))
+@described(Description("Callers, what they may use, and what they have used.", CALLERS))
 def callers() -> Response:
-    """Return the callers, and nothing from which a token could be guessed. Tokens of one name that
-    may do the same are one row."""
-    counts = Counter(replace(token, digest=b"") for token in services.settings().tokens)
+    """Return all callers to an admin, else the caller alone, and nothing from which a token could
+    be guessed. Tokens of one name that may do the same are one row."""
+    own = services.own_name()
+    tokens = (token for token in services.settings().tokens if own in (None, token.name))
+    counts = Counter(replace(token, digest=b"") for token in tokens)
     return jsonify(callers=[{**_row(token), "tokens": n} for token, n in counts.items()])
 
 

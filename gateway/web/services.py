@@ -77,6 +77,13 @@ def caller() -> str:
     return f"{current.owner} {current.client}" if settings().join_repeats else ""
 
 
+def own_name() -> str | None:
+    """Return the name of the caller, who sees what is its own; None: an admin, or nobody has a
+    token, and all is seen."""
+    token = call.current().token
+    return None if token is None or "admin" in token.scopes else token.name
+
+
 def require_visible(chat: object) -> None:
     """Raise GatewayError where there is no such chat for the caller's token."""
     token = call.current().token

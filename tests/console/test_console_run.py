@@ -17,7 +17,6 @@ from tests.fronts import good
 from tests.server import Deploy, Server, running_head
 from tests.standin.client import StandIn
 from tests.standin.raw import RawProvider
-from tests.waiting import until
 
 # Run.
 
@@ -61,40 +60,6 @@ def test_a_card_says_what_is_left_at_the_provider_and_when_that_is_little(
 
     assert gateway.post("/deepseek/deploy", json={**order, "low": 20}).json() == {"ret": "ok"}
     expect(about).to_contain_text(re.compile(r"Balance12\.50 CNY, [^:]+: below 20\.00"))
-
-
-def test_usage_says_what_each_chat_cost_this_month_and_the_card_what_its_budget_is(
-    page: Page, gateway: httpx.Client, standin: StandIn, chat_name: str, key: str
-) -> None:
-    order = {
-        **{"chat_name": chat_name, "api_key": key, "model_name": "echo"},
-        **{"base_url": standin.base_url("openai"), "price": {"in": 0, "out": 1_000_000}},
-        **{"budget": {"money": 50, "tokens": 1000, "per": "day"}, "check": False},
-    }
-    assert gateway.post("/openai/deploy", json=order).json() == {"ret": "ok"}
-    question = {"chat_name": chat_name, "content": "hi"}
-    answered = gateway.post("/openai/chat", json=question)
-    cost = int(answered.headers["X-Tokens-Out"])
-    page.get_by_role("link", name="Run", exact=True).click()
-    about = card(page, chat_name)
-    expect(about).to_contain_text(f"Budget{cost}.00 of 50.00 CNY, this day")
-    expect(about).to_contain_text("of 1,000 tokens, this day")
-
-    until(lambda: chat_name in gateway.get("/usage").text)
-    page.get_by_role("link", name="Usage", exact=True).click()
-    line = page.get_by_role("row").filter(has_text=chat_name)
-    expect(line).to_contain_text(f"without a token{chat_name}10")
-    expect(line).to_contain_text(f"{cost}.00 CNY")
-    gateway.post("/openai/chat", json=question)
-    until(lambda: '"requests":2' in gateway.get("/usage?by=chat").text.replace(" ", ""))
-    button(page, "Look again").click()
-    expect(line).to_contain_text(f"{chat_name}20")
-
-    button(page, "中文").click()
-    expect(line).to_contain_text("无令牌")
-    expect(page.get_by_role("columnheader", name="金额")).to_be_visible()
-    page.get_by_role("link", name="运维", exact=True).click()
-    expect(about).to_contain_text(f"预算本日已用 {2 * cost}.00，共 50.00 CNY")
 
 
 def test_a_server_of_ones_own_must_have_an_address_and_needs_no_key(
@@ -411,13 +376,13 @@ def test_a_wrong_token_is_told_so_and_the_right_one_is_kept_in_this_tab_only(
     expect(page.get_by_role("alert")).to_contain_text("This is none of the gateway's tokens.")
     sign_in(page, BOTH)
 
-    assert views(page) == ["Ask", "Run", "Usage", "Try it from code"]
+    assert views(page) == ["Ask", "Run", "Usage", "Callers", "Try it from code"]
     assert BOTH in page.evaluate("JSON.stringify({...sessionStorage})")
     assert BOTH not in page.content() + page.evaluate(
         "JSON.stringify([{...localStorage}, document.cookie])"
     )
     page.reload()
-    assert views(page) == ["Ask", "Run", "Usage", "Try it from code"]
+    assert views(page) == ["Ask", "Run", "Usage", "Callers", "Try it from code"]
     other_tab = page.context.new_page()
     other_tab.goto(with_tokens.url)
     expect(other_tab.get_by_label("Gateway token")).to_be_visible()
@@ -429,7 +394,10 @@ def test_a_wrong_token_is_told_so_and_the_right_one_is_kept_in_this_tab_only(
 
 @pytest.mark.parametrize(
     ("token", "seen"),
-    [(CHAT, ["Ask", "Usage", "Try it from code"]), (OPS, ["Run", "Usage", "Try it from code"])],
+    [
+        (CHAT, ["Ask", "Usage", "Try it from code"]),
+        (OPS, ["Run", "Usage", "Callers", "Try it from code"]),
+    ],
 )
 def test_a_token_sees_what_its_scope_allows(
     open_page: Open, with_tokens: Server, token: str, seen: list[str]

@@ -17,6 +17,9 @@ TOLD_TO_PEOPLE = {
     "gateway/actors/circuit_breaker.py": 2,  # since when a chat rests, and until when
     "gateway/actors/balance_watch.py": 1,  # when a balance was said
     "gateway/actors/ledger_book.py": 2,  # when a process handed over; what a damaged file is called
+    "gateway/actors/ledger_rests.py": 1,  # how long what people are told is kept
+    "gateway/web/ledger.py": 2,  # when a chat could not answer, and when it did
+    "gateway/web/usage.py": 1,  # which days are meant
     "gateway/actors/meters.py": 1,  # since when a budget is spent
     "gateway/actors/directory.py": 1,  # since when a chat is deployed
     "gateway/web/access_log.py": 1,  # when a request was answered

@@ -126,6 +126,20 @@ async function parsed(reply) {
 }
 
 /**
+ * A reply's body as it is.
+ * @param {string} path
+ * @param {object} [body]
+ */
+export async function getBlob(path, body) {
+  const reply = await request(path, body);
+  try {
+    return await reply.blob();
+  } catch (error) {
+    throw aborted(error) ? error : lost();
+  }
+}
+
+/**
  * @param {string} path
  * @returns {Promise<unknown>}
  */

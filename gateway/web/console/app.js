@@ -6,7 +6,7 @@ import { button, failure, field, h, relabel } from "./dom.js";
 import { listen, may, refresh, store, tellOnly } from "./store.js";
 import { language, t } from "./words.js";
 
-/** @typedef {"ask" | "run" | "usage" | "code"} ViewName */
+/** @typedef {"ask" | "bulk" | "run" | "usage" | "callers" | "code"} ViewName */
 
 /**
  * The views. Only the first is there at once; the others are loaded when somebody goes there, or has nothing to do.
@@ -16,6 +16,7 @@ const VIEWS = [
   { id: "ask", scope: "chat", load: async () => askView },
   { id: "run", scope: "admin", load: async () => (await import("./run.js")).runView },
   { id: "usage", scope: "", load: async () => (await import("./usage.js")).usageView },
+  { id: "callers", scope: "admin", load: async () => (await import("./callers.js")).callersView },
   { id: "code", scope: "", load: async () => (await import("./code.js")).codeView },
 ];
 /** So many ms after the first view the others are loaded, so that going there takes no time. */
@@ -189,8 +190,10 @@ async function show() {
     if (element) element.hidden = one !== view;
   }
   for (const link of links.querySelectorAll("a")) {
-    if (link.hash === `#${view.id}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.hash === `#${view.id}`) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone they do not fit
+    } else link.removeAttribute("aria-current");
   }
   title();
   scrollTo(0, 0);

@@ -1,6 +1,6 @@
 // Owns the export of a conversation: its questions and answers side by side, as Markdown.
 
-import { h } from "./dom.js";
+import { download } from "./dom.js";
 import { number, t, time } from "./words.js";
 
 /** @import { Answer } from "./answer.js" */
@@ -22,12 +22,7 @@ import { number, t, time } from "./words.js";
  */
 export function save(turns) {
   const file = new Blob([markdown(turns)], { type: "text/markdown" });
-  const link = h("a", {
-    href: URL.createObjectURL(file),
-    download: `comparison-${new Date().toISOString().slice(0, 10)}.md`,
-  });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  download(file, `comparison-${new Date().toISOString().slice(0, 10)}.md`);
 }
 
 /** @param {Turn[]} turns */

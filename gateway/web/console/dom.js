@@ -75,8 +75,19 @@ export function h(tag, attributes = {}, ...children) {
 }
 
 /**
+ * Save something as a file.
+ * @param {Blob} contents
+ * @param {string} name
+ */
+export function download(contents, name) {
+  const link = h("a", { href: URL.createObjectURL(contents), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/**
  * An SVG element with plain attributes.
- * @param {"svg" | "line" | "rect"} tag
+ * @param {"svg" | "g" | "line" | "rect" | "title"} tag
  * @param {Record<string, string | number>} attributes
  * @param {...SVGElement} children
  */

@@ -3,10 +3,12 @@
 import { behind, editChain, undeploy, undo } from "./actions.js";
 import { deploy, firstDeploy } from "./deploy.js";
 import { button, h } from "./dom.js";
+import { Past } from "./past.js";
 import { plot } from "./plot.js";
 import { listen, model, store } from "./store.js";
 import { deployTask } from "./task.js";
-import { ago, number, reason, stateWords, t, time } from "./words.js";
+import { left, spent } from "./terms.js";
+import { ago, reason, stateWords, t, time } from "./words.js";
 
 /** @import { Key } from "./words.js" */
 /** @import { Chat } from "./store.js" */
@@ -48,8 +50,12 @@ export function runView() {
       }
     }
     store.models.forEach((row, at) => {
-      const card = cards.get(row.chat_name) ?? new Card(row.chat_name);
-      cards.set(row.chat_name, card);
+      let card = cards.get(row.chat_name);
+      if (!card) {
+        card = new Card(row.chat_name);
+        card.showPast(past.shown(row.chat_name));
+        cards.set(row.chat_name, card);
+      }
       card.show(row);
       if (list.children[at] !== card.element) list.insertBefore(card.element, list.children[at] ?? null);
     });
@@ -58,6 +64,9 @@ export function runView() {
     else if (!empty.hasChildNodes()) empty.append(firstDeploy());
   }
 
+  const past = new Past(element, () => {
+    for (const [name, card] of cards) card.showPast(past.shown(name));
+  });
   listen(update);
   return element;
 }
@@ -80,6 +89,7 @@ class Card {
     this.facts = h("dl");
     this.trouble = h("div");
     this.plot = h("div");
+    this.past = h("div", { class: "past" });
     // Not for a task: it has no model, and its chain is that of the chat that answers it.
     this.chats = [act("switch…", deploy), act("chain…", editChain)];
     this.task = act("taskChange…", deployTask);
@@ -92,6 +102,7 @@ class Card {
       this.trouble,
       this.facts,
       this.plot,
+      this.past,
       h(
         "footer",
         {},
@@ -102,6 +113,11 @@ class Card {
         act("undeploy…", undeploy, "quiet danger"),
       ),
     );
+  }
+
+  /** @param {HTMLElement[]} shown what the ledger knows */
+  showPast(shown) {
+    this.past.replaceChildren(...shown);
   }
 
   /** @param {Chat} row */
@@ -138,31 +154,8 @@ function facts(row) {
     ...fact("replicas", String(row.replicas)),
     ...fact("inFlight", String(row.in_flight ?? "–")),
     ...fact("chain", row.fallback.length ? row.fallback.join(" → ") : () => t("nobody")),
-    ...(row.budget ? fact("budget", () => used(row)) : []),
+    ...(row.budget ? fact("budget", () => spent(row)) : []),
     ...(row.balance ? fact("balance", () => left(row)) : []),
     ...(since ? fact("since", () => ago(Date.parse(since) / 1000)) : []),
   ];
-}
-
-/** @param {Chat} row */
-function used({ budget, price }) {
-  if (!budget) return "";
-  const { money, tokens, spent_money, spent_tokens, per } = budget;
-  /** @type {(spent: string, most: string) => string} */
-  const part = (spent, most) => t(per === "day" ? "usedToday" : "usedThisMonth", { used: spent, budget: most });
-  const parts = [];
-  if (money !== null) parts.push(part(number(spent_money, 2), `${number(money, 2)} ${price?.currency ?? ""}`.trim()));
-  if (tokens !== null) parts.push(part(number(spent_tokens), t("tokens", { count: number(tokens) })));
-  return parts.join(t("comma"));
-}
-
-/** @param {Chat} row */
-function left({ balance, low }) {
-  if (!balance) return "";
-  const values = {
-    amount: `${number(balance.amount, 2)} ${balance.currency}`.trim(),
-    low: number(low ?? 0, 2),
-    since: ago(balance.at),
-  };
-  return t(low !== null && balance.amount < low ? "leftLow" : "left", values);
 }

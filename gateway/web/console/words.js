@@ -9,6 +9,7 @@ const english = {
   skip: "Skip to content",
   views: "Views",
   ask: "Ask",
+  bulk: "Bulk",
   run: "Run",
   usage: "Usage",
   code_: "Try it from code",
@@ -177,7 +178,7 @@ const english = {
   why_TIMEOUT: "no answer in time",
 
   usageLead: "What was asked and answered from {from} to {to}, and what it cost where a chat has a price.",
-  usageNone: "Nothing was asked in this month so far.",
+  usageNone: "Nothing was asked from {from} to {to}.",
   usageAgain: "Look again",
   caller: "Caller",
   asked: "Requests",
@@ -248,6 +249,67 @@ const english = {
   tryIt: "Try it",
   notJson: "The options and the form of the reply must be JSON objects.",
 
+  // Usage: pictures, limits.
+  period: "Days",
+  thisMonth: "This month",
+  lastMonth: "Last month",
+  week: "7 days",
+  thirty: "30 days",
+  otherDays: "Others…",
+  firstDay: "From",
+  lastDay: "To",
+  toldApart: "By",
+  downloadCsv: "Download CSV",
+  byCallerAndChat: "By caller and chat",
+  day: "Day",
+  mostADay: "at most {most} a day",
+  others: "{count} others",
+  others_one: "1 other",
+  tokensByDay: "Tokens",
+  requestsByDay: "Requests",
+  answered: "Answered",
+  fellBackCount: "Answered by another",
+  noChat: "no chat",
+  requestsUnit: "requests",
+  tokensUnit: "tokens",
+  eachMinute: "each minute",
+  eachDay: "each day",
+  eachMonth: "each month",
+  usedOf: "{used} of {whole} {what} {each}",
+
+  // Run: the past.
+  noLedger: "What was before is not kept: GATEWAY_STATE names no folder for it.",
+  nothingInDays: "Nothing in {days} days",
+  requestsInDays: "{shown} requests in {days} days",
+  requestsInDays_one: "1 request in {days} days",
+  errorsInDays: "{shown} errors",
+  errorsInDays_one: "1 error",
+  fellBackInDays: "{shown} answered by another",
+  took: "half within {p50}, 99 of 100 within {p99}",
+  couldNotAnswer: "When it could not answer",
+  moreRests: "{count} earlier",
+  stillSince: "still, since {since}",
+  meanwhile: "Meanwhile answered {who}.",
+  meanwhileNobody: "Nobody answered in its place: {shown} requests failed.",
+  meanwhileNobody_one: "Nobody answered in its place: 1 request failed.",
+  colon: ": ",
+  stop_: ".",
+
+  // Callers.
+  callers: "Callers",
+  callersLead: "Who has a token. Tokens are made and taken away in the operator's file only, by a command; a reload of the gateway takes them up.",
+  noCallers: "This gateway asks for no token. With GATEWAY_TOKENS_FILE and this command each caller gets its own, with its chats and limits.",
+  howTokens: "How a token is made",
+  tokensAlike: "{count} tokens alike",
+  mayDo: "May",
+  mayChat: "chat",
+  mayAdmin: "operate",
+  chats: "Chats",
+  allChats: "all",
+  nothing: "nothing",
+  requestsCount: "{shown} requests",
+  requestsCount_one: "1 request",
+
   codeLead: "Ready to paste. The token is left blank: put yours in, or leave it out if this gateway asks for none.",
   chat: "Chat",
   languages: "Languages",
@@ -299,7 +361,14 @@ export const number = (value, digits = 0) =>
 export const time = (date) =>
   new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" }).format(date);
 
-/** @type {[number, Intl.RelativeTimeFormatUnit][]} */
+/**
+ * A day that is written YYYY-MM-DD.
+ * @param {string} date
+ */
+export const day = (date) =>
+  new Intl.DateTimeFormat(language(), { month: "short", day: "numeric", timeZone: "UTC" }).format(Date.parse(date));
+
+/** @type {[number, "day" | "hour" | "minute" | "second"][]} */
 const UNITS = [
   [86_400, "day"],
   [3600, "hour"],
@@ -315,4 +384,14 @@ export function ago(unix) {
   const seconds = Math.max(0, Math.round(Date.now() / 1000 - unix));
   const [size, unit] = UNITS.find(([least]) => seconds >= least) ?? UNITS[UNITS.length - 1];
   return new Intl.RelativeTimeFormat(language(), { numeric: "auto" }).format(-Math.floor(seconds / size), unit);
+}
+
+/**
+ * So many seconds as "4 minutes".
+ * @param {number} seconds
+ */
+export function lasting(seconds) {
+  const [size, unit] = UNITS.find(([least]) => seconds >= least) ?? UNITS[UNITS.length - 1];
+  const format = new Intl.NumberFormat(language(), { style: "unit", unit, unitDisplay: "long" });
+  return format.format(Math.max(1, Math.round(seconds / size)));
 }
