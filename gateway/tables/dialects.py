@@ -32,6 +32,10 @@ _GUESSED = {
 }
 """What may be where the bytes are not Unicode: chardet's names, and the codecs that read them."""
 
+_PAIRS = re.compile(rb"(?:[\x00-\x7f]|[\xa1-\xf7][\xa1-\xfe])*[\xa1-\xf7]?")
+"""What is not ASCII comes in pairs, as GB 2312 has them: a few words of Chinese that come again and
+again look Western to chardet, but hardly any Western text is so."""
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -141,7 +145,10 @@ def _guessed(path: Path, sample: bytes) -> str:
     guess = chardet.detect(
         sample, include_encodings=_GUESSED, compat_names=False, no_match_encoding="ascii"
     )
-    if codec := _GUESSED.get(guess["encoding"] or ""):
+    codec = _GUESSED.get(guess["encoding"] or "")
+    if codec == "cp1252" and _PAIRS.fullmatch(sample):
+        return "gb18030"
+    if codec:
         return codec
     raise TableError(
         f"{path}: its charset cannot be told; say it, such as gbk.",

@@ -20,7 +20,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from pydantic import StringConstraints
 
-from gateway.errors import Code, GatewayError
+from gateway import row_errors
+from gateway.errors import RETRY_AFTER_SECONDS, WAIT, Code, GatewayError
 from gateway.protocol import Engine
 from gateway.providers.provider import Provider
 from gateway.tokens import SCOPES
@@ -68,7 +69,23 @@ def _files() -> dict[str, tuple[str, bytes]]:
         path.name: (KINDS[path.suffix], path.read_bytes()) for path in sorted(FOLDER.iterdir())
     }
     files["examples.json"] = "application/json", json.dumps(_examples()).encode()
+    files["row_errors.json"] = "application/json", json.dumps(_row_errors()).encode()
     return files
+
+
+def _row_errors() -> dict[str, Any]:
+    """Return what Bulk goes by when a row has an error."""
+    return {
+        "waiting": sorted(WAIT),
+        "stopping": sorted(row_errors.STOPPING),
+        "suspect": sorted(row_errors.SUSPECT),
+        "most_suspect": row_errors.MOST_SUSPECT,
+        "tries": row_errors.TRIES,
+        "wait_seconds": row_errors.WAIT_SECONDS,
+        "unreachable_seconds": row_errors.UNREACHABLE_SECONDS,
+        "patience_seconds": row_errors.PATIENCE_SECONDS,
+        "retry_after_seconds": RETRY_AFTER_SECONDS,
+    }
 
 
 def _examples() -> list[dict[str, str]]:

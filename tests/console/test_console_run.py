@@ -376,13 +376,13 @@ def test_a_wrong_token_is_told_so_and_the_right_one_is_kept_in_this_tab_only(
     expect(page.get_by_role("alert")).to_contain_text("This is none of the gateway's tokens.")
     sign_in(page, BOTH)
 
-    assert views(page) == ["Ask", "Run", "Usage", "Callers", "Try it from code"]
+    assert views(page) == ["Ask", "Bulk", "Run", "Usage", "Callers", "Try it from code"]
     assert BOTH in page.evaluate("JSON.stringify({...sessionStorage})")
     assert BOTH not in page.content() + page.evaluate(
         "JSON.stringify([{...localStorage}, document.cookie])"
     )
     page.reload()
-    assert views(page) == ["Ask", "Run", "Usage", "Callers", "Try it from code"]
+    assert views(page) == ["Ask", "Bulk", "Run", "Usage", "Callers", "Try it from code"]
     other_tab = page.context.new_page()
     other_tab.goto(with_tokens.url)
     expect(other_tab.get_by_label("Gateway token")).to_be_visible()
@@ -395,7 +395,7 @@ def test_a_wrong_token_is_told_so_and_the_right_one_is_kept_in_this_tab_only(
 @pytest.mark.parametrize(
     ("token", "seen"),
     [
-        (CHAT, ["Ask", "Usage", "Try it from code"]),
+        (CHAT, ["Ask", "Bulk", "Usage", "Try it from code"]),
         (OPS, ["Run", "Usage", "Callers", "Try it from code"]),
     ],
 )

@@ -44,6 +44,7 @@ def table(path: Path, charset: str = "", delimiter: str = "", header: bool = Tru
         (CHINESE, "gb18030", ","),
         ("内容\r\n退款\r\n投诉\r\n", "gb18030", ","),
         ("a,b\r\n" + "plain,1\r\n" * 60_000 + "张三,你好\r\n", "gb18030", ","),
+        ("a;b\r\n" + "客户;My lamp\r\n谢谢;other\r\n" * 20, "gb18030", ";"),
         (TAIWANESE, "cp950", ","),
         (JAPANESE, "cp932", ","),
         (JAPANESE, "euc_jp", ","),

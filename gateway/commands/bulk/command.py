@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from gateway.commands.bulk.words import BulkError, words
 from gateway.commands.run import reachable
+from gateway.row_errors import PATIENCE_SECONDS
 from gateway.tables.error import TableError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument(
         "--patience",
         type=float,
-        default=900,
+        default=PATIENCE_SECONDS,
         metavar="SECONDS",
         help="how long to wait while the gateway or the provider sends us away (default 900)",
     )

@@ -15,33 +15,17 @@ import httpx
 from gateway.commands.bulk.answers import Answer
 from gateway.commands.bulk.words import BulkError, in_chinese, words
 from gateway.errors import RETRY_AFTER_SECONDS, WAIT, Code, quoted
+from gateway.row_errors import (
+    MOST_SUSPECT,
+    STOPPING,
+    SUSPECT,
+    TRIES,
+    UNREACHABLE_SECONDS,
+    WAIT_SECONDS,
+)
 
 CHAT_PATH = "/task/chat"
 """Any chat answers there, whatever its provider."""
-
-WAIT_SECONDS = 20
-"""So long the gateway holds a question; then it is asked for the same answer again."""
-
-UNREACHABLE_SECONDS = 2
-TRIES = 3
-"""So often a row is asked whose provider is down."""
-
-STOPPING = {
-    Code.INVALID_REQUEST,
-    Code.UNAUTHORIZED,
-    Code.FORBIDDEN,
-    Code.PAY_BILL,
-    Code.OVER_BUDGET,
-    Code.NOT_DEPLOYED,
-    Code.BAD_KEY,
-    Code.NO_SUCH_MODEL,
-    Code.NEED_KEY,
-}
-"""What would hold for the other rows, too: somebody must act first."""
-
-SUSPECT = {Code.PROVIDER_DOWN, Code.TIMEOUT, Code.INTERNAL, Code.BAD_UPSTREAM_REQUEST}
-MOST_SUSPECT = 20
-"""So many rows in a row that failed with one of these stop the run."""
 
 _PLAIN = re.compile(r"(?:ERROR (\w+): |PENDING )")
 """What a chat says that was deployed with `"reply": {"status": 200}`."""

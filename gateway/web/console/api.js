@@ -68,6 +68,8 @@ export class Failure extends Error {
     this.status = status;
     this.param = error.param;
     this.theirs = error.provider_message;
+    /** @type {number | null} */
+    this.retryAfter = null;
     this.said = error;
   }
 
@@ -83,20 +85,29 @@ export const lost = () => new Failure({ code: "NO_CONNECTION" });
 export const aborted = (error) => error instanceof DOMException && error.name === "AbortError";
 
 /**
+ * The seconds after which a reply says that it may be asked again; null: it says nothing of that.
+ * @param {Response} reply
+ */
+export function retryAfter(reply) {
+  const header = reply.headers.get("Retry-After") ?? "";
+  return /^\d+$/.test(header) ? Number(header) : null;
+}
+
+/**
  * A request with the token; POST where there is a body. Throws Failure, or what an aborted signal throws.
  * @param {string} path
  * @param {object} [body]
  * @param {AbortSignal} [signal]
+ * @param {string} [method]
  */
-async function request(path, body, signal) {
+export async function send(path, body, signal, method = body === undefined ? "GET" : "POST") {
   // Bearer and nothing else: without it a browser would ask for a password by itself at 401, and send it for others.
   /** @type {Record<string, string>} */
   const headers = {};
   /** @type {RequestInit} */
-  const options = { credentials: "omit", cache: "no-store", signal, headers };
+  const options = { method, credentials: "omit", cache: "no-store", signal, headers };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) {
-    options.method = "POST";
     options.body = JSON.stringify(body);
     headers["Content-Type"] = "application/json";
   }
@@ -109,7 +120,11 @@ async function request(path, body, signal) {
   if (reply.ok) return reply;
   /** @type {{ error?: Refusal } | null} */
   const said = await reply.json().catch(() => null);
-  throw said?.error?.code ? new Failure(said.error, reply.status) : lost();
+  signal?.throwIfAborted();
+  if (!said?.error?.code) throw lost();
+  const failure = new Failure(said.error, reply.status);
+  failure.retryAfter = retryAfter(reply);
+  throw failure;
 }
 
 /**
@@ -131,7 +146,7 @@ async function parsed(reply) {
  * @param {object} [body]
  */
 export async function getBlob(path, body) {
-  const reply = await request(path, body);
+  const reply = await send(path, body);
   try {
     return await reply.blob();
   } catch (error) {
@@ -143,14 +158,14 @@ export async function getBlob(path, body) {
  * @param {string} path
  * @returns {Promise<unknown>}
  */
-export const get = async (path) => parsed(await request(path));
+export const get = async (path) => parsed(await send(path));
 
 /**
  * @param {string} path
  * @param {object} body
  * @returns {Promise<unknown>}
  */
-export const post = async (path, body) => parsed(await request(path, body));
+export const post = async (path, body) => parsed(await send(path, body));
 
 /**
  * One answer, told to `speak` piece by piece. `begun` gets what is returned, without its usage, when the first word is
@@ -196,7 +211,7 @@ export async function ask(chat, question, signal, begun, speak) {
  * @returns {Promise<Reply>}
  */
 export async function askForBytes(chat, fields, signal) {
-  const reply = await request("task/chat", { chat_name: chat, ...fields }, signal);
+  const reply = await send("task/chat", { chat_name: chat, ...fields }, signal);
   let bytes;
   try {
     bytes = await reply.arrayBuffer();
@@ -227,7 +242,7 @@ export function fieldsOf({ content, history, values, system, temperature, thinki
 
 /** @type {(chat: string, question: Question, signal: AbortSignal) => Promise<Response>} */
 const askForText = (chat, question, signal) =>
-  request(
+  send(
     "task/chat",
     { chat_name: chat, ...fieldsOf(question), stream: true, format: "text", charset: "utf-8", eol: "lf" },
     signal,
@@ -241,11 +256,11 @@ async function askForEvents(chat, { content, history, values, system, temperatur
   const body = { ...values, model: chat, messages, ...(temperature ? { temperature: Number(temperature) } : {}) };
   try {
     const counted = { stream: true, stream_options: { include_usage: true } };
-    return await request("v1/chat/completions", { ...body, ...counted }, signal);
+    return await send("v1/chat/completions", { ...body, ...counted }, signal);
   } catch (error) {
     if (!(error instanceof Failure) || error.param !== "stream") throw error;
     // A chat that stock byzerllm deployed: it answers in one piece.
-    return request("v1/chat/completions", body, signal);
+    return send("v1/chat/completions", body, signal);
   }
 }
 

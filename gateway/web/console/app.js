@@ -14,6 +14,7 @@ import { language, t } from "./words.js";
  */
 const VIEWS = [
   { id: "ask", scope: "chat", load: async () => askView },
+  { id: "bulk", scope: "chat", load: async () => (await import("./bulk.js")).bulkView },
   { id: "run", scope: "admin", load: async () => (await import("./run.js")).runView },
   { id: "usage", scope: "", load: async () => (await import("./usage.js")).usageView },
   { id: "callers", scope: "admin", load: async () => (await import("./callers.js")).callersView },

@@ -121,7 +121,7 @@ function words(sums) {
 }
 
 /** @param {number} value */
-const seconds = (value) => `${number(value, value < 10 ? 1 : 0)} s`;
+const seconds = (value) => (value < 1 ? `${number(value * 1000)} ms` : `${number(value, value < 10 ? 1 : 0)} s`);
 
 /**
  * The newest few, and the others when they are asked for.

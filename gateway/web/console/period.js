@@ -64,7 +64,7 @@ export function periodFields(changed) {
   [from.value, to.value] = PERIODS.thisMonth(new Date()).map(iso);
   const element = h(
     "div",
-    { class: "row bottom period" },
+    { class: "period" },
     field(() => t("period"), select),
     field(() => t("firstDay"), from),
     field(() => t("lastDay"), to),

@@ -39,8 +39,8 @@ class UsageView {
   report = null;
   asked = 0;
   lead = h("p");
-  terms = h("div", { class: "terms" });
-  limits = h("div", { class: "terms" });
+  terms = h("div");
+  limits = h("div");
   pictures = h("div", { class: "pictures" });
   sums = h("div", { class: "wide", tabIndex: 0, role: "region", "aria-labelledby": "sums-title" });
   period = periodFields(() => this.load());
@@ -71,16 +71,16 @@ class UsageView {
         ),
       ),
     ),
-    h("div", { class: "row bottom" }, this.period.element, may("admin") ? field(() => t("toldApart"), this.by) : null),
+    this.period.element,
     this.lead,
-    this.terms,
-    this.limits,
+    h("div", { class: "terms" }, this.terms, this.limits),
     this.pictures,
     h("h2", { id: "sums-title" }, () => t("byCallerAndChat")),
     this.sums,
   );
 
   constructor() {
+    if (may("admin")) this.period.element.append(field(() => t("toldApart"), this.by));
     addEventListener("hashchange", () => {
       if (location.hash === "#usage" && this.element.isConnected) this.load();
     });
