@@ -99,7 +99,7 @@ export class RowPages {
       {},
       h("th", { scope: "row" }, String(row + 1)),
       ...plan.table.rows[row].map((cell) => h("td", {}, short(cell))),
-      ...texts.map((text) => h("td", { class: "answered" }, short(text))),
+      ...texts.map((text) => h("td", { class: answer ? "answered" : "" }, short(text))),
       h("td", { class: answer?.error ? "wrong" : "" }, short(answer?.error ?? "")),
     );
   }

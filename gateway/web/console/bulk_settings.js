@@ -138,7 +138,7 @@ export class BulkSettings {
     const names = asks(row);
     const { choices, fields } = structureOf(row);
     this.about.replaceChildren(
-      h("span", {}, () => (row?.task ? t("promptThrough", { chat: row.task.through }) : t("plainChat"))),
+      h("span", {}, () => (row?.task ? t("taskRows", { chat: row.task.through }) : t("plainChat"))),
       choices ? h("span", {}, () => ` ${t("answersOneOf", { choices: choices.join(t("comma")) })}`) : "",
       fields ? h("span", {}, () => ` ${t("answersFields", { fields: fields.join(t("comma")) })}`) : "",
     );

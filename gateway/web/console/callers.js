@@ -9,7 +9,7 @@ import { number, t } from "./words.js";
 /** @import { Caller } from "./limits.js" */
 /** @import { Row } from "./usage.js" */
 
-const COMMAND = "python -m gateway token NAME --chats 'shop_*' --limit 60/min,50CNY/month";
+const COMMAND = "python -m gateway token NAME --chats 'shop_*' --limit 60/min --limit 50CNY/month";
 
 export function callersView() {
   const cards = h("div", { class: "cards" });

@@ -317,6 +317,7 @@ export const chinese = {
   atOnce: "同时提问的行数",
   whichColumn: "各变量取自哪一列",
   chooseColumn: "选择一列…",
+  taskRows: "预设任务，由 {chat} 回答。",
   plainChat: "普通对话：单元格即问题。",
   answersOneOf: "回答是其中之一：{choices}。",
   answersFields: "回答包含：{fields}。",

@@ -338,6 +338,7 @@ const english = {
   atOnce: "Rows at once",
   whichColumn: "Which column holds what",
   chooseColumn: "Choose a column…",
+  taskRows: "A task, whose prompt {chat} answers.",
   plainChat: "A chat: the cell is the question.",
   answersOneOf: "It answers one of: {choices}.",
   answersFields: "It answers: {fields}.",
