@@ -210,7 +210,7 @@ def test_the_policy_would_stop_what_got_through(chromium: Browser, server: Serve
 def test_every_word_is_there_in_both_languages_and_used() -> None:
     english, chinese = (
         set(re.findall(r'^  "?([\w…]+)"?:\s+"', (CONSOLE / name).read_text(), re.M))
-        for name in ("words.js", "chinese.js")
+        for name in ("english.js", "chinese.js")
     )
     source = "".join(path.read_text() for path in CONSOLE.glob("*.js"))
     asked = set(re.findall(r'\bt\(\s*"([\w…]+)"', source))

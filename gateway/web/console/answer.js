@@ -1,14 +1,15 @@
 // Owns one answer: asks one chat, shows its words as they come, and what became of it.
 
-import { aborted, ask, askForBytes, Failure, fieldsOf, plainFailure } from "./api.js";
+import { aborted, Failure } from "./api.js";
 import { replyBytes } from "./bytes.js";
+import { ask, askForBytes, fieldsOf, plainFailure } from "./chat.js";
 import { button, copyButton, failure, h } from "./dom.js";
 import { rendered } from "./markdown.js";
 import { isWords, structureOf } from "./prompts.js";
 import { may, model } from "./store.js";
 import { number, reason, t } from "./words.js";
 
-/** @import { Question, Reply, Served } from "./api.js" */
+/** @import { Question, Reply, Served } from "./chat.js" */
 
 const RENDER_EVERY = 700;
 const CLOCK_EVERY = 100;

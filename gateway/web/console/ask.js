@@ -10,7 +10,7 @@ import { asks } from "./prompts.js";
 import { listen, may, model, store } from "./store.js";
 import { stateWords, t } from "./words.js";
 
-/** @import { Message } from "./api.js" */
+/** @import { Message } from "./chat.js" */
 /** @import { Turn } from "./comparison.js" */
 /** @import { Chat } from "./store.js" */
 /** @typedef {{ box: HTMLInputElement, state: HTMLElement, about: HTMLElement, element: HTMLElement }} Chip */

@@ -6,7 +6,7 @@ import { model } from "./store.js";
 import { structureFields } from "./structure.js";
 import { t } from "./words.js";
 
-/** @import { Message, Question } from "./api.js" */
+/** @import { Message, Question } from "./chat.js" */
 
 /** `changed` is called when something else would be asked. */
 export class AskOptions {

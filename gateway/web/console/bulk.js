@@ -1,28 +1,25 @@
 // Owns the view Bulk: a file is dropped, a chat answers each of its rows, and the file comes back with the answers.
 
-import { Failure, getBlob, post } from "./api.js";
-import { actionDialog } from "./actions.js";
-import { RowPages } from "./bulk_rows.js";
-import { Run } from "./bulk_run.js";
+import { Failure, post } from "./api.js";
+import { RunView } from "./bulk_progress.js";
 import { BulkSettings } from "./bulk_settings.js";
 import { forget, keepPlan, load } from "./bulk_store.js";
-import { showCode } from "./code.js";
-import { button, download, failure, h } from "./dom.js";
-import { model } from "./store.js";
-import { lasting, number, t } from "./words.js";
+import { failure, h } from "./dom.js";
+import { t } from "./words.js";
 
 /** @import { Answer } from "./bulk_gateway.js" */
+/** @import { Run } from "./bulk_run.js" */
 /** @import { Source } from "./bulk_settings.js" */
 /** @import { Plan, Table } from "./bulk_store.js" */
 
-const REDRAW = 250;
-const LOOK = 1000;
 const KINDS = ".csv,.tsv,.txt,.xlsx,text/csv";
 const COMMAND = "python -m gateway bulk in.csv out.csv --chat NAME";
 
 export function bulkView() {
   const trouble = h("div", { class: "result" });
   const place = h("div");
+  /** @type {BulkSettings | null} */
+  let settings = null;
   const element = h(
     "section",
     { class: "bulk", "aria-labelledby": "bulk-title" },
@@ -45,8 +42,10 @@ export function bulkView() {
       const { name, file, header, charset, delimiter } = source;
       const table = /** @type {Table} */ (await post("console/table", { name, file, header, charset, delimiter }));
       trouble.replaceChildren();
-      const settings = new BulkSettings(source, table, read, (until) => begin(settings.plan(), until), remove);
-      place.replaceChildren(settings.element);
+      const form = new BulkSettings(source, table, read, (until) => begin(form.plan(), until), remove);
+      settings?.end();
+      settings = form;
+      place.replaceChildren(form.element);
     } catch (error) {
       tell(error);
     }
@@ -54,9 +53,15 @@ export function bulkView() {
 
   /** @type {(plan: Plan, until: number) => Promise<void>} */
   async function begin(plan, until) {
-    await forget();
-    await keepPlan(plan);
-    show(plan, new Map()).start(until);
+    settings?.end();
+    const run = show(plan, new Map());
+    try {
+      await forget();
+      await keepPlan(plan);
+    } catch {
+      run.unkept = true;
+    }
+    await run.start(until);
   }
 
   /** @type {(plan: Plan, answers: Map<number, Answer>) => Run} */
@@ -67,7 +72,7 @@ export function bulkView() {
   }
 
   async function remove() {
-    await forget();
+    await forget().catch(() => null); // where nothing can be kept
     trouble.replaceChildren();
     place.replaceChildren(dropZone(read));
   }
@@ -75,7 +80,7 @@ export function bulkView() {
   place.replaceChildren(dropZone(read));
   load()
     .then((kept) => kept && show(kept.plan, kept.answers))
-    .catch(() => trouble.replaceChildren(h("p", { class: "note warn" }, () => t("keepsNothing"))));
+    .catch(() => null); // a run says so
   return element;
 }
 
@@ -107,184 +112,4 @@ function dropZone(read) {
     h("span", { class: "hint" }, () => t("dropHint")),
   );
   return h("div", { class: "start" }, zone, h("p", { class: "hint" }, () => t("bulkOpen"), " ", h("code", {}, COMMAND)));
-}
-
-/** A run: how far it is, what it took, its rows, and what can be done with it. */
-class RunView {
-  drawing = 0;
-  looking = 0;
-  progress = h("progress", { "aria-label": () => t("bulk") });
-  words = h("p", { class: "hint" });
-  state = h("p", { role: "status" });
-  trouble = h("div", { class: "result" });
-
-  /**
-   * @param {Plan} plan
-   * @param {Map<number, Answer>} answers
-   * @param {(error: unknown) => void} tell
-   * @param {() => void} remove
-   */
-  constructor(plan, answers, tell, remove) {
-    this.run = new Run(plan, answers, () => this.changed());
-    this.tell = tell;
-    this.rows = new RowPages(this.run);
-    this.pauser = button(
-      () => t("pause"),
-      () => this.run.pause(),
-    );
-    this.starter = button(
-      () => t("goOn"),
-      () => this.run.start(),
-      "primary",
-    );
-    this.repeater = button(
-      () => t("askErrors"),
-      () => this.run.again(),
-    );
-    this.saver = button(
-      () => t("download"),
-      () => this.save(),
-      "primary",
-    );
-    this.remover = button(
-      () => t("removeTable"),
-      () => askToRemove(plan.name, this.run, remove),
-      "quiet",
-    );
-    this.element = h(
-      "div",
-      { class: "bulk-run" },
-      h("p", {}, h("strong", {}, plan.name), " → ", h("strong", {}, plan.chat)),
-      this.progress,
-      this.state,
-      this.words,
-      this.trouble,
-      h(
-        "div",
-        { class: "row" },
-        this.pauser,
-        this.starter,
-        this.saver,
-        this.repeater,
-        button(
-          () => t("fromProgram"),
-          () => showCode(plan.chat),
-        ),
-        this.remover,
-      ),
-      this.rows.element,
-    );
-    this.draw();
-  }
-
-  /** Draw soon: many rows may be answered in a moment. */
-  changed() {
-    this.drawing ||= setTimeout(() => {
-      this.drawing = 0;
-      this.draw();
-    }, REDRAW);
-  }
-
-  draw() {
-    const { run } = this;
-    const whole = run.done === run.total;
-    Object.assign(this.progress, { max: run.total || 1, value: run.done });
-    this.pauser.hidden = !run.running;
-    this.starter.hidden = run.running || whole;
-    this.repeater.hidden = run.running || run.failed.length === 0;
-    this.saver.hidden = run.done === 0;
-    this.saver.classList.toggle("primary", whole);
-    this.remover.hidden = run.running;
-    this.say(this.state, this.stateWords());
-    this.say(this.words, this.took());
-    const { stopped } = run;
-    if (!stopped) this.trouble.replaceChildren();
-    else if (!this.trouble.hasChildNodes()) this.trouble.append(failure(stopped));
-    this.rows.draw();
-    if (run.elsewhere) this.lookAgain();
-  }
-
-  /** What another tab has answered is there when that has ended. */
-  lookAgain() {
-    this.looking ||= setTimeout(async () => {
-      this.looking = 0;
-      if (!this.run.elsewhere) this.run.answers = (await load().catch(() => null))?.answers ?? this.run.answers;
-      this.draw();
-    }, LOOK);
-  }
-
-  /**
-   * Said once: a screen reader would read the same words again.
-   * @param {HTMLElement} element
-   * @param {string} words
-   */
-  say(element, words) {
-    if (element.textContent !== words) element.textContent = words;
-  }
-
-  stateWords() {
-    const { run } = this;
-    const values = { done: number(run.done), all: number(run.total) };
-    if (run.waiting) return run.waiting;
-    if (run.running) return t("rowsRunning", { ...values, left: this.leftWords() });
-    if (run.done === run.total) return t(run.failed.length ? "rowsDoneErrors" : "rowsDone", { ...values, errors: number(run.failed.length) });
-    if (run.elsewhere) return t("rowsElsewhere", values);
-    return t(run.stopped ? "rowsStopped" : "rowsPaused", values);
-  }
-
-  leftWords() {
-    const { run } = this;
-    const seconds = (Date.now() - run.began) / 1000;
-    if (run.fresh < 3) return t("leftUnknown");
-    const rate = run.fresh / seconds;
-    return t("leftWords", { rate: number(rate * 60), time: lasting((run.total - run.done) / rate) });
-  }
-
-  /** What it took so far: time, tokens, money. */
-  took() {
-    const { run } = this;
-    let [into, out] = [0, 0];
-    for (const answer of run.answers.values()) {
-      into += answer.tokensIn;
-      out += answer.tokensOut;
-    }
-    const row = model(run.plan.chat);
-    const price = row?.price ?? (row?.task ? model(row.task.through)?.price : null);
-    const parts = [lasting(run.seconds), t("tokens", { count: number(into + out) })];
-    if (price) parts.push(`${number((into * price.in + out * price.out) / 1e6, 2)} ${price.currency}`);
-    if (run.failed.length) parts.push(t("errorsInDays", { count: run.failed.length, shown: number(run.failed.length) }));
-    return run.done ? parts.join(t("comma")) : "";
-  }
-
-  async save() {
-    const { plan, answers, total } = this.run;
-    const rows = Array.from({ length: total }, (_, row) => {
-      const answer = answers.get(row);
-      return answer ? [...plan.names.map((_name, at) => answer.texts[at] ?? ""), answer.error] : null;
-    });
-    const { name, file, header, charset, delimiter, names } = plan;
-    try {
-      const contents = await getBlob("console/table/file", { name, file, header, charset, delimiter, names, answers: rows });
-      const dot = name.lastIndexOf(".");
-      download(contents, dot > 0 ? `${name.slice(0, dot)}-${plan.chat}${name.slice(dot)}` : `${name}-${plan.chat}`);
-    } catch (error) {
-      this.tell(error);
-    }
-  }
-}
-
-/** @type {(name: string, run: Run, remove: () => void) => void} */
-function askToRemove(name, run, remove) {
-  if (run.done === 0) {
-    remove();
-    return;
-  }
-  actionDialog({
-    title: () => t("removeTitle", { name }),
-    what: () => t("removeWhat", { count: run.done, shown: number(run.done) }),
-    verb: () => t("removeTable"),
-    danger: true,
-    send: async () => remove(),
-    done: () => t("removed"),
-  });
 }

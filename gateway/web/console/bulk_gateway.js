@@ -1,7 +1,8 @@
 // Owns how Bulk asks the gateway about a row, as python -m gateway bulk does: under an id, so that asking again is paid for
 // once, and whatever passes by itself is waited for.
 
-import { aborted, Failure, lost, plainFailure, retryAfter, send } from "./api.js";
+import { aborted, Failure, lost, retryAfter, send } from "./api.js";
+import { plainFailure } from "./chat.js";
 import { t } from "./words.js";
 
 /** @typedef {{ texts: string[], error: string, tokensIn: number, tokensOut: number }} Answer of a row */

@@ -20,6 +20,8 @@ export class Run {
   stopped = null;
   waiting = "";
   running = false;
+  /** Whether this browser keeps nothing: a private window, or no room. */
+  unkept = false;
   /** @type {AbortController | null} */
   controller = null;
   tab = Math.random().toString(36).slice(2);
@@ -121,11 +123,15 @@ export class Run {
     const answer = question
       ? await asker.ask(question, id, names, fields)
       : { texts: names.map(() => ""), error: "", tokensIn: 0, tokensOut: 0 };
-    await keepAnswer(row, answer);
     this.answers.set(row, answer);
+    try {
+      await keepAnswer(row, answer);
+    } catch {
+      this.unkept = true;
+    }
     this.fresh += 1;
     this.changed();
-    if (question && !answer.error) await forgetJob(id);
+    if (question && !answer.error && !this.unkept) await forgetJob(id);
   }
 
   /**

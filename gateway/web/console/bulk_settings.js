@@ -79,8 +79,8 @@ export class BulkSettings {
     );
     this.element = form;
     this.chats = "";
-    listen(() => this.showChats());
-    this.showChats();
+    /** To be called when it is no longer there. */
+    this.end = listen(() => this.showChats());
   }
 
   /** @param {(by: Partial<Source>) => void} again */

@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { number, t } from "./words.js";
 
-/** @import { Reply } from "./api.js" */
+/** @import { Reply } from "./chat.js" */
 
 /**
  * A reply's body as text. Line ends, which no one would see, are shown as signs.

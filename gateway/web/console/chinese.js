@@ -296,7 +296,7 @@ export const chinese = {
   dropFile: "把 .csv 或 .xlsx 文件拖到这里，或点击选择",
   dropHint: "Excel 保存的格式即可，字符集不限。文件只保存在此浏览器中，直到你移除。",
   bulkOpen: "页面打开时运行；再次打开会从中断处继续。耗时数小时的任务可用：",
-  keepsNothing: "此浏览器不保存数据（无痕窗口？）：刷新会丢失已有回答。",
+  keepsNothing: "此浏览器不保存数据（无痕窗口或空间不足？）：刷新前请先下载。",
   firstRows: "前几行",
   row: "行",
   rows: "各行",

@@ -1,8 +1,9 @@
 // Owns the dialog of a task: its prompt, tried with values for its variables beside what is there now, then deployed.
 
-import { Failure, askForBytes, get, post } from "./api.js";
+import { Failure, get, post } from "./api.js";
 import { actionDialog } from "./actions.js";
 import { replyBytes } from "./bytes.js";
+import { askForBytes } from "./chat.js";
 import { area, button, failure, field, h } from "./dom.js";
 import { jsonText } from "./model_settings.js";
 import { expanded, variables } from "./prompts.js";
@@ -208,7 +209,7 @@ class TaskForm {
 /**
  * What is said to a trial, under a title.
  * @param {() => string} title
- * @param {Promise<import("./api.js").Reply>} asked
+ * @param {Promise<import("./chat.js").Reply>} asked
  */
 async function shown(title, asked) {
   const heading = h("h3", {}, title);
