@@ -28,9 +28,11 @@ def excel(*rows: list[Any], last: tuple[int, int] | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def send(gateway: httpx.Client, contents: bytes, path: str = "", **more: Any) -> httpx.Response:
+def send(
+    gateway: httpx.Client, contents: bytes, path: str = "table", **more: Any
+) -> httpx.Response:
     body = {"name": "mails", "file": b64encode(contents).decode(), **more}
-    return gateway.post(f"/console/table{path}", json=body)
+    return gateway.post(f"/console/{path}", json=body)
 
 
 def refusal(reply: httpx.Response) -> tuple[str, str]:
@@ -52,7 +54,7 @@ def test_a_table_is_read_as_the_command_reads_it_and_comes_back_with_its_answers
     }
 
     answers = [["=HYPERLINK(1)", ""], None]
-    reply = send(gateway, contents, "/file", names=["Text"], answers=answers)
+    reply = send(gateway, contents, "answered_table", names=["Text"], answers=answers)
 
     head, first, *rest = reply.content.decode("cp1252").split("\r\n")
     assert (head, first) == (
@@ -69,7 +71,9 @@ def test_excels_own_keeps_its_numbers_and_runs_no_answer(gateway: httpx.Client) 
     assert table["rows"] == [["My lamp.", "7.5"], ["Thanks.", "12"]]
     assert (table["charset"], table["delimiter"]) == (None, None)
 
-    reply = send(gateway, contents, "/file", names=["kind"], answers=[["=1+1", ""], ["other", ""]])
+    reply = send(
+        gateway, contents, "answered_table", names=["kind"], answers=[["=1+1", ""], ["other", ""]]
+    )
 
     sheet = CalamineWorkbook.from_filelike(io.BytesIO(reply.content)).get_sheet_by_index(0)
     assert sheet.to_python() == [
@@ -143,7 +147,7 @@ def test_what_is_wrong_is_named(gateway: httpx.Client, more: dict[str, Any], fie
 
 
 def test_answers_that_are_not_its_rows_are_refused(gateway: httpx.Client) -> None:
-    reply = send(gateway, b"a\n1\n2\n", "/file", names=["x"], answers=[["y", ""]])
+    reply = send(gateway, b"a\n1\n2\n", "answered_table", names=["x"], answers=[["y", ""]])
     words, words_zh = refusal(reply)
     assert words.startswith("There are 2 rows and 1 answers.")
     assert words_zh.startswith("共有 2 行，而回答有 1 个。")

@@ -231,6 +231,7 @@ def _head_command(ports: list[int], folder: Path, dashboard: str) -> list[str]:
         "start",
         "--head",
         "--block",
+        "--no-monitor",  # the autoscaler's: machines come and go by their operator's hand
         *(f"--{name}={value}" for name, value in options.items()),
     ]
 

@@ -101,7 +101,7 @@ EXAMPLES: dict[str, Json] = {
     },
     "console.markdown": {"A text": {"text": "Some *words*."}},
     "tables.table": {"Two rows": _TABLE},
-    "tables.file": {
+    "tables.answered_table": {
         "With an answer": {**_TABLE, "names": ["answer"], "answers": [["refund", ""], None]}
     },
     "v1.embeddings": {"A text": {"model": "openai_chat", "input": "Hello."}},

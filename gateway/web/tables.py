@@ -1,5 +1,6 @@
-"""POST /console/table and /console/table/file: for the page's view Bulk, which asks a chat about
-each row of a table. How tables are read and written is gateway/tables, as for the command bulk."""
+"""POST /console/table and /console/answered_table: for the page's view Bulk, which asks a chat
+about each row of a table. How tables are read and written is gateway/tables, as for the command
+bulk."""
 
 from __future__ import annotations
 
@@ -61,8 +62,8 @@ class TableRequest(Request):
 
 
 class AnsweredTableRequest(TableRequest):
-    """POST /console/table/file: the same, the new columns' names, and for each row their texts and
-    its error (null: there is none yet)."""
+    """POST /console/answered_table: the same, the new columns' names, and for each row their texts
+    and its error (null: there is none yet)."""
 
     names: Texts
     answers: tuple[Texts | None, ...]
@@ -76,7 +77,7 @@ def table() -> Response:
     return Response(_done(_order(order)), content_type="application/json")
 
 
-@tables_app.post("/table/file")
+@tables_app.post("/answered_table")
 @described(
     Description(
         "Write a table with its answers.",
@@ -87,7 +88,7 @@ def table() -> Response:
         fails=(Code.GATEWAY_BUSY,),
     )
 )
-def file() -> Response:
+def answered_table() -> Response:
     """Return the file with new columns, written as it was; an answer that a spreadsheet would run
     as a formula is made harmless."""
     request = request_fields.parsed(AnsweredTableRequest)

@@ -173,7 +173,7 @@ export class RunView {
     });
     const { name, file, header, charset, delimiter, names } = plan;
     try {
-      const contents = await getBlob("console/table/file", { name, file, header, charset, delimiter, names, answers: rows });
+      const contents = await getBlob("console/answered_table", { name, file, header, charset, delimiter, names, answers: rows });
       const dot = name.lastIndexOf(".");
       download(contents, dot > 0 ? `${name.slice(0, dot)}-${plan.chat}${name.slice(dot)}` : `${name}-${plan.chat}`);
     } catch (error) {

@@ -266,6 +266,7 @@ export const chinese = {
   noLedger: "未保存历史：未用 GATEWAY_STATE 指定目录。",
   nothingInDays: "{days} 天内没有请求",
   requestsInDays: "{days} 天内 {shown} 次请求",
+  requestsInAll: "总共 {shown} 次请求",
   errorsInDays: "{shown} 次出错",
   fellBackInDays: "{shown} 次由后备回答",
   took: "半数在 {p50} 内，99% 在 {p99} 内",

@@ -278,6 +278,8 @@ export const english = {
   nothingInDays: "Nothing in {days} days",
   requestsInDays: "{shown} requests in {days} days",
   requestsInDays_one: "1 request in {days} days",
+  requestsInAll: "{shown} requests in all",
+  requestsInAll_one: "1 request in all",
   errorsInDays: "{shown} errors",
   errorsInDays_one: "1 error",
   fellBackInDays: "{shown} answered by another",

@@ -1,5 +1,5 @@
-// Owns what the ledger knows of each chat's last 30 days: requests and errors by day, how long answers took, and when it
-// could not answer, why, and who answered meanwhile.
+// Owns what the ledger knows of each chat: requests and errors of the last 30 days and in all, how long answers took, and
+// when it could not answer, why, and who answered meanwhile.
 
 import { Failure, get } from "./api.js";
 import { button, h, svg } from "./dom.js";
@@ -22,6 +22,8 @@ import { ago, lasting, number, reason, t, time } from "./words.js";
  */
 
 const DAYS = 30;
+/** Before any ledger began. */
+const LONG_AGO = "2020-01-01";
 const EVERY = 60_000;
 const FEW = 3;
 const WIDTH = 8;
@@ -35,6 +37,8 @@ export class Past {
   byDay = [];
   /** @type {ChatRow[]} */
   byChat = [];
+  /** @type {ChatRow[]} since the ledger began */
+  inAll = [];
   /** @type {Rest[]} */
   rests = [];
   /** @type {Failure | null} */
@@ -60,11 +64,18 @@ export class Past {
     const from = iso(new Date(now.getFullYear(), now.getMonth(), now.getDate() - DAYS + 1));
     const days = `from=${from}&to=${iso(now)}`;
     try {
-      const [byDay, byChat, rests] = /** @type {[{ usage: DayRow[] }, { usage: ChatRow[] }, { rests: Rest[] }]} */ (
-        await Promise.all([get(`usage?by=day,chat&${days}`), get(`usage?by=chat&${days}`), get(`rests?${days}`)])
-      );
+      const ever = `from=${LONG_AGO}`;
+      const [byDay, byChat, inAll, rests] =
+        /** @type {[{ usage: DayRow[] }, { usage: ChatRow[] }, { usage: ChatRow[] }, { rests: Rest[] }]} */ (
+          await Promise.all([
+            get(`usage?by=day,chat&${days}`),
+            get(`usage?by=chat&${days}`),
+            get(`usage?by=chat&${ever}`),
+            get(`rests?${ever}`),
+          ])
+        );
       this.days = daysOf(from, iso(now));
-      [this.byDay, this.byChat, this.rests, this.none] = [byDay.usage, byChat.usage, rests.rests, null];
+      Object.assign(this, { byDay: byDay.usage, byChat: byChat.usage, inAll: inAll.usage, rests: rests.rests, none: null });
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       this.none = error;
@@ -92,12 +103,14 @@ export class Past {
     });
     const size = { viewBox: `0 0 ${DAYS * WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" };
     const ground = svg("line", { x1: 0, x2: DAYS * WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 });
-    const sums = this.byChat.find((row) => row.chat === chat);
+    const [sums, all] = [this.byChat, this.inAll].map((some) => some.find((row) => row.chat === chat));
+    const earlier = all && all.requests > (sums?.requests ?? 0);
     return h(
       "div",
       { class: "plot" },
       svg("svg", size, ground, ...bars.filter((one) => one !== null)),
-      h("p", { class: "hint" }, () => words(sums)),
+      h("p", { class: "hint" }, () => (sums ? words(t("requestsInDays", counted(sums)), sums) : t("nothingInDays", { days: DAYS }))),
+      earlier ? h("p", { class: "hint" }, () => words(t("requestsInAll", counted(all)), all)) : null,
     );
   }
 }
@@ -110,10 +123,15 @@ function bar(at, count, below, most, kind) {
   return svg("rect", { x: at * WIDTH + 0.5, y, width: WIDTH - 1, height: tall, class: kind });
 }
 
-/** @param {ChatRow} [sums] */
-function words(sums) {
-  if (!sums) return t("nothingInDays", { days: DAYS });
-  const parts = [t("requestsInDays", { count: sums.requests, shown: number(sums.requests), days: DAYS })];
+/** @param {ChatRow} row */
+const counted = ({ requests }) => ({ count: requests, shown: number(requests), days: DAYS });
+
+/**
+ * @param {string} first
+ * @param {ChatRow} sums
+ */
+function words(first, sums) {
+  const parts = [first];
   if (sums.errors) parts.push(t("errorsInDays", { count: sums.errors, shown: number(sums.errors) }));
   if (sums.fell_back) parts.push(t("fellBackInDays", { count: sums.fell_back, shown: number(sums.fell_back) }));
   if (sums.seconds) parts.push(t("took", { p50: seconds(sums.seconds.p50), p99: seconds(sums.seconds.p99) }));
