@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 from base64 import b64encode
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -151,3 +153,13 @@ def test_answers_that_are_not_its_rows_are_refused(gateway: httpx.Client) -> Non
     words, words_zh = refusal(reply)
     assert words.startswith("There are 2 rows and 1 answers.")
     assert words_zh.startswith("共有 2 行，而回答有 1 个。")
+
+
+def test_a_flood_of_tables_leaves_the_gateway_to_others(gateway: httpx.Client) -> None:
+    contents = bomb()
+    with ThreadPoolExecutor(20) as pool:
+        replies = [pool.submit(send, gateway, contents) for _ in range(20)]
+        assert gateway.get("/models").status_code == 200
+        codes = Counter(reply.result().json().get("error", {}).get("code") for reply in replies)
+    assert codes["GATEWAY_BUSY"] > 0
+    assert set(codes) <= {None, "INVALID_REQUEST", "GATEWAY_BUSY"}

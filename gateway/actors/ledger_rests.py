@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS stand_ins (
 """
 
 _LAST = (
-    "SELECT id, code, last, ended FROM rests WHERE chat = ? ORDER BY began DESC, id DESC LIMIT 1"
+    "SELECT id, code, began, last, ended FROM rests WHERE chat = ?"
+    " ORDER BY began DESC, id DESC LIMIT 1"
 )
 _STAND_IN = (
     "INSERT INTO stand_ins VALUES (?, ?, ?)"
@@ -63,19 +64,30 @@ class Rests:
             self._end(self._number(name), at)
 
     def _rest(self, chat: int, code: int, first: float, last: float, requests: int) -> int:
-        """Return the rest that such questions belong to: the last one goes on, or another
-        begins."""
+        """Return the rest that such questions belong to: the last one goes on, or another begins;
+        what is told late may be of one that was before the last."""
         row = self._store.execute(_LAST, [chat]).fetchone()
-        ended = self._answered.get(chat, 0.0)
-        until = ended if ended > last else None  # told late: it has answered since
-        if row and row[1] == code and (row[3] is None or first - row[3] < CONTINUE_SECONDS):
-            values = [max(last, row[2]), until, requests, row[0]]
+        answered = self._answered.get(chat, 0.0)
+        until = answered if answered > last else None
+        if row is None:
+            return self._begin(chat, code, first, last, until, requests)
+        number, its_code, began, its_last, ended = row
+        if its_code == code and (ended is None or first - ended < CONTINUE_SECONDS):
+            until = ended if ended is not None and ended > last else until
+            values = [max(last, its_last), until, requests, number]
             self._store.execute(
                 "UPDATE rests SET last = ?, ended = ?, requests = requests + ? WHERE id = ?", values
             )
-            return int(row[0])
-        if row and row[3] is None:
-            self._store.execute("UPDATE rests SET ended = ? WHERE id = ?", [first, row[0]])
+            return int(number)
+        if first < began:
+            until = began
+        elif ended is None:
+            self._store.execute("UPDATE rests SET ended = ? WHERE id = ?", [first, number])
+        return self._begin(chat, code, first, last, until, requests)
+
+    def _begin(
+        self, chat: int, code: int, first: float, last: float, until: float | None, requests: int
+    ) -> int:
         values = [chat, code, first, last, until, requests]
         added = self._store.execute(
             "INSERT INTO rests (chat, code, began, last, ended, requests) VALUES (?,?,?,?,?,?)",

@@ -93,8 +93,10 @@ def _enter(ended: Call, ledger: Ledger) -> None:
         ledger.failed(ended.caller, _chat(ended), ended.code)
     elif ended.served_by and ended.usage:
         fell_back = ended.fell_back is not None
+        # a stream's first word, not its end: meanwhile the chat may have begun to rest
+        ago = time.perf_counter() - ended.began - ended.usage.seconds
         ledger.answered(
-            ended.caller, ended.chat, ended.served_by, ended.model, ended.usage, fell_back
+            ended.caller, ended.chat, ended.served_by, ended.model, ended.usage, fell_back, ago
         )
 
 

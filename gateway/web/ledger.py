@@ -62,9 +62,16 @@ class Ledger:
         self._heard: dict[str, float] = {}
 
     def answered(
-        self, caller: str, chat: str, served_by: str, model: str, usage: Usage, fell_back: bool
+        self,
+        caller: str,
+        chat: str,
+        served_by: str,
+        model: str,
+        usage: Usage,
+        fell_back: bool,
+        seconds_ago: float = 0.0,
     ) -> None:
-        """Count an answer: `chat` was asked, `served_by` answered."""
+        """Count an answer: `chat` was asked, `served_by` answered, and began to so long ago."""
         tokens_in, tokens_out, cached = (
             usage.tokens_in or 0,
             usage.tokens_out or 0,
@@ -84,7 +91,8 @@ class Ledger:
         with self._lock:
             self._add(key, numbers)
             self._seconds[self._day, chat, served_by, bucket(usage.seconds)] += 1
-            self._heard[served_by] = time.time()
+            now = time.time() - seconds_ago
+            self._heard[served_by] = max(now, self._heard.get(served_by, 0.0))
 
     def failed(self, caller: str, chat: str, code: str) -> None:
         """Count an error."""
@@ -109,30 +117,34 @@ class Ledger:
 
     def _close(self) -> None:
         """Hand over what is left: the batch under way, and what came after it."""
-        self._hand_over()
-        self._hand_over()
+        with suppress(Exception):  # the cluster may be gone already
+            self._hand_over()
+            self._hand_over()
 
     def _keep_handing_over(self) -> None:
         while True:
             time.sleep(HAND_OVER_SECONDS)
             self._day = time.strftime(DAY)
             with suppress(Exception):  # it goes on, whatever is wrong with the cluster
-                self._spending.exchange()
-            if self.folder:
                 self._hand_over()
 
     def _hand_over(self) -> None:
-        """Hand a batch over, the last one again if nobody acknowledged it."""
-        with self._handing_over:
-            self._hand_over_alone()
+        """Tell what was used of budgets, then hand a batch over, the last one again if nobody
+        acknowledged it. Raises what `Spending.exchange` raises.
 
-    def _hand_over_alone(self) -> None:
-        if self._batch is None:
-            self._batch = self._gathered()
-            self._number += self._batch is not None
-        if self._batch is None:
-            return
-        written, note = self._add_to_book(self._batch)
+        In this order: whoever begins to count a budget reads in the book what was used before, and
+        what is not told yet must not be there.
+        """
+        with self._handing_over:
+            if self._batch is None and self.folder:
+                self._batch = self._gathered()
+                self._number += self._batch is not None
+            self._spending.exchange()
+            if self._batch is not None:
+                self._hand_over_alone(self._batch)
+
+    def _hand_over_alone(self, batch: Batch) -> None:
+        written, note = self._add_to_book(batch)
         if written:
             self._batch = None
         if note != self._trouble and note:

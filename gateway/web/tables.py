@@ -26,12 +26,17 @@ from gateway.web.strict_request import Request
 tables_app = Blueprint("tables", __name__, url_prefix="/console")
 
 SECONDS = CPU_SECONDS + 20
-"""How long a table may take, and how long it waits for the one before: this process has one read at
-a time."""
+"""How long a table may take."""
+
+MOST_WAITING = 4
+"""So many tables may be here: this process has one read at a time, and others need its threads."""
+
+RETRY_SECONDS = 5
 
 FILE = "application/octet-stream"
 TOP = Path(__file__).parents[2]
 
+_places = threading.BoundedSemaphore(MOST_WAITING)
 _one_at_a_time = threading.Lock()
 
 log = logging.getLogger(__name__)
@@ -113,30 +118,35 @@ def _order(request: TableRequest) -> Order:
 
 def _done(order: Order) -> bytes:
     """Return what a process of its own makes of an order. Raises GatewayError."""
-    if not _one_at_a_time.acquire(timeout=SECONDS):
-        words = "Other tables are being read."
-        raise GatewayError(Code.GATEWAY_BUSY, words, "正在读取其他表格。", retry_after=5)
+    if not _places.acquire(blocking=False):
+        words, words_zh = "Other tables are being read.", "正在读取其他表格。"
+        raise GatewayError(Code.GATEWAY_BUSY, words, words_zh, retry_after=RETRY_SECONDS)
     try:
-        # no environment: the gateway's holds its tokens
-        child = subprocess.run(
-            [sys.executable, "-m", "gateway.tables"],
-            input=orjson.dumps(order),
-            capture_output=True,
-            cwd=TOP,
-            env={},
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise _too_much() from None
+        with _one_at_a_time:
+            child = _run(order)
     finally:
-        _one_at_a_time.release()
+        _places.release()
     if child.returncode == REFUSED:
         raise GatewayError(Code.INVALID_REQUEST, *json.loads(child.stdout), param="file")
     if child.returncode:
         log.warning("a table could not be read: exit code %s", child.returncode)
         raise _too_much()
     return child.stdout
+
+
+def _run(order: Order) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "gateway.tables"],
+            input=orjson.dumps(order),
+            capture_output=True,
+            cwd=TOP,
+            env={},  # the gateway's own holds its tokens
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise _too_much() from None
 
 
 def _too_much() -> GatewayError:

@@ -354,7 +354,7 @@ def test_the_calls_of_a_task_send_its_variables_and_say_what_comes_back(
     page.get_by_label("Chat", exact=True).select_option(name)
     shown = page.locator(".calls")
 
-    expect(shown).to_contain_text(f"curl {server.url}/task/chat")
+    expect(shown).to_contain_text(f"curl {server.url}/task/chat \\\n  -H", use_inner_text=True)
     expect(shown).to_contain_text(
         f'{{"chat_name": "{name}", "customer": "the customer", "content": "My lamp broke."}}'
     )

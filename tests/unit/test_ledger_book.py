@@ -209,6 +209,28 @@ def test_what_is_told_late_does_not_open_a_rest_that_is_over(book: Book) -> None
     assert rests(book) == [("PAY_BILL", 1000, 1010, {"spare": 1})]
 
 
+def test_a_refusal_told_late_is_of_a_rest_before_the_last_one(book: Book) -> None:
+    book.add("quick", 1, batch(turned_away=[away(1002, "SLOW_DOWN")]))
+    book.add("slow", 1, batch(turned_away=[away(1000)]))
+    book.add("quick", 2, batch(turned_away=[away(1003, "SLOW_DOWN")]))
+    assert rests(book) == [
+        ("SLOW_DOWN", 1002, None, {"spare": 2}),
+        ("PAY_BILL", 1000, 1002, {"spare": 1}),
+    ]
+
+
+def test_a_rest_that_is_over_stays_so_when_the_writer_was_started_anew(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    book = Book(path)
+    book.add("a", 1, batch(turned_away=[away(1000)], answered=answered(shop=1010)))
+    book.close()
+
+    book = Book(path)
+    book.add("slow", 1, batch(turned_away=[away(1005)]))
+
+    assert rests(book) == [("PAY_BILL", 1000, 1010, {"spare": 2})]
+
+
 def test_a_batch_of_rests_counts_once_too(book: Book) -> None:
     for _ in range(3):
         book.add("a", 1, batch(turned_away=[away(1000)]))

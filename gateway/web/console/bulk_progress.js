@@ -98,11 +98,12 @@ export class RunView {
     const whole = run.done === run.total;
     Object.assign(this.progress, { max: run.total || 1, value: run.done });
     this.pauser.hidden = !run.running;
-    this.starter.hidden = run.running || whole;
-    this.repeater.hidden = run.running || run.failed.length === 0;
+    const busy = run.running || run.elsewhere;
+    this.starter.hidden = busy || whole;
+    this.repeater.hidden = busy || run.failed.length === 0;
     this.saver.hidden = run.done === 0;
     this.saver.classList.toggle("primary", whole);
-    this.remover.hidden = run.running;
+    this.remover.hidden = busy;
     this.say(this.state, this.stateWords());
     this.say(this.words, this.took());
     const { stopped } = run;

@@ -9,16 +9,19 @@ import { t } from "./words.js";
 export const iso = (date) =>
   [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
 
-/** The first and the last day of each; a month or a day back is what the calendar says it is. */
-const PERIODS = /** @type {const} */ ({
-  thisMonth: (/** @type {Date} */ now) => [new Date(now.getFullYear(), now.getMonth(), 1), now],
-  lastMonth: (/** @type {Date} */ now) => [
-    new Date(now.getFullYear(), now.getMonth() - 1, 1),
-    new Date(now.getFullYear(), now.getMonth(), 0),
+/**
+ * The first and the last day of each; a month or a day back is what the calendar says it is.
+ * @type {[Key, (now: Date) => [Date, Date]][]}
+ */
+const PERIODS = [
+  ["thisMonth", (now) => [new Date(now.getFullYear(), now.getMonth(), 1), now]],
+  [
+    "lastMonth",
+    (now) => [new Date(now.getFullYear(), now.getMonth() - 1, 1), new Date(now.getFullYear(), now.getMonth(), 0)],
   ],
-  week: (/** @type {Date} */ now) => [new Date(now.getFullYear(), now.getMonth(), now.getDate() - 6), now],
-  thirty: (/** @type {Date} */ now) => [new Date(now.getFullYear(), now.getMonth(), now.getDate() - 29), now],
-});
+  ["week", (now) => [new Date(now.getFullYear(), now.getMonth(), now.getDate() - 6), now]],
+  ["thirty", (now) => [new Date(now.getFullYear(), now.getMonth(), now.getDate() - 29), now]],
+];
 const MOST_DAYS = 366;
 
 /**
@@ -39,17 +42,16 @@ export function daysOf(from, to) {
  * @param {() => void} changed
  */
 export function periodFields(changed) {
-  const names = /** @type {(keyof typeof PERIODS)[]} */ (Object.keys(PERIODS));
   const select = h(
     "select",
     { onchange: () => choose() },
-    ...names.map((name) => h("option", { value: name, text: () => t(/** @type {Key} */ (name)) })),
+    ...PERIODS.map(([name]) => h("option", { value: name, text: () => t(name) })),
     h("option", { value: "", text: () => t("otherDays") }),
   );
   const from = h("input", { type: "date", required: true, onchange: () => own() });
   const to = h("input", { type: "date", required: true, onchange: () => own() });
   function choose() {
-    const period = PERIODS[/** @type {keyof typeof PERIODS} */ (select.value)];
+    const period = PERIODS.find(([name]) => name === select.value)?.[1];
     if (!period) {
       from.focus();
       return;
@@ -61,7 +63,7 @@ export function periodFields(changed) {
     select.value = "";
     if (from.value && to.value && from.value <= to.value) changed();
   }
-  [from.value, to.value] = PERIODS.thisMonth(new Date()).map(iso);
+  [from.value, to.value] = PERIODS[0][1](new Date()).map(iso);
   const element = h(
     "div",
     { class: "period" },

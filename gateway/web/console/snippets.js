@@ -50,18 +50,18 @@ class Sample {
  */
 function curl(sample, more = {}) {
   return `TOKEN=
-curl ${"stream" in more ? "-N " : ""}${home()}/${sample.path} \
-  -H "Authorization: Bearer $TOKEN" \
+curl ${"stream" in more ? "-N " : ""}${home()}/${sample.path} \\
+  -H "Authorization: Bearer $TOKEN" \\
   -d '${sample.json(more)}'`;
 }
 
 /** @param {Sample} sample */
 function form(sample) {
-  const fields = Object.entries(sample.fields).map(([name, value]) => ` \
+  const fields = Object.entries(sample.fields).map(([name, value]) => ` \\
   --data-urlencode '${name}=${value}'`);
   return `TOKEN=
-curl ${home()}/${sample.path} \
-  -H "Authorization: Bearer $TOKEN" \
+curl ${home()}/${sample.path} \\
+  -H "Authorization: Bearer $TOKEN" \\
   -d 'chat_name=${sample.chat}'${fields.join("")}`;
 }
 
