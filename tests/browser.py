@@ -105,6 +105,14 @@ def page(open_page: Open) -> Page:
     return open_page()
 
 
+TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
+  [...document.querySelectorAll("main *")]
+    .filter((one) => one.getBoundingClientRect().right > innerWidth)
+    .map((one) => `${one.tagName}.${one.className} ${one.getBoundingClientRect().right}`)
+    .slice(0, 8)
+"""
+
+
 class Looker:
     """Takes pictures of views for people to look at, and keeps what axe-core finds serious."""
 
@@ -115,8 +123,8 @@ class Looker:
     def look_at(self, page: Page, view: str) -> None:
         """Picture a view, which must not be wider than its window."""
         page.screenshot(path=PICTURES / f"{self._look}-{view}.png")
-        width = page.viewport_size["width"] if page.viewport_size else 0
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+        width = page.evaluate("innerWidth")
+        assert page.evaluate(TOO_WIDE) == [], (view, width)
         page.evaluate(self._axe)
         for one in page.evaluate("axe.run()")["violations"]:
             if one["impact"] in ("serious", "critical"):

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from gateway.commands.ray_head import RayHead
 from tests.browser import LOOKS, Looker, Open, button, card
@@ -224,6 +224,14 @@ def test_a_caller_sees_its_own_usage_and_limits_and_nothing_else(
     assert "office" not in text
     assert "HYPERLINK" not in text
     assert page.get_by_role("link", name="Callers").count() == 0
+
+
+def test_a_caller_puts_rows_to_its_own_chats_only(open_page: Open, shop: Server) -> None:
+    page = signed_in(open_page, shop, SHOP, "bulk")
+    file = FilePayload(name="a.csv", mimeType="text/csv", buffer=b"content\r\nHi\r\n")
+    page.locator("input[type=file]").set_input_files([file])
+    chats = page.locator(".bulk-form").get_by_label("Who answers")
+    expect(chats.locator("option")).to_have_text(["shop_a", "shop_b"])
 
 
 def test_run_knows_what_was_before_the_page_was_opened(open_page: Open, shop: Server) -> None:

@@ -35,7 +35,12 @@ let loaded = null;
 
 /** @returns {Promise<Rules>} */
 export function rules() {
-  loaded ??= fetch(new URL("row_errors.json", import.meta.url)).then((reply) => reply.json());
+  loaded ??= fetch(new URL("row_errors.json", import.meta.url))
+    .then((reply) => reply.json())
+    .catch(() => {
+      loaded = null;
+      throw lost();
+    });
   return loaded;
 }
 

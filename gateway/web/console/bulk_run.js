@@ -1,10 +1,9 @@
 // Owns a run of Bulk: several rows are asked at once, each answer is kept before the next row begins.
 
-import { aborted } from "./api.js";
+import { aborted, Failure } from "./api.js";
 import { forgetJob, RowAsker, rules, Stopped } from "./bulk_gateway.js";
 import { keepAnswer, keepPlan } from "./bulk_store.js";
 
-/** @import { Failure } from "./api.js" */
 /** @import { Answer, Fields } from "./bulk_gateway.js" */
 /** @import { Plan } from "./bulk_store.js" */
 
@@ -20,6 +19,8 @@ export class Run {
   stopped = null;
   waiting = "";
   running = false;
+  /** @type {Set<number>} rows that had an error, and are asked again */
+  repeated = new Set();
   /** Whether this browser keeps nothing: a private window, or no room. */
   unkept = false;
   /** @type {AbortController | null} */
@@ -77,19 +78,23 @@ export class Run {
     const heart = setInterval(beat, BEAT);
     const end = () => localStorage.removeItem(HEARTBEAT);
     addEventListener("pagehide", end);
-    const asker = new RowAsker(await rules(), signal, (words) => {
-      this.waiting = signal.aborted ? "" : words;
-      this.changed();
-    });
-    const left = this.left(until);
-    const askNext = async () => {
-      for (let row = left.next(); !row.done && !signal.aborted; row = left.next()) await this.ask(asker, row.value);
-    };
     this.changed();
     try {
+      const asker = new RowAsker(await rules(), signal, (words) => {
+        this.waiting = signal.aborted ? "" : words;
+        this.changed();
+      });
+      const left = this.left(until);
+      const askNext = async () => {
+        for (let row = left.next(); !row.done && !signal.aborted; row = left.next()) {
+          await this.ask(asker, row.value);
+          beat(); // a browser lets the clocks of hidden tabs go slowly
+        }
+      };
       await Promise.all(Array.from({ length: this.plan.atOnce }, askNext));
     } catch (error) {
       if (error instanceof Stopped) this.stopped = error.failure;
+      else if (error instanceof Failure) this.stopped = error;
       else if (!aborted(error)) throw error;
     } finally {
       this.controller.abort();
@@ -120,6 +125,7 @@ export class Run {
     const question = this.question(row);
     const id = `bulk-${this.plan.id}-${row}`;
     const { names, fields } = this.plan;
+    if (this.repeated.delete(row)) await forgetJob(id); // else its error may be what is kept
     const answer = question
       ? await asker.ask(question, id, names, fields)
       : { texts: names.map(() => ""), error: "", tokensIn: 0, tokensOut: 0 };
@@ -153,6 +159,7 @@ export class Run {
 
   /** Ask the rows with an error again. */
   async again() {
+    this.repeated = new Set(this.failed);
     for (const row of this.failed) this.answers.delete(row);
     await this.start();
   }

@@ -80,8 +80,8 @@ export async function keepAnswer(row, answer) {
   await done((await stores("readwrite")).answers.put(answer, row));
 }
 
-/** Forget the answers, and, unless they are asked anew, the table. */
-export async function forget({ table = true } = {}) {
+/** Forget all of it. */
+export async function forget() {
   const { plan, answers } = await stores("readwrite");
-  await Promise.all([done(answers.clear()), table ? done(plan.delete(NAME)) : null]);
+  await Promise.all([done(answers.clear()), done(plan.delete(NAME))]);
 }
