@@ -412,6 +412,7 @@ def test_tasks_look_well(
     page.locator("nav a[href='#run']").click()
     page.locator(".card", has_text=name).locator("footer .button:visible").first.click()
     dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".trial textarea")).to_have_count(3)
     for area in dialog.locator(".trial textarea").all():
         area.fill("My lamp broke.")
     looker.look_at(page, "task")
