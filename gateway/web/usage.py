@@ -83,11 +83,11 @@ class RestsRequest(Request):
 def rests() -> Response:
     """Return since when and until when a chat was turned away with which code, and who answered
     meanwhile, the newest first."""
-    asked, now = request_fields.parsed(RestsRequest), time.time()
-    first = asked.from_ or time.strftime(DAY_FORMAT, time.localtime(now - 29 * DAY_SECONDS))
-    last = asked.to or time.strftime(DAY_FORMAT, time.localtime(now))
+    query, now = request_fields.parsed(RestsRequest), time.time()
+    first = query.from_ or time.strftime(DAY_FORMAT, time.localtime(now - 29 * DAY_SECONDS))
+    last = query.to or time.strftime(DAY_FORMAT, time.localtime(now))
     span = _midnight("from", first), _midnight("to", last, days=1)
-    rows = _asked("rests", asked.chat_name, *span)
+    rows = _ask_ledger("rests", query.chat_name, *span)
     return jsonify({"from": first, "to": last, "rests": rows})
 
 
@@ -105,28 +105,28 @@ def _midnight(name: str, day: str, days: int = 0) -> float:
 def usage() -> Response:
     """Return sums by day, chat or whatever else: all callers' to an admin, else the caller's
     own."""
-    asked = request_fields.parsed(UsageRequest)
-    first = asked.from_ or time.strftime("%Y-%m-01")
-    last = asked.to or time.strftime(DAY_FORMAT)
-    rows = _read(asked.by, first, last, services.own_name())
+    query = request_fields.parsed(UsageRequest)
+    first = query.from_ or time.strftime("%Y-%m-01")
+    last = query.to or time.strftime(DAY_FORMAT)
+    rows = _read(query.by, first, last, services.own_name())
     form = call.current().form
     if form.format == "json":
         body = wire.json_object({"from": first, "to": last, "usage": rows}, form)
         return replies.response(body)
-    table = _table(asked.by, rows)
+    table = _table(query.by, rows)
     if form.format == "csv":
         return replies.response(_as_csv(table, form))
     return replies.response(wire.plain(_as_text(table), form))
 
 
 def _read(by: tuple[str, ...], first: str, last: str, caller: str | None) -> list[dict[str, Any]]:
-    rows = _asked("usage", by, first, last, caller)
+    rows = _ask_ledger("usage", by, first, last, caller)
     for row in rows:
         row["money"] = {name: money / MICRO for name, money in row["money"].items()}
     return rows
 
 
-def _asked(method: str, *arguments: Any) -> list[dict[str, Any]]:
+def _ask_ledger(method: str, *arguments: Any) -> list[dict[str, Any]]:
     """Return the ledger's rows. Raises GatewayError: there is none, or it cannot be read."""
     folder = services.ledger().folder
     if not folder:

@@ -123,8 +123,8 @@ def test_what_is_folded_away_goes_with_the_question(
     with page.expect_request("**/task/chat") as request:
         ask(page, "And now?", chat)
     is_over(answer(page, chat))
-    said = request.value.post_data_json or {}
-    assert (said["thinking"], said["stream"]) == ("on", True)
+    body = request.value.post_data_json or {}
+    assert (body["thinking"], body["stream"]) == ("on", True)
     body = standin.requests(key)[-1]["body"]
     assert [turn["content"] for turn in body["messages"]] == [
         *("Be brief.", "Hello?", "zhipu:Hello?", "And now?")
@@ -274,14 +274,19 @@ def test_who_may_not_chat_writes_a_task_and_tries_nothing(
 # A deploy.
 
 
-def test_models_are_listed_by_the_key_that_was_typed(
-    page: Page, deploy: Deploy, standin: StandIn, key: str
-) -> None:
-    deploy("zhipu")
+def open_deploy(page: Page) -> Locator:
     page.get_by_role("link", name="Run", exact=True).click()
     button(page, "Deploy a chat…").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Provider").select_option("openai")
+    return dialog
+
+
+def test_models_are_listed_by_the_key_that_was_typed(
+    page: Page, deploy: Deploy, standin: StandIn, key: str
+) -> None:
+    deploy("zhipu")
+    dialog = open_deploy(page)
     dialog.get_by_text("More settings").click()
     dialog.get_by_label("Base URL").fill(standin.base_url("openai"))
     assert standin.count(key) == 0, "nothing is sent before somebody asks for it"
@@ -299,10 +304,7 @@ def test_a_deploy_says_options_thinking_price_and_budget_and_a_switch_keeps_them
     page: Page, gateway: httpx.Client, standin: StandIn, deploy: Deploy, chat_name: str, key: str
 ) -> None:
     deploy("zhipu")
-    page.get_by_role("link", name="Run", exact=True).click()
-    button(page, "Deploy a chat…").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Provider").select_option("openai")
+    dialog = open_deploy(page)
     dialog.get_by_label("Chat name").fill(chat_name)
     dialog.get_by_label("API key").fill(f"{key},{key}-2")
     dialog.get_by_label("Model", exact=True).fill("echo")
@@ -338,8 +340,8 @@ def test_a_deploy_says_options_thinking_price_and_budget_and_a_switch_keeps_them
     dialog.get_by_label("Base URL").fill(standin.base_url("openai"))
     button(dialog, "Switch").click()
     expect(dialog.get_by_role("status")).to_contain_text("Done")
-    kept = row()
-    assert (kept["model_name"], kept["thinking"], kept["price"]["out"]) == ("other", "on", 8)
+    chat = row()
+    assert (chat["model_name"], chat["thinking"], chat["price"]["out"]) == ("other", "on", 8)
     gateway.post("/openai/undeploy", json={"chat_name": chat_name})
 
 

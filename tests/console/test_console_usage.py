@@ -206,9 +206,9 @@ def test_what_is_downloaded_equals_the_gateways_table_and_runs_no_formula(
     text = Path(saved.value.path()).read_text("utf-8-sig")
     header, *lines = csv.reader(io.StringIO(text, newline=""))
     rows = [dict(zip(header, line, strict=True)) for line in lines]
-    told = usage(shop, by="day,caller,chat")
+    sums = usage(shop, by="day,caller,chat")
     assert {(row["caller"].lstrip("'"), row["chat"], row["requests"]) for row in rows} == {
-        (row["caller"], row["chat"], str(row["requests"])) for row in told
+        (row["caller"], row["chat"], str(row["requests"])) for row in sums
     }
     assert {row["caller"] for row in rows} == {"shop", f"'{FORMULA}"}
 

@@ -17,7 +17,7 @@ class Cluster:
     answer comes."""
 
     def __init__(self) -> None:
-        self.told = self.written = 0
+        self.in_store = self.in_ledger = 0
         self.ahead: list[int] = []
         self.ledger: Ledger | None = None
 
@@ -36,14 +36,14 @@ class Cluster:
             self.ledger.answered("till", "shop", "shop", "m", usage, fell_back=False)
 
     def ask_store(self, method: str, amounts: dict[str, Any], meters: list[str]) -> dict[str, Any]:
-        self.told += sum(more["tokens"] for more in amounts.values())
-        if self.told < 5 * TOKENS:
+        self.in_store += sum(more["tokens"] for more in amounts.values())
+        if self.in_store < 5 * TOKENS:
             self.answer()
         return {meter: {"minute": 0, "day": {}, "month": {}, "changed": 0} for meter in meters}
 
     def ask_ledger(self, method: str, folder: str, *batch: Any) -> tuple[bool, str]:
-        self.written += sum(count[10] for count in batch[-1]["counts"])
-        self.ahead.append(self.written - self.told)
+        self.in_ledger += sum(count[10] for count in batch[-1]["counts"])
+        self.ahead.append(self.in_ledger - self.in_store)
         return True, ""
 
 
@@ -53,6 +53,6 @@ def test_nothing_is_in_the_ledger_that_budgets_do_not_know_yet() -> None:
     cluster.ledger = Ledger(llm, "folder", Spending(llm, "folder", []))
     cluster.answer()
 
-    until(lambda: cluster.written >= 5 * TOKENS)
+    until(lambda: cluster.in_ledger >= 5 * TOKENS)
 
     assert max(cluster.ahead) <= 0, "whoever begins to count would count it twice"

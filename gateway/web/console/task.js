@@ -186,11 +186,11 @@ class TaskForm {
   /** The chat is asked what the task would ask it. */
   tryNew() {
     const { through, system, prompt, choices, fields, options, reply } = this.body();
-    const [said, form] = [parsed(options), parsed(reply)];
-    if (!said || !form) return h("p", { class: "note bad", role: "alert" }, () => t("notJson"));
-    const tried = Object.fromEntries(Object.entries(said).filter(([name]) => TRIED.includes(name)));
-    const asked = { content: expanded(prompt, this.given), system: expanded(system, this.given), choices, fields };
-    return shown(() => t("new"), askForBytes(through, { ...form, ...tried, ...asked }));
+    const [settings, form] = [parsed(options), parsed(reply)];
+    if (!settings || !form) return h("p", { class: "note bad", role: "alert" }, () => t("notJson"));
+    const tried = Object.fromEntries(Object.entries(settings).filter(([name]) => TRIED.includes(name)));
+    const question = { content: expanded(prompt, this.given), system: expanded(system, this.given), choices, fields };
+    return shown(() => t("new"), askForBytes(through, { ...form, ...tried, ...question }));
   }
 
   /** @returns {Record<string, string>} */
@@ -209,12 +209,12 @@ class TaskForm {
 /**
  * What is said to a trial, under a title.
  * @param {() => string} title
- * @param {Promise<import("./chat.js").Reply>} asked
+ * @param {Promise<import("./chat.js").Reply>} reply
  */
-async function shown(title, asked) {
+async function shown(title, reply) {
   const heading = h("h3", {}, title);
   try {
-    return h("div", { class: "tried" }, heading, replyBytes(await asked));
+    return h("div", { class: "tried" }, heading, replyBytes(await reply));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     return h("div", { class: "tried" }, heading, failure(error));

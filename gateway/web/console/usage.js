@@ -37,7 +37,7 @@ export function usageView() {
 class UsageView {
   /** @type {Report | null} */
   report = null;
-  asked = 0;
+  looks = 0;
   lead = h("p");
   terms = h("div");
   limits = h("div");
@@ -94,18 +94,18 @@ class UsageView {
   }
 
   async load() {
-    const mine = (this.asked += 1);
+    const mine = (this.looks += 1);
     try {
       const [report, { callers }] = /** @type {[Report, { callers: Caller[] }]} */ (
         await Promise.all([get(`usage?${this.query}`), get("callers")])
       );
-      if (mine !== this.asked) return; // other days were chosen meanwhile
+      if (mine !== this.looks) return; // other days were chosen meanwhile
       this.report = report;
       this.limits.replaceChildren(...limitRows(callers));
       this.draw();
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      if (mine !== this.asked) return;
+      if (mine !== this.looks) return;
       this.report = null;
       this.pictures.replaceChildren();
       this.sums.replaceChildren();
