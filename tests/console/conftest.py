@@ -4,11 +4,13 @@ own."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
 
 from gateway.commands.ray_head import RayHead
+from tests.fronts import RawChat
 from tests.server import Server, running_head
 
 
@@ -36,3 +38,27 @@ def server(
 def gateway(server: Server) -> httpx.Client:
     """In place of the shared `gateway`: a client of this server."""
     return server.http
+
+
+@pytest.fixture
+def deploy_task(
+    gateway: httpx.Client, raw_chat: RawChat, names: Callable[[], str]
+) -> Iterator[Callable[..., str]]:
+    """Deploy a task through `raw_chat`, and return its name."""
+    tasks: list[str] = []
+
+    def deploy(**more: Any) -> str:
+        order = {
+            "chat_name": names(),
+            "through": raw_chat.name,
+            "prompt": "Sort this mail of {{customer}}: {{content}}",
+            "choices": ["refund", "other"],
+            **more,
+        }
+        assert gateway.post("/task/deploy", json=order).json() == {"ret": "ok"}
+        tasks.append(str(order["chat_name"]))
+        return tasks[-1]
+
+    yield deploy
+    for name in tasks:
+        gateway.post("/task/undeploy", json={"chat_name": name})

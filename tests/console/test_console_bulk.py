@@ -7,7 +7,7 @@ import io
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,28 +36,10 @@ def kinds(request: Request) -> Reply:
 
 
 @pytest.fixture
-def task(
-    gateway: httpx.Client, raw_chat: RawChat, names: Callable[[], str]
-) -> Iterator[Callable[..., str]]:
-    """Deploy a task through `raw_chat`, and return its name."""
+def task(raw_chat: RawChat, deploy_task: Callable[..., str]) -> Callable[..., str]:
+    """Deploys a task through a chat that sorts mails."""
     raw_chat.deploy(kinds, price={"in": 1000, "out": 10_000})
-    tasks: list[str] = []
-
-    def deploy(**more: Any) -> str:
-        body = {
-            "chat_name": names(),
-            "through": raw_chat.name,
-            "prompt": "A mail of {{customer}}: {{content}}",
-            "choices": ["refund", "other"],
-            **more,
-        }
-        assert gateway.post("/task/deploy", json=body).json() == {"ret": "ok"}
-        tasks.append(str(body["chat_name"]))
-        return tasks[-1]
-
-    yield deploy
-    for name in tasks:
-        gateway.post("/task/undeploy", json={"chat_name": name})
+    return deploy_task
 
 
 def csv_of(rows: int, codec: str = "gb18030") -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -28,26 +28,10 @@ def kinds(request: Request) -> Reply:
 
 
 @pytest.fixture
-def task(gateway: httpx.Client, raw_chat: RawChat, names: Callable[[], str]) -> Iterator[Task]:
-    """Deploy a task through `raw_chat`, and return its name."""
+def task(raw_chat: RawChat, deploy_task: Callable[..., str]) -> Callable[..., str]:
+    """Deploys a task through a chat that sorts mails."""
     raw_chat.deploy(kinds)
-    tasks: list[str] = []
-
-    def deploy(**more: Any) -> str:
-        body = {
-            "chat_name": names(),
-            "through": raw_chat.name,
-            "prompt": "Sort this mail of {{customer}}: {{content}}",
-            "choices": ["refund", "other"],
-            **more,
-        }
-        assert gateway.post("/task/deploy", json=body).json() == {"ret": "ok"}
-        tasks.append(body["chat_name"])
-        return str(body["chat_name"])
-
-    yield deploy
-    for name in tasks:
-        gateway.post("/task/undeploy", json={"chat_name": name})
+    return deploy_task
 
 
 def prompts(raw_chat: RawChat) -> list[str]:
