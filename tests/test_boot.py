@@ -246,7 +246,7 @@ def test_started_in_any_order_the_chats_answer(
     [
         (RAY, "raylet/raylet"),
         (RAY, "gcs_server"),
-        pytest.param(RAY, "ray start", marks=pytest.mark.long),  # it takes the other two along
+        pytest.param(RAY, "ray_node.py", marks=pytest.mark.long),  # it takes the other two along
         (GATEWAY, "gunicorn"),
         (KEYHOLDER, "keyholder.py"),
     ],

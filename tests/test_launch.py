@@ -116,7 +116,7 @@ def rays_own(processes: list[str]) -> list[str]:
     return [
         line
         for line in processes
-        if any(name in line for name in ("gcs_server", "raylet", "ray start", "ray::"))
+        if any(name in line for name in ("gcs_server", "raylet", "ray_node.py", "ray::"))
     ]
 
 

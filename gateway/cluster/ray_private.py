@@ -5,6 +5,8 @@ cluster.)
 
 from __future__ import annotations
 
+import os
+
 import ray
 import ray._private.auto_init_hook
 import ray._private.utils
@@ -20,6 +22,13 @@ def connect_only_when_told() -> None:
     """Keep Ray from connecting by itself: a call while the connection is lost would connect beside
     ours, or even start a cluster on this machine."""
     ray._private.auto_init_hook.enable_auto_connect = False
+
+
+def send_no_tables() -> None:
+    """Keep Ray from loading pyarrow, and numpy with it, to serialize tables, which are never
+    sent."""
+    for kind in ("DATA", "JSON_OPTIONS"):
+        os.environ[f"RAY_DISABLE_CUSTOM_ARROW_{kind}_SERIALIZATION"] = "1"
 
 
 def print_no_obituaries() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +23,7 @@ from gateway.addresses import split_port
 from gateway.folders import opening
 
 BIN = Path(sys.executable).parent
+RAY_NODE = Path(__file__).with_name("ray_node.py")
 STOP_SECONDS = 30
 OBJECT_STORE_BYTES = 128 * 1024 * 1024
 """The gateway keeps nothing in Ray's object store; Ray would take 30 % of the memory."""
@@ -53,7 +56,7 @@ class RayHead:
         token.touch(mode=0o600)
         token.write_text(os.urandom(32).hex())
         # Free ports, so that another Ray, or another gateway, on this machine is left alone.
-        ports = _free_ports(4)
+        ports = _free_ports(3)
         self.address = f"127.0.0.1:{ports[0]}"
         self.environment = {"RAY_ADDRESS": self.address, **_guarded(token)}
         self._log = self.folder / "head.log"
@@ -90,6 +93,8 @@ class RayHead:
     def stop(self) -> None:
         """End it and all that it started, and remove its folder."""
         stop(self.process)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # what a killed head has left behind
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -122,13 +127,11 @@ def become(environment: dict[str, str]) -> NoReturn:
         )
     folder = _closed(Path(environment.get("RAY_TMPDIR", "")), "RAY_TMPDIR") / RAY_FOLDER
     _forget_sessions(folder)
-    ports = [int(port), DASHBOARD_PORT, *_free_ports(2)]
-    command = _head_command(ports, folder, environment.get("RAY_DASHBOARD_HOST", ""))
+    ports = [int(port), DASHBOARD_PORT, *_free_ports(1)]
     # The node's address is given, since Ray would take another that a machine may lose while it
     # runs.
-    os.execve(  # noqa: S606
-        command[0], [*command, f"--node-ip-address={host}"], _head_environment(environment, token)
-    )
+    command = _head_command(ports, folder, environment.get("RAY_DASHBOARD_HOST", ""), host)
+    os.execve(command[0], command, _head_environment(environment, token))  # noqa: S606
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -194,6 +197,8 @@ def _head_environment(environment: dict[str, str], token: Path) -> dict[str, str
         # Ray's workers would run at nice 15: beside a busy gateway the models' actors, which all
         # chats pass, starve.
         "RAY_worker_niceness": "0",
+        # A heap for each of a process's thirty threads would take 1 MB more in each process.
+        "MALLOC_ARENA_MAX": "2",
         **inherited,
         **_guarded(token),
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -202,38 +207,31 @@ def _head_environment(environment: dict[str, str], token: Path) -> dict[str, str
     }
 
 
-def _head_command(ports: list[int], folder: Path, dashboard: str) -> list[str]:
+def _head_command(ports: list[int], folder: Path, dashboard: str, host: str = "") -> list[str]:
     """Return how a Ray head is started, without a dashboard unless it has an address to listen on.
     Raises SystemExit.
 
-    `ports` are the control store's, the dashboard's, Ray's client's and the dashboard agent's.
+    `ports` are the control store's, the dashboard's and the dashboard agent's. `host` is the node's
+    address; Ray finds one by itself.
     """
     if dashboard and not _has_dashboard():
         raise SystemExit(
             "RAY_DASHBOARD_HOST needs the dashboard's packages: pip install -r"
             " requirements-dashboard.txt"
         )
-    port, dashboard_port, client_port, agent_port = ports
+    port, dashboard_port, agent_port = ports
     options: dict[str, object] = {
-        "port": port,
-        "ray-client-server-port": client_port,
-        "dashboard-agent-listen-port": agent_port,
-        "min-worker-port": 0,
-        "max-worker-port": 0,
-        "include-dashboard": str(bool(dashboard)).lower(),
-        **({"dashboard-host": dashboard, "dashboard-port": dashboard_port} if dashboard else {}),
-        "object-store-memory": OBJECT_STORE_BYTES,
-        "include-log-monitor": "false",
-        "temp-dir": folder,
+        "gcs_server_port": port,
+        "dashboard_agent_listen_port": agent_port,
+        "min_worker_port": 0,
+        "max_worker_port": 0,
+        "include_dashboard": bool(dashboard),
+        **({"dashboard_host": dashboard, "dashboard_port": dashboard_port} if dashboard else {}),
+        "object_store_memory": OBJECT_STORE_BYTES,
+        "temp_dir": str(folder),
+        **({"node_ip_address": host} if host else {}),
     }
-    return [
-        str(BIN / "ray"),
-        "start",
-        "--head",
-        "--block",
-        "--no-monitor",  # the autoscaler's: machines come and go by their operator's hand
-        *(f"--{name}={value}" for name, value in options.items()),
-    ]
+    return [sys.executable, "-P", str(RAY_NODE), json.dumps(options)]
 
 
 def _forget_sessions(folder: Path) -> None:

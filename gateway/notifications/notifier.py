@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from gateway.errors import GatewayError
-from gateway.notifications import delivery
 from gateway.notifications.conditions import Look, look
 from gateway.notifications.outbox import Outbox
+from gateway.notifications.robots import Verdict
+from gateway.notifications.sentences import Letter
 from gateway.notify_targets import Target
 from gateway.protocol import ChatRow
 from gateway.store_protocol import Note, Turn
@@ -46,7 +47,7 @@ class Notifier:
         self._over = over
         self._process = uuid.uuid4().hex
         self._trouble = ""
-        send = partial(delivery.send, egress_proxy=egress_proxy)
+        send = partial(_send, egress_proxy)
         self._outboxes = {
             target.digest: Outbox(target, lang, send, self._publish) for target in targets
         }
@@ -100,3 +101,10 @@ class Notifier:
         if trouble and trouble != self._trouble:
             log.warning("notify: the chats cannot be looked at: %s", trouble)
         self._trouble = trouble
+
+
+def _send(egress_proxy: str, target: Target, letter: Letter) -> Verdict:
+    """Send a message. Whoever tells nobody anything need not have httpx in memory."""
+    from gateway.notifications import delivery
+
+    return delivery.send(target, letter, egress_proxy)

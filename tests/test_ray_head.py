@@ -1,0 +1,96 @@
+"""A Ray head is one process and what it has started: no more than a gateway needs, ended as one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from gateway.commands.ray_head import RAY_NODE, RayHead
+from tests.server import running_head
+from tests.waiting import until
+
+NODE = {"gcs_server", "raylet"}
+AGENTS = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
+
+
+@pytest.fixture
+def head() -> Iterator[RayHead]:
+    with running_head() as started:
+        yield started
+
+
+def family(head: RayHead) -> list[psutil.Process]:
+    return psutil.Process(head.process.pid).children(recursive=True)
+
+
+def names(processes: list[psutil.Process]) -> set[str]:
+    """What each runs, by the last part of its path; a worker that Ray keeps at hand is none."""
+    programs = {process.cmdline()[0].strip().rpartition("/")[2] for process in processes}
+    return programs - {"ray::IDLE"}
+
+
+def test_a_head_runs_rays_node_with_its_agents_and_no_other_helper(head: RayHead) -> None:
+    until(lambda: names(family(head)) == NODE | AGENTS)
+
+
+@pytest.mark.parametrize("program", sorted(NODE))
+def test_a_head_whose_part_is_killed_ends_with_all_of_it(head: RayHead, program: str) -> None:
+    processes = family(head)
+    (part,) = (process for process in processes if program in names([process]))
+
+    part.kill()
+
+    assert head.process.wait(20) == 1
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive
+
+
+def test_a_head_that_is_told_to_stop_ends_all_of_it_and_calls_that_a_success(
+    head: RayHead,
+) -> None:
+    processes = family(head)
+
+    head.process.terminate()
+
+    assert head.process.wait(20) == 0
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive
+
+
+def test_a_head_that_is_killed_takes_its_node_along_and_stopping_it_the_rest(head: RayHead) -> None:
+    processes = family(head)
+    node = [process for process in processes if names([process]) <= NODE]
+
+    head.process.kill()
+
+    _, alive = psutil.wait_procs(node, timeout=20)
+    assert not alive
+    head.stop()
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive
+
+
+def test_a_part_that_does_not_end_is_killed() -> None:
+    """A child that turns SIGTERM away, as a raylet that hangs would."""
+    deaf = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(99)"
+    )
+    starts = (
+        "import os, signal, subprocess, sys;"
+        f"child = subprocess.Popen([sys.executable, '-c', {deaf!r}], stdout=subprocess.PIPE);"
+        "child.stdout.readline(); signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM});"
+        "print(child.pid, flush=True);"
+        f"os.execv(sys.executable, [sys.executable, '-I', '-S', {str(RAY_NODE)!r}, str(child.pid)])"
+    )
+    watcher = subprocess.Popen([sys.executable, "-c", starts], stdout=subprocess.PIPE, text=True)
+    assert watcher.stdout is not None
+    child = psutil.Process(int(watcher.stdout.readline()))
+    watcher.terminate()
+
+    assert watcher.wait(30) == 0, watcher.stdout.read()
+    watcher.stdout.close()
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
