@@ -2,7 +2,7 @@
 # make lint   style and types                    make footprint  what the processes weigh
 # make streams  what streams cost                make soak       everything at once for ten minutes
 # make scaling  more processes, replicas, nodes
-# make bench    beside Portkey and LiteLLM (BENCH="--help": its options)   make bench-quick   beside the provider only
+# make bench    beside other gateways (BENCH="--help": its options)   make bench-quick   beside the provider only
 # make fuzz     many more generated requests     make fuzz-wire five minutes of coverage-guided fuzzing of the parser
 # make quick    what needs no cluster: style, types, and the pure logic's tests, in seconds
 # make test-wine  the clients for Windows' COM objects, under Wine       make test-libreoffice  WEBSERVICE() in Calc
@@ -94,7 +94,8 @@ footprint: .venv/run
 streams: .venv/test
 	.venv/bin/python -m bench.streams
 
-bench: .venv/test $(if $(findstring --no-peers,$(BENCH)),,.bench/litellm/installed .bench/portkey/installed)
+PEERS = .bench/litellm/installed .bench/compiled/installed .bench/portkey/installed
+bench: .venv/test $(if $(findstring --no-peers,$(BENCH)),,$(PEERS))
 	tests/install-packages
 	.venv/bin/python -m bench.compare $(BENCH)
 
@@ -147,9 +148,9 @@ install uninstall:
 	@touch $@
 
 # The peers, each in a folder of its own.
-.bench/litellm/installed: bench/peers/requirements.txt
-	$(PYTHON) -m venv .bench/litellm
-	.bench/litellm/bin/pip install -q $(LOCKED) -r $<
+.bench/%/installed: bench/peers/%.txt
+	$(PYTHON) -m venv .bench/$*
+	.bench/$*/bin/pip install -q $(LOCKED) -r $<
 	@touch $@
 
 .bench/portkey/installed: bench/peers/package-lock.json
@@ -167,7 +168,8 @@ lock: | .venv/bin/pip
 	$(LOCK) requirements-test.in -o requirements-test.txt
 	$(LOCK) requirements-dashboard.in -o requirements-dashboard.txt
 	$(LOCK) --no-deps requirements-local.in -o requirements-local.txt
-	$(LOCK) bench/peers/requirements.in -o bench/peers/requirements.txt
+	$(LOCK) bench/peers/litellm.in -o bench/peers/litellm.txt
+	$(LOCK) bench/peers/compiled.in -o bench/peers/compiled.txt
 	$(LOCK) tests/clients/aider/requirements.in -o tests/clients/aider/requirements.txt
 	npm --prefix bench/peers install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 	npm --prefix tests/lint install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved

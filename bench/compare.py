@@ -1,4 +1,4 @@
-"""`make bench`: this gateway beside Portkey, LiteLLM and the provider itself; `make bench-quick`:
+"""`make bench`: this gateway beside other gateways and the provider itself; `make bench-quick`:
 the provider only.
 
 Starts all that it measures, on free loopback ports, and stops just that. A whole `make bench`
@@ -13,9 +13,10 @@ import resource
 import sys
 from contextlib import ExitStack
 
-from bench import contenders, memory, plot, report, start
-from bench.contenders import CHAT, DIRECT, LITELLM, PORTKEY
+from bench import contenders, memory, other_gateways, plot, report, start
+from bench.contenders import CHAT, DIRECT
 from bench.loads import AT_ONCE, LOADS, Rounds, measure, median
+from bench.other_gateways import ENVOY, LITELLM, PORTKEY, SMG, TENSORZERO
 from bench.provider import provider
 from bench.service import gateway, ray_head
 from bench.targets import Row, judged
@@ -24,7 +25,10 @@ from gateway.commands.run import HERE
 
 EVERYTHING = (*LOADS, memory.LOAD, start.LOAD)
 PLOT = HERE / "docs/latency.svg"
-PLOTTED = {CHAT: "this gateway", PORTKEY: PORTKEY, LITELLM: LITELLM, DIRECT: DIRECT}
+PLOTTED = {
+    CHAT: "this gateway",
+    **{name: name for name in (PORTKEY, LITELLM, TENSORZERO, SMG, ENVOY, DIRECT)},
+}
 OPEN_FILES = 16_384
 
 
@@ -52,9 +56,7 @@ def arguments() -> argparse.Namespace:
         "--seconds", type=int, default=5, help="of a run; longer where answers take seconds"
     )
     ask.add_argument("--rounds", type=int, default=3, help="in which the contenders take turns")
-    ask.add_argument(
-        "--no-peers", dest="peers", action="store_false", help="neither Portkey nor LiteLLM"
-    )
+    ask.add_argument("--no-peers", dest="peers", action="store_false", help="no other gateway")
     return ask.parse_args()
 
 
@@ -76,10 +78,7 @@ def measured(asked: argparse.Namespace) -> tuple[dict[str, Rounds], list[Row]]:
             weighed += memory.rows(service, ours[0])
         everybody = [contenders.direct(source), *ours]
         if asked.peers:
-            everybody += [
-                started.enter_context(peer(source))
-                for peer in (contenders.portkey, contenders.litellm)
-            ]
+            everybody += [started.enter_context(peer(source)) for peer in other_gateways.ALL]
         for name in (name for name in LOADS if name in asked.loads):
             taken[name] = measure(everybody, LOADS[name], asked.seconds, asked.rounds)
         rows = [*judged(taken), *weighed]

@@ -18,7 +18,7 @@ from gateway.commands.ray_head import say
 
 CHATS = ("footprint-1", "footprint-2", "footprint-3")
 RELAY_CHAT_MB = 90
-WHOLE_MB = 1300
+WHOLE_MB = 750
 DEPLOY_SECONDS = 3
 ROLES = {
     "ray::Directory": "directory actor",

@@ -36,6 +36,7 @@ LOADS = {
         for n in AT_ONCE
     },
     "held": Load("1,000 held connections, provider takes 2 s", 1000, delay_ms=2000, stretch=4),
+    "held-5000": Load("5,000 held connections, provider takes 5 s", 5000, delay_ms=5000, stretch=6),
     "streams": Load("64 streams, 20 chunks over 200 ms", 64, delay_ms=200, stream=True),
 }
 
@@ -56,14 +57,14 @@ Rounds = list[dict[str, Seen]]
 def measure(contenders: Sequence[Contender], which: Load, seconds: int, rounds: int) -> Rounds:
     """Let them take turns, another one first in each round, after a second of warming up for
     each."""
-    able = [contender for contender in contenders if contender.streams or not which.stream]
-    for contender in able:
+    for contender in contenders:
         contender.settle(which.delay_ms, which.stream)
         load(contender.post(which.delay_ms, which.stream), min(which.connections, 64), WARM_SECONDS)
     taken: Rounds = []
     for number in range(rounds):
-        first = number % len(able)
-        taken.append({c.name: _one(c, which, seconds) for c in (*able[first:], *able[:first])})
+        first = number % len(contenders)
+        turns = (*contenders[first:], *contenders[:first])
+        taken.append({c.name: _one(c, which, seconds) for c in turns})
     return taken
 
 

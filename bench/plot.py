@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 WIDTH, HEIGHT = 760, 440
 LEFT, RIGHT, TOP, BOTTOM = 70, 600, 50, 385
-COLOURS = ("#3182ce", "#dd6b20", "#9f5fd0", "#6b8e23")
+COLOURS = ("#3182ce", "#dd6b20", "#9f5fd0", "#2f9e8f", "#c2456b", "#b8860b", "#6b8e23")
 LINE_HEIGHT = 17
 
 STYLE = """

@@ -14,7 +14,7 @@ from bench.targets import Row, under
 from gateway.commands.ray_head import RayHead, say, stop
 from gateway.commands.run import HERE
 
-RUN_SECONDS = 20
+RUN_SECONDS = 5
 WORKER_SECONDS = 6
 HANG_SECONDS = 120
 LOAD = "start"

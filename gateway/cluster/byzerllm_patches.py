@@ -17,21 +17,25 @@ import gateway.actors.store_actor  # noqa: F401
 from gateway.cluster import ray_private
 
 
-def _import_when_used(package: str) -> None:
+def _import_when_used(package: str) -> ModuleType:
     """Let `import package` load nothing until one of its names is used. (importlib's LazyLoader
     loads it at once.)"""
 
     def load(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)  # somebody who looks through sys.modules
-        if sys.modules[package] is empty:
-            del sys.modules[package]
+        _forget(package, empty)
         return getattr(importlib.import_module(package), name)
 
     empty = ModuleType(package)
     empty.__getattr__ = load  # type: ignore[method-assign]
-    if sys.modules.get(package) is None:
-        sys.modules[package] = empty
+    return sys.modules.setdefault(package, empty)
+
+
+def _forget(package: str, empty: ModuleType) -> None:
+    """Let whoever imports a part of a package from now on find all of it."""
+    if sys.modules.get(package) is empty:
+        del sys.modules[package]
 
 
 def _leave_out(module: str, name: str) -> None:
@@ -43,12 +47,16 @@ def _leave_out(module: str, name: str) -> None:
 
 ray_private.bring_back_hex_to_binary()
 ray_private.send_no_tables()
+# Ray and pyjava import it for tables of data, which the gateway never has.
+_import_when_used("pyarrow")
 # byzerllm imports them for what the gateway never does (another client, tables of data): 1.1 of
 # 2.3 s, and 100 MB in each process.
-for package in ("anthropic", "numpy", "pandas", "pyarrow"):
-    _import_when_used(package)
+_unused = {name: _import_when_used(name) for name in ("anthropic", "numpy", "pandas")}
 # A client that asks providers by itself, without a cluster: 0.5 s, and 22 MB in each process.
 _leave_out("byzerllm.utils.client.simple_byzerllm_client", "SimpleByzerLLM")
 
 from byzerllm.utils.client.byzerllm_client import ByzerLLM as ByzerLLM
 from byzerllm.utils.client.types import LLMResponse as LLMResponse
+
+for _name, _empty in _unused.items():
+    _forget(_name, _empty)

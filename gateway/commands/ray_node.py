@@ -26,7 +26,7 @@ def start(options: dict[str, Any]) -> NoReturn:
     """Start the node, and become its watcher. `options` are RayParams' own (Ray 2.60)."""
     from ray._private.node import Node
     from ray._private.parameter import RayParams
-    from ray._private.services import get_node_ip_address
+    from ray._private.services import get_node_ip_address, resolve_ip_for_localhost
 
     class Head(Node):  # type: ignore[misc]
         def start_api_server(self, *, include_dashboard: bool, raise_on_failure: bool) -> None:
@@ -36,8 +36,11 @@ def start(options: dict[str, Any]) -> NoReturn:
                     include_dashboard=include_dashboard, raise_on_failure=raise_on_failure
                 )
 
+    # Whoever joins the cluster by a loopback address is sent to the machine's own, too.
+    host = resolve_ip_for_localhost(options.pop("node_ip_address", "") or get_node_ip_address())
     params = RayParams(
-        **{"node_ip_address": get_node_ip_address(), **options},
+        **options,
+        node_ip_address=host,
         no_monitor=True,  # the autoscaler's: machines come and go by their operator's hand
         include_log_monitor=False,
         # Without a `ray_client_server_port` there is no server for Ray's remote clients.
