@@ -25,7 +25,7 @@ PEERS = HERE / ".bench"
 """Where `make` installs them, each in a folder of its own."""
 
 COMPILED = PEERS / "compiled/bin"
-START_SECONDS = 180
+START_SECONDS = 90
 
 MOST_HELD = 8000
 """Envoy by itself refuses more than 1,024 requests at a time."""
@@ -160,7 +160,7 @@ def tensorzero(provider: Provider) -> Iterator[Contender]:
         def post(ms: int, stream: bool) -> Post:
             front = address.read_text() if address.exists() else "http://127.0.0.1:1"
             model = f"tensorzero::model_name::{chat_name(ms)}"
-            return openai_post(f"{front}/openai/v1", model, stream)
+            return openai_post(front, model, stream)
 
         with _peer(TENSORZERO, command, alone, post) as found:
             yield found
