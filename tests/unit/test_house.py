@@ -21,6 +21,7 @@ PRIVATE_RAY = {
     "gateway/cluster/ray_private.py",
     "gateway/actors/ray_private.py",
     "gateway/actors/stock_models.py",  # a task that runs where none of our modules are
+    "gateway/commands/ray_node.py",  # Ray's own node, made without its helpers
     "gateway/commands/doctor_probes.py",  # a program of its own, for a Ray of any version
 }
 """The files that look behind what Ray promises."""
