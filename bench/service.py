@@ -77,6 +77,8 @@ def starting_gateway(head: RayHead, processes: int) -> Iterator[Service]:
         "GATEWAY_BIND": bind,
         "WEB_CONCURRENCY": str(processes),
     }
+    # 5,000 chats are held at once, and the kernel does not deal them out evenly
+    environment["GATEWAY_MAX_IN_FLIGHT"] = "5000"
     # a load is one question again and again: each shall reach the provider
     environment["GATEWAY_JOIN_REPEATS"] = "0"
     command = [str(BIN / "gunicorn"), "-c", str(HERE / "gunicorn.conf.py"), "app:app"]
