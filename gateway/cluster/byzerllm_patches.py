@@ -22,7 +22,7 @@ def _import_when_used(package: str) -> ModuleType:
     loads it at once.)"""
 
     def load(name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") and name != "__version__":
             raise AttributeError(name)  # somebody who looks through sys.modules
         _forget(package, empty)
         return getattr(importlib.import_module(package), name)

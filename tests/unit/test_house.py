@@ -178,3 +178,21 @@ def test_each_direct_requirement_says_why() -> None:
         if line.startswith(("pyjava", "pandas", "pyarrow", "retrying", "tabulate", "#")):
             continue  # one reason stands above them
         assert "#" in line, line
+
+
+WHAT_A_GATEWAY_PROCESS_LOADS = """
+import sys
+import gateway.cluster.client
+loaded = {"anthropic", "openai", "numpy", "pandas", "httpx"} & sys.modules.keys()
+assert not loaded, loaded
+import numpy.linalg, pandas, pyarrow
+assert numpy.linalg.norm([3, 4]) == 5
+assert pyarrow.table({"a": [1]}).to_pandas()["a"][0] == 1
+from pyjava.udf import udf_master
+assert udf_master.np.argmin([2, 1]) == 1
+"""
+
+
+def test_a_gateway_process_loads_no_tables_of_data_and_who_needs_them_finds_them_whole() -> None:
+    code = WHAT_A_GATEWAY_PROCESS_LOADS
+    subprocess.run([sys.executable, "-c", code], cwd=TOP, check=True, timeout=120)
