@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import sys
+from contextlib import suppress
 from typing import Any
 
 from gateway.settings import SPARE_THREADS, SettingError, bind_is_safe, load
@@ -58,10 +59,13 @@ errorlog = "-"
 
 
 def post_worker_init(worker: Any) -> None:
-    """Keep what is loaded now: byzerllm's and Ray's million objects need not be searched for
-    garbage again and again, with every chat waiting."""
+    """Keep what is loaded now: byzerllm's and Ray's objects need not be searched for garbage again
+    and again, with every chat waiting. And let no thread that wakes take the CPU from one that
+    works, which may hold the GIL that both need (docs/performance.md)."""
     gc.collect()
     gc.freeze()
+    with suppress(OSError):  # a sandbox may forbid it
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def pre_request(worker: Any, req: Any) -> None:

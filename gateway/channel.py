@@ -360,19 +360,6 @@ class Channel:
         self.ended = kind >= Kind.END
         return kind, content
 
-    def at_hand(self) -> bytes:
-        """Return, together, the contents of small pieces that have come already behind the last
-        frame: who is slower than its provider sends them on at once."""
-        contents, start = [], 0
-        while len(self._rest) >= start + HEADER_BYTES and self._rest[start + 4] == Kind.PIECE:
-            end = start + HEADER_BYTES + int.from_bytes(self._rest[start : start + 4], "big")
-            if end - start > SMALL_BYTES or len(self._rest) < end:
-                break
-            contents.append(self._rest[start + HEADER_BYTES : end])
-            start = end
-        del self._rest[:start]
-        return b"".join(contents)
-
     def close(self) -> None:
         """Hang up; a request that has not ended is cancelled, at its provider too."""
         self._charge.release()

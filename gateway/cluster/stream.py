@@ -47,7 +47,7 @@ class Stream:
         kind, content = Kind.PIECE, b""
         while kind == Kind.PIECE:
             if content:
-                yield content + self._channel.at_hand()
+                yield content
             try:
                 kind, content = self._channel.receive(self._client)
             except ClientGone:

@@ -1,18 +1,14 @@
 """gunicorn's thread worker with fewer turns at the GIL: what is for speed alone.
 
-gunicorn's own passes each request from its poller to a thread and back, by a pipe that wakes the
-poller, sets a time limit and takes it back, and sends a reply's head and body apart. Each system
-call, and each thread that wakes, is a turn at the GIL, for which all chats of the process wait
-(docs/performance.md).
+gunicorn's own passes each request from its poller to a thread and back, sets a time limit and takes
+it back, and sends a reply's head and body apart. Each system call, and each thread that wakes, is a
+turn at the GIL, for which all chats of the process wait (docs/performance.md).
 """
 
 from __future__ import annotations
 
-import selectors
 import sys
-import threading
 import time
-from functools import partial
 from typing import Any
 
 from gunicorn.workers import gthread
@@ -46,10 +42,6 @@ class FastWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no
     """gthread that lets a thread keep its client while there is little else to do, and the GIL be
     waited for patiently while there is much."""
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self._capping = threading.Lock()
-
     def waiting(self) -> int:
         """Return on how many connections nobody works."""
         return 0
@@ -65,30 +57,6 @@ class FastWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no
     def set_patience(self) -> None:
         """Set how long a thread waits for the GIL before it asks for it."""
         sys.setswitchinterval(PATIENT_SECONDS if self.busy() > MANY else PYTHONS_OWN_SECONDS)
-
-    def keep(self, conn: Any) -> bool:
-        """Let the poller wait for a client's next request; called by the thread that answered the
-        last one, which spares the poller a turn. Return whether that could be done: not in a stop,
-        nor with a connection that was closed."""
-        with self._capping:
-            if not self.alive:
-                return False
-            conn.set_timeout()
-            self.keepalived_conns.append(conn)
-        try:
-            self.poller.register(
-                conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn)
-            )
-        except (OSError, ValueError, KeyError):
-            self.keepalived_conns.remove(conn)
-            return False
-        return True
-
-    @override
-    def _cap_keepalive(self, deadline: float) -> None:
-        """Wait no longer for who has not sent a request soon; called when a stop begins."""
-        with self._capping:  # a thread that keeps a connection now would spoil gunicorn's loop
-            super()._cap_keepalive(deadline)
 
     @override
     def _keepalive_after(self, conn: Any, keepalive: Any) -> bool:

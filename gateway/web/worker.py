@@ -133,30 +133,19 @@ class Worker(FastWorker):
         return head  # type: ignore[no-any-return]
 
     @override
-    def enqueue_req(self, conn: Any) -> None:
-        """Give a connection to a thread."""
-        self.tpool.submit(self._serve, conn)
-
-    def _serve(self, conn: Any) -> None:
-        """Answer what has come on a connection, and leave it to the poller."""
-        head = Head.GONE
-        try:
-            head = self.handle(conn)
-        finally:
-            if head is not Head.NOTHING or not conn.answered or not self.keep(conn):
-                self.method_queue.defer(self.finish_request, conn, head)
-
-    @override
-    def finish_request(self, conn: Any, head: Head) -> None:
-        """Go on, in the poller, with a connection that could not be kept as it was. gunicorn's own
-        waits here for each client that was told to go."""
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Go on with a connection, in the poller. gunicorn's own waits here for each client that
+        was told to go."""
+        head = Head.GONE if fs.cancelled() or fs.exception() else fs.result()
         if head is Head.GONE:
             if conn.leave():
                 self._close(conn)
             else:
                 self._wait(self.leaving, conn, self.on_leaving_readable)
-        else:
+        elif head is Head.BEGUN or not conn.answered:
             self._wait(self.heads, conn, self.on_head_readable)
+        else:
+            super().finish_request(conn, fs)
 
     def _wait(self, waiting: Waiting, conn: Any, readable: Any) -> None:
         """Leave a connection to the poller."""

@@ -104,8 +104,6 @@ class Actor:
         yield frame(Kind.HEAD, " ".join(words).encode())
         if what == "fail":
             raise ValueError(body)
-        if what == "letters":  # together, as a reader that was slow finds them
-            yield b"".join(frame(Kind.PIECE, bytes([letter])) for letter in body)
         yield frame(Kind.PIECE, body) + frame(Kind.END, b"[1,2]")
 
 
@@ -146,23 +144,6 @@ def test_an_answer_is_its_frames_and_a_connection_carries_many(actor: Actor) -> 
     assert ask(channel, "echo", "c", body=MEGABYTE * 5)[1] == (Kind.PIECE, MEGABYTE * 5)
     assert ask(channel, "echo", "d", body=b"")[1] == (Kind.PIECE, b"")
     assert actor.connections() == 1
-    channel.close()
-
-
-@pytest.mark.parametrize("actor", ["uvloop"], indirect=True)
-def test_pieces_that_have_come_already_are_taken_together_and_nothing_else_is(
-    actor: Actor,
-) -> None:
-    channel = Channel(actor.address(), PATIENCE)
-    channel.send("letters", body=b"abc")
-
-    assert channel.receive() == (Kind.HEAD, b"")
-    assert channel.receive() == (Kind.PIECE, b"a")
-    assert channel.at_hand().startswith(b"bc")  # and what `echo` sends, if that has come, too
-    while not channel.ended:
-        last = channel.receive()
-    assert last == (Kind.END, b"[1,2]")
-    assert channel.at_hand() == b""
     channel.close()
 
 
