@@ -49,8 +49,8 @@ ray_private.bring_back_hex_to_binary()
 ray_private.send_no_tables()
 # Ray and pyjava import it for tables of data, which the gateway never has.
 _import_when_used("pyarrow")
-# byzerllm imports them for what the gateway never does (another client, tables of data): 1.1 of
-# 2.3 s, and 100 MB in each process.
+# byzerllm imports them for what the gateway never does (another client, tables of data): half of
+# its time, and 80 MB in each process.
 _unused = {name: _import_when_used(name) for name in ("anthropic", "numpy", "pandas")}
 # A client that asks providers by itself, without a cluster: 0.5 s, and 22 MB in each process.
 _leave_out("byzerllm.utils.client.simple_byzerllm_client", "SimpleByzerLLM")

@@ -38,6 +38,9 @@ WATCH_SECONDS = 2
 RECONNECT_SECONDS = 1
 AGAIN_SECONDS = 0.2
 
+START_SECONDS = 15
+"""So long a new process looks for its cluster more often: Ray may be starting beside it."""
+
 LOOK_SECONDS = 1
 """How often a call that waits looks whether its cluster is still there."""
 
@@ -225,6 +228,7 @@ class Connection:
         self._doubted.set()
 
     def _keep_connected(self) -> None:
+        started = time.monotonic()
         while True:
             try:
                 directory = self._connect()
@@ -235,7 +239,8 @@ class Connection:
                 self._lost(_explained(error))
             self._tried.set()
             self._disconnect()
-            time.sleep(RECONNECT_SECONDS)
+            starting = time.monotonic() < started + START_SECONDS
+            time.sleep(AGAIN_SECONDS if starting else RECONNECT_SECONDS)
 
     def _connect(self) -> Any:
         if self._address != "auto":
