@@ -72,13 +72,12 @@ def watch(children: list[int]) -> int:
 
 def _end(pid: int) -> None:
     """End a child by SIGTERM, or by SIGKILL if that was not enough."""
-    deadline = time.monotonic() + STOP_SECONDS
-    number = signal.SIGTERM
-    while not _has_ended(pid):
-        os.kill(pid, number)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not _has_ended(pid):
+            os.kill(pid, number)
+        deadline = time.monotonic() + STOP_SECONDS
         while not _has_ended(pid) and time.monotonic() < deadline:
             time.sleep(0.02)
-        number = signal.SIGKILL
 
 
 def _kill_orphans() -> None:
