@@ -49,8 +49,8 @@ def portkey(provider: Provider) -> Iterator[Contender]:
     start = PEERS / "portkey/node_modules/@portkey-ai/gateway/build/start-server.js"
 
     def post(ms: int, stream: bool) -> Post:
-        known = {"x-portkey-provider": "openai", "x-portkey-custom-host": provider.base_url(ms)}
-        return openai_post(f"http://127.0.0.1:{port}/v1", "m", stream, known)
+        target = {"x-portkey-provider": "openai", "x-portkey-custom-host": provider.base_url(ms)}
+        return openai_post(f"http://127.0.0.1:{port}/v1", "m", stream, target)
 
     with _peer(
         PORTKEY, ["node", start, "--headless", f"--port={port}"], {"NODE_ENV": "production"}, post
@@ -264,8 +264,7 @@ def _peer(
                 raise SystemExit(
                     f"{name} did not start:\n{log.read()[-2000:].decode(errors='replace')}"
                 )
-            asked = post(0, False)
-            return answers(asked.url, asked.body, asked.headers)
+            return answers(*post(0, False))
 
         try:
             wait(f"Starting {name}", START_SECONDS, up)

@@ -59,15 +59,15 @@ def watch(children: list[int]) -> int:
     """Wait until one of the children ends, or for SIGTERM; then end them all, in their order.
     Returns the exit code: 0 after SIGTERM, else 1."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    asked = False
-    while not asked and not any(map(_has_ended, children)):
-        asked = signal.sigwait(SIGNALS) != signal.SIGCHLD
-    if not asked:
+    stop = False
+    while not stop and not any(map(_has_ended, children)):
+        stop = signal.sigwait(SIGNALS) != signal.SIGCHLD
+    if not stop:
         print("One of Ray's processes has ended unexpectedly; the others are ended.", flush=True)
     for pid in children:
         _end(pid)
     _kill_orphans()
-    return 0 if asked else 1
+    return 0 if stop else 1
 
 
 def _end(pid: int) -> None:
