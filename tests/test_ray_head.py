@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -28,8 +29,12 @@ def family(head: RayHead) -> list[psutil.Process]:
 
 
 def names(processes: list[psutil.Process]) -> set[str]:
-    """What each runs, by the last part of its path; a worker that Ray keeps at hand is none."""
-    programs = {process.cmdline()[0].strip().rpartition("/")[2] for process in processes}
+    """What each runs, by the last part of its path; a worker that Ray keeps at hand is none, nor is
+    one that has ended meanwhile."""
+    programs = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            programs |= {word.strip().rpartition("/")[2] for word in process.cmdline()[:1]}
     return programs - {"ray::IDLE"}
 
 
