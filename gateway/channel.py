@@ -1,4 +1,4 @@
-"""How a chat crosses the cluster: on a plain connection from the gateway's thread to the model's
+"""How a chat crosses the cluster: on a plain connection from the gateway's process to the model's
 actor.
 
 Ray places, names, restarts and ends the actors; the chats themselves go beside it, since a Ray call
@@ -34,12 +34,13 @@ import time
 import traceback
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
 import orjson
 
+from gateway import hub
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full
 from gateway.errors import OUT_OF_FILES
 from gateway.protocol import Address, FarAddress, Kind, NearAddress
@@ -62,7 +63,7 @@ IDLE_SECONDS = 30
 kept for ever."""
 
 LOOK_SECONDS = 1
-"""So long a thread waits for an answer alone; then it looks after its client, too, who may have
+"""So long an answer is waited for alone; then its client is looked after, too, who may have
 gone."""
 
 Answer = Callable[..., AsyncGenerator[bytes, None]]
@@ -290,8 +291,8 @@ class _Served(asyncio.Protocol):
 
 
 class Channel:
-    """One connection, seen from the gateway: `send`, then `receive` until `ended`. For one thread
-    at a time."""
+    """One connection, seen from the gateway: `send`, then `receive` until `ended`. For one thread,
+    or greenlet (gateway/hub.py), at a time."""
 
     def __init__(
         self,
@@ -310,6 +311,9 @@ class Channel:
         self.free_since = 0.0
         self._rest = bytearray()
         self._patience = patience
+        self._near = "path" in address
+        self._watched = False
+        self._drained = True  # all that has come was read, and was told of by the hub
         self._charge = Charge(budget or ByteBudget(sys.maxsize))
         self.ended = True
         try:
@@ -335,10 +339,10 @@ class Channel:
         start = b"%b%c%b" % ((len(head) + len(body)).to_bytes(4, "big"), Kind.REQUEST, head)
         try:
             if len(body) > SMALL_BYTES:  # without a copy of it
-                self._socket.sendall(start)
-                self._socket.sendall(body)
+                self._send(start)
+                self._send(body)
             else:
-                self._socket.sendall(start + body)
+                self._send(start + body)
         except BlockingIOError:
             raise TimeoutError from None
         except OSError as error:
@@ -370,20 +374,47 @@ class Channel:
         self._charge.release()
         self.free_since = time.monotonic()
 
+    def _send(self, content: bytes) -> None:
+        own = hub.current()
+        count = 0
+        if own and isinstance(self._socket, socket.socket):
+            with suppress(BlockingIOError):
+                count = self._socket.send(content, socket.MSG_DONTWAIT)
+        if count < len(content):
+            hub.in_thread(self._socket.sendall, memoryview(content)[count:])
+
     def _read(self, size: int, client: socket.socket | None) -> None:
+        own = hub.current()
         while len(self._rest) < size:
+            most = min(max(RECEIVE_BYTES, size - len(self._rest)), MOST_RECEIVED)
+            if own and self._drained:
+                self._wait_in(own, client)
             try:
-                came = self._socket.recv(
-                    min(max(RECEIVE_BYTES, size - len(self._rest)), MOST_RECEIVED)
-                )
+                came = self._socket.recv(most, socket.MSG_DONTWAIT if own else 0)
+                self._drained = len(came) < most and self._near
             except BlockingIOError:
-                self._wait(client)
+                if own:
+                    self._drained = True
+                else:
+                    self._wait(client)
                 continue
             except OSError as error:
                 raise ChannelError(str(error), sent=True) from error
             if not came:
                 raise ChannelError("the connection was closed", sent=True)
             self._rest += came
+
+    def _wait_in(self, own: hub.Hub, client: socket.socket | None) -> None:
+        """Wait for more in a greenlet. Raises TimeoutError or ClientGone."""
+        number = self._socket.fileno()
+        if not self._watched:
+            own.watch(number)
+            self._watched = True
+        woken = own.wait(number, self._patience, client, LOOK_SECONDS)
+        if woken is hub.Wake.LATE:
+            raise TimeoutError
+        if woken is hub.Wake.GONE:
+            raise ClientGone
 
     def _wait(self, client: socket.socket | None) -> None:
         """Wait for more, beside the client, after LOOK_SECONDS alone. Raises TimeoutError or
@@ -464,7 +495,9 @@ class Channels:
         try:
             return self._free.pop()
         except IndexError:
-            pass
+            return hub.in_thread(self._connect)
+
+    def _connect(self) -> Channel:
         if self._address is None:
             self._address = self._find()
             if "host" in self._address:

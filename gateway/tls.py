@@ -110,20 +110,20 @@ class SecureSocket:
             rest = rest[self._tls.write(rest) :]
         self._flush()
 
-    def recv(self, size: int) -> bytes:
+    def recv(self, size: int, flags: int = 0) -> bytes:
         """Return what comes, `size` bytes at most; b"": the other side has ended it. Raises
         OSError."""
         while True:
             try:
                 return self._tls.read(min(size, RECORD_BYTES))
             except ssl.SSLWantReadError:
-                self._receive()
+                self._receive(flags)
 
     def _flush(self) -> None:
         self._socket.sendall(self._to_send.read())
 
-    def _receive(self) -> None:
-        if came := self._socket.recv(RECEIVE_BYTES):
+    def _receive(self, flags: int = 0) -> None:
+        if came := self._socket.recv(RECEIVE_BYTES, flags):
             self._received.write(came)
         else:
             self._received.write_eof()

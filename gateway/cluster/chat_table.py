@@ -13,6 +13,7 @@ from gateway.channel import ChannelError, Channels
 from gateway.cluster.connection import Connection
 from gateway.cluster.replicas import Replica, ReplicaSet, patience
 from gateway.errors import Code, GatewayError, lacking
+from gateway.hub import in_thread
 from gateway.protocol import CHAT, NAMESPACE, Address, PublicConfig, Reach, replica_name
 
 ASK_SECONDS = 10
@@ -49,7 +50,7 @@ class ChatTable:
 
     def get(self, name: str, seconds: float = ASK_SECONDS) -> ReplicaSet:
         """Return how a chat is reached, asking the directory if need be. Raises GatewayError."""
-        return self.known(name) or self._look_up(name, seconds)
+        return self.known(name) or in_thread(self._look_up, name, seconds)
 
     def chain(self, name: str, path: str = CHAT) -> tuple[str, ...]:
         """Return the chats that answer in a chat's place when it cannot: those of its chain that

@@ -24,6 +24,7 @@ from gateway.cluster.stock_client import StockLLM
 from gateway.cluster.stream import Stream, WholeStream
 from gateway.cluster.structured import structured
 from gateway.errors import Code, ErrorRecord, GatewayError
+from gateway.hub import in_thread
 from gateway.protocol import (
     CHAT,
     AnswerForm,
@@ -263,7 +264,7 @@ class GatewayLLM(StockLLM):
         replicas = self._table.get(name)
         if replicas.engine == Engine.BYZERLLM:
             fields = with_defaults(replicas.options, orjson.loads(body))
-            return self.chat_stock(name, fields["messages"], fields)
+            return in_thread(self.chat_stock, name, fields["messages"], fields)
         return self._whole(replicas, request, body, client)
 
     def _relay(self, name: str, request: Request, body: bytes, client: Client) -> Answer:
@@ -271,7 +272,7 @@ class GatewayLLM(StockLLM):
         replicas = self._table.get(name)
         if replicas.engine == Engine.BYZERLLM:
             fields = with_defaults(replicas.options, orjson.loads(body))
-            return self.relay_stock(name, fields, request.shown)
+            return in_thread(self.relay_stock, name, fields, request.shown)
         return self._whole(replicas, request, body, client)
 
     def _begun(
@@ -283,7 +284,7 @@ class GatewayLLM(StockLLM):
         replicas = self._table.get(name)
         if replicas.engine == Engine.BYZERLLM:
             fields = with_defaults(replicas.options, orjson.loads(body))
-            return self.stream_stock(name, request, fields)
+            return in_thread(self.stream_stock, name, request, fields)
         return stack.enter_context(self._opened(replicas, request, body, client))
 
     @contextmanager

@@ -27,6 +27,7 @@ from gateway.actors.store_actor import Store
 from gateway.addresses import split_port
 from gateway.cluster import ray_private
 from gateway.errors import OUT_OF_FILES, Code, GatewayError
+from gateway.hub import in_thread
 from gateway.protocol import DIRECTORY, LEDGER, NAMESPACE, STORE, Chats, PublicConfig, hop
 
 T = TypeVar("T")
@@ -148,6 +149,9 @@ class Connection:
 
     def tell_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
         """Return what the directory says. Raises GatewayError."""
+        return in_thread(self._tell_directory, seconds, method, *arguments)
+
+    def _tell_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
         try:
             with self.connected():
                 return self.ask(getattr(self.directory, method).remote(*arguments), seconds)
@@ -167,6 +171,10 @@ class Connection:
     def patiently(self, seconds: float, ask: Callable[[float], T]) -> T:
         """Ask an actor, given the seconds that are left, again and again until it is there. Raises
         GatewayError."""
+        answer: T = in_thread(self._patiently, seconds, ask)
+        return answer
+
+    def _patiently(self, seconds: float, ask: Callable[[float], T]) -> T:
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -202,13 +210,14 @@ class Connection:
     ) -> Any:
         """Ask one of the cluster's own actors, which is made when it is first asked. Raises
         GatewayError."""
-        self.directory  # noqa: B018  # no cluster, no actor
-        if name not in self._actors:
-            self._actors[name] = _actor(kind, name)
-        actor = self._actors[name]
-        return self.patiently(
-            seconds, lambda left: self.ask(getattr(actor, method).remote(*arguments), left)
-        )
+
+        def ask(left: float) -> Any:
+            self.directory  # noqa: B018  # no cluster, no actor
+            if name not in self._actors:
+                self._actors[name] = _actor(kind, name)
+            return self.ask(getattr(self._actors[name], method).remote(*arguments), left)
+
+        return self.patiently(seconds, ask)
 
     def place(self) -> tuple[str, str]:
         """Return this process's node, and the folder where that keeps its sockets."""

@@ -12,6 +12,7 @@ from gateway.channel import ChannelError
 from gateway.cluster.chat_table import ChatTable
 from gateway.cluster.connection import Connection
 from gateway.errors import Code, GatewayError
+from gateway.hub import in_thread
 
 RESTART_SECONDS = 10
 """How long a chat waits for a model actor that is being restarted."""
@@ -44,7 +45,7 @@ class Retry:
                 if (sent_before and sent) or time.monotonic() > deadline:
                     raise _given_up(name, error, sent) from error
                 sent_before |= sent
-                self._wait_for_a_replica(name)
+                in_thread(self._wait_for_a_replica, name)
             except GatewayError as error:
                 # A replica that was retired while this process still knew it.
                 stale = error.code == Code.NOT_DEPLOYED and self._table.known(name)

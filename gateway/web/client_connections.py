@@ -1,10 +1,9 @@
-"""Clients' connections: no thread waits for a request's head, and none for long for a client that
-is slow.
+"""Clients' connections: nobody waits for a request's head, and nobody for long for a client that is
+slow.
 
-A thread takes what has come of a head, and leaves the rest to the worker's poller
-(gateway/web/worker.py), which hands the connection back when the head is whole. A body is waited
-for by a thread, and so is the client's reading of a reply: as long as at least `LEAST_RATE` bytes a
-second go over the wire.
+The worker's poller (gateway/web/worker.py) takes what has come of a head, until that is whole. A
+body is waited for by the greenlet or thread that answers it, and so is the client's reading of a
+reply: as long as at least `LEAST_RATE` bytes a second go over the wire.
 """
 
 from __future__ import annotations
@@ -22,6 +21,8 @@ from typing import Any
 from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers import gthread
+
+from gateway import hub
 
 SLOW_CLIENT_SECONDS = 30
 """A request's head must be whole so soon after its first byte, or after its connection was opened.
@@ -54,7 +55,7 @@ class Head(Enum):
 
 
 class Patience:
-    """How long one body, or one reply, may keep its thread waiting for the client."""
+    """How long one body, or one reply, may wait for the client."""
 
     _waited = 0.0
     _received = 0
@@ -66,6 +67,13 @@ class Patience:
         self._received += count
         if self._waited > SLOW_CLIENT_SECONDS + self._received / LEAST_RATE:
             raise BlockingIOError(errno.EAGAIN, "the client is too slow")
+
+
+def await_client(own: hub.Hub, client: socket.socket, event: int) -> None:
+    """Wait in a greenlet for a client to send, or to read. Raises what a socket does whose time
+    limit has passed."""
+    if own.wait_once(client.fileno(), event, SLOW_CLIENT_SECONDS) is hub.Wake.LATE:
+        raise BlockingIOError(errno.EAGAIN, "the client is silent")
 
 
 class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn has no types
@@ -107,9 +115,23 @@ class Reader(SocketUnreader):  # type: ignore[misc]  # gunicorn has no types
             raise LimitRequestHeaders("max buffer headers")
         self._patience = self._patience or Patience()
         since = time.monotonic()
-        piece: bytes = super().chunk(size_hint)
+        piece = self._next(size_hint)
         self._patience.spend(since, len(piece))
         return piece
+
+    def _next(self, size_hint: int | None) -> bytes:
+        piece: bytes
+        if (own := hub.current()) is None:
+            piece = super().chunk(size_hint)
+            return piece
+        size = min(max(self.mxchunk, size_hint or 0), self.max_body_chunk)
+        while True:
+            try:
+                piece = self.sock.recv(size, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                await_client(own, self.sock, select.EPOLLIN)
+            else:
+                return piece
 
 
 class Connection(gthread.TConn):  # type: ignore[misc]
@@ -130,36 +152,30 @@ class Connection(gthread.TConn):  # type: ignore[misc]
             super().init()
             self.parser.unreader = Reader(self.sock)
 
-    def look(self, seconds: float = 0) -> Head:
-        """Take what has come of the next request's head, or comes within `seconds`."""
+    def look(self) -> Head:
+        """Take what has come of the next request's head."""
         self.init()
         reader = self.parser.unreader
         if reader.whole:
             return Head.WHOLE
-        if not seconds or self._readable(seconds):
-            try:
-                piece = self.sock.recv(PIECE_BYTES, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                piece = None
-            except OSError:
-                return Head.GONE
-            if piece == b"":
-                return Head.GONE
-            if piece:
-                reader.add(piece)
+        try:
+            piece = self.sock.recv(PIECE_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            piece = None
+        except OSError:
+            return Head.GONE
+        if piece == b"":
+            return Head.GONE
+        if piece:
+            reader.add(piece)
         return Head.WHOLE if reader.whole else Head.BEGUN if reader.size() else Head.NOTHING
 
-    def _readable(self, seconds: float) -> bool:
-        poll = select.poll()
-        poll.register(self.sock, select.POLLIN)
-        return bool(poll.poll(seconds * 1000))
-
-    def look_again(self, seconds: float) -> Head:
-        """Return the same for the request that follows one which was answered. Without time for it,
-        no system call is spent on what will seldom have come already."""
+    def look_again(self) -> Head:
+        """Return the same for the request that follows one which was answered. No system call is
+        spent on what will seldom have come already."""
         self.answered = True
         self.parser.unreader.begin_head()
-        return self.look(seconds) if seconds or self.parser.unreader.size() else Head.NOTHING
+        return self.look() if self.parser.unreader.size() else Head.NOTHING
 
     def leave(self) -> bool:
         """Tell the client that no more will come; return whether it has gone, too."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import select
 import socket
 import time
 from typing import Any
@@ -23,8 +24,9 @@ from gunicorn.http.errors import (
 )
 from gunicorn.http.parser import RequestParser
 
+from gateway import hub
 from gateway.errors import Code, GatewayError
-from gateway.web.client_connections import Patience
+from gateway.web.client_connections import Patience, await_client
 
 CR = 13
 BARE_LF = "bare LF"
@@ -185,9 +187,12 @@ class Response(wsgi.Response):  # type: ignore[misc]
     def _send_slowly(self, rest: memoryview) -> None:
         """Send to a client that has not read what it got before."""
         self._patience = self._patience or Patience()
+        own = hub.current()
         while rest:
             since = time.monotonic()
-            count = self.sock.send(rest)
+            if own:
+                await_client(own, self.sock, select.EPOLLOUT)
+            count = self.sock.send(rest, socket.MSG_DONTWAIT if own else 0)
             rest = rest[count:]
             self._patience.spend(since, count)
 

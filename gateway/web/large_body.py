@@ -9,6 +9,7 @@ from typing import IO
 
 from gateway.byte_budget import ByteBudget, Charge, Full
 from gateway.errors import too_many_bytes
+from gateway.hub import in_thread
 
 AT_ONCE = 16
 """So many of the largest bodies may be here at once: with the usual GATEWAY_MAX_BODY_BYTES, 128
@@ -68,9 +69,13 @@ class LargeBody:
         """Wait until no other body is being unpacked. Raises GatewayError (GATEWAY_BUSY): that
         takes too long."""
         if not self._unpacking:
-            if not _one_at_a_time.acquire(timeout=TURN_SECONDS):
-                raise too_many_bytes()
+            if not _one_at_a_time.acquire(blocking=False):
+                self._await_turn()
             self._unpacking = True
+
+    def _await_turn(self) -> None:
+        if not in_thread(_one_at_a_time.acquire, True, TURN_SECONDS):
+            raise too_many_bytes()
 
     def unpacked(self) -> None:
         """Let the next one be unpacked."""

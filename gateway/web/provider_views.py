@@ -7,6 +7,7 @@ from flask.blueprints import BlueprintSetupState
 
 from gateway.addresses import is_guarded, url_host
 from gateway.byte_budget import SMALL_BYTES
+from gateway.hub import in_thread
 from gateway.protocol import AnswerForm, Budget, Engine, ModelConfig, Request
 from gateway.providers.provider import STOCK_MODEL_TYPES, Provider
 from gateway.web import (
@@ -74,7 +75,7 @@ def chat() -> Response:
     if question.kept:
         job = jobs.packed(question)
         del question  # it may be large, and the answer may take minutes
-        return jobs.ask(job)
+        return in_thread(jobs.ask, job)
     body = sessions.packed(question)
     if len(body) > SMALL_BYTES:
         question = question.without_texts()

@@ -1,8 +1,10 @@
-"""gunicorn's thread worker, with a poller that waits for what clients are slow to send, and what
-else it needs to keep its chats. What is for speed alone stands in gateway/web/fast_worker.py.
+"""gunicorn's thread worker, whose poller also waits for all that chats wait for, and what else it
+needs to keep them.
 
-gunicorn's own holds a thread for each client that has sent a piece of a request, and ends where no
-file can be opened.
+gunicorn's own holds a thread for each client that has sent a piece of a request, and one for each
+chat that waits for its provider; and it ends where no file can be opened. Here a request runs in a
+greenlet of the poller's thread (gateway/hub.py). What may take that thread long, which is all but
+small questions to chats, runs in a thread of gunicorn's pool.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import resource
 import secrets
 import selectors
 import signal
+import socket
 import time
 from functools import partial
 from http import HTTPStatus
@@ -19,6 +22,8 @@ from typing import Any
 from gunicorn.workers import gthread
 from typing_extensions import override
 
+from gateway import hub
+from gateway.byte_budget import SMALL_BYTES
 from gateway.errors import OUT_OF_FILES
 from gateway.settings import Network
 from gateway.web import proxies
@@ -29,15 +34,19 @@ from gateway.web.client_connections import (
     Head,
     Waiting,
 )
-from gateway.web.fast_worker import FastWorker
 from gateway.web.http_messages import Request, refusal
 
 SETTLE_SECONDS = 15
 """How long a new process looks for its cluster before it says CLUSTER_DOWN."""
 
-AT_ONCE_SECONDS = 0.05
-"""So long a thread waits for the first bytes of a new connection in any case: they nearly always
-come by then."""
+CHATS = ("/chat", "/completions", "/messages", "/responses")
+"""How the paths end of what waits for a provider and does little else; but for ALL_CHATS, which
+asks many at once."""
+
+ALL_CHATS = "/all/chat"
+
+REST_SECONDS = 0.2
+"""So long a thread waits for a body that nobody wants, to keep the connection."""
 
 NOTICE_SECONDS = 1
 
@@ -57,9 +66,9 @@ GIVE_WAY = 16
 """So many of the oldest are closed where no file can be opened."""
 
 
-class Worker(FastWorker):
-    """gthread, except for its start, waiting for requests, malformed ones, signals, and the GIL's
-    patience."""
+class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """gthread, except for its start, where requests run and are waited for, malformed ones, and
+    signals."""
 
     _noticed = 0.0
     _full_until = 0.0
@@ -76,6 +85,9 @@ class Worker(FastWorker):
             SLOW_CLIENT_SECONDS, most, MOST_OF_ONE, lambda conn: _origin(conn.client, trusted)
         )
         self.leaving = Waiting(LEAVING_SECONDS, most, most)
+        self.hub = hub.Hub(self.tpool, self.method_queue.defer)
+        hub.install(self.hub)
+        self.poller.register(self.hub.fileno(), selectors.EVENT_READ, self.hub.turn)
         self.wsgi.extensions["llm"].settled(SETTLE_SECONDS)
         super().run()
 
@@ -89,7 +101,6 @@ class Worker(FastWorker):
     def worker_connections(self, most: int) -> None:
         """gunicorn's constructor sets what the property reads by itself."""
 
-    @override
     def waiting(self) -> int:
         """Return on how many connections nobody works."""
         return len(self.heads) + len(self.leaving)
@@ -121,22 +132,40 @@ class Worker(FastWorker):
         super().set_accept_enabled(enabled and time.monotonic() >= self._full_until)
 
     @override
-    def handle(self, conn: Any) -> Head:
-        """Answer a request whose head is whole, and those that follow it closely; return how it
-        goes on. (gunicorn's returns whether the client goes on.)"""
-        # A kept connection comes from the poller, so something is there.
-        head = conn.look(0 if conn.answered else self.linger_seconds() or AT_ONCE_SECONDS)
+    def enqueue_req(self, conn: Any) -> None:
+        """Answer a connection's request, if its head is whole. gunicorn's own hands it to a
+        thread."""
+        head = conn.look()
+        if head is Head.WHOLE:
+            self.hub.spawn(self._serve, conn)
+        else:
+            self._go_on(conn, head)
+
+    def _serve(self, conn: Any) -> None:
+        """Answer the request whose head is whole, and those that came with it."""
+        head = Head.WHOLE
         while head is Head.WHOLE:
-            if super().handle(conn) is not True:
-                return Head.GONE
-            head = conn.look_again(self.linger_seconds())
-        return head  # type: ignore[no-any-return]
+            head = conn.look_again() if self.handle(conn) is True else Head.GONE
+        self._go_on(conn, head)
 
     @override
-    def finish_request(self, conn: Any, fs: Any) -> None:
-        """Go on with a connection, in the poller. gunicorn's own waits here for each client that
-        was told to go."""
-        head = Head.GONE if fs.cancelled() or fs.exception() else fs.result()
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer a request: here, where that is sure to be quick but for what it waits for, and
+        else in a thread."""
+        if _is_small_chat(req):
+            return super().handle_request(req, conn)
+        return self.hub.in_thread(super().handle_request, req, conn)
+
+    @override
+    def _keepalive_after(self, conn: Any, keepalive: Any) -> Any:
+        """Read the rest of a body, which is seldom there."""
+        if keepalive and getattr(conn.parser.mesg.body.reader, "length", None) != 0:
+            return self.hub.in_thread(_read_rest, conn.parser)
+        return keepalive
+
+    def _go_on(self, conn: Any, head: Head) -> None:
+        """Leave a connection to the poller. gunicorn's own waits here for each client that was told
+        to go."""
         if head is Head.GONE:
             if conn.leave():
                 self._close(conn)
@@ -145,7 +174,12 @@ class Worker(FastWorker):
         elif head is Head.BEGUN or not conn.answered:
             self._wait(self.heads, conn, self.on_head_readable)
         else:
-            super().finish_request(conn, fs)
+            conn.set_timeout()
+            if not self.alive:
+                conn.timeout = min(conn.timeout, time.monotonic() + LEAVING_SECONDS)
+            self.keepalived_conns.append(conn)
+            readable = partial(self.on_client_socket_readable, conn)
+            self.poller.register(conn.sock, selectors.EVENT_READ, readable)
 
     def _wait(self, waiting: Waiting, conn: Any, readable: Any) -> None:
         """Leave a connection to the poller."""
@@ -202,14 +236,14 @@ class Worker(FastWorker):
 
     @override
     def notify(self) -> None:
-        """Once a second, of all turns of the poller, tell the master that this
-        process lives, set the GIL's patience, and take signals back that Ray's C++ took when it
-        connected, to end gracefully."""
+        """Once a second, of all turns of the poller, tell the master that this process lives, see
+        who has waited long enough, and take signals back that Ray's C++ took when it connected, to
+        end gracefully."""
         if time.monotonic() < self._noticed + NOTICE_SECONDS:
             return
         self._noticed = time.monotonic()
         super().notify()
-        self.set_patience()
+        self.hub.tick()
         signal.signal(signal.SIGTERM, self.handle_exit)
         signal.signal(signal.SIGABRT, self.handle_abort)
 
@@ -239,9 +273,22 @@ class Worker(FastWorker):
             f" close\r\nX-Request-Id: {request_id}\r\nContent-Length: {len(reply.body)}\r\n\r\n"
         )
         try:
-            client.sendall(head.encode() + reply.body)
+            client.send(head.encode() + reply.body, socket.MSG_DONTWAIT)
         except OSError:
             self.log.debug("the client of a malformed request has gone")
+
+
+def _is_small_chat(req: Any) -> bool:
+    if not req.path.endswith(CHATS) or req.path == ALL_CHATS:
+        return False
+    length = getattr(req.body.reader, "length", None)  # None: nobody knows yet
+    return length is not None and length <= SMALL_BYTES
+
+
+def _read_rest(parser: Any) -> bool:
+    """Read the rest of a body that nobody wants, to keep the connection; gunicorn's own waits
+    5 s."""
+    return bool(parser.finish_body(deadline=time.monotonic() + REST_SECONDS))
 
 
 def _origin(client: Any, trusted: tuple[Network, ...]) -> str:

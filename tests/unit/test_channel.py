@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from copy import copy
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from gateway.channel import (
     frame,
 )
 from gateway.protocol import Address, Kind
+from tests.greenlets import directly, in_a_greenlet
 from tests.other_user import TAKES_THE_SOCKET, another_user, open_folder
 
 T = TypeVar("T")
@@ -117,6 +118,16 @@ def actor(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Actor]:
     loop.close()
 
 
+Run = Callable[[Callable[[], Any]], Any]
+
+
+@pytest.fixture(params=[directly, in_a_greenlet], ids=["thread", "greenlet"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Where whoever asks waits."""
+    how: Run = request.param
+    return how
+
+
 def ask(channel: Channel, *what: str, body: bytes = b"hi") -> list[tuple[Kind, bytes]]:
     """Every frame of an answer."""
     channel.send(*what, body=body)
@@ -133,16 +144,19 @@ def until(condition: Any, seconds: float = PATIENCE) -> None:
         time.sleep(0.01)
 
 
-def test_an_answer_is_its_frames_and_a_connection_carries_many(actor: Actor) -> None:
+def test_an_answer_is_its_frames_and_a_connection_carries_many(actor: Actor, run: Run) -> None:
     channel = Channel(actor.address(), PATIENCE)
 
-    assert ask(channel, "echo", "a", "b") == [
-        (Kind.HEAD, b"a b"),
-        (Kind.PIECE, b"hi"),
-        (Kind.END, b"[1,2]"),
-    ]
-    assert ask(channel, "echo", "c", body=MEGABYTE * 5)[1] == (Kind.PIECE, MEGABYTE * 5)
-    assert ask(channel, "echo", "d", body=b"")[1] == (Kind.PIECE, b"")
+    def ask_thrice() -> None:
+        assert ask(channel, "echo", "a", "b") == [
+            (Kind.HEAD, b"a b"),
+            (Kind.PIECE, b"hi"),
+            (Kind.END, b"[1,2]"),
+        ]
+        assert ask(channel, "echo", "c", body=MEGABYTE * 5)[1] == (Kind.PIECE, MEGABYTE * 5)
+        assert ask(channel, "echo", "d", body=b"")[1] == (Kind.PIECE, b"")
+
+    run(ask_thrice)
     assert actor.connections() == 1
     channel.close()
 
@@ -196,13 +210,13 @@ def test_a_fault_of_ours_is_an_empty_error_frame_and_quotes_nothing(
     assert PROMPT.decode() not in log
 
 
-def test_silence_has_a_limit_and_hanging_up_ends_the_work(actor: Actor) -> None:
+def test_silence_has_a_limit_and_hanging_up_ends_the_work(actor: Actor, run: Run) -> None:
     channel = Channel(actor.address(), patience=1.2)
     channel.send("sleep", body=b"")
     started = time.monotonic()
 
     with pytest.raises(TimeoutError):
-        channel.receive()
+        run(channel.receive)
 
     assert 1 < time.monotonic() - started < 5
     assert not channel.ended
@@ -210,7 +224,7 @@ def test_silence_has_a_limit_and_hanging_up_ends_the_work(actor: Actor) -> None:
     until(lambda: actor.cancelled == 1)
 
 
-def test_a_client_that_hangs_up_is_seen_meanwhile(actor: Actor) -> None:
+def test_a_client_that_hangs_up_is_seen_meanwhile(actor: Actor, run: Run) -> None:
     client, far = socket.socketpair()
     channel = Channel(actor.address(), PATIENCE)
     channel.send("sleep", body=b"")
@@ -218,20 +232,25 @@ def test_a_client_that_hangs_up_is_seen_meanwhile(actor: Actor) -> None:
     started = time.monotonic()
 
     with client, pytest.raises(ClientGone):
-        channel.receive(client)
+        run(lambda: channel.receive(client))
 
     assert time.monotonic() - started < 5
     channel.close()
 
 
-def test_a_reader_that_stalls_slows_the_speaker_down_and_loses_nothing(actor: Actor) -> None:
+def test_a_reader_that_stalls_slows_the_speaker_down_and_loses_nothing(
+    actor: Actor, run: Run
+) -> None:
     channel = Channel(actor.address(), PATIENCE)
     channel.send("echo", "slow", body=MEGABYTE * 20)
     time.sleep(0.5)
 
-    assert channel.receive() == (Kind.HEAD, b"slow")
-    assert channel.receive() == (Kind.PIECE, MEGABYTE * 20)
-    assert channel.receive() == (Kind.END, b"[1,2]")
+    def receive_all() -> None:
+        assert channel.receive() == (Kind.HEAD, b"slow")
+        assert channel.receive() == (Kind.PIECE, MEGABYTE * 20)
+        assert channel.receive() == (Kind.END, b"[1,2]")
+
+    run(receive_all)
     channel.close()
 
 

@@ -86,11 +86,11 @@ def test_a_connection_tells_how_far_its_head_has_come() -> None:
         conn = Connection(Config(), server, ("127.0.0.1", 1), ("127.0.0.1", 2))
         assert conn.look() is Head.NOTHING
         client.sendall(b"GET /healthz HTTP/1.1\r\n")
-        assert conn.look(1) is Head.BEGUN
+        assert conn.look() is Head.BEGUN
         client.sendall(b"\r\nGET")
         assert conn.look() is conn.look() is Head.WHOLE
         assert next(conn.parser).path == "/healthz"
-        assert conn.look_again(0) is Head.BEGUN, "what came with the last one"
+        assert conn.look_again() is Head.BEGUN, "what came with the last one"
         client.close()
         assert conn.look() is Head.GONE
 
