@@ -13,7 +13,7 @@ from bench.targets import Row, under
 from bench.wrk import load
 from gateway.commands.ray_head import say
 
-PROCESS_MB = 260
+PROCESS_MB = 130
 CHATS = 100_000
 WARM_CHATS = 10_000
 """Until its threads and caches are there, a process grows."""

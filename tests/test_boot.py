@@ -245,7 +245,6 @@ def test_started_in_any_order_the_chats_answer(
     ("unit", "words"),
     [
         (RAY, "raylet/raylet"),
-        (RAY, "gcs_server"),
         pytest.param(RAY, "ray_node.py", marks=pytest.mark.long),  # it takes the other two along
         (GATEWAY, "gunicorn"),
         (KEYHOLDER, "keyholder.py"),
@@ -268,6 +267,20 @@ def test_what_is_killed_comes_back_and_the_chats_answer(
     if unit == RAY:
         sessions = [path for path in ray.glob("session_*") if not path.is_symlink()]
         assert len(sessions) <= 3, "old sessions are not forgotten"
+
+
+def test_a_killed_control_store_is_started_again_in_its_cluster(
+    booted: Machine, report: Report
+) -> None:
+    before, store = booted.main(RAY), booted.find(RAY, "gcs_server")
+    started = time.monotonic()
+
+    store.kill()
+
+    wait_until(booted.answers, booted.said)
+    report("killed gcs_server", time.monotonic() - started)
+    wait_until(lambda: booted.find(RAY, "gcs_server") != store, booted.said)
+    assert booted.main(RAY) == before
 
 
 def test_a_killed_gateway_process_is_replaced(booted: Machine, report: Report) -> None:

@@ -102,6 +102,35 @@ def test_a_killed_directory_loses_no_chat(
     assert not chats.failed()
 
 
+def test_a_killed_control_store_is_noticed_by_nobody(
+    server: Server, deploy: Deploy, ray_head: RayHead
+) -> None:
+    name = deploy(model_name="slow:0.3")
+    refused = []
+    with load(server.url, name) as chats:
+        chats.answered_again(0, 30)
+        store = control_store(ray_head)
+        store.kill()
+        killed = time.monotonic()
+        while time.monotonic() < killed + HEARD_SECONDS:
+            for path in ("/readyz", "/models"):
+                reply = server.http.get(path)
+                refused += [reply.text] if reply.status_code != 200 else []
+        again = chats.answered_again(killed, 60)
+    print_recovery("the control store", chats, killed, again)
+
+    assert not chats.failed()
+    assert not refused
+    assert control_store(ray_head) != store
+    assert deploy(model_name="echo") != name
+
+
+def control_store(head: RayHead) -> psutil.Process:
+    processes = psutil.Process(head.process.pid).children(recursive=True)
+    (store,) = (process for process in processes if process.name() == "gcs_server")
+    return store
+
+
 def test_a_killed_gateway_process_drops_only_the_chats_it_held_and_is_replaced(
     server: Server, deploy: Deploy
 ) -> None:

@@ -42,12 +42,39 @@ def test_a_head_runs_rays_node_with_its_agents_and_no_other_helper(head: RayHead
     until(lambda: names(family(head)) == NODE | AGENTS)
 
 
-@pytest.mark.parametrize("program", sorted(NODE))
-def test_a_head_whose_part_is_killed_ends_with_all_of_it(head: RayHead, program: str) -> None:
-    processes = family(head)
-    (part,) = (process for process in processes if program in names([process]))
+def part(head: RayHead, program: str) -> psutil.Process:
+    (found,) = (process for process in family(head) if program in names([process]))
+    return found
 
-    part.kill()
+
+def test_a_head_whose_control_store_is_killed_starts_another_and_goes_on(head: RayHead) -> None:
+    store, node = part(head, "gcs_server"), part(head, "raylet")
+    command = store.cmdline()
+
+    store.kill()
+
+    until(lambda: "gcs_server" in names(family(head)))
+    assert part(head, "gcs_server").cmdline() == command
+    assert node.is_running()
+    assert head.process.poll() is None
+
+
+def test_a_control_store_that_ends_again_at_once_takes_the_head_along(head: RayHead) -> None:
+    part(head, "gcs_server").kill()
+    until(lambda: "gcs_server" in names(family(head)))
+    processes = family(head)
+
+    part(head, "gcs_server").kill()
+
+    assert head.process.wait(20) == 1
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive
+
+
+def test_a_head_whose_node_is_killed_ends_with_all_of_it(head: RayHead) -> None:
+    processes = family(head)
+
+    part(head, "raylet").kill()
 
     assert head.process.wait(20) == 1
     _, alive = psutil.wait_procs(processes, timeout=20)
@@ -88,8 +115,8 @@ def test_a_part_that_does_not_end_is_killed() -> None:
         "import os, signal, subprocess, sys;"
         f"child = subprocess.Popen([sys.executable, '-c', {deaf!r}], stdout=subprocess.PIPE);"
         "child.stdout.readline(); signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM});"
-        "print(child.pid, flush=True);"
-        f"os.execv(sys.executable, [sys.executable, '-I', '-S', {str(RAY_NODE)!r}, str(child.pid)])"
+        "print(child.pid, flush=True); watched = f'[[{child.pid}], {child.pid}]';"
+        f"os.execv(sys.executable, [sys.executable, '-I', '-S', {str(RAY_NODE)!r}, watched])"
     )
     watcher = subprocess.Popen([sys.executable, "-c", starts], stdout=subprocess.PIPE, text=True)
     assert watcher.stdout is not None

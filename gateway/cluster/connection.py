@@ -39,8 +39,12 @@ WATCH_SECONDS = 2
 RECONNECT_SECONDS = 1
 AGAIN_SECONDS = 0.2
 
+BACK_SECONDS = 1
+"""So long a control store may be away that is started again; it takes a tenth of it."""
+
 START_SECONDS = 15
-"""So long a new process looks for its cluster more often: Ray may be starting beside it."""
+"""So long a new process, or one that has lost its cluster, looks for it more often: Ray may be
+starting beside it."""
 
 LOOK_SECONDS = 1
 """How often a call that waits looks whether its cluster is still there."""
@@ -237,18 +241,19 @@ class Connection:
         self._doubted.set()
 
     def _keep_connected(self) -> None:
-        started = time.monotonic()
+        since = time.monotonic()
         while True:
             try:
-                directory = self._connect()
-                while self._alive(directory):
-                    self._doubted.wait(WATCH_SECONDS)
+                directory, doubted = self._connect(), False
+                while self._alive(directory, doubted):
+                    doubted = self._doubted.wait(WATCH_SECONDS)
                     self._doubted.clear()
+                since = time.monotonic()
             except Exception as error:
                 self._lost(_explained(error))
             self._tried.set()
             self._disconnect()
-            starting = time.monotonic() < started + START_SECONDS
+            starting = time.monotonic() < since + START_SECONDS
             time.sleep(AGAIN_SECONDS if starting else RECONNECT_SECONDS)
 
     def _connect(self) -> Any:
@@ -305,16 +310,20 @@ class Connection:
         )
         return changes
 
-    def _alive(self, directory: Any) -> bool:
+    def _alive(self, directory: Any, doubted: bool) -> bool:
         """Return whether the cluster is there: its control store, and the directory, which may be
         busy or restarting."""
         try:
             # refused at once, where Ray's own calls would wait
-            _reach(ray.get_runtime_context().gcs_address)
+            _reach_again(ray.get_runtime_context().gcs_address)
+            if doubted:
+                self._require_the_same()
             self._learn(directory)
             self._on_watch(list(self._chats.values()))
             self._follow(directory)
         except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
+            if not doubted:
+                return self._alive(directory, doubted=True)
             if time.monotonic() - self._heard < SILENCE_SECONDS:
                 return True
             self._lost(_explained(error))
@@ -325,6 +334,14 @@ class Connection:
             self._lost(_explained(error))
             return False
         return True
+
+    def _require_the_same(self) -> None:
+        """Raise OSError where another cluster has come to the address, to which Ray would connect
+        by itself, and wait there for actors that are gone."""
+        context = ray.get_runtime_context()
+        session = ray_private.session_at(context.gcs_address, WATCH_SECONDS)
+        if session != context.get_session_name():
+            raise ConnectionResetError("another cluster has come to its address")
 
     def _lost(self, why: str) -> None:
         if why != self._why_down or self._directory is not None:
@@ -356,6 +373,19 @@ def _actor(kind: type, name: str) -> Any:
     # is lost.
     options["resources"] = {"node:__internal_head__": 0.001}
     return ray.remote(kind).options(num_cpus=0, max_restarts=-1, **options).remote()
+
+
+def _reach_again(address: str) -> None:
+    """Connect to a control store that may be started again (gateway/commands/ray_node.py), and hang
+    up. Raises OSError: nobody is there."""
+    deadline = time.monotonic() + BACK_SECONDS
+    while True:
+        try:
+            return _reach(address)
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(AGAIN_SECONDS)
 
 
 def _reach(address: str) -> None:

@@ -11,6 +11,7 @@ import ray
 import ray._private.auto_init_hook
 import ray._private.utils
 import ray._private.worker
+from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
 
 def bring_back_hex_to_binary() -> None:
@@ -35,6 +36,12 @@ def print_no_obituaries() -> None:
     """Keep Ray from printing pages of each process that ends between our lines about requests; its
     own log has them, too."""
     ray._private.worker.print_to_stdstream = lambda data, ignore_prefix: None
+
+
+def session_at(address: str, seconds: float) -> str:
+    """Return the name of the session of whichever cluster has an address now. Raises RayError."""
+    store = GcsClient(address=address)
+    return str(store.internal_kv_get(b"session_name", b"session", timeout=seconds).decode())
 
 
 def sockets_folder() -> str:

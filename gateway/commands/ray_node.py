@@ -3,13 +3,17 @@ gateway/commands/ray_head.py's RayHead, or what `python -m gateway ray-head` bec
 
 `ray start` starts helpers that a gateway has no use for, and stays in memory itself with all of
 Ray. Here Ray's own node is made without them; then this process becomes one that knows nothing
-but its children's numbers.
+but its children.
+
+Ray's control store writes down what it knows. So where it alone ends, another one is started in its
+place, and the cluster goes on as it was.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -20,6 +24,11 @@ STOP_SECONDS = 10
 """So long each of Ray's processes may take to end; those of a session that holds end within one."""
 
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+
+PR_SET_PDEATHSIG = 1
+
+STEADY_SECONDS = 30
+"""A control store that ends sooner than this is not started again: it would end for ever."""
 
 
 def start(options: dict[str, Any]) -> NoReturn:
@@ -36,6 +45,7 @@ def start(options: dict[str, Any]) -> NoReturn:
                     include_dashboard=include_dashboard, raise_on_failure=raise_on_failure
                 )
 
+    _keep_what_the_control_store_knows(options["temp_dir"])
     # Whoever joins the cluster by a loopback address is sent to the machine's own, too.
     host = resolve_ip_for_localhost(options.pop("node_ip_address", "") or get_node_ip_address())
     params = RayParams(
@@ -47,27 +57,70 @@ def start(options: dict[str, Any]) -> NoReturn:
     )
     # As children that end with this process, however it ends.
     node = Head(params, head=True, shutdown_at_exit=False, spawn_reaper=True)
-    print("Ray runtime started.", flush=True)
     # The raylet first: it ends the cluster's actors, which must still find the control store.
     names = sorted(node.all_processes, key=lambda name: (name != "raylet", name))
-    children = [str(info.process.pid) for name in names for info in node.all_processes[name]]
+    children = [info.process.pid for name in names for info in node.all_processes[name]]
+    (store,) = node.all_processes["gcs_server"]
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the watcher, too, must hear of a stop now
-    os.execv(sys.executable, [sys.executable, "-I", "-S", __file__, *children])  # noqa: S606
+    watched = json.dumps([children, store.process.pid])
+    os.execv(sys.executable, [sys.executable, "-I", "-S", __file__, watched])  # noqa: S606
 
 
-def watch(children: list[int]) -> int:
-    """Wait until one of the children ends, or for SIGTERM; then end them all, in their order.
-    Returns the exit code: 0 after SIGTERM, else 1."""
+def _keep_what_the_control_store_knows(folder: str) -> None:
+    """Have it written down, for as long as this head runs: a new head begins with nothing. (With
+    RAY_REDIS_ADDRESS it is Redis that keeps it, and for the next head, too.)"""
+    if "RAY_REDIS_ADDRESS" not in os.environ:
+        path = os.path.join(folder, "control-store")
+        shutil.rmtree(path, ignore_errors=True)
+        os.makedirs(path, mode=0o700)
+        os.environ |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": path}
+
+
+def _command(pid: int) -> list[str]:
+    """Return what a child runs; []: it has ended already."""
+    with open(f"/proc/{pid}/cmdline") as file:
+        return file.read().split("\0")[:-1]
+
+
+def watch(children: list[int], store: int) -> int:
+    """Wait until one of the children ends, or for SIGTERM; then end them all, in their order. The
+    `store` is started again instead. Returns the exit code: 0 after SIGTERM, else 1."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    stop = False
-    while not stop and not any(map(_has_ended, children)):
+    command = _command(store)
+    print("Ray runtime started.", flush=True)
+    stop, steady = False, 0.0
+    while not stop:
+        if command and _has_ended(store) and time.monotonic() >= steady:
+            print("Ray's control store has ended unexpectedly; it is started again.", flush=True)
+            os.waitpid(store, 0)
+            steady = time.monotonic() + STEADY_SECONDS
+            place = children.index(store)
+            store = children[place] = _start(command)
+        if any(map(_has_ended, children)):
+            print(
+                "One of Ray's processes has ended unexpectedly; the others are ended.", flush=True
+            )
+            break
         stop = signal.sigwait(SIGNALS) != signal.SIGCHLD
-    if not stop:
-        print("One of Ray's processes has ended unexpectedly; the others are ended.", flush=True)
     for pid in children:
         _end(pid)
     _kill_orphans()
     return 0 if stop else 1
+
+
+def _start(command: list[str]) -> int:
+    """Start a program as a child that ends with this process, and return its number."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.execv(command[0], command)  # noqa: S606
+    finally:
+        os._exit(1)
 
 
 def _end(pid: int) -> None:
@@ -96,6 +149,7 @@ def _has_ended(pid: int) -> bool:
 
 
 if __name__ == "__main__":
-    if sys.argv[1].isdigit():
-        sys.exit(watch([int(pid) for pid in sys.argv[1:]]))
-    start(json.loads(sys.argv[1]))
+    what = json.loads(sys.argv[1])
+    if isinstance(what, list):
+        sys.exit(watch(*what))
+    start(what)
