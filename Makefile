@@ -66,6 +66,11 @@ test-clients: .venv/test .venv/aider/installed
 	tests/install-packages
 	CLIENTS=1 .venv/bin/python -m pytest tests/test_large_clients.py
 
+# Nor does this: it takes 6 minutes, 5 GB of disk, and root.
+test-container: .venv/test
+	tests/install-packages buildah debootstrap
+	CONTAINER=1 .venv/bin/python -m pytest -s tests/test_container.py
+
 # Nor do these run there: they take minutes, and a network of their own, which only root may have.
 test-network: .venv/test
 	NETWORK=1 unshare --net --mount .venv/bin/python -m pytest -s tests/test_network.py

@@ -1,12 +1,13 @@
 """How a chat waits without a thread: in a greenlet, which goes on when the kernel says so.
 
 A process's poller (gateway/web/worker.py) has one Hub. A request that runs in a greenlet of it
-gives the thread to others wherever it waits: for its model's actor (gateway/channel.py), for its
-client, or for what only a thread can wait for, such as Ray (`in_thread`). Everywhere else, in
-threads of gunicorn's, of jobs and of other servers, there is no hub, and waiting is done as usual.
+gives the thread to others wherever it waits: for its model's actor (gateway/cluster/channel.py),
+for its client, or for what only a thread can wait for, such as Ray (`in_thread`). Everywhere else,
+in threads of gunicorn's, of jobs and of other servers, there is no hub, and waiting is done as
+usual.
 
-Only between two such waits may a lock be held in a greenlet: another one that wanted it would hold
-up the thread, and so all of them.
+A lock must not be held while a greenlet waits, unless others only try it: one that waited for the
+lock would hold up the thread, and so all of them.
 """
 
 from __future__ import annotations

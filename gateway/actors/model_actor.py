@@ -25,9 +25,10 @@ import ray
 
 from gateway.actors import actor_logs, byzer_requests
 from gateway.actors.joined_questions import JoinedQuestions
+from gateway.actors.listener import Listener, allow_many
 from gateway.actors.model import Model, has_its_key, open_model
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full, give_back_large_blocks
-from gateway.channel import HEADER_BYTES, Listener, allow_many, frame
+from gateway.channel import HEADER_BYTES, frame
 from gateway.errors import Code, ErrorRecord, GatewayError, too_many_bytes
 from gateway.protocol import (
     CHAT,
@@ -155,7 +156,7 @@ class ModelActor:
             "balance": model.balances.lowest(),
         }
 
-    # Called by the gateway, on its own connections (gateway/channel.py).
+    # Called by the gateway, on its own connections (listener.py).
 
     async def address(self, node: str, folder: str) -> Address:
         """Return where a gateway process on `node`, which keeps sockets in `folder`, is let in."""

@@ -9,7 +9,7 @@ from typing import Any
 import ray
 
 from gateway.byte_budget import ByteBudget
-from gateway.channel import ChannelError, Channels
+from gateway.cluster.channel import ChannelError, Channels
 from gateway.cluster.connection import Connection
 from gateway.cluster.replicas import Replica, ReplicaSet, patience
 from gateway.errors import Code, GatewayError, lacking

@@ -14,8 +14,8 @@ import orjson
 from gateway.actors.directory import DEPLOY_SECONDS
 from gateway.actors.model_actor import DRAIN_SECONDS
 from gateway.byte_budget import ByteBudget
-from gateway.channel import Channel
 from gateway.cluster.answer import Answer
+from gateway.cluster.channel import Channel
 from gateway.cluster.chat_table import ASK_SECONDS, ChatTable
 from gateway.cluster.connection import Connection
 from gateway.cluster.replicas import ReplicaSet

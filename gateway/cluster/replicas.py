@@ -13,7 +13,7 @@ from typing import Any
 import ray
 
 from gateway.byte_budget import Full
-from gateway.channel import Channel, ChannelError, Channels, ClientGone
+from gateway.cluster.channel import Channel, ChannelError, Channels, ClientGone
 from gateway.errors import OUT_OF_FILES, Code, GatewayError, out_of_files, too_many_bytes
 from gateway.protocol import Client, Failure, Head, Kind, Request
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import ray
 
-from gateway.channel import ChannelError
+from gateway.cluster.channel import ChannelError
 from gateway.cluster.chat_table import ChatTable
 from gateway.cluster.connection import Connection
 from gateway.errors import Code, GatewayError

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import orjson
 
 from gateway.byte_budget import Full
-from gateway.channel import Channel, ChannelError, ClientGone
 from gateway.cluster.answer import Answer
+from gateway.cluster.channel import Channel, ChannelError, ClientGone
 from gateway.cluster.replicas import failure
 from gateway.errors import Code, GatewayError, too_many_bytes
 from gateway.protocol import AnswerForm, Client, Head, Kind, Request, Usage

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.channel import ChannelError, Channels
+from gateway.cluster.channel import ChannelError, Channels
 from gateway.cluster.replicas import SHUN_SECONDS, Replica, ReplicaSet
 from gateway.protocol import Address
 

@@ -14,7 +14,9 @@ from contextlib import closing, suppress
 import pytest
 import uvloop
 
-from gateway.channel import Channel, ChannelError, Listener, frame
+from gateway.actors.listener import Listener
+from gateway.channel import frame
+from gateway.cluster.channel import Channel, ChannelError
 from gateway.protocol import FarAddress, Kind
 from gateway.tls import make_certificate
 
