@@ -28,6 +28,13 @@ pytestmark = [
 ]
 
 MIRROR = "http://deb.debian.org/debian"
+SLIM = (
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "var/cache/apt/archives",
+    "var/lib/apt/lists",
+)
 BUILD_SECONDS = 900
 MOST_MB = 900
 KEY = "sk-only-in-a-deploy-to-a-container"
@@ -79,6 +86,8 @@ def base(images: Images) -> str:
     for path in ("/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf", "/etc/apt/apt.conf"):
         if Path(path).is_file():
             shutil.copy(path, f"{root}{path}")
+    for path in SLIM:  # as Debian's own slim images
+        shutil.rmtree(root / path, ignore_errors=True)
     container = images("from", "scratch")
     images("add", "-q", container, str(root), "/")
     images("commit", "-q", container, "localhost/debian")

@@ -134,6 +134,24 @@ def secured(host: str, port: int) -> ssl.SSLSocket:
     return context.wrap_socket(socket.create_connection((host, port), timeout=20))
 
 
+def test_a_control_store_that_is_killed_is_missed_on_no_node(
+    nodes: tuple[RayHead, subprocess.Popen[bytes]], wide: Server, spread: str
+) -> None:
+    before = {process.pid for process in actors_of(nodes[1])}
+    processes = psutil.Process(nodes[0].process.pid).children(recursive=True)
+    (store,) = (process for process in processes if process.name() == "gcs_server")
+    with load(wide.url, spread) as chats:
+        chats.answered_again(0, 30)
+        store.kill()
+        killed = time.monotonic()
+        again = chats.answered_again(killed, 60)
+        time.sleep(5)
+    print_recovery("the control store of two nodes", chats, killed, again)
+
+    assert not chats.failed()
+    assert {process.pid for process in actors_of(nodes[1])} == before
+
+
 def test_a_node_that_is_killed_under_load_loses_no_chat(
     nodes: tuple[RayHead, subprocess.Popen[bytes]], wide: Server, spread: str
 ) -> None:

@@ -336,8 +336,9 @@ class Connection:
         return True
 
     def _require_the_same(self) -> None:
-        """Raise OSError where another cluster has come to the address, to which Ray would connect
-        by itself, and wait there for actors that are gone."""
+        """Raise OSError where another cluster, or another node of ours, has come to the address:
+        Ray would connect to it by itself, and wait there for what is gone."""
+        ray_private.knock_at_node(WATCH_SECONDS)
         context = ray.get_runtime_context()
         session = ray_private.session_at(context.gcs_address, WATCH_SECONDS)
         if session != context.get_session_name():

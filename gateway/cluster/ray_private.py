@@ -6,6 +6,7 @@ cluster.)
 from __future__ import annotations
 
 import os
+import socket
 
 import ray
 import ray._private.auto_init_hook
@@ -42,6 +43,13 @@ def session_at(address: str, seconds: float) -> str:
     """Return the name of the session of whichever cluster has an address now. Raises RayError."""
     store = GcsClient(address=address)
     return str(store.internal_kv_get(b"session_name", b"session", timeout=seconds).decode())
+
+
+def knock_at_node(seconds: float) -> None:
+    """Raise OSError where the node by which this process joined its cluster has ended."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(seconds)
+        door.connect(ray._private.worker.global_worker.node.raylet_socket_name)
 
 
 def sockets_folder() -> str:

@@ -53,6 +53,8 @@ def start(options: dict[str, Any]) -> NoReturn:
         node_ip_address=host,
         no_monitor=True,  # the autoscaler's: machines come and go by their operator's hand
         include_log_monitor=False,
+        redis_username=os.environ.get("RAY_REDIS_USERNAME", ""),
+        redis_password=os.environ.get("RAY_REDIS_PASSWORD", ""),
         # Without a `ray_client_server_port` there is no server for Ray's remote clients.
     )
     # As children that end with this process, however it ends.
