@@ -105,8 +105,9 @@ class ChatTable:
         if reach["need_key"]:
             raise GatewayError(Code.NEED_KEY, chat_name=name, provider=reach["provider"])
         try:
-            indexes = range(reach["replicas"])
-            actors = [ray.get_actor(replica_name(name, index), NAMESPACE) for index in indexes]
+            names = [replica_name(name, index) for index in range(reach["replicas"])]
+            with self._connection.using_ray():
+                actors = [ray.get_actor(one, NAMESPACE) for one in names]
         except ValueError:
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name) from None
         timeout = reach["timeout"] or STOCK_TIMEOUT_SECONDS
@@ -124,14 +125,18 @@ class ChatTable:
         return chat
 
     def _replica(self, actor: Any, timeout: float) -> Replica:
-        address = partial(self._address, actor)
+        address = partial(self._address, actor, self._connection.directory)
         return Replica(actor, Channels(address, patience(timeout), self._answers))
 
-    def _address(self, actor: Any) -> Address:
-        """Return where a model actor lets this process in. Raises ChannelError, or GatewayError."""
+    def _address(self, actor: Any, cluster: Any) -> Address:
+        """Return where a model actor lets this process in, while it is connected to its `cluster`.
+        Raises ChannelError, or GatewayError."""
         try:
-            call = actor.address.remote(*self._connection.place())
-            address: Address = self._connection.ask(call, ADDRESS_SECONDS)
+            with self._connection.using_ray():
+                if self._connection.directory is not cluster:
+                    raise ChannelError("it was in a cluster that is gone", sent=False)
+                call = actor.address.remote(*self._connection.place())
+                address: Address = self._connection.ask(call, ADDRESS_SECONDS)
         except ray.exceptions.RayActorError as error:
             raise ChannelError("it has ended, or is being started", sent=False) from error
         except ray.exceptions.RayTaskError as error:
@@ -139,8 +144,9 @@ class ChatTable:
             words = f"{words} requirements.txt there, too."
             raise GatewayError(Code.CLUSTER_DOWN, words) from error
         except GatewayError as error:
-            if error.code != Code.TIMEOUT:
+            if error.code not in (Code.TIMEOUT, Code.CLUSTER_DOWN):
                 raise
-            words = "it does not answer: its node may be cut off"
+            # others may be reached without Ray, by connections that are there
+            words = "it does not answer: its node, or the cluster's head, may be away"
             raise ChannelError(words, sent=False) from error
         return address

@@ -64,9 +64,10 @@ not unpickle."""
 
 
 class Connection:
-    """To the cluster at `address`; `on_change` is called when it is made or lost, since handles are
-    then void, and `on_watch` with all chats, when they change and every two seconds. `hop` is by
-    what its chats' questions are known (protocol.HOP), and `driver` is how Ray calls this process.
+    """To the cluster at `address`; `on_change` is called when it is made, since the last one's
+    handles are void, and `on_watch` with all chats, when they change and every two seconds. `hop`
+    is by what its chats' questions are known (protocol.HOP), and `driver` is how Ray calls this
+    process.
     """
 
     def __init__(
@@ -90,7 +91,8 @@ class Connection:
         self.hop = ""
         self.driver = ""
         self._why_down = "Connecting to the Ray cluster."
-        self._waiting: set[Any] = set()
+        self._users = 0
+        self._lock = threading.Lock()
         self._doubted = threading.Event()
         self._tried = threading.Event()
 
@@ -116,7 +118,6 @@ class Connection:
     def ask(self, call: Any, seconds: float) -> Any:
         """Return what a Ray call gives, within `seconds`. Raises GatewayError, and what the called
         actor itself raised."""
-        self._waiting.add(call)
         cluster, deadline = self._directory, time.monotonic() + seconds
         try:
             while True:
@@ -135,19 +136,32 @@ class Connection:
             raise
         except ray.exceptions.RayError as error:
             raise GatewayError(Code.CLUSTER_DOWN, type(error).__name__) from error
+
+    @contextmanager
+    def using_ray(self) -> Iterator[None]:
+        """Around every use of Ray but this class's own: Ray ends the process that uses it while it
+        shuts down. Raises GatewayError where there is no cluster, or none any more."""
+        with self._lock:
+            self.directory  # noqa: B018  # it raises
+            self._users += 1
+        try:
+            with self.connected():
+                yield
         finally:
-            self._waiting.discard(call)
+            with self._lock:
+                self._users -= 1
 
     @contextmanager
     def connected(self) -> Iterator[None]:
         """Turn whatever Ray raises where this process has lost its cluster into CLUSTER_DOWN: all
-        handles are void."""
+        handles are void, also if there is another one by now."""
+        cluster = self._directory
         try:
             yield
         except GatewayError:
             raise
         except Exception as error:
-            if ray.is_initialized():
+            if cluster is not None and cluster is self._directory and ray.is_initialized():
                 raise
             raise GatewayError(Code.CLUSTER_DOWN, self._why_down) from error
 
@@ -157,7 +171,7 @@ class Connection:
 
     def _tell_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
         try:
-            with self.connected():
+            with self.using_ray():
                 return self.ask(getattr(self.directory, method).remote(*arguments), seconds)
         except ray.exceptions.RayActorError as error:
             self.doubt()
@@ -182,7 +196,7 @@ class Connection:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                with self.connected():
+                with self.using_ray():
                     return ask(deadline - time.monotonic())
             except ray.exceptions.RayActorError as error:
                 self.doubt()
@@ -216,7 +230,6 @@ class Connection:
         GatewayError."""
 
         def ask(left: float) -> Any:
-            self.directory  # noqa: B018  # no cluster, no actor
             if name not in self._actors:
                 self._actors[name] = _actor(kind, name)
             return self.ask(getattr(self._actors[name], method).remote(*arguments), left)
@@ -276,8 +289,8 @@ class Connection:
         self._learn(directory)
         self.hop = hop(ray.get_runtime_context().get_session_name())
         self.driver = ray.get_runtime_context().get_job_id()
-        self._directory = directory
         self._on_change()
+        self._directory = directory
         self._follow(directory)
         self._tried.set()
         log.info("connected to the Ray cluster at %s", ray.get_runtime_context().gcs_address)
@@ -347,14 +360,14 @@ class Connection:
     def _lost(self, why: str) -> None:
         if why != self._why_down or self._directory is not None:
             log.warning("no Ray cluster at %s: %s", self._address, why)
-        self._why_down, self._directory = why, None
-        self._on_change()
+        with self._lock:
+            self._why_down, self._directory = why, None
 
     def _disconnect(self) -> None:
         # The calls of a lost cluster fail within 2 s; those that still wait when Ray shuts down
         # would never be told.
         deadline = time.monotonic() + FAIL_SECONDS
-        while self._waiting and time.monotonic() < deadline:
+        while self._users and time.monotonic() < deadline:
             time.sleep(0.05)
         try:
             ray.shutdown()

@@ -91,6 +91,11 @@ class ReplicaSet:
         finally:
             replica.in_flight -= 1
 
+    def has_another(self) -> bool:
+        """Return whether there is a replica that was not lost, nor is on a node that may be."""
+        now = time.monotonic()
+        return any(not one.lost and one.suspected_until <= now for one in self.replicas)
+
     def _shun(self, lost: Replica) -> None:
         until = lost.shunned_until = time.monotonic() + SHUN_SECONDS
         lost.lost = True

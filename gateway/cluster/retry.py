@@ -55,9 +55,12 @@ class Retry:
                 forgotten = True
 
     def _wait_for_a_replica(self, name: str) -> None:
+        """Wait until there is somebody to ask, unless there is. Raises GatewayError."""
         if chat := self._table.known(name):
             # What is open to other replicas on the same node may lead nowhere.
             chat.close()
+            if chat.has_another():
+                return
         self._connection.patiently(RESTART_SECONDS, lambda left: self._knock(name, left))
 
     def _knock(self, name: str, seconds: float) -> None:

@@ -50,9 +50,10 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
         try:
             # Without enable_default_sys_message=False it puts a Chinese preamble before the
             # caller's system message.
-            responses: list[LLMResponse] = super().chat_oai(
-                conversation, model=name, llm_config=options, enable_default_sys_message=False
-            )
+            with self._connection.using_ray():
+                responses: list[LLMResponse] = super().chat_oai(
+                    conversation, model=name, llm_config=options, enable_default_sys_message=False
+                )
             [response] = responses
             counts = response.metadata
             tokens_in = int(counts.get("input_tokens_count", 0))
