@@ -10,41 +10,18 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 import pytest
 
 from gateway.channel import frame
-from gateway.commands.ray_head import BIN, RayHead, stop
+from gateway.commands.ray_head import RayHead, stop
 from gateway.protocol import Kind
-from tests.environment import clean_environment
+from tests.further_node import actors_of, start_node
 from tests.load import ANSWERED, load, print_recovery
 from tests.server import Server, running_head
 from tests.standin.client import StandIn
 from tests.waiting import until
-
-
-def start_node(head: RayHead, folder: Path) -> subprocess.Popen[bytes]:
-    """A further node of the head's cluster, on this machine too."""
-    command = [
-        str(BIN / "ray"),
-        "start",
-        f"--address={head.address}",
-        "--block",
-        "--object-store-memory=100000000",
-    ]
-    command += ["--min-worker-port=0", "--max-worker-port=0"]
-    environment = {**clean_environment(), **head.environment, "RAY_worker_niceness": "0"}
-    with (folder / "node.log").open("ab") as log:
-        return subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-
-
-def actors_of(node: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    children = psutil.Process(node.pid).children(recursive=True)
-    return [process for process in children if "ray::ModelActor" in "".join(process.cmdline())]
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ import pytest
 
 from gateway.commands.ray_head import RayHead, stop
 from tests.environment import clean_environment, free_port
+from tests.further_node import actors_of, start_node
 from tests.load import ANSWERED, load
 from tests.server import Server
 from tests.standin.client import StandIn
-from tests.test_nodes import actors_of, start_node
 from tests.waiting import until
 
 # Debian's redis-tools has the server's program, too, under another name, and starts no service.

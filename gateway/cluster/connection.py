@@ -93,7 +93,8 @@ class Connection:
         self._why_down = "Connecting to the Ray cluster."
         self._users = 0
         self._lock = threading.Lock()
-        self._doubted = threading.Event()
+        self._wake = threading.Event()
+        self._doubted = False
         self._tried = threading.Event()
 
     def start(self) -> None:
@@ -251,7 +252,8 @@ class Connection:
 
     def doubt(self) -> None:
         """Look at once whether the cluster is there: something in it is gone."""
-        self._doubted.set()
+        self._doubted = True
+        self._wake.set()
 
     def _keep_connected(self) -> None:
         since = time.monotonic()
@@ -259,8 +261,9 @@ class Connection:
             try:
                 directory, doubted = self._connect(), False
                 while self._alive(directory, doubted):
-                    doubted = self._doubted.wait(WATCH_SECONDS)
-                    self._doubted.clear()
+                    self._wake.wait(WATCH_SECONDS)
+                    self._wake.clear()
+                    doubted, self._doubted = self._doubted, False
                 since = time.monotonic()
             except Exception as error:
                 self._lost(_explained(error))
@@ -315,7 +318,7 @@ class Connection:
         if self._news is None or self._news.done():
             call = directory.follow.remote(self._process, self._born, self._revision)
             self._news = call.future()
-            self._news.add_done_callback(lambda _: self._doubted.set())
+            self._news.add_done_callback(lambda _: self._wake.set())
 
     def _changes(self, directory: Any) -> Chats:
         changes: Chats = ray.get(
