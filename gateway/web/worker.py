@@ -144,9 +144,13 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
     def _serve(self, conn: Any) -> None:
         """Answer the request whose head is whole, and those that came with it."""
         head = Head.WHOLE
-        while head is Head.WHOLE:
-            head = conn.look_again() if self.handle(conn) is True else Head.GONE
-        self._go_on(conn, head)
+        try:
+            while head is Head.WHOLE:
+                head = conn.look_again() if self.handle(conn) is True else Head.GONE
+            self._go_on(conn, head)
+        except Exception:  # a fault of ours must not end all other chats with the poller
+            self.log.exception("a connection failed")
+            self._close(conn)
 
     @override
     def handle_request(self, req: Any, conn: Any) -> Any:
@@ -177,20 +181,24 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             conn.set_timeout()
             if not self.alive:
                 conn.timeout = min(conn.timeout, time.monotonic() + LEAVING_SECONDS)
-            self.keepalived_conns.append(conn)
-            readable = partial(self.on_client_socket_readable, conn)
-            self.poller.register(conn.sock, selectors.EVENT_READ, readable)
+            if self._registered(conn, self.on_client_socket_readable):
+                self.keepalived_conns.append(conn)
 
     def _wait(self, waiting: Waiting, conn: Any, readable: Any) -> None:
         """Leave a connection to the poller."""
+        if self._registered(conn, readable):
+            self._close(waiting.add(conn))
+            if not self.alive:
+                waiting.hurry(time.monotonic() + LEAVING_SECONDS)
+
+    def _registered(self, conn: Any, readable: Any) -> bool:
+        """Return whether the poller waits for a connection; else it is closed."""
         try:
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(readable, conn))
         except (OSError, ValueError):  # the kernel has no room for it, or it was closed
             self._close(conn)
-            return
-        self._close(waiting.add(conn))
-        if not self.alive:
-            waiting.hurry(time.monotonic() + LEAVING_SECONDS)
+            return False
+        return True
 
     def on_head_readable(self, conn: Any, client: Any) -> None:
         """Look at more of a head that has come. (Unless it had to give way in this very turn of the
