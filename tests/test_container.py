@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.environment import TOP, free_port
@@ -178,7 +179,9 @@ def test_it_chats_with_its_local_model_and_keeps_no_key(images: Images, containe
         assert written <= {"tmp", "var", "dev", "run"}, "it would not run with the rest read-only"
     finally:
         http.close()
-        process.terminate()
+        for tini in psutil.Process(process.pid).children(recursive=True):
+            if tini.name() == "tini":
+                tini.terminate()
         process.wait(60)
 
 
@@ -209,7 +212,7 @@ def _answers(http: httpx.Client) -> bool:
         chats = http.get("/models").json()["models"]
     except (httpx.TransportError, KeyError, ValueError):
         return False
-    return any(row["chat_name"] == "local_chat" and row["state"] == "ready" for row in chats)
+    return any(row["chat_name"] == "local_chat" and row["state"] == "answering" for row in chats)
 
 
 def _ended(process: subprocess.Popen[bytes], log: Path) -> bool:
