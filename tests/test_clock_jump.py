@@ -32,14 +32,19 @@ pytestmark = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 
 @dataclass
 class Clock:
-    """The time of day of some processes."""
+    """The time of day of some processes: `until_noon` seconds from ours, since an hour's jump late
+    in the evening would begin a new day."""
 
     file: Path
     environment: dict[str, str]
+    until_noon: int
 
     def jump(self, seconds: int) -> None:
         with self.file.open("r+b") as file:
-            file.write(struct.pack("q", seconds))
+            file.write(struct.pack("q", self.until_noon + seconds))
+
+    def now(self) -> float:
+        return time.time() + self.until_noon
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +55,12 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Clock:
         ["cc", "-shared", "-fPIC", "-O2", "-o", library, TOP / "tests/clock/jump.c", "-ldl"],
         check=True,
     )
-    file.write_bytes(struct.pack("q", 0))
-    return Clock(file, {"LD_PRELOAD": str(library), "JUMP_FILE": str(file)})
+    file.touch()
+    here = time.localtime()
+    until_noon = (12 - here.tm_hour) * HOUR - here.tm_min * 60
+    clock = Clock(file, {"LD_PRELOAD": str(library), "JUMP_FILE": str(file)}, until_noon)
+    clock.jump(0)
+    return clock
 
 
 DAILY, MINUTELY = "daily-token-0001", "minutely-token-1"
@@ -118,7 +127,7 @@ def test_an_hours_jump_changes_nothing(
 
     clock.jump(hours * HOUR)
     today = httpx.get(jumpy.url + "/healthz", trust_env=False).headers["Date"]
-    assert abs(parsedate_to_datetime(today).timestamp() - time.time() - hours * HOUR) < 60, (
+    assert abs(parsedate_to_datetime(today).timestamp() - clock.now() - hours * HOUR) < 60, (
         "the clock did not jump"
     )
 
@@ -133,7 +142,7 @@ def test_an_hours_jump_changes_nothing(
     assert ask(http, f"{name}-unpaid").status_code == 402
     resting, until_when = state(f"{name}-unpaid")
     assert resting == "resting"
-    assert 0 < until_when - time.time() - hours * HOUR <= 60
+    assert 0 < until_when - clock.now() - hours * HOUR <= 60
     assert standin.count(key) == refusals + 5
     deploy(name, "say:other")
     assert ask(http, name).json() == "other"

@@ -149,7 +149,7 @@ def test_it_chats_with_its_local_model_and_keeps_no_key(images: Images, containe
         f"GATEWAY_BIND=127.0.0.1:{port}",
         "GATEWAY_TOKENS_FILE=/var/lib/byzer-gateway/tokens",
     ]
-    command = ["tini", "-g", "--", "python", "-m", "gateway", "run", "--local-chat"]
+    command = ["tini", "-g", "--", "python", "-m", "gateway", "run"]
     process = images.start(container, "env", *settings, *command, log=log)
     http = httpx.Client(
         base_url=f"http://127.0.0.1:{port}",
@@ -158,7 +158,8 @@ def test_it_chats_with_its_local_model_and_keeps_no_key(images: Images, containe
         trust_env=False,
     )
     try:
-        until(lambda: _answers(http) or _ended(process, log), 180)
+        until(lambda: _is_ready(http) or _ended(process, log), 180)
+        assert http.post("/local/deploy", json={"chat_name": "local_chat"}).status_code == 200
         reply = http.post("/local/chat", json={"chat_name": "local_chat", "content": "Say hello."})
         assert (reply.status_code, bool(reply.json())) == (200, True), reply.text
 
@@ -207,12 +208,8 @@ def _files(root: Path) -> set[Path]:
     }
 
 
-def _answers(http: httpx.Client) -> bool:
-    try:
-        chats = http.get("/models").json()["models"]
-    except (httpx.TransportError, KeyError, ValueError):
-        return False
-    return any(row["chat_name"] == "local_chat" and row["state"] == "answering" for row in chats)
+def _is_ready(http: httpx.Client) -> bool:
+    return http.get("/readyz").status_code == 200
 
 
 def _ended(process: subprocess.Popen[bytes], log: Path) -> bool:

@@ -167,7 +167,7 @@ def test_a_file_that_others_can_read_is_refused_and_holds_nobody_up(
     holder: KeyHolder, request_for: RequestFor, ask: Ask
 ) -> None:
     loose, sound = request_for(), request_for()
-    path = holder.write("a.json", loose, mode=0o640)
+    path = holder.write("a.json", loose, mode=0o644)
     holder.write("b.json", sound)
 
     holder.wait_until_it_says(f"{sound['chat_name']}: deployed")
