@@ -159,7 +159,8 @@ def test_it_chats_with_its_local_model_and_keeps_no_key(images: Images, containe
     )
     try:
         until(lambda: _is_ready(http) or _ended(process, log), 180)
-        assert http.post("/local/deploy", json={"chat_name": "local_chat"}).status_code == 200
+        local = http.post("/local/deploy", json={"chat_name": "local_chat"})
+        assert local.json() == {"ret": "ok"}, local.text
         reply = http.post("/local/chat", json={"chat_name": "local_chat", "content": "Say hello."})
         assert (reply.status_code, bool(reply.json())) == (200, True), reply.text
 
