@@ -9,6 +9,7 @@ small questions to chats, runs in a thread of gunicorn's pool.
 
 from __future__ import annotations
 
+import re
 import resource
 import secrets
 import selectors
@@ -39,11 +40,9 @@ from gateway.web.http_messages import Request, refusal
 SETTLE_SECONDS = 15
 """How long a new process looks for its cluster before it says CLUSTER_DOWN."""
 
-CHATS = ("/chat", "/completions", "/messages", "/responses")
-"""How the paths end of what waits for a provider and does little else; but for ALL_CHATS, which
-asks many at once."""
-
-ALL_CHATS = "/all/chat"
+CHATS = re.compile(r"/(?!all/)[a-z0-9_-]+/chat|/v1/((chat/)?completions|messages|responses)")
+"""The paths of what waits for a provider and does little else, as clients usually write them:
+/all/chat, which waits for many at once, must not be taken for one in any spelling."""
 
 REST_SECONDS = 0.2
 """So long a thread waits for a body that nobody wants, to keep the connection."""
@@ -287,7 +286,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
 
 
 def _is_small_chat(req: Any) -> bool:
-    if not req.path.endswith(CHATS) or req.path == ALL_CHATS:
+    if not CHATS.fullmatch(req.path):
         return False
     length = getattr(req.body.reader, "length", None)  # None: nobody knows yet
     return length is not None and length <= SMALL_BYTES

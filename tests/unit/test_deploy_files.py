@@ -131,8 +131,8 @@ def test_compose_names_what_there_is() -> None:
 def test_the_image_has_every_file_of_the_program() -> None:
     copied = re.findall(r"^COPY (?!--from)(.*) \S+$", (DEPLOY / "Containerfile").read_text(), re.M)
     names = {name for words in copied for name in words.split()}
-    found = {path.name for name in names for path in TOP.glob(name)}
+    files = {path.name for name in names for path in TOP.glob(name)}
     needed = {path.name for path in (*TOP.glob("*.py"), *TOP.glob("requirements.txt"))}
-    assert needed <= found
-    assert {"gateway", "deploy", "examples", "requirements-local.txt"} <= found
+    assert needed <= files
+    assert {"gateway", "deploy", "examples", "requirements-local.txt"} <= files
     assert all(Path(TOP, name).exists() for name in names if "*" not in name)
