@@ -22,11 +22,11 @@ except SettingError as error:
 
 worker_class = Worker
 bind = settings.bind
-# Few processes, since each holds a Ray driver (about 200 MB); many threads, since each chat waits
-# in one. Connecting to Ray happens after the fork, so the application must not be loaded before it.
+# Few processes, since each holds a Ray driver (about 100 MB). Connecting to Ray happens after the
+# fork, so the application must not be loaded before it.
 workers = settings.processes
-# As many chats as waits for jobs; the rest answer /healthz, /models and GATEWAY_BUSY when all of
-# these are taken.
+# Small questions to chats take none. As many large ones as waits for jobs; the rest answer
+# /healthz, /models and GATEWAY_BUSY when all of these are taken. They start when they are needed.
 threads = 2 * settings.max_in_flight + SPARE_THREADS
 worker_connections = threads + 512
 preload_app = False

@@ -16,8 +16,8 @@ from gateway.notify_targets import Target, parse_all
 from gateway.tokens import Token, check_all, parse_token
 
 SPARE_THREADS = 32
-"""Beyond one for each chat and each wait for a job: they answer /healthz, /models and
-GATEWAY_BUSY."""
+"""Beyond one for each large question to a chat and each wait for a job: they answer /healthz,
+/models and GATEWAY_BUSY."""
 
 ADDRESS_SPACE = 3 * 1024**3
 """What a gateway process takes of it at most, beside its threads' stacks: Ray reserves much that it
