@@ -112,7 +112,10 @@ class Hub:
         future = self._pool.submit(context.run, function, *arguments)
         future.add_done_callback(lambda _: self._call_soon(here.switch))
         self._loop.switch()
-        return future.result()
+        try:
+            return future.result()
+        finally:
+            del future  # it has what it raises, whose traceback has this frame
 
     def turn(self, _: object = None) -> None:
         """Let those go on for whom something has come."""

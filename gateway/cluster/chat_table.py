@@ -135,8 +135,9 @@ class ChatTable:
             with self._connection.using_ray():
                 if self._connection.directory is not cluster:
                     raise ChannelError("it was in a cluster that is gone", sent=False)
-                call = actor.address.remote(*self._connection.place())
-                address: Address = self._connection.ask(call, ADDRESS_SECONDS)
+                address: Address = self._connection.ask(
+                    actor.address.remote(*self._connection.place()), ADDRESS_SECONDS
+                )
         except ray.exceptions.RayActorError as error:
             raise ChannelError("it has ended, or is being started", sent=False) from error
         except ray.exceptions.RayTaskError as error:

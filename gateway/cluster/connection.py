@@ -13,6 +13,7 @@ import logging
 import socket
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -148,6 +149,9 @@ class Connection:
         try:
             with self.connected():
                 yield
+        except Exception as error:
+            _forget_calls(error)
+            raise
         finally:
             with self._lock:
                 self._users -= 1
@@ -409,6 +413,14 @@ def _reach(address: str) -> None:
     """Connect to a control store and hang up. Raises OSError: nobody is there."""
     host, port = split_port(address)
     socket.create_connection((host.strip("[]"), int(port)), WATCH_SECONDS).close()
+
+
+def _forget_calls(error: BaseException | None) -> None:
+    """Drop what the frames that raised an error have: calls of Ray's, which use it once more when
+    they are dropped, and that may be while Ray shuts down."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _explained(error: Exception) -> str:

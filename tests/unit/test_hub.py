@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import select
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,6 +17,7 @@ import pytest
 from gateway import hub
 from gateway.hub import Wake
 from tests.greenlets import in_a_greenlet, in_greenlets
+from tests.waiting import until
 
 LONG = 10.0
 
@@ -159,6 +162,30 @@ def test_what_a_thread_raises_is_raised() -> None:
 
     with pytest.raises(KeyError, match="a reason"):
         in_a_greenlet(lambda: hub.in_thread(fail))
+
+
+def test_what_a_thread_raises_is_gone_when_it_has_been_handled() -> None:
+    """It may have the last word on something, which must not wait for the garbage collector."""
+
+    class OfThreadError(Exception):
+        def __init__(self) -> None:
+            raised.append(weakref.ref(self))
+
+    raised: list[weakref.ref[OfThreadError]] = []
+
+    def fail() -> None:
+        raise OfThreadError
+
+    def handle() -> None:
+        with suppress(OfThreadError):
+            hub.in_thread(fail)
+
+    gc.disable()
+    try:
+        in_a_greenlet(handle)
+        until(lambda: raised[0]() is None, 5)
+    finally:
+        gc.enable()
 
 
 def test_without_a_hub_all_is_done_where_it_is_called() -> None:

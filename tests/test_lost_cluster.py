@@ -1,0 +1,70 @@
+"""What a call says, and what it leaves, while the connection to the cluster is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from gateway.commands.ray_head import RayHead
+from tests.environment import TOP, clean_environment
+
+CALLS = """
+import ray
+from gateway.cluster.connection import Connection
+from gateway.errors import GatewayError
+
+connection = Connection("127.0.0.1:9", lambda: None, lambda chats: None)
+for call in (lambda left: ray.get_actor("chat"), lambda left: ray.put("chat")):
+    try:
+        connection.patiently(1, call)
+    except GatewayError as error:
+        print(error.code, ray.is_initialized())
+"""
+
+
+LEAVE = """
+import traceback
+import ray
+from gateway.cluster.connection import Connection
+from gateway.errors import GatewayError
+
+connection = Connection("{address}", lambda: None, lambda chats: None)
+connection.start()
+connection.settled(20)
+try:
+    connection.tell_directory(0.1, "follow", "a process", connection._born, connection._revision)
+except GatewayError as error:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    frames += [frame for frame, _ in traceback.walk_tb(error.__cause__.__traceback__)]
+    calls = [ray.ObjectRef for frame in frames for local in frame.f_locals.values()
+             if isinstance(local, ray.ObjectRef)]
+    print(error.code, len(frames) > 4, calls)
+"""
+
+
+def test_a_call_while_the_cluster_is_lost_is_cluster_down_and_starts_none() -> None:
+    """In a process of its own, where Ray has never been connected."""
+    environment = {**clean_environment(), "RAY_ADDRESS": "127.0.0.1:9"}
+    command = [sys.executable, "-c", CALLS]
+    ended = subprocess.run(
+        command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.stdout == "CLUSTER_DOWN False\n" * 2, ended.stderr
+
+
+def test_what_failed_has_no_call_of_rays_which_would_be_dropped_while_ray_shuts_down(
+    ray_head: RayHead,
+) -> None:
+    """Ray ends a process that uses it, as it does to drop a call, while it shuts down."""
+    environment = {**clean_environment(), **ray_head.environment}
+    script = LEAVE.format(address=ray_head.environment["RAY_ADDRESS"])
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=TOP,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.stdout == "TIMEOUT True []\n", ended.stderr
