@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -11,6 +12,8 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RAY_NODE, RayHead
+from gateway.commands.ray_node import STEADY_SECONDS
+from tests.environment import clean_environment
 from tests.server import running_head
 from tests.waiting import until
 
@@ -71,7 +74,33 @@ def test_a_control_store_that_ends_again_at_once_takes_the_head_along(head: RayH
     assert not alive
 
 
-def test_a_head_whose_node_is_killed_ends_with_all_of_it(head: RayHead) -> None:
+def test_a_head_whose_node_is_killed_starts_anew_in_its_place(head: RayHead) -> None:
+    time.sleep(STEADY_SECONDS)
+    processes = family(head)
+
+    part(head, "raylet").kill()
+
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive
+    until(lambda: names(family(head)) == NODE | AGENTS)
+    joined = [sys.executable, "-c", "import ray; ray.init(); print(len(ray.nodes()))"]
+    driver = subprocess.run(
+        joined,
+        env={**clean_environment(), **head.environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert driver.stdout == "1\n", driver.stderr
+    processes = family(head)
+    head.process.terminate()
+    assert head.process.wait(20) == 0
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive
+
+
+def test_a_head_whose_node_is_killed_at_once_ends_with_all_of_it(head: RayHead) -> None:
     processes = family(head)
 
     part(head, "raylet").kill()
@@ -115,7 +144,7 @@ def test_a_part_that_does_not_end_is_killed() -> None:
         "import os, signal, subprocess, sys;"
         f"child = subprocess.Popen([sys.executable, '-c', {deaf!r}], stdout=subprocess.PIPE);"
         "child.stdout.readline(); signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM});"
-        "print(child.pid, flush=True); watched = f'[[{child.pid}], {child.pid}]';"
+        "print(child.pid, flush=True); watched = f'[[{child.pid}], {child.pid}, {{}}]';"
         f"os.execv(sys.executable, [sys.executable, '-I', '-S', {str(RAY_NODE)!r}, watched])"
     )
     watcher = subprocess.Popen([sys.executable, "-c", starts], stdout=subprocess.PIPE, text=True)

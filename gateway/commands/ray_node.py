@@ -6,7 +6,8 @@ Ray. Here Ray's own node is made without them; then this process becomes one tha
 but its children.
 
 Ray's control store writes down what it knows. So where it alone ends, another one is started in its
-place, and the cluster goes on as it was.
+place, and the cluster goes on as it was. Where another part ends, a new head is started at once,
+which knows nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +28,11 @@ SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 
 PR_SET_PDEATHSIG = 1
 
-STEADY_SECONDS = 30
-"""A control store that ends sooner than this is not started again: it would end for ever."""
+STEADY_SECONDS = 10
+"""What ends sooner than this is not started again: it would end for ever."""
+
+KEPT_SESSIONS = 3
+"""How many runs' logs stay in Ray's folder, the present run's included."""
 
 
 def start(options: dict[str, Any]) -> NoReturn:
@@ -45,12 +49,12 @@ def start(options: dict[str, Any]) -> NoReturn:
                     include_dashboard=include_dashboard, raise_on_failure=raise_on_failure
                 )
 
+    _forget_sessions(options["temp_dir"])
     _keep_what_the_control_store_knows(options["temp_dir"])
     # Whoever joins the cluster by a loopback address is sent to the machine's own, too.
-    host = resolve_ip_for_localhost(options.pop("node_ip_address", "") or get_node_ip_address())
+    host = resolve_ip_for_localhost(options.get("node_ip_address") or get_node_ip_address())
     params = RayParams(
-        **options,
-        node_ip_address=host,
+        **{**options, "node_ip_address": host},
         no_monitor=True,  # the autoscaler's: machines come and go by their operator's hand
         include_log_monitor=False,
         redis_username=os.environ.get("RAY_REDIS_USERNAME", ""),
@@ -64,7 +68,7 @@ def start(options: dict[str, Any]) -> NoReturn:
     children = [info.process.pid for name in names for info in node.all_processes[name]]
     (store,) = node.all_processes["gcs_server"]
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the watcher, too, must hear of a stop now
-    watched = json.dumps([children, store.process.pid])
+    watched = json.dumps([children, store.process.pid, options])
     os.execv(sys.executable, [sys.executable, "-I", "-S", __file__, watched])  # noqa: S606
 
 
@@ -78,17 +82,30 @@ def _keep_what_the_control_store_knows(folder: str) -> None:
         os.environ |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": path}
 
 
+def _forget_sessions(folder: str) -> None:
+    """Remove the session folders of logs that each start of Ray leaves behind."""
+    left = KEPT_SESSIONS - 1
+    with suppress(FileNotFoundError):
+        for name in sorted(os.listdir(folder))[::-1]:
+            path = os.path.join(folder, name)
+            if name.startswith("session_") and not os.path.islink(path):
+                left -= 1
+                if left < 0:
+                    shutil.rmtree(path, ignore_errors=True)
+
+
 def _command(pid: int) -> list[str]:
     """Return what a child runs; []: it has ended already."""
     with open(f"/proc/{pid}/cmdline") as file:
         return file.read().split("\0")[:-1]
 
 
-def watch(children: list[int], store: int) -> int:
-    """Wait until one of the children ends, or for SIGTERM; then end them all, in their order. The
-    `store` is started again instead. Returns the exit code: 0 after SIGTERM, else 1."""
+def watch(children: list[int], store: int, options: dict[str, Any]) -> int:
+    """Wait for SIGTERM, and end the children in their order; or until one of them ends, kill the
+    others, and start anew with the same `options`. The `store` is started again alone. Returns the
+    exit code: 0 after SIGTERM; 1: a start would not help."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    command = _command(store)
+    command, begun = _command(store), time.monotonic()
     print("Ray runtime started.", flush=True)
     stop, steady = False, 0.0
     while not stop:
@@ -100,13 +117,19 @@ def watch(children: list[int], store: int) -> int:
             store = children[place] = _start(command)
         if any(map(_has_ended, children)):
             print(
-                "One of Ray's processes has ended unexpectedly; the others are ended.", flush=True
+                "One of Ray's processes has ended unexpectedly; the others are killed.", flush=True
             )
-            break
+            break  # what a cluster that is broken knows is not wanted: its successor is waited for
         stop = signal.sigwait(SIGNALS) != signal.SIGCHLD
     for pid in children:
-        _end(pid)
+        _end(pid, (signal.SIGTERM, signal.SIGKILL) if stop else (signal.SIGKILL,))
     _kill_orphans()
+    if not stop and time.monotonic() > begun + STEADY_SECONDS:
+        for pid in children:
+            os.waitpid(pid, 0)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        again = [sys.executable, "-P", __file__, json.dumps(options)]
+        os.execv(sys.executable, again)  # noqa: S606
     return 0 if stop else 1
 
 
@@ -125,9 +148,9 @@ def _start(command: list[str]) -> int:
         os._exit(1)
 
 
-def _end(pid: int) -> None:
-    """End a child by SIGTERM, or by SIGKILL if that was not enough."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+def _end(pid: int, signals: tuple[signal.Signals, ...]) -> None:
+    """End a child by the first signal, or by the next if that was not enough."""
+    for number in signals:
         if not _has_ended(pid):
             os.kill(pid, number)
         deadline = time.monotonic() + STOP_SECONDS
