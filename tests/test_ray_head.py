@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -12,7 +11,6 @@ import psutil
 import pytest
 
 from gateway.commands.ray_head import RAY_NODE, RayHead
-from gateway.commands.ray_node import STEADY_SECONDS
 from tests.environment import clean_environment
 from tests.server import running_head
 from tests.waiting import until
@@ -74,16 +72,22 @@ def test_a_control_store_that_ends_again_at_once_takes_the_head_along(head: RayH
     assert not alive
 
 
-def test_a_head_whose_node_is_killed_starts_anew_in_its_place(head: RayHead) -> None:
-    time.sleep(STEADY_SECONDS)
-    processes = family(head)
+def test_a_head_whose_raylet_is_killed_starts_another_as_another_node(head: RayHead) -> None:
+    until(lambda: names(family(head)) == NODE | AGENTS)
+    store = part(head, "gcs_server")
+    others = [process for process in family(head) if process != store]
 
     part(head, "raylet").kill()
 
-    _, alive = psutil.wait_procs(processes, timeout=20)
+    _, alive = psutil.wait_procs(others, timeout=20)
     assert not alive
     until(lambda: names(family(head)) == NODE | AGENTS)
-    joined = [sys.executable, "-c", "import ray; ray.init(); print(len(ray.nodes()))"]
+    assert store.is_running()
+    joined = [
+        sys.executable,
+        "-c",
+        "import ray; ray.init(); print([node['Alive'] for node in ray.nodes()].count(True))",
+    ]
     driver = subprocess.run(
         joined,
         env={**clean_environment(), **head.environment},
@@ -100,7 +104,10 @@ def test_a_head_whose_node_is_killed_starts_anew_in_its_place(head: RayHead) -> 
     assert not alive
 
 
-def test_a_head_whose_node_is_killed_at_once_ends_with_all_of_it(head: RayHead) -> None:
+def test_a_raylet_that_ends_again_at_once_takes_the_head_along(head: RayHead) -> None:
+    first = part(head, "raylet")
+    first.kill()
+    until(lambda: "raylet" in names(family(head)) and part(head, "raylet") != first)
     processes = family(head)
 
     part(head, "raylet").kill()
@@ -144,7 +151,7 @@ def test_a_part_that_does_not_end_is_killed() -> None:
         "import os, signal, subprocess, sys;"
         f"child = subprocess.Popen([sys.executable, '-c', {deaf!r}], stdout=subprocess.PIPE);"
         "child.stdout.readline(); signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM});"
-        "print(child.pid, flush=True); watched = f'[[{child.pid}], {child.pid}, {{}}]';"
+        "print(child.pid, flush=True); watched = f'[[{child.pid}], []]';"
         f"os.execv(sys.executable, [sys.executable, '-I', '-S', {str(RAY_NODE)!r}, watched])"
     )
     watcher = subprocess.Popen([sys.executable, "-c", starts], stdout=subprocess.PIPE, text=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -10,11 +11,19 @@ import ray
 
 from gateway.byte_budget import ByteBudget
 from gateway.cluster.channel import ChannelError, Channels
-from gateway.cluster.connection import Connection
+from gateway.cluster.connection import AGAIN_SECONDS, Connection
 from gateway.cluster.replicas import Replica, ReplicaSet, patience
 from gateway.errors import Code, GatewayError, lacking
 from gateway.hub import in_thread
-from gateway.protocol import CHAT, NAMESPACE, Address, PublicConfig, Reach, replica_name
+from gateway.protocol import (
+    CHAT,
+    NAMESPACE,
+    Address,
+    Engine,
+    PublicConfig,
+    Reach,
+    replica_name,
+)
 
 ASK_SECONDS = 10
 ADDRESS_SECONDS = 3
@@ -58,7 +67,7 @@ class ChatTable:
         if chat := self.known(name):
             chain = chat.fallback
         else:
-            reach: Reach | None = self._connection.ask_directory(ASK_SECONDS, "find", name)
+            reach = in_thread(self._find, name, ASK_SECONDS)
             chain = tuple(reach["fallback"]) if reach else ()
         return chain if path == CHAT else tuple(one for one in chain if self._may_have(one, path))
 
@@ -98,8 +107,21 @@ class ChatTable:
             else:
                 self.forget(name)
 
+    def _find(self, name: str, seconds: float) -> Reach | None:
+        """Ask the directory for a chat. One that was restarted knows none, until it is told which
+        there were. Raises GatewayError."""
+        deadline = time.monotonic() + seconds
+        while True:
+            left = deadline - time.monotonic()
+            reach: Reach | None = self._connection.ask_directory(left, "find", name)
+            config = self._connection.remembered(name)
+            if reach or config is None or config["engine"] == Engine.TASK or left < AGAIN_SECONDS:
+                return reach
+            self._connection.doubt()
+            time.sleep(AGAIN_SECONDS)
+
     def _look_up(self, name: str, seconds: float) -> ReplicaSet:
-        reach: Reach | None = self._connection.ask_directory(seconds, "find", name)
+        reach = self._find(name, seconds)
         if reach is None:
             raise GatewayError(Code.NOT_DEPLOYED, chat_name=name)
         if reach["need_key"]:

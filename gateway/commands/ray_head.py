@@ -31,6 +31,10 @@ OBJECT_STORE_BYTES = 128 * 1024 * 1024
 DASHBOARD_PORT = 8265
 """Ray's own default; a head of `make run` takes a free one."""
 
+KEPT_SESSIONS = 3
+"""How many runs' logs stay in an installed Ray's folder, the present run's included."""
+
+
 RAY_FOLDER = "ray"
 """Ray's own folder, within ours, where it would also lie by RAY_TMPDIR alone: Ray opens it to every
 user of the machine, who could then put sockets of theirs in the place of Ray's and of the chats'.
@@ -122,6 +126,7 @@ def become(environment: dict[str, str]) -> NoReturn:
             " started."
         )
     folder = _closed(Path(environment.get("RAY_TMPDIR", "")), "RAY_TMPDIR") / RAY_FOLDER
+    _forget_sessions(folder)
     ports = [int(port), DASHBOARD_PORT, *_free_ports(1)]
     # The node's address is given, since Ray would take another that a machine may lose while it
     # runs.
@@ -227,6 +232,13 @@ def _head_command(ports: list[int], folder: Path, dashboard: str, host: str = ""
         **({"node_ip_address": host} if host else {}),
     }
     return [sys.executable, "-P", str(RAY_NODE), json.dumps(options)]
+
+
+def _forget_sessions(folder: Path) -> None:
+    """Remove the session folders of logs that each start of Ray leaves behind."""
+    sessions = sorted(path for path in folder.glob("session_*") if not path.is_symlink())
+    for path in sessions[: -(KEPT_SESSIONS - 1)]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -6,8 +6,8 @@ Ray. Here Ray's own node is made without them; then this process becomes one tha
 but its children.
 
 Ray's control store writes down what it knows. So where it alone ends, another one is started in its
-place, and the cluster goes on as it was. Where another part ends, a new head is started at once,
-which knows nothing.
+place, and the cluster goes on as it was. Where its raylet ends, another one takes its place, as
+another node of the same cluster: the actors that were there begin anew.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ PR_SET_PDEATHSIG = 1
 STEADY_SECONDS = 10
 """What ends sooner than this is not started again: it would end for ever."""
 
-KEPT_SESSIONS = 3
-"""How many runs' logs stay in Ray's folder, the present run's included."""
+STARTED_AGAIN = ("gcs_server", "raylet")
+"""Ray's control store, and its raylet, which needs that one."""
 
 
 def start(options: dict[str, Any]) -> NoReturn:
@@ -49,12 +49,12 @@ def start(options: dict[str, Any]) -> NoReturn:
                     include_dashboard=include_dashboard, raise_on_failure=raise_on_failure
                 )
 
-    _forget_sessions(options["temp_dir"])
     _keep_what_the_control_store_knows(options["temp_dir"])
     # Whoever joins the cluster by a loopback address is sent to the machine's own, too.
-    host = resolve_ip_for_localhost(options.get("node_ip_address") or get_node_ip_address())
+    host = resolve_ip_for_localhost(options.pop("node_ip_address", "") or get_node_ip_address())
     params = RayParams(
-        **{**options, "node_ip_address": host},
+        **options,
+        node_ip_address=host,
         no_monitor=True,  # the autoscaler's: machines come and go by their operator's hand
         include_log_monitor=False,
         redis_username=os.environ.get("RAY_REDIS_USERNAME", ""),
@@ -66,9 +66,9 @@ def start(options: dict[str, Any]) -> NoReturn:
     # The raylet first: it ends the cluster's actors, which must still find the control store.
     names = sorted(node.all_processes, key=lambda name: (name != "raylet", name))
     children = [info.process.pid for name in names for info in node.all_processes[name]]
-    (store,) = node.all_processes["gcs_server"]
+    again = [node.all_processes[name][0].process.pid for name in STARTED_AGAIN]
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the watcher, too, must hear of a stop now
-    watched = json.dumps([children, store.process.pid, options])
+    watched = json.dumps([children, again])
     os.execv(sys.executable, [sys.executable, "-I", "-S", __file__, watched])  # noqa: S606
 
 
@@ -82,55 +82,54 @@ def _keep_what_the_control_store_knows(folder: str) -> None:
         os.environ |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": path}
 
 
-def _forget_sessions(folder: str) -> None:
-    """Remove the session folders of logs that each start of Ray leaves behind."""
-    left = KEPT_SESSIONS - 1
-    with suppress(FileNotFoundError):
-        for name in sorted(os.listdir(folder))[::-1]:
-            path = os.path.join(folder, name)
-            if name.startswith("session_") and not os.path.islink(path):
-                left -= 1
-                if left < 0:
-                    shutil.rmtree(path, ignore_errors=True)
-
-
 def _command(pid: int) -> list[str]:
     """Return what a child runs; []: it has ended already."""
     with open(f"/proc/{pid}/cmdline") as file:
         return file.read().split("\0")[:-1]
 
 
-def watch(children: list[int], store: int, options: dict[str, Any]) -> int:
-    """Wait for SIGTERM, and end the children in their order; or until one of them ends, kill the
-    others, and start anew with the same `options`. The `store` is started again alone. Returns the
-    exit code: 0 after SIGTERM; 1: a start would not help."""
+def watch(children: list[int], started_again: list[int]) -> int:
+    """Wait for SIGTERM, or until a child ends that is not `started_again`; then end the others, in
+    their order. Returns the exit code: 0 after SIGTERM, else 1."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    command, begun = _command(store), time.monotonic()
+    again = {pid: (_command(pid), 0.0) for pid in started_again}
     print("Ray runtime started.", flush=True)
-    stop, steady = False, 0.0
+    stop = False
     while not stop:
-        if command and _has_ended(store) and time.monotonic() >= steady:
-            print("Ray's control store has ended unexpectedly; it is started again.", flush=True)
-            os.waitpid(store, 0)
-            steady = time.monotonic() + STEADY_SECONDS
-            place = children.index(store)
-            store = children[place] = _start(command)
+        for pid, (command, steady) in list(again.items()):
+            if command and _has_ended(pid) and time.monotonic() >= steady:
+                name = os.path.basename(command[0])
+                print(f"Ray's {name} has ended unexpectedly; it is started again.", flush=True)
+                os.waitpid(pid, 0)
+                if name == "raylet":
+                    _kill_others(children)
+                    command = _as_another_node(command)
+                place = children.index(pid)
+                children[place] = _start(command)
+                del again[pid]
+                again[children[place]] = command, time.monotonic() + STEADY_SECONDS
         if any(map(_has_ended, children)):
             print(
-                "One of Ray's processes has ended unexpectedly; the others are killed.", flush=True
+                "One of Ray's processes has ended unexpectedly; the others are ended.", flush=True
             )
-            break  # what a cluster that is broken knows is not wanted: its successor is waited for
+            break
         stop = signal.sigwait(SIGNALS) != signal.SIGCHLD
     for pid in children:
-        _end(pid, (signal.SIGTERM, signal.SIGKILL) if stop else (signal.SIGKILL,))
-    _kill_orphans()
-    if not stop and time.monotonic() > begun + STEADY_SECONDS:
-        for pid in children:
-            os.waitpid(pid, 0)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        again = [sys.executable, "-P", __file__, json.dumps(options)]
-        os.execv(sys.executable, again)  # noqa: S606
+        _end(pid)
+    _kill_others([])
     return 0 if stop else 1
+
+
+def _as_another_node(command: list[str]) -> list[str]:
+    """Return the command of a raylet that takes a dead one's place, for which it makes room: a
+    control store knows each node by its number, and for good when it is dead."""
+    given = dict(option.split("=", 1) for option in command if "=" in option)
+    for socket in (given["--raylet_socket_name"], given["--store_socket_name"]):
+        with suppress(FileNotFoundError):
+            os.unlink(socket)
+    number = given["--node_id"]
+    other = os.urandom(len(number) // 2).hex()
+    return [option.replace(number, other) for option in command]
 
 
 def _start(command: list[str]) -> int:
@@ -148,9 +147,9 @@ def _start(command: list[str]) -> int:
         os._exit(1)
 
 
-def _end(pid: int, signals: tuple[signal.Signals, ...]) -> None:
-    """End a child by the first signal, or by the next if that was not enough."""
-    for number in signals:
+def _end(pid: int) -> None:
+    """End a child by SIGTERM, or by SIGKILL if that was not enough."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
         if not _has_ended(pid):
             os.kill(pid, number)
         deadline = time.monotonic() + STOP_SECONDS
@@ -158,13 +157,13 @@ def _end(pid: int, signals: tuple[signal.Signals, ...]) -> None:
             time.sleep(0.02)
 
 
-def _kill_orphans() -> None:
-    """Kill what a killed raylet has left behind in this process's group: it would look for its
-    raylet for a minute."""
+def _kill_others(kept: list[int]) -> None:
+    """Kill what a killed raylet has left behind in this process's group, which would look for its
+    raylet for a minute; not `kept`."""
     group = os.getpid()
-    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != group):
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
         with suppress(ProcessLookupError):
-            if os.getpgid(pid) == group:
+            if os.getpgid(pid) == group and pid != group and pid not in kept:
                 os.kill(pid, signal.SIGKILL)
 
 
