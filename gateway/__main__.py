@@ -17,7 +17,7 @@ COMMANDS = {
     "token": "make a token for a caller",
     "revoke": "take a caller's token away",
     "check-settings": "look whether the settings can be used, as a reload does first",
-    "ray-head": "become a Ray head, as byzer-ray.service does",
+    "ray-head": "become a Ray head, or a node that joins it, as byzer-ray.service does",
 }
 """Each is a module of gateway/commands with a function `main`."""
 

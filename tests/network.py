@@ -1,8 +1,8 @@
 """A network of the tests' own, which they may break: pytest itself runs in a namespace (`make
-test-network`).
+test-network`, `make nodes`).
 
-Another node is a further namespace at the far end of a cable; names are looked up at a server that
-a test commands.
+Other machines are further namespaces, each at the far end of a cable to a switch that is ours;
+names are looked up at a server that a test commands.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gateway.commands.ray_head import BIN, stop
+from gateway.commands.ray_head import stop
 from tests.environment import TOP, clean_environment, free_port
 from tests.waiting import until
 
 HERE, THERE = "10.77.0.1", "10.77.0.2"
+SWITCH = "switch"
 NEVER = 1e6
 """So many seconds that whoever asked has left before."""
 
@@ -79,34 +80,24 @@ class Dns:
         return seconds, head + asked + row
 
 
-class Node:
+class Machine:
     """Another machine: a namespace of its own at the far end of a cable, and the processes that run
     there."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = THERE) -> None:
+        self.address = address
+        self._cable = f"to{address.rpartition('.')[2]}"
         self._holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        pid = str(self._holder.pid)
         until(
-            lambda: (
-                os.readlink(f"/proc/{self._holder.pid}/ns/net") != os.readlink("/proc/self/ns/net")
-            ),
+            lambda: os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net"),
             20,
         )
-        ip(
-            "link",
-            "add",
-            "cable",
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "cable",
-            "netns",
-            str(self._holder.pid),
-        )
-        ip("address", "add", f"{HERE}/24", "dev", "cable")
-        ip("link", "set", "cable", "up")
+        _switch_on()
+        ip("link", "add", self._cable, "type", "veth", "peer", "name", "cable", "netns", pid)
+        ip("link", "set", self._cable, "master", SWITCH, "up")
         self._there("ip", "link", "set", "lo", "up")
-        self._there("ip", "address", "add", f"{THERE}/24", "dev", "cable")
+        self._there("ip", "address", "add", f"{address}/24", "dev", "cable")
         self.plug()
 
     def command(self, *words: str) -> list[str]:
@@ -120,6 +111,13 @@ class Node:
     def plug(self) -> None:
         self._there("ip", "link", "set", "cable", "up")
 
+    def disturb(self, *words: str) -> None:
+        """Have all that leaves there disturbed, as tc-netem says: "delay", "200ms"."""
+        self._there("tc", "qdisc", "replace", "dev", "cable", "root", "netem", *words)
+
+    def calm(self) -> None:
+        self._there("tc", "qdisc", "del", "dev", "cable", "root")
+
     def end(self) -> None:
         self._holder.kill()  # the cable goes with it
         self._holder.wait()
@@ -128,8 +126,17 @@ class Node:
         subprocess.run(self.command(*words), check=True, timeout=20)
 
 
+def _switch_on() -> None:
+    """The switch, with our own address on it; it stays as long as the namespace."""
+    if SWITCH not in dict(socket.if_nameindex()).values():
+        ip("link", "add", SWITCH, "type", "bridge")
+        ip("address", "add", f"{HERE}/24", "dev", SWITCH)
+        ip("link", "set", SWITCH, "up")
+
+
 class Sniffer:
-    """Whoever reads all that crosses the cable, but for what is said to and by one port."""
+    """Whoever reads all that crosses the switch to us or from us, but for what is said to and by
+    one port."""
 
     def __init__(self, but: int) -> None:
         self._but = but.to_bytes(2, "big")
@@ -137,14 +144,14 @@ class Sniffer:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ALL))
         self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
         # with a protocol's own number, what is sent would not be seen
-        self._socket.bind(("cable", ALL))
+        self._socket.bind((SWITCH, ALL))
         self._socket.settimeout(0.2)
         self._ended = False
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     def _listen(self) -> None:
-        with suppress(OSError):  # the cable is taken away
+        with suppress(OSError):  # the switch is taken away
             while not self._ended:
                 with suppress(TimeoutError):
                     packet, (_, protocol, *_) = self._socket.recvfrom(1 << 17)
@@ -175,7 +182,7 @@ class Cluster:
     """A Ray head here, as an installed one is started, and a node of it there; `path` is Python's
     first one there."""
 
-    def __init__(self, node: Node, path: str = "", **more: str) -> None:
+    def __init__(self, node: Machine, path: str = "", **more: str) -> None:
         self._node, self._path = node, path
         self._folder = Path(tempfile.mkdtemp(prefix="n", dir="/tmp"))
         token = os.urandom(32).hex()
@@ -184,9 +191,7 @@ class Cluster:
         self.address = f"{HERE}:{free_port()}"
         guarded = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self._folder / "token")}
         self.environment = {"RAY_ADDRESS": self.address, **guarded, **more}
-        ours = {"RAY_worker_niceness": "0", "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
-        ours["RAY_TMPDIR"] = str(self._folder / "ray")
-        self._ray = {**clean_environment(), **self.environment, **ours}
+        self._ray = {**clean_environment(), **self.environment}
         self._lead()
         until(self._leads, 300)
         self.join()
@@ -212,23 +217,19 @@ class Cluster:
 
     def join(self) -> None:
         """Start the node there, as docs/operations.md says."""
-        command = [
-            str(BIN / "ray"),
-            "start",
-            f"--address={self.address}",
-            f"--node-ip-address={THERE}",
-            "--block",
-        ]
-        command += ["--object-store-memory=100000000", "--min-worker-port=0", "--max-worker-port=0"]
-        self.other = self._start("node", *self._node.command(*command))
+        command = self._node.command(sys.executable, "-m", "gateway", "ray-head")
+        self.other = self._start("node", *command)
 
     def log(self, name: str) -> str:
         return (self._folder / name).read_text()
 
     def _start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
-        environment = self._ray
+        environment = {**self._ray, "RAY_TMPDIR": str(self._folder / f"{name}-ray")}
         if name == "node":  # which has a certificate of its own
-            environment = {key: value.replace(HERE, THERE) for key, value in environment.items()}
+            environment = {
+                key: value.replace(HERE, THERE) if key.startswith("RAY_TLS_") else value
+                for key, value in environment.items()
+            }
             environment["PYTHONPATH"] = self._path
         with (self._folder / name).open("ab") as log:
             return subprocess.Popen(
@@ -242,9 +243,9 @@ class Cluster:
 
 
 @contextmanager
-def cluster(path: str = "", **more: str) -> Iterator[tuple[Node, Cluster]]:
+def cluster(path: str = "", **more: str) -> Iterator[tuple[Machine, Cluster]]:
     """Two nodes, for as long as they are wanted."""
-    node = Node()
+    node = Machine()
     try:
         both = Cluster(node, path, **more)
         try:

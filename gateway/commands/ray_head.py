@@ -1,6 +1,6 @@
 """A Ray head: the one place for its options. A child of `make run`, of a test or of a benchmark;
 or, for an installed gateway (deploy/systemd/byzer-ray.service), what `python -m gateway ray-head`
-becomes.
+becomes. On a further machine of a cluster that becomes a node, which joins the head.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -25,6 +26,10 @@ from gateway.folders import opening
 BIN = Path(sys.executable).parent
 RAY_NODE = Path(__file__).with_name("ray_node.py")
 STOP_SECONDS = 30
+
+HEAD_SECONDS = 30
+"""How long a node waits for its head before it ends; whoever started it starts it again."""
+
 OBJECT_STORE_BYTES = 128 * 1024 * 1024
 """The gateway keeps nothing in Ray's object store; Ray would take 30 % of the memory."""
 
@@ -103,18 +108,22 @@ def main(arguments: list[str]) -> None:
     argparse.ArgumentParser(
         prog="python -m gateway ray-head",
         description="Become a Ray head at RAY_ADDRESS, in the folder RAY_TMPDIR, behind"
-        " RAY_AUTH_TOKEN_PATH's token.",
+        " RAY_AUTH_TOKEN_PATH's token; or a node that joins it, where that is another machine's"
+        " address.",
     ).parse_args(arguments)
     become(dict(os.environ))
 
 
 def become(environment: dict[str, str]) -> NoReturn:
-    """Replace this process by a Ray head at RAY_ADDRESS, within the folder RAY_TMPDIR, behind
-    RAY_AUTH_TOKEN_PATH's token. Raises SystemExit: one of them is missing or cannot be used.
+    """Replace this process by a Ray head at RAY_ADDRESS, or by a node that joins it if that is
+    another machine's address, within the folder RAY_TMPDIR, behind RAY_AUTH_TOKEN_PATH's token.
+    Raises SystemExit: one of them is missing or cannot be used, or there is no head to join.
     """
     host, port = split_port(environment.get("RAY_ADDRESS", "").strip())
     if not host or not port:
-        raise SystemExit("RAY_ADDRESS must be this machine's host:port, such as 127.0.0.1:6379.")
+        raise SystemExit(
+            "RAY_ADDRESS must be the head machine's host:port, such as 127.0.0.1:6379."
+        )
     token = Path(environment.get("RAY_AUTH_TOKEN_PATH", ""))
     try:
         there = bool(token.read_text().strip())
@@ -127,11 +136,49 @@ def become(environment: dict[str, str]) -> NoReturn:
         )
     folder = _closed(Path(environment.get("RAY_TMPDIR", "")), "RAY_TMPDIR") / RAY_FOLDER
     _forget_sessions(folder)
-    ports = [int(port), DASHBOARD_PORT, *_free_ports(1)]
-    # The node's address is given, since Ray would take another that a machine may lose while it
-    # runs.
-    command = _head_command(ports, folder, environment.get("RAY_DASHBOARD_HOST", ""), host)
+    try:
+        address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0][4][0]
+    except OSError as error:
+        raise SystemExit(f"RAY_ADDRESS: {host} has no address: {error.strerror}.") from None
+    if _is_here(str(address)):
+        ports = [int(port), DASHBOARD_PORT, *_free_ports(1)]
+        # The node's address is given, since Ray would take another that a machine may lose while it
+        # runs.
+        dashboard = environment.get("RAY_DASHBOARD_HOST", "")
+        command = _head_command(ports, folder, dashboard, str(address))
+    else:
+        own = _wait_for_head(str(address), int(port))
+        command = _command({"gcs_address": f"{address}:{port}", "node_ip_address": own}, folder)
     os.execve(command[0], command, _head_environment(environment, token))  # noqa: S606
+
+
+def _is_here(address: str) -> bool:
+    """Return whether an address is this machine's."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+def _wait_for_head(address: str, port: int) -> str:
+    """Wait for another machine's Ray head, and return by which address of ours it is reached.
+    Raises SystemExit: it cannot be."""
+    deadline = time.monotonic() + HEAD_SECONDS
+    while True:
+        try:
+            with socket.create_connection((address, port), HEAD_SECONDS) as connection:
+                return str(connection.getsockname()[0])
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise SystemExit(
+                    f"RAY_ADDRESS: no Ray head answers at {address}:{port}:"
+                    f" {error.strerror or error}. Start it, and let this machine reach all its"
+                    " ports."
+                ) from None
+            time.sleep(0.2)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -223,15 +270,23 @@ def _head_command(ports: list[int], folder: Path, dashboard: str, host: str = ""
     options: dict[str, object] = {
         "gcs_server_port": port,
         "dashboard_agent_listen_port": agent_port,
-        "min_worker_port": 0,
-        "max_worker_port": 0,
         "include_dashboard": bool(dashboard),
         **({"dashboard_host": dashboard, "dashboard_port": dashboard_port} if dashboard else {}),
-        "object_store_memory": OBJECT_STORE_BYTES,
-        "temp_dir": str(folder),
         **({"node_ip_address": host} if host else {}),
     }
-    return [sys.executable, "-P", str(RAY_NODE), json.dumps(options)]
+    return _command(options, folder)
+
+
+def _command(options: dict[str, object], folder: Path) -> list[str]:
+    """Return how a node of Ray's is started: RayParams' own options (Ray 2.60)."""
+    every = {
+        "dashboard_agent_listen_port": _free_ports(1)[0],
+        "min_worker_port": 0,
+        "max_worker_port": 0,
+        "object_store_memory": OBJECT_STORE_BYTES,
+        "temp_dir": str(folder),
+    }
+    return [sys.executable, "-P", str(RAY_NODE), json.dumps({**every, **options})]
 
 
 def _forget_sessions(folder: Path) -> None:

@@ -1,5 +1,6 @@
-"""The process that starts Ray's head node and then watches over it: a child of
-gateway/commands/ray_head.py's RayHead, or what `python -m gateway ray-head` becomes.
+"""The process that starts Ray's node on this machine, the cluster's head or one that joins it, and
+then watches over it: a child of gateway/commands/ray_head.py's RayHead, or what `python -m gateway
+ray-head` becomes.
 
 `ray start` starts helpers that a gateway has no use for, and stays in memory itself with all of
 Ray. Here Ray's own node is made without them; then this process becomes one that knows nothing
@@ -36,12 +37,13 @@ STARTED_AGAIN = ("gcs_server", "raylet")
 
 
 def start(options: dict[str, Any]) -> NoReturn:
-    """Start the node, and become its watcher. `options` are RayParams' own (Ray 2.60)."""
+    """Start the node, and become its watcher. `options` are RayParams' own (Ray 2.60); with a
+    `gcs_address` it joins the head there."""
     from ray._private.node import Node
     from ray._private.parameter import RayParams
     from ray._private.services import get_node_ip_address, resolve_ip_for_localhost
 
-    class Head(Node):  # type: ignore[misc]
+    class Lean(Node):  # type: ignore[misc]
         def start_api_server(self, *, include_dashboard: bool, raise_on_failure: bool) -> None:
             """Ray would start it without the dashboard, too, to report how Ray is used."""
             if include_dashboard:
@@ -49,7 +51,9 @@ def start(options: dict[str, Any]) -> NoReturn:
                     include_dashboard=include_dashboard, raise_on_failure=raise_on_failure
                 )
 
-    _keep_what_the_control_store_knows(options["temp_dir"])
+    leads = "gcs_address" not in options
+    if leads:
+        _keep_what_the_control_store_knows(options["temp_dir"])
     # Whoever joins the cluster by a loopback address is sent to the machine's own, too.
     host = resolve_ip_for_localhost(options.pop("node_ip_address", "") or get_node_ip_address())
     params = RayParams(
@@ -62,11 +66,13 @@ def start(options: dict[str, Any]) -> NoReturn:
         # Without a `ray_client_server_port` there is no server for Ray's remote clients.
     )
     # As children that end with this process, however it ends.
-    node = Head(params, head=True, shutdown_at_exit=False, spawn_reaper=True)
+    node = Lean(params, head=leads, shutdown_at_exit=False, spawn_reaper=True)
     # The raylet first: it ends the cluster's actors, which must still find the control store.
     names = sorted(node.all_processes, key=lambda name: (name != "raylet", name))
     children = [info.process.pid for name in names for info in node.all_processes[name]]
-    again = [node.all_processes[name][0].process.pid for name in STARTED_AGAIN]
+    again = [
+        info.process.pid for name in STARTED_AGAIN for info in node.all_processes.get(name, ())
+    ]
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the watcher, too, must hear of a stop now
     watched = json.dumps([children, again])
     os.execv(sys.executable, [sys.executable, "-I", "-S", __file__, watched])  # noqa: S606
