@@ -27,7 +27,7 @@ DESTDIR ?=
 PURGE ?=
 export PURGE PYTHON
 
-.PHONY: help run doctor test quick test-wine test-libreoffice test-clients test-network test-long check lint format \
+.PHONY: help run doctor test quick boot-test nodes test-wine test-libreoffice test-clients test-network test-long check lint format \
   footprint streams bench bench-quick scaling soak fuzz fuzz-wire house install uninstall lock clean
 .DELETE_ON_ERROR:
 
@@ -70,6 +70,16 @@ test-clients: .venv/test .venv/aider/installed
 test-container: .venv/test
 	tests/install-packages buildah debootstrap
 	CONTAINER=1 .venv/bin/python -m pytest -s tests/test_container.py
+
+# Nor does this: a Debian is made, installed into and booted. It takes 5 minutes, 2 GB of disk, and root.
+boot-test: .venv/test
+	tests/install-packages systemd-container debootstrap
+	BOOT=1 .venv/bin/python -m pytest -s tests/test_real_boot.py
+
+# Three machines, and what becomes of chats when one fails: the table of docs/scaling.md. 6 minutes, and root.
+nodes: .venv/test
+	tests/install-packages
+	NODES=1 unshare --net --mount .venv/bin/python -m pytest -s tests/test_three_machines.py -k "not short"
 
 # Nor do these run there: they take minutes, and a network of their own, which only root may have.
 test-network: .venv/test

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from tests.fronts import v1_stream
+
 ANSWERED = "answered"
 DROPPED = "connection dropped"
 """The client saw its connection refused or reset: the gateway process that held it is gone."""
@@ -73,26 +75,35 @@ class Load:
 
 @contextmanager
 def load(
-    url: str, chat_name: str, says: str = "openai", clients: int = 50, token: str = ""
+    url: str,
+    chat_name: str,
+    says: str = "openai",
+    clients: int = 50,
+    token: str = "",
+    streams: int = 0,
 ) -> Iterator[Load]:
     """`clients` of their own connections that ask `chat_name` without a pause, each question
-    another one.
+    another one; `streams` of them as streams of /v1.
 
-    An answer is the stand-in's echo of just that question. Ends with every request answered for.
+    An answer is the stand-in's echo of just that question, or, of several names in `says`, one's.
+    Ends with every request answered for.
     """
     so_far = Load()
     done = threading.Event()
     numbers = itertools.count()
     headers = {"X-Api-Key": token} if token else {}
 
-    def client(_: int) -> None:
+    def client(number: int) -> None:
+        ask = _ask_stream if number < streams else _ask
         with httpx.Client(
             base_url=url, timeout=HANG_SECONDS, trust_env=False, headers=headers
         ) as http:
             while not done.is_set():
                 content = f"question {next(numbers)}"
                 began = time.monotonic()
-                outcome = _ask(http, chat_name, content, f"{says}:{content}")
+                outcome = ask(
+                    http, chat_name, content, [f"{one}:{content}" for one in says.split()]
+                )
                 so_far.asked.append(Asked(began, time.monotonic(), outcome))
                 if outcome != ANSWERED:
                     time.sleep(0.1)
@@ -107,7 +118,7 @@ def load(
                 one.result(HANG_SECONDS * 2)
 
 
-def _ask(http: httpx.Client, chat_name: str, content: str, expected: str) -> str:
+def _ask(http: httpx.Client, chat_name: str, content: str, expected: list[str]) -> str:
     try:
         reply = http.post("/openai/chat", json={"chat_name": chat_name, "content": content})
     except httpx.TimeoutException:
@@ -116,7 +127,19 @@ def _ask(http: httpx.Client, chat_name: str, content: str, expected: str) -> str
         return DROPPED
     if reply.status_code != 200:
         return str(reply.json()["error"]["code"])
-    return ANSWERED if reply.json() == expected else f"a wrong answer: {reply.text[:200]}"
+    return ANSWERED if reply.json() in expected else f"a wrong answer: {reply.text[:200]}"
+
+
+def _ask_stream(http: httpx.Client, chat_name: str, content: str, expected: list[str]) -> str:
+    try:
+        answer = v1_stream(http, chat_name, content)
+    except httpx.TimeoutException:
+        return f"no answer within {HANG_SECONDS} s"
+    except httpx.TransportError:
+        return DROPPED
+    if answer.code:
+        return f"{answer.code} of a stream" if answer.words else answer.code
+    return ANSWERED if answer.words in expected else f"a wrong answer: {answer.words[:200]}"
 
 
 def print_recovery(what: str, load: Load, since: float, again: float) -> None:

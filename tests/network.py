@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from gateway.commands.ray_head import stop
 from tests.environment import TOP, clean_environment, free_port
 from tests.waiting import until
@@ -81,28 +83,31 @@ class Dns:
 
 
 class Machine:
-    """Another machine: a namespace of its own at the far end of a cable, and the processes that run
-    there."""
+    """Another machine: namespaces of its own at the far end of a cable, and the processes that run
+    there, which see no others."""
 
     def __init__(self, address: str = THERE) -> None:
         self.address = address
-        self._cable = f"to{address.rpartition('.')[2]}"
-        self._holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
-        pid = str(self._holder.pid)
-        until(
-            lambda: os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net"),
-            20,
-        )
+        cable = f"to{address.rpartition('.')[2]}"
+        unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
+        self._holder = subprocess.Popen([*unshare, "sleep", "infinity"])
+        holder = psutil.Process(self._holder.pid)
+        until(lambda: [child.name() for child in holder.children()] == ["sleep"], 20)
+        (self._first,) = holder.children()
         _switch_on()
-        ip("link", "add", self._cable, "type", "veth", "peer", "name", "cable", "netns", pid)
-        ip("link", "set", self._cable, "master", SWITCH, "up")
+        if cable in _cables():
+            ip("link", "del", cable)  # of the machine that was at this address before
+        pid = str(self._first.pid)
+        ip("link", "add", cable, "type", "veth", "peer", "name", "cable", "netns", pid)
+        ip("link", "set", cable, "master", SWITCH, "up")
         self._there("ip", "link", "set", "lo", "up")
         self._there("ip", "address", "add", f"{address}/24", "dev", "cable")
         self.plug()
 
-    def command(self, *words: str) -> list[str]:
+    def command(self, *words: str, folder: Path = TOP) -> list[str]:
         """A command that runs there."""
-        return ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net", *words]
+        enter = ["nsenter", f"--target={self._first.pid}", "--net", "--mount", "--pid"]
+        return [*enter, "env", "-C", str(folder), *words]
 
     def unplug(self) -> None:
         """Nothing arrives any more, and nobody is told."""
@@ -119,16 +124,21 @@ class Machine:
         self._there("tc", "qdisc", "del", "dev", "cable", "root")
 
     def end(self) -> None:
-        self._holder.kill()  # the cable goes with it
+        """As a loss of power does."""
+        self._first.kill()  # the kernel kills all others there, and the cable goes with them
         self._holder.wait()
 
     def _there(self, *words: str) -> None:
         subprocess.run(self.command(*words), check=True, timeout=20)
 
 
+def _cables() -> set[str]:
+    return {name for _, name in socket.if_nameindex()}
+
+
 def _switch_on() -> None:
     """The switch, with our own address on it; it stays as long as the namespace."""
-    if SWITCH not in dict(socket.if_nameindex()).values():
+    if SWITCH not in _cables():
         ip("link", "add", SWITCH, "type", "bridge")
         ip("address", "add", f"{HERE}/24", "dev", SWITCH)
         ip("link", "set", SWITCH, "up")

@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +23,7 @@ GRACE_SECONDS = 5
 actor."""
 
 SHUN_SECONDS = 3
-"""How long a replica whose process ended is passed over, if there are others; a restart takes about
-2 s."""
+"""How often it is looked whether a replica whose process ended is back; a restart takes 2 s."""
 
 REPEATS = 8
 """So many more chats than others may one replica have, for the sake of repeats that meet there."""
@@ -78,10 +78,12 @@ class ReplicaSet:
         now = time.monotonic()
         inside = self.replicas[turn:] + self.replicas[:turn]
         slack = 1 if near is None else REPEATS
-        replica = min(inside, key=lambda replica: replica.preference(now, slack))
+        others = [replica for replica in inside if not replica.lost]
+        if others and len(others) < len(inside):
+            self._look_after_the_lost(now)
+        replica = min(others or inside, key=lambda replica: replica.preference(now, slack))
         replica.in_flight += 1
-        if replica.lost:
-            # this chat finds out whether it is back, and others need not
+        if replica.lost:  # as they all are: others need not find out, too, whether it is back
             replica.shunned_until = now + SHUN_SECONDS
         try:
             yield replica
@@ -90,6 +92,22 @@ class ReplicaSet:
             raise
         finally:
             replica.in_flight -= 1
+
+    def _look_after_the_lost(self, now: float) -> None:
+        """Find out which are back, in the background: on a node that is gone it takes seconds, for
+        which no chat should wait that has others to ask."""
+        for replica in self.replicas:
+            if replica.lost and replica.shunned_until <= now:
+                replica.shunned_until = now + SHUN_SECONDS
+                threading.Thread(target=self._look_after, args=(replica,), daemon=True).start()
+
+    def _look_after(self, lost: Replica) -> None:
+        try:
+            lost.channels.give_back(lost.channels.take())
+        except (ChannelError, GatewayError, OSError, ray.exceptions.RayError):
+            self._shun(lost)
+        else:
+            lost.lost, lost.shunned_until = False, 0.0
 
     def has_another(self) -> bool:
         """Return whether there is a replica that was not lost, nor is on a node that may be."""

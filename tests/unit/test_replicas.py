@@ -1,5 +1,5 @@
-"""Which replica is asked: one that was lost is tried by one chat at a time, until it lets somebody
-in."""
+"""Which replica is asked: one that was lost is asked by no chat that has another, until it lets
+somebody in."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 from gateway.cluster.channel import ChannelError, Channels
 from gateway.cluster.replicas import SHUN_SECONDS, Replica, ReplicaSet
 from gateway.protocol import Address
+from tests.waiting import until
 
 PATIENCE = 10.0
 
@@ -36,16 +37,37 @@ def picked(chat: ReplicaSet, count: int) -> Counter[int]:
         return Counter(under_way.enter_context(chat.pick()).actor for _ in range(count))
 
 
-def test_one_chat_in_three_seconds_tries_a_replica_that_was_lost() -> None:
-    chat = route(cut_off, cut_off)
+def test_no_chat_waits_for_a_replica_that_was_lost_if_there_are_others(tmp_path: Path) -> None:
+    looked = []
+
+    def slowly_cut_off() -> Address:
+        looked.append(time.monotonic())
+        if len(looked) > 1:
+            time.sleep(SHUN_SECONDS)
+        return cut_off()
+
+    chat = route(slowly_cut_off, cut_off)
     with pytest.raises(ChannelError), chat.channel(near=0):
         pass
     assert picked(chat, 10) == {1: 10}
 
     time.sleep(SHUN_SECONDS)
 
-    assert picked(chat, 10) == {0: 1, 1: 9}
     assert picked(chat, 10) == {1: 10}
+    until(lambda: len(looked) == 2, 5)  # once, in the background
+    assert picked(chat, 10) == {1: 10}
+    assert len(looked) == 2
+
+
+def test_where_all_were_lost_one_chat_in_three_seconds_tries_each() -> None:
+    chat = route(cut_off, cut_off)
+    for near in (0, 1):
+        with pytest.raises(ChannelError), chat.channel(near):
+            pass
+    time.sleep(SHUN_SECONDS)
+    with ExitStack() as under_way:
+        first, second = (under_way.enter_context(chat.pick(near=0)).actor for _ in range(2))
+    assert {first, second} == {0, 1}
 
 
 def test_a_replica_that_lets_somebody_in_has_its_share_again(tmp_path: Path) -> None:
@@ -63,8 +85,8 @@ def test_a_replica_that_lets_somebody_in_has_its_share_again(tmp_path: Path) -> 
         door.bind(str(path))
         door.listen()
         address.append({"path": str(path), "user": str(os.geteuid()), "secret": "secret"})
-        with chat.channel(near=0):
-            pass
+        picked(chat, 1)
+        until(lambda: not chat.replicas[0].lost, 5)
 
     assert picked(chat, 10) == {0: 5, 1: 5}
     chat.end()

@@ -1,0 +1,220 @@
+"""An installed gateway under a real systemd: a Debian that debootstrap makes, booted by
+systemd-nspawn. `make boot-test`
+
+`make install` as README says it, the machine started and started again, what runs there killed, and
+`make uninstall`. Each test prints how many seconds it took until the chats answered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from gateway.commands.ray_head import stop
+from tests.environment import TOP, free_port
+from tests.standin.client import StandIn
+from tests.waiting import until
+
+pytestmark = [
+    pytest.mark.skipif(os.environ.get("BOOT") != "1", reason="make boot-test runs it"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a Debian"),
+]
+
+MIRROR = "http://deb.debian.org/debian"
+PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,make,ca-certificates,procps"
+NSPAWN = (
+    *("--boot", "--register=no", "--keep-unit", "--resolv-conf=off"),
+    *("--link-journal=no", "--quiet"),
+)
+MACHINES_OWN = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf", "/etc/resolv.conf")
+"""This machine's ways to the package indexes."""
+
+ETC = "etc/byzer-gateway"
+SERVICES = ("byzer-ray", "byzer-gateway", "byzer-keyholder")
+ADMIN, CALLER = "admin-token-of-the-key-holder", "callers-token"
+KEY = "sk-boot-only-in-the-operators-file"
+MOST_SECONDS = 120
+
+
+class Debian:
+    """A machine whose disk is a folder. It has the network of ours."""
+
+    def __init__(self, disk: Path) -> None:
+        self.disk = disk
+        self.port = free_port()
+        self.http = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers={"X-Api-Key": CALLER},
+            timeout=30,
+            trust_env=False,
+        )
+
+    def boot(self) -> float:
+        """Start it, and return when that was (monotonic seconds)."""
+        started = time.monotonic()
+        links = os.environ.get("PIP_FIND_LINKS", "")
+        wheels = [f"--bind-ro={links}"] if Path(links).is_dir() and links else []
+        command = ["systemd-nspawn", f"--directory={self.disk}", f"--bind-ro={TOP}:/src", *wheels]
+        with (self.disk.parent / "console").open("ab") as log:
+            self._nspawn = subprocess.Popen(
+                [*command, *NSPAWN], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        until(lambda: self.run("systemctl", "is-system-running") in ("running", "degraded"), 60)
+        return started
+
+    def run(self, *command: str) -> str:
+        """Run a command there, and return what it says; what it complains of, too."""
+        children = psutil.Process(self._nspawn.pid).children()
+        if not children:
+            return ""
+        ours = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+        done = subprocess.run(
+            ["nsenter", f"--target={children[0].pid}", "--all", *command],
+            env={**ours, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        return done.stdout.strip()
+
+    def write(self, name: str, text: str) -> None:
+        (self.disk / ETC / name).write_text(text)
+        (self.disk / ETC / name).chmod(0o600)
+
+    def answers(self) -> bool:
+        """Eight answers in a row, each from whichever gateway process is free."""
+        try:
+            for name, answer in (("shop", "zhipu:hi"), ("spare", "openai:hi")) * 4:
+                body = {"chat_name": name, "content": "hi"}
+                reply = self.http.post("/openai/chat", json=body, headers={"Connection": "close"})
+                if reply.json() != answer:
+                    return False
+        except (httpx.TransportError, ValueError):
+            return False
+        return True
+
+    def wait_for_answers(self) -> None:
+        deadline = time.monotonic() + MOST_SECONDS
+        while not self.answers():
+            assert time.monotonic() < deadline, self.run(
+                "journalctl", "-n", "60", "--no-pager", "-u", "byzer-*"
+            )
+            time.sleep(0.05)
+
+    def power_off(self) -> None:
+        """As its button does."""
+        self._nspawn.send_signal(signal.SIGTERM)
+        self._nspawn.wait(120)
+
+    def end(self) -> None:
+        self.http.close()
+        stop(self._nspawn)
+
+
+@pytest.fixture(scope="module")
+def debian() -> Iterator[Debian]:
+    folder = Path(tempfile.mkdtemp(prefix="byzer-boot-", dir=os.environ.get("BOOT_DIR")))
+    disk = folder / "disk"
+    make = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm"]
+    with (folder / "debootstrap").open("wb") as log:
+        done = subprocess.run([*make, str(disk), MIRROR], stdout=log, timeout=900, check=False)
+    assert done.returncode == 0, (folder / "debootstrap").read_text()[-2000:]
+    for path in MACHINES_OWN:
+        if Path(path).is_file():
+            (disk / path.lstrip("/")).unlink(missing_ok=True)
+            shutil.copy(path, disk / path.lstrip("/"))
+    debian = Debian(disk)
+    debian.boot()
+    yield debian
+    debian.end()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def installed(debian: Debian, standin: StandIn) -> Debian:
+    """`make install`, and an operator's files."""
+    started = time.monotonic()
+    said = debian.run("make", "-C", "/src", "install")
+    assert "The gateway runs." in said, said[-3000:]
+    print(f"\nmake install: {time.monotonic() - started:.0f} s")
+    settings = (debian.disk / ETC / "gateway.env").read_text()
+    address = f"RAY_ADDRESS=127.0.0.1:{free_port()}"
+    settings = settings.replace("RAY_ADDRESS=127.0.0.1:6379", address)
+    tokens = "GATEWAY_TOKENS_FILE=/etc/byzer-gateway/tokens"
+    debian.write("gateway.env", f"{settings}\nGATEWAY_BIND=127.0.0.1:{debian.port}\n{tokens}\n")
+    debian.write("tokens", f"keyholder:{ADMIN}:admin\nshop:{CALLER}:chat\n")
+    debian.write("admin-token", ADMIN)
+    for provider, name, fallback in (("zhipu", "shop", "spare"), ("openai", "spare", "shop")):
+        chat = {"provider": provider, "chat_name": name, "fallback": fallback, "api_key": KEY}
+        base_url = standin.base_url(provider)  # type: ignore[arg-type]
+        chat |= {"model_name": "echo", "base_url": base_url}
+        debian.write(f"chats/{name}.json", json.dumps(chat))
+    debian.run("chgrp", "byzer", f"/{ETC}/gateway.env", f"/{ETC}/tokens")
+    debian.run("chmod", "640", f"/{ETC}/gateway.env", f"/{ETC}/tokens")
+    debian.run("systemctl", "restart", *SERVICES)
+    debian.wait_for_answers()
+    return debian
+
+
+Report = Callable[[str, float], None]
+
+
+@pytest.fixture
+def report(capfd: pytest.CaptureFixture[str]) -> Report:
+    def tell(what: str, started: float) -> None:
+        with capfd.disabled():
+            print(f"\n{what}: the chats answer after {time.monotonic() - started:.1f} s", end="")
+
+    return tell
+
+
+def test_the_machine_is_started_and_the_chats_answer(installed: Debian, report: Report) -> None:
+    installed.power_off()
+    started = installed.boot()
+    installed.wait_for_answers()
+    report("the machine started", started)
+
+
+@pytest.mark.parametrize("unit", [*SERVICES, "byzer-*"])
+def test_what_is_killed_comes_back_and_the_chats_answer(
+    installed: Debian, report: Report, unit: str
+) -> None:
+    time.sleep(3)
+    started = time.monotonic()
+    installed.run("systemctl", "kill", "--signal=KILL", unit)
+    until(lambda: all(installed.run("systemctl", "is-active", one) == "active" for one in SERVICES))
+    installed.wait_for_answers()
+    report(f"{unit} killed", started)
+
+
+def test_the_units_keep_their_promises(installed: Debian) -> None:
+    """Sealed by systemd itself, with keys where only root reads them."""
+    for unit in SERVICES:
+        shown = installed.run("systemctl", "show", unit, "-p", "User,NoNewPrivileges,LimitCORE")
+        assert "NoNewPrivileges=yes" in shown
+        assert "LimitCORE=0" in shown
+        assert "User=root" not in shown
+    logged = installed.run("journalctl", "--no-pager", "-u", "byzer-*")
+    assert "shop: deployed at zhipu" in logged
+    assert KEY not in logged
+
+
+def test_uninstalled_with_purge_nothing_is_left(installed: Debian) -> None:
+    said = installed.run("make", "-C", "/src", "uninstall", "PURGE=1")
+    left = installed.run("find", "/etc", "/opt", "/var/lib", "/run", "/usr", "-iname", "*byzer*")
+    assert left == "", said
+    units = installed.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "byzer-*")
+    assert units == ""

@@ -1,0 +1,266 @@
+"""What becomes of chats when one of three machines fails, and how long it takes: the table of
+docs/scaling.md. `make nodes`; CI runs its short form."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway import __version__
+from tests.environment import TOP
+from tests.load import ANSWERED, HANG_SECONDS, Load, load
+from tests.machines import ADDRESSES, CALLER, Site, three_machines
+from tests.network import HERE
+from tests.standin.raw import (
+    DONE,
+    LAST,
+    RawProvider,
+    Reply,
+    Request,
+    chunk,
+    completion,
+    event,
+    opening,
+    piece,
+    whole,
+)
+from tests.waiting import until
+
+HEAD, SECOND, THIRD = ADDRESSES
+CHATS, STREAMS = 80, 20
+CHAT_SECONDS = 0.6
+SLOW_SECONDS = 3.0
+"""What takes longer than this, all is not well."""
+
+HEADINGS = (
+    "| what happens | asked | failed | fallen back | asked twice | slowest, s | all well after, s |"
+)
+RULE = "| --- | --- | --- | --- | --- | --- | --- |"
+
+nodes = pytest.mark.skipif(
+    os.environ.get("NODES") != "1", reason="make nodes runs it: it takes minutes"
+)
+
+
+def echo(name: str) -> Callable[[Request], Reply]:
+    """A provider that repeats each question under its own name."""
+
+    def reply(request: Request) -> Reply:
+        text = f"{name}:{request.json['messages'][-1]['content']}"
+        if not request.streams:
+            return CHAT_SECONDS, whole(completion(text))
+        steps: list[bytes | float] = [opening()]
+        for half in (text[: len(text) // 2], text[len(text) // 2 :]):
+            steps += [piece(event(chunk(half))), CHAT_SECONDS / 2]
+        return [*steps, piece(event(chunk(finish="stop")) + DONE), LAST]
+
+    return reply
+
+
+@dataclass
+class Field:
+    """Three machines, and two providers that both reach; `shop` is asked at the first, and falls
+    back to the second."""
+
+    site: Site
+    main: RawProvider
+    spare: RawProvider
+
+    def spread(self) -> bool:
+        """Deploy anew, since replicas that had to move stay where they are, and say whether all
+        machines have some: a node may have joined too late."""
+        self._deploy()
+        self.main.requests.clear()
+        for number in range(24):
+            body = {"chat_name": "shop", "content": f"where {number}"}
+            self.site.http.post("/openai/chat", json=body, headers={"X-Api-Key": CALLER})
+        return self.callers() == set(ADDRESSES)
+
+    def _deploy(self) -> None:
+        for name in ("shop", "spare"):
+            self.site.http.post("/openai/undeploy", json={"chat_name": name})
+        for name, provider, more in (
+            ("spare", self.spare, {"workers": 3}),
+            ("shop", self.main, {"workers": 6, "fallback": "spare"}),
+        ):
+            base_url = f"http://{HERE}:{provider.server_address[1]}/v1"
+            body = {"chat_name": name, "api_key": "sk-of-the-field", "model_name": "m", **more}
+            reply = self.site.http.post("/openai/deploy", json={**body, "base_url": base_url})
+            assert reply.json() == {"ret": "ok"}, reply.text
+
+    def callers(self) -> set[str]:
+        return {request.address for request in self.main.requests[-40:]}
+
+    def asked(self) -> Counter[str]:
+        """How often each question came to a provider."""
+        requests = [*self.main.requests, *self.spare.requests]
+        return Counter(request.json["messages"][-1]["content"] for request in requests)
+
+
+@pytest.fixture(scope="module")
+def field() -> Iterator[Field]:
+    with three_machines() as site, RawProvider("0.0.0.0") as main, RawProvider("0.0.0.0") as spare:
+        main.script, spare.script = echo("main"), echo("spare")
+        yield Field(site, main, spare)
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[list[str]]:
+    rows: list[str] = []
+    yield rows
+    print("\n\n" + "\n".join([HEADINGS, RULE, *rows]))
+
+
+@contextmanager
+def under_load(field: Field, table: list[str], what: str) -> Iterator[Load]:
+    """Chats and streams, before, while and after something happens; the table has a row for it."""
+    until(lambda: field.site.ready() and field.spread(), 120)
+    field.main.requests.clear()
+    field.spare.requests.clear()
+    with load(field.site.url, "shop", "main spare", CHATS + STREAMS, CALLER, STREAMS) as chats:
+        chats.answered_again(0, 30)
+        time.sleep(5)
+        began = time.monotonic()
+        yield chats
+        time.sleep(10)
+    bad = [one for one in chats.asked if one.outcome != ANSWERED or one.seconds > SLOW_SECONDS]
+    well = max((one.ended - began for one in bad), default=0.0)
+    twice = sum(times > 1 for times in field.asked().values())
+    failed = ", ".join(f"{n} {code}" for code, n in sorted(chats.failed().items())) or "0"
+    slowest = max(one.seconds for one in chats.asked)
+    cells = (
+        len(chats.asked),
+        failed,
+        len(field.spare.requests),
+        twice,
+        f"{slowest:.1f}",
+        f"{well:.1f}",
+    )
+    table.append(f"| {what} | " + " | ".join(map(str, cells)) + " |")
+    print("\n" + table[-1])
+    assert f"no answer within {HANG_SECONDS} s" not in chats.failed(), "a chat hangs"
+    assert not [outcome for outcome in chats.failed() if "wrong" in outcome]
+
+
+@nodes
+def test_a_machine_loses_its_power_and_comes_back(field: Field, table: list[str]) -> None:
+    with under_load(field, table, "the third machine loses its power, back after 10 s"):
+        field.site.power_off(THIRD)
+        time.sleep(10)
+        field.site.power_on(THIRD)
+        until(field.site.ready, 120)
+
+
+@nodes
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("cut off, for 15 s", ("loss", "100%")),
+        ("slowed to 200 ms", ("delay", "200ms")),
+        ("on a line that loses a twentieth", ("loss", "5%")),
+    ],
+)
+def test_what_leaves_a_machine_is_disturbed(
+    field: Field, table: list[str], what: str, words: tuple[str, ...]
+) -> None:
+    with under_load(field, table, f"the third {what}, one way"):
+        field.site.machines[THIRD].disturb(*words)
+        time.sleep(15)
+        field.site.machines[THIRD].calm()
+
+
+@nodes
+def test_a_machine_is_cut_off_both_ways(field: Field, table: list[str]) -> None:
+    with under_load(field, table, "the third cut off, for 15 s, both ways"):
+        field.site.machines[THIRD].unplug()
+        time.sleep(15)
+        field.site.machines[THIRD].plug()
+
+
+@nodes
+def test_the_head_loses_its_power_and_comes_back(field: Field, table: list[str]) -> None:
+    with under_load(field, table, "the head's machine loses its power, back after 3 s"):
+        field.site.power_off(HEAD)
+        time.sleep(3)
+        field.site.power_on(HEAD)
+        until(field.site.ready, 120)
+
+
+@nodes
+def test_each_gateway_is_replaced_by_the_next_version(
+    field: Field, table: list[str], tmp_path: Path
+) -> None:
+    """What is under way ends first; Caddy asks another machine meanwhile."""
+    tree = next_version(tmp_path)
+    with under_load(field, table, "each gateway replaced by the next version"):
+        for address in ADDRESSES:
+            field.site.stop_gateway(address)
+            field.site.start_gateway(address, tree)
+            until(field.site.ready, 60)
+
+
+@nodes
+def test_each_node_is_started_anew(field: Field, table: list[str]) -> None:
+    """As for a new version of Python or of the system; a cluster has one version of Ray."""
+    with under_load(field, table, "each machine's Ray started anew, the head's last"):
+        for address in (SECOND, THIRD, HEAD):
+            field.site.end_node(address)
+            time.sleep(5)
+            until(field.site.ready, 60)
+
+
+def next_version(folder: Path) -> Path:
+    """A copy of this code that calls itself a later version."""
+    tree = folder / "next"
+    tree.mkdir()
+    for name in (
+        "gateway",
+        "app.py",
+        "gunicorn.conf.py",
+        *(one.name for one in TOP.glob("llm_*.py")),
+    ):
+        of = TOP / name
+        (shutil.copytree if of.is_dir() else shutil.copy)(of, tree / name)
+    version = tree / "gateway/__init__.py"
+    text = version.read_text()
+    version.write_text(text.replace(f'"{__version__}"', '"999.0.0"'))
+    assert version.read_text() != text
+    return tree
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may have networks of its own")
+def test_in_short_a_machine_that_loses_its_power_loses_what_it_had_under_way_and_no_more() -> None:
+    """In namespaces of its own."""
+    only = "test_a_machine_loses_its_power_and_comes_back"
+    command = [
+        "unshare",
+        "--net",
+        "--mount",
+        sys.executable,
+        "-m",
+        "pytest",
+        "-s",
+        __file__,
+        "-k",
+        only,
+    ]
+    ended = subprocess.run(
+        command,
+        cwd=TOP,
+        env={**os.environ, "NODES": "1"},
+        timeout=240,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout[-6000:]
