@@ -88,7 +88,7 @@ class Machine:
 
     def __init__(self, address: str = THERE) -> None:
         self.address = address
-        cable = f"to{address.rpartition('.')[2]}"
+        cable = self._cable = f"to{address.rpartition('.')[2]}"
         unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
         self._holder = subprocess.Popen([*unshare, "sleep", "infinity"])
         holder = psutil.Process(self._holder.pid)
@@ -116,12 +116,30 @@ class Machine:
     def plug(self) -> None:
         self._there("ip", "link", "set", "cable", "up")
 
-    def disturb(self, *words: str) -> None:
-        """Have all that leaves there disturbed, as tc-netem says: "delay", "200ms"."""
-        self._there("tc", "qdisc", "replace", "dev", "cable", "root", "netem", *words)
+    def mute(self) -> None:
+        """Nothing that leaves there arrives: it goes to where nobody is. What comes still does."""
+        for number in range(1, 20):
+            nobody = ["10.77.0." + str(number), "lladdr", "02:00:00:00:00:ff", "dev", "cable"]
+            self._there("ip", "neigh", "replace", *nobody, "nud", "permanent")
 
-    def calm(self) -> None:
-        self._there("tc", "qdisc", "del", "dev", "cable", "root")
+    def unmute(self) -> None:
+        self._there("ip", "neigh", "flush", "dev", "cable", "nud", "permanent")
+
+    @contextmanager
+    def disturbed(self, seconds: float, share: float) -> Iterator[None]:
+        """All that comes and goes takes so many seconds more, and a share of it is lost."""
+        ip("link", "add", "slow", "type", "veth", "peer", "name", "fast")
+        ip("link", "set", "fast", "master", SWITCH, "up")
+        ip("link", "set", "slow", "up")
+        ip("link", "set", self._cable, "nomaster")
+        command = [sys.executable, "-m", "tests.slow_cable", self._cable, "slow"]
+        cable = subprocess.Popen([*command, str(seconds), str(share)], cwd=TOP)
+        try:
+            yield
+        finally:
+            stop(cable)
+            ip("link", "set", self._cable, "master", SWITCH)
+            ip("link", "del", "slow")
 
     def end(self) -> None:
         """As a loss of power does."""

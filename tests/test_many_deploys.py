@@ -1,5 +1,5 @@
 """A chat that is deployed and undeployed leaves nothing behind, however often: MANY_DEPLOYS=1000
-takes half an hour.
+takes ten minutes.
 
 Each has a name of its own, answers once, and is gone. Looked at are the gateway's and the
 directory's processes, Ray's actors, and the files of Ray's session. docs/decisions.md has the

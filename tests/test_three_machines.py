@@ -163,20 +163,25 @@ def test_a_machine_loses_its_power_and_comes_back(field: Field, table: list[str]
 
 @nodes
 @pytest.mark.parametrize(
-    ("what", "words"),
-    [
-        ("cut off, for 15 s", ("loss", "100%")),
-        ("slowed to 200 ms", ("delay", "200ms")),
-        ("on a line that loses a twentieth", ("loss", "5%")),
-    ],
+    ("what", "seconds", "share"),
+    [("is slowed to 200 ms", 0.1, 0.0), ("has a cable that loses a twentieth", 0.0, 0.05)],
 )
-def test_what_leaves_a_machine_is_disturbed(
-    field: Field, table: list[str], what: str, words: tuple[str, ...]
+def test_a_machine_is_reached_badly(
+    field: Field, table: list[str], what: str, seconds: float, share: float
 ) -> None:
-    with under_load(field, table, f"the third {what}, one way"):
-        field.site.machines[THIRD].disturb(*words)
+    with (
+        under_load(field, table, f"the third {what}, for 15 s"),
+        field.site.machines[THIRD].disturbed(seconds, share),
+    ):
         time.sleep(15)
-        field.site.machines[THIRD].calm()
+
+
+@nodes
+def test_a_machine_is_heard_no_more(field: Field, table: list[str]) -> None:
+    with under_load(field, table, "the third cut off, for 15 s, one way"):
+        field.site.machines[THIRD].mute()
+        time.sleep(15)
+        field.site.machines[THIRD].unmute()
 
 
 @nodes
