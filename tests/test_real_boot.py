@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,7 +33,10 @@ pytestmark = [
 ]
 
 MIRROR = "http://deb.debian.org/debian"
-PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,make,ca-certificates,procps"
+PACKAGES = (
+    "systemd,systemd-sysv,dbus,python3,python3-venv,make,ca-certificates,procps,curl,sudo,"
+    "openssh-server,openssh-client"
+)
 NSPAWN = (
     *("--boot", "--register=no", "--keep-unit", "--resolv-conf=off"),
     *("--link-journal=no", "--quiet"),
@@ -48,10 +52,10 @@ MOST_SECONDS = 120
 
 
 class Debian:
-    """A machine whose disk is a folder. It has the network of ours."""
+    """A machine whose disk is a folder. It has the network of ours, or the namespace `network`."""
 
-    def __init__(self, disk: Path) -> None:
-        self.disk = disk
+    def __init__(self, disk: Path, network: str = "") -> None:
+        self.disk, self.network = disk, network
         self.port = free_port()
         self.http = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
@@ -66,6 +70,7 @@ class Debian:
         links = os.environ.get("PIP_FIND_LINKS", "")
         wheels = [f"--bind-ro={links}"] if Path(links).is_dir() and links else []
         command = ["systemd-nspawn", f"--directory={self.disk}", f"--bind-ro={TOP}:/src", *wheels]
+        command += [f"--network-namespace-path={self.network}"] if self.network else []
         with (self.disk.parent / "console").open("ab") as log:
             self._nspawn = subprocess.Popen(
                 [*command, *NSPAWN], stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -210,6 +215,98 @@ def test_the_units_keep_their_promises(installed: Debian) -> None:
     logged = installed.run("journalctl", "--no-pager", "-u", "byzer-*")
     assert "shop: deployed at zhipu" in logged
     assert KEY not in logged
+
+
+class Cable:
+    """Two network namespaces with a cable between them, and an address each."""
+
+    def __init__(self, *addresses: str) -> None:
+        self._holders = [
+            subprocess.Popen(["unshare", "--net", "sleep", "infinity"]) for _ in addresses
+        ]
+        time.sleep(1)
+        one, other = (str(holder.pid) for holder in self._holders)
+        add = ["ip", "link", "add", "cable", "netns", one, "type", "veth", "peer", "name", "cable"]
+        subprocess.run([*add, "netns", other], check=True)
+        self.paths = [f"/proc/{holder.pid}/ns/net" for holder in self._holders]
+        for path, address in zip(self.paths, addresses, strict=True):
+            for words in (
+                f"address add {address}/24 dev cable",
+                "link set cable up",
+                "link set lo up",
+            ):
+                subprocess.run(["nsenter", f"--net={path}", "ip", *words.split()], check=True)
+
+    def end(self) -> None:
+        for holder in self._holders:
+            stop(holder)
+
+
+def manual(mark: str, count: int) -> list[str]:
+    """The next `count` blocks of commands in docs/operations.md after a mark."""
+    text = (TOP / "docs/operations.md").read_text().partition(f"<!-- {mark} -->")[2]
+    return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[:count]
+
+
+def test_a_second_machine_is_added_in_five_commands(installed: Debian, report: Report) -> None:
+    """Those of docs/operations.md, as written. Packages come by our own network, and all else goes
+    over a cable between the two."""
+    on_the_first, on_the_second = manual("second", 2)
+    assert sum(len(block.splitlines()) for block in (on_the_first, on_the_second)) == 5
+    fetch, copy, restart = on_the_second.splitlines()
+    installed.power_off()
+    disk = installed.disk.parent / "second"
+    subprocess.run(["cp", "-a", installed.disk, disk], check=True)
+    shutil.rmtree(disk / ETC)
+    second = Debian(disk)
+    second.boot()
+    said = second.run("sh", "-ec", f"cd /src; {fetch}")
+    assert "The gateway runs." in said, said
+    second.power_off()
+
+    key = installed.disk.parent / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    for machine, name, to in (
+        (installed, "key.pub", "authorized_keys"),
+        (second, "key", "id_ed25519"),
+    ):
+        folder = machine.disk / "root/.ssh"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        shutil.copy(key.with_name(name), folder / to)
+        (folder / to).chmod(0o600)
+    (second.disk / "root/.ssh/config").write_text("StrictHostKeyChecking accept-new\n")
+    settings = (installed.disk / ETC / "gateway.env").read_text()
+    kept = [line for line in settings.splitlines() if not line.startswith("GATEWAY_")]
+    installed.write("gateway.env", "\n".join(kept) + "\n")
+
+    cable = Cable("10.77.0.1", "10.77.0.2")
+    first = Debian(installed.disk, cable.paths[0])
+    second.network = cable.paths[1]
+    try:
+        first.boot()
+        second.boot()
+        first.run("sh", "-ec", on_the_first)
+        started = time.monotonic()
+        said = second.run("sh", "-ec", copy)
+        second.run("sh", "-ec", restart)
+        curl = ["curl", "-sS", "-m", "60", "-H", f"X-Api-Key: {ADMIN}", "-d"]
+        local = '{"chat_name": "near", "workers": 2}'
+        path = "http://127.0.0.1:8099/local"
+        until(lambda: second.run(*curl, local, f"{path}/deploy") == '{"ret":"ok"}', 120)
+        report("a second machine added", started)
+        models = json.loads(second.run(*curl[:-1], "http://127.0.0.1:8099/models"))
+        [near] = [row for row in models["models"] if row["chat_name"] == "near"]
+        assert near["replicas"] == 2
+        for machine in (first, second):
+            assert "ray::" in machine.run("ps", "-eo", "args"), said
+            assert "ModelActor" in machine.run("ps", "-eo", "args")
+            answer = machine.run(*curl, '{"chat_name": "near", "content": "Hi"}', f"{path}/chat")
+            assert isinstance(json.loads(answer), str), answer
+    finally:
+        second.end()
+        first.end()
+        cable.end()
+        installed.boot()
 
 
 def test_uninstalled_with_purge_nothing_is_left(installed: Debian) -> None:

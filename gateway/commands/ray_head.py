@@ -148,7 +148,8 @@ def become(environment: dict[str, str]) -> NoReturn:
         command = _head_command(ports, folder, dashboard, str(address))
     else:
         own = _wait_for_head(str(address), int(port))
-        command = _command({"gcs_address": f"{address}:{port}", "node_ip_address": own}, folder)
+        head = f"[{address}]:{port}" if ":" in str(address) else f"{address}:{port}"
+        command = _command({"gcs_address": head, "node_ip_address": own}, folder)
     os.execve(command[0], command, _head_environment(environment, token))  # noqa: S606
 
 
