@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from typing import Any
@@ -17,7 +19,7 @@ import ray
 
 from bench.processes import command, cpu_seconds, family
 from bench.scaling import second_node, table
-from bench.service import Service, gateway, ray_head
+from bench.service import clean_environment, gateway, ray_head
 from gateway.actors.directory import Directory
 from gateway.actors.ledger_actor import Ledger
 from gateway.actors.ledger_book import Batch
@@ -41,10 +43,12 @@ def main() -> None:
                 say(f"| {count} | {at_rest(head):.1f} |")
         with gateway(head) as service:
             service.deploy("one", "http://127.0.0.1:9/v1")
-            ray.init(
-                head.address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False
+            # Ray reads the way to its token when it is imported.
+            subprocess.run(
+                [sys.executable, "-m", "bench.cluster", str(head.process.pid), str(head.folder)],
+                env={**clean_environment(), **head.environment},
+                check=True,
             )
-            shared_actors(service, head)
 
 
 def at_rest(head: RayHead) -> float:
@@ -56,11 +60,12 @@ def at_rest(head: RayHead) -> float:
     return 1000 * (cpu_seconds([store]) - before) / REST_SECONDS
 
 
-def shared_actors(service: Service, head: RayHead) -> None:
+def shared_actors(head: int, folder: str) -> None:
     """What the directory takes to tell a process all there is, and to be asked for one chat; and
     the ledger for an exchange."""
+    ray.init(namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
     directory, ledger = _actor(Directory, DIRECTORY), _actor(Ledger, LEDGER)
-    folder, numbers = str(head.folder / "ledger"), itertools.count(1)
+    book, numbers = f"{folder}/ledger", itertools.count(1)
     batch: Batch = {"counts": [], "seconds": [], "turned_away": [], "answered": {}}
     [one] = ray.get(directory.chats.remote())["configs"]
     table(["chats", "kB told", "directory, ms of CPU", "a question, ms", "an exchange, ledger, ms"])
@@ -76,16 +81,17 @@ def shared_actors(service: Service, head: RayHead) -> None:
             taken(
                 "Ledger",
                 head,
-                lambda: ledger.add.remote(folder, "bench", next(numbers), batch),
+                lambda: ledger.add.remote(book, "bench", next(numbers), batch),
                 CALLS,
             ),
         ]
         say(f"| {count} | {told:.0f} | " + " | ".join(f"{ms:.2f}" for ms in cells) + " |")
 
 
-def taken(kind: str, head: RayHead, call: Any, times: int) -> float:
+def taken(kind: str, head: int, call: Any, times: int) -> float:
     """The CPU that a call takes in an actor's process, in ms."""
-    [pid] = [one for one in family(head.process.pid) if f"ray::{kind}" in command(one)]
+    ray.get(call())  # it is there then
+    [pid] = [one for one in family(head) if f"ray::{kind}" in command(one)]
     before = cpu_seconds([pid])
     for _ in range(times):
         ray.get(call())
@@ -93,4 +99,7 @@ def taken(kind: str, head: RayHead, call: Any, times: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        shared_actors(int(sys.argv[1]), sys.argv[2])
+    else:
+        main()
