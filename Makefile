@@ -1,7 +1,8 @@
 # make run    start everything and chat          make test       install what the tests need and run them all
 # make lint   style and types                    make footprint  what the processes weigh
 # make streams  what streams cost                make soak       everything at once for ten minutes
-# make scaling  more processes, replicas, nodes
+# make scaling  more processes, replicas, nodes   make nodes    three machines of which one fails (as root)
+# make boot-test  installed under a real systemd, a second machine too (as root)   make test-container  the image, built and run (as root)
 # make bench    beside other gateways (BENCH="--help": its options)   make bench-quick   beside the provider only
 # make fuzz     many more generated requests     make fuzz-wire five minutes of coverage-guided fuzzing of the parser
 # make quick    what needs no cluster: style, types, and the pure logic's tests, in seconds
@@ -122,6 +123,7 @@ bench-quick: .venv/test
 scaling: .venv/test
 	tests/install-packages
 	.venv/bin/python -m bench.scaling
+	.venv/bin/python -m bench.cluster
 
 soak: .venv/test
 	LONG=1 SOAK_SECONDS=600 .venv/bin/python -m pytest -s tests/test_soak.py tests/test_storm.py
