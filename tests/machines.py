@@ -139,6 +139,8 @@ class Site:
         stop(self._caddy)
         for machine in self.machines.values():
             machine.end()
+        for program in self._programs.values():
+            program.wait(20)
         stop(self._redis)
         time.sleep(0.5)  # the kernel takes the cables away later
 

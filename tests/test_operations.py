@@ -66,6 +66,7 @@ def blocks() -> list[Block]:
 
 
 COMMANDS = [block for block in blocks() if block.language == "sh"]
+"""What stands there as bash is for two machines: `make boot-test` runs it."""
 REQUESTS = [json.loads(block.text) for block in blocks() if block.language == "json"]
 
 

@@ -245,7 +245,7 @@ class Cable:
 def manual(mark: str, count: int) -> list[str]:
     """The next `count` blocks of commands in docs/operations.md after a mark."""
     text = (TOP / "docs/operations.md").read_text().partition(f"<!-- {mark} -->")[2]
-    return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[:count]
+    return re.findall(r"```bash\n(.*?)```", text, re.DOTALL)[:count]
 
 
 def test_a_second_machine_is_added_in_five_commands(installed: Debian, report: Report) -> None:

@@ -93,6 +93,10 @@ class ReplicaSet:
         finally:
             replica.in_flight -= 1
 
+    def has_one_left(self) -> bool:
+        """Return whether there is a replica that was not lost, though maybe on a node that was."""
+        return not all(one.lost for one in self.replicas)
+
     def _look_after_the_lost(self, now: float) -> None:
         """Find out which are back, in the background: on a node that is gone it takes seconds, for
         which no chat should wait that has others to ask."""

@@ -61,7 +61,12 @@ class Retry:
             chat.close()
             if chat.has_another():
                 return
-        self._connection.patiently(RESTART_SECONDS, lambda left: self._knock(name, left))
+        try:
+            self._connection.patiently(RESTART_SECONDS, lambda left: self._knock(name, left))
+        except GatewayError:
+            # Without Ray nobody knows of the others on that node, so they are asked, once.
+            if chat is None or not chat.has_one_left():
+                raise
 
     def _knock(self, name: str, seconds: float) -> None:
         """Wait for the replica that would be asked next. Raises what Ray says, or GatewayError."""
