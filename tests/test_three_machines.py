@@ -212,6 +212,7 @@ def test_each_gateway_is_replaced_by_the_next_version(
             field.site.stop_gateway(address)
             field.site.start_gateway(address, tree)
             until(field.site.ready, 60)
+            time.sleep(6)  # until Caddy has looked, too
 
 
 @nodes

@@ -270,7 +270,7 @@ class Connection:
                     doubted, self._doubted = self._doubted, False
                 since = time.monotonic()
             except Exception as error:
-                self._lost(_explained(error))
+                self._lost(error)
             self._tried.set()
             self._disconnect()
             starting = time.monotonic() < since + START_SECONDS
@@ -342,16 +342,17 @@ class Connection:
             self._on_watch(list(self._chats.values()))
             self._follow(directory)
         except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
+            _forget_calls(error)
             if not doubted:
                 return self._alive(directory, doubted=True)
             if time.monotonic() - self._heard < SILENCE_SECONDS:
                 return True
-            self._lost(_explained(error))
+            self._lost(error)
             return False
         except (ray.exceptions.RayError, OSError) as error:
             if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
                 return True  # it was not even asked
-            self._lost(_explained(error))
+            self._lost(error)
             return False
         return True
 
@@ -364,7 +365,9 @@ class Connection:
         if session != context.get_session_name():
             raise ConnectionResetError("another cluster has come to its address")
 
-    def _lost(self, why: str) -> None:
+    def _lost(self, error: Exception) -> None:
+        _forget_calls(error)
+        why = _explained(error)
         if why != self._why_down or self._directory is not None:
             log.warning("no Ray cluster at %s: %s", self._address, why)
         with self._lock:
