@@ -35,7 +35,7 @@ pytestmark = [
 MIRROR = "http://deb.debian.org/debian"
 PACKAGES = (
     "systemd,systemd-sysv,dbus,python3,python3-venv,make,ca-certificates,procps,curl,sudo,"
-    "openssh-server,openssh-client"
+    "openssh-server,openssh-client,libgomp1"
 )
 NSPAWN = (
     *("--boot", "--register=no", "--keep-unit", "--resolv-conf=off"),
@@ -292,7 +292,11 @@ def test_a_second_machine_is_added_in_five_commands(installed: Debian, report: R
         curl = ["curl", "-sS", "-m", "60", "-H", f"X-Api-Key: {ADMIN}", "-d"]
         local = '{"chat_name": "near", "workers": 2}'
         path = "http://127.0.0.1:8099/local"
-        until(lambda: second.run(*curl, local, f"{path}/deploy") == '{"ret":"ok"}', 120)
+        deadline = time.monotonic() + 60
+        while (reply := second.run(*curl, local, f"{path}/deploy")) != '{"ret":"ok"}':
+            logged = second.run("journalctl", "-n", "40", "--no-pager", "-u", "byzer-*")
+            assert time.monotonic() < deadline, f"{said}\n{reply}\n{logged}"
+            time.sleep(1)
         report("a second machine added", started)
         models = json.loads(second.run(*curl[:-1], "http://127.0.0.1:8099/models"))
         [near] = [row for row in models["models"] if row["chat_name"] == "near"]

@@ -205,7 +205,7 @@ def test_the_head_loses_its_power_and_comes_back(field: Field, table: list[str])
 def test_each_gateway_is_replaced_by_the_next_version(
     field: Field, table: list[str], tmp_path: Path
 ) -> None:
-    """What is under way ends first; Caddy asks another machine meanwhile."""
+    """Caddy asks another machine meanwhile; what is under way is lost (docs/scaling.md)."""
     tree = next_version(tmp_path)
     with under_load(field, table, "each gateway replaced by the next version"):
         for address in ADDRESSES:
