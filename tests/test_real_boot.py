@@ -304,7 +304,8 @@ def test_a_second_machine_is_added_in_five_commands(installed: Debian, report: R
         for machine in (first, second):
             assert "ray::" in machine.run("ps", "-eo", "args"), said
             assert "ModelActor" in machine.run("ps", "-eo", "args")
-            answer = machine.run(*curl, '{"chat_name": "near", "content": "Hi"}', f"{path}/chat")
+            ask = [word.replace(ADMIN, CALLER) for word in curl]
+            answer = machine.run(*ask, '{"chat_name": "near", "content": "Hi"}', f"{path}/chat")
             assert isinstance(json.loads(answer), str), answer
     finally:
         second.end()
