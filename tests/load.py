@@ -17,7 +17,10 @@ from tests.fronts import v1_stream
 
 ANSWERED = "answered"
 DROPPED = "connection dropped"
-"""The client saw its connection refused or reset: the gateway process that held it is gone."""
+"""The client saw its connection reset: the gateway process that held it is gone."""
+
+REFUSED = "connection refused"
+"""Nobody listens; a proxy would ask elsewhere."""
 
 HANG_SECONDS = 60
 
@@ -37,8 +40,8 @@ class Asked:
 
 @dataclass
 class Load:
-    """The requests so far. Outcomes are ANSWERED, DROPPED, an error code, or words that are a
-    defect."""
+    """The requests so far. Outcomes are ANSWERED, DROPPED, REFUSED, an error code, or words that
+    are a defect."""
 
     asked: list[Asked] = field(default_factory=list)
 
@@ -123,6 +126,8 @@ def _ask(http: httpx.Client, chat_name: str, content: str, expected: list[str]) 
         reply = http.post("/openai/chat", json={"chat_name": chat_name, "content": content})
     except httpx.TimeoutException:
         return f"no answer within {HANG_SECONDS} s"
+    except httpx.ConnectError:
+        return REFUSED
     except httpx.TransportError:
         return DROPPED
     if reply.status_code != 200:
@@ -137,6 +142,8 @@ def _ask_stream(http: httpx.Client, chat_name: str, content: str, expected: list
         answer = v1_stream(http, chat_name, content)
     except httpx.TimeoutException:
         return f"no answer within {HANG_SECONDS} s"
+    except httpx.ConnectError:
+        return REFUSED
     except httpx.TransportError:
         return DROPPED
     if answer.code:

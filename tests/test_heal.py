@@ -24,7 +24,7 @@ import pytest
 
 from gateway.commands.ray_head import RayHead, stop
 from tests.environment import TOP, clean_environment, free_port
-from tests.load import DROPPED, load, print_recovery
+from tests.load import DROPPED, REFUSED, load, print_recovery
 from tests.processes import actor_process, actor_processes
 from tests.server import Deploy, Server
 from tests.standin.client import StandIn
@@ -198,7 +198,7 @@ def test_a_killed_gunicorn_master_is_started_again_by_its_supervisor(
         again = chats.answered_again(time.monotonic(), 60) + time.monotonic() - killed
     print_recovery("gunicorn's master", chats, killed, again)
 
-    assert set(chats.failed()) <= {DROPPED, "CLUSTER_DOWN"}
+    assert set(chats.failed()) <= {DROPPED, REFUSED, "CLUSTER_DOWN"}
 
 
 def test_a_killed_directory_knows_everything_again(

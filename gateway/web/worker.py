@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import resource
 import secrets
+import select
 import selectors
 import signal
 import socket
@@ -237,9 +238,22 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     @override
     def _cap_keepalive(self, deadline: float) -> None:
-        """Wait no longer for who has not sent a request soon; called when a stop begins."""
+        """Wait no longer for who has not sent a request soon, and leave the port; called when a
+        stop begins."""
         super()._cap_keepalive(deadline)
         self.heads.hurry(deadline)
+        self._leave_the_port()
+
+    def _leave_the_port(self) -> None:
+        """Take who waits in the backlog, and nobody after. gunicorn would hold the port while it
+        answers, and whom the kernel let in meanwhile be reset in the end; who is refused at once,
+        such as by a proxy, asks elsewhere."""
+        for listener in self.sockets:
+            for _ in range(int(self.cfg.backlog)):
+                if not select.select([listener], [], [], 0)[0]:
+                    break
+                self.accept(listener)
+            listener.close()
 
     @override
     def notify(self) -> None:
@@ -256,15 +270,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     @override
     def is_parent_alive(self) -> bool:
-        """Say whether there is a master. Without one a worker ends its chats; at once it leaves the
-        port to the next master, and tells clients that keep their connections to close them.
-        gunicorn 27 would hold both for as long as there is work."""
+        """Say whether there is a master. Without one a worker ends its chats, and tells clients
+        that keep their connections to close them: `alive` is what it goes by."""
         if super().is_parent_alive():
             return True
         self.alive = False
-        self.set_accept_enabled(False)
-        for listener in self.sockets:
-            listener.close()
         return False
 
     @override
