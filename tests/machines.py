@@ -103,11 +103,16 @@ class Site:
             child.terminate()
         process.wait(60)
 
-    def end_node(self, address: str) -> None:
-        """End a machine's Ray by SIGTERM; it is started again."""
+    def start_node_anew(self, address: str) -> None:
+        """End a machine's Ray by SIGTERM, and wait until it has been started again."""
+        before = self._starts(address)
         for shell in psutil.Process(self._programs[address, "node"].pid).children():
             for node in shell.children():
                 node.terminate()
+        until(lambda: self._starts(address) > before, 60)
+
+    def _starts(self, address: str) -> int:
+        return self.log(f"node-{address}").count("Ray runtime started")
 
     def power_off(self, address: str) -> None:
         """All that runs there is gone, and nobody is told."""

@@ -42,29 +42,29 @@ except GatewayError as error:
 """
 
 
+def output_of(script: str, environment: dict[str, str]) -> str:
+    """What a script prints, in a process of its own."""
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=TOP,
+        env={**clean_environment(), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return ended.stdout or ended.stderr
+
+
 def test_a_call_while_the_cluster_is_lost_is_cluster_down_and_starts_none() -> None:
     """In a process of its own, where Ray has never been connected."""
-    environment = {**clean_environment(), "RAY_ADDRESS": "127.0.0.1:9"}
-    command = [sys.executable, "-c", CALLS]
-    ended = subprocess.run(
-        command, cwd=TOP, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert ended.stdout == "CLUSTER_DOWN False\n" * 2, ended.stderr
+    output = output_of(CALLS, {"RAY_ADDRESS": "127.0.0.1:9"})
+    assert output == "CLUSTER_DOWN False\n" * 2
 
 
 def test_what_failed_has_no_call_of_rays_which_would_be_dropped_while_ray_shuts_down(
     ray_head: RayHead,
 ) -> None:
     """Ray ends a process that uses it, as it does to drop a call, while it shuts down."""
-    environment = {**clean_environment(), **ray_head.environment}
     script = LEAVE.format(address=ray_head.environment["RAY_ADDRESS"])
-    ended = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=TOP,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.stdout == "TIMEOUT True []\n", ended.stderr
+    assert output_of(script, ray_head.environment) == "TIMEOUT True []\n"

@@ -39,6 +39,11 @@ def names(processes: list[psutil.Process]) -> set[str]:
     return programs - {"ray::IDLE"}
 
 
+def assert_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive
+
+
 def test_a_head_runs_rays_node_with_its_agents_and_no_other_helper(head: RayHead) -> None:
     until(lambda: names(family(head)) == NODE | AGENTS)
 
@@ -68,8 +73,7 @@ def test_a_control_store_that_ends_again_at_once_takes_the_head_along(head: RayH
     part(head, "gcs_server").kill()
 
     assert head.process.wait(20) == 1
-    _, alive = psutil.wait_procs(processes, timeout=20)
-    assert not alive
+    assert_gone(processes)
 
 
 def test_a_head_whose_raylet_is_killed_starts_another_as_another_node(head: RayHead) -> None:
@@ -79,8 +83,7 @@ def test_a_head_whose_raylet_is_killed_starts_another_as_another_node(head: RayH
 
     part(head, "raylet").kill()
 
-    _, alive = psutil.wait_procs(others, timeout=20)
-    assert not alive
+    assert_gone(others)
     until(lambda: names(family(head)) == NODE | AGENTS)
     assert store.is_running()
     joined = [
@@ -100,8 +103,7 @@ def test_a_head_whose_raylet_is_killed_starts_another_as_another_node(head: RayH
     processes = family(head)
     head.process.terminate()
     assert head.process.wait(20) == 0
-    _, alive = psutil.wait_procs(processes, timeout=20)
-    assert not alive
+    assert_gone(processes)
 
 
 def test_a_raylet_that_ends_again_at_once_takes_the_head_along(head: RayHead) -> None:
@@ -113,8 +115,7 @@ def test_a_raylet_that_ends_again_at_once_takes_the_head_along(head: RayHead) ->
     part(head, "raylet").kill()
 
     assert head.process.wait(20) == 1
-    _, alive = psutil.wait_procs(processes, timeout=20)
-    assert not alive
+    assert_gone(processes)
 
 
 def test_a_head_that_is_told_to_stop_ends_all_of_it_and_calls_that_a_success(
@@ -125,8 +126,7 @@ def test_a_head_that_is_told_to_stop_ends_all_of_it_and_calls_that_a_success(
     head.process.terminate()
 
     assert head.process.wait(20) == 0
-    _, alive = psutil.wait_procs(processes, timeout=20)
-    assert not alive
+    assert_gone(processes)
 
 
 def test_a_head_that_is_killed_takes_its_node_along_and_stopping_it_the_rest(head: RayHead) -> None:
@@ -135,11 +135,9 @@ def test_a_head_that_is_killed_takes_its_node_along_and_stopping_it_the_rest(hea
 
     head.process.kill()
 
-    _, alive = psutil.wait_procs(node, timeout=20)
-    assert not alive
+    assert_gone(node)
     head.stop()
-    _, alive = psutil.wait_procs(processes, timeout=20)
-    assert not alive
+    assert_gone(processes)
 
 
 def test_a_part_that_does_not_end_is_killed() -> None:

@@ -152,8 +152,8 @@ def debian() -> Iterator[Debian]:
 def installed(debian: Debian, standin: StandIn) -> Debian:
     """`make install`, and an operator's files."""
     started = time.monotonic()
-    said = debian.run("make", "-C", "/src", "install")
-    assert "The gateway runs." in said, said[-3000:]
+    output = debian.run("make", "-C", "/src", "install")
+    assert "The gateway runs." in output, output[-3000:]
     print(f"\nmake install: {time.monotonic() - started:.0f} s")
     settings = (debian.disk / ETC / "gateway.env").read_text()
     address = f"RAY_ADDRESS=127.0.0.1:{free_port()}"
@@ -212,9 +212,9 @@ def test_the_units_keep_their_promises(installed: Debian) -> None:
         assert "NoNewPrivileges=yes" in shown
         assert "LimitCORE=0" in shown
         assert "User=root" not in shown
-    logged = installed.run("journalctl", "--no-pager", "-u", "byzer-*")
-    assert "shop: deployed at zhipu" in logged
-    assert KEY not in logged
+    journal = installed.run("journalctl", "--no-pager", "-u", "byzer-*")
+    assert "shop: deployed at zhipu" in journal
+    assert KEY not in journal
 
 
 class Cable:
@@ -260,8 +260,8 @@ def test_a_second_machine_is_added_in_five_commands(installed: Debian, report: R
     shutil.rmtree(disk / ETC)
     second = Debian(disk)
     second.boot()
-    said = second.run("sh", "-ec", f"cd /src; {fetch}")
-    assert "The gateway runs." in said, said
+    output = second.run("sh", "-ec", f"cd /src; {fetch}")
+    assert "The gateway runs." in output, output
     second.power_off()
 
     key = installed.disk.parent / "key"
@@ -276,8 +276,8 @@ def test_a_second_machine_is_added_in_five_commands(installed: Debian, report: R
         (folder / to).chmod(0o600)
     (second.disk / "root/.ssh/config").write_text("StrictHostKeyChecking accept-new\n")
     settings = (installed.disk / ETC / "gateway.env").read_text()
-    kept = [line for line in settings.splitlines() if not line.startswith("GATEWAY_")]
-    installed.write("gateway.env", "\n".join(kept) + "\n")
+    lines = [line for line in settings.splitlines() if not line.startswith("GATEWAY_")]
+    installed.write("gateway.env", "\n".join(lines) + "\n")
 
     cable = Cable("10.77.0.1", "10.77.0.2")
     first = Debian(installed.disk, cable.paths[0])
@@ -287,22 +287,22 @@ def test_a_second_machine_is_added_in_five_commands(installed: Debian, report: R
         second.boot()
         first.run("sh", "-ec", on_the_first)
         started = time.monotonic()
-        said = second.run("sh", "-ec", copy)
+        output = second.run("sh", "-ec", copy)
         second.run("sh", "-ec", restart)
         curl = ["curl", "-sS", "-m", "60", "-H", f"X-Api-Key: {ADMIN}", "-d"]
         local = '{"chat_name": "near", "workers": 2}'
         path = "http://127.0.0.1:8099/local"
         deadline = time.monotonic() + 60
         while (reply := second.run(*curl, local, f"{path}/deploy")) != '{"ret":"ok"}':
-            logged = second.run("journalctl", "-n", "40", "--no-pager", "-u", "byzer-*")
-            assert time.monotonic() < deadline, f"{said}\n{reply}\n{logged}"
+            journal = second.run("journalctl", "-n", "40", "--no-pager", "-u", "byzer-*")
+            assert time.monotonic() < deadline, f"{output}\n{reply}\n{journal}"
             time.sleep(1)
         report("a second machine added", started)
         models = json.loads(second.run(*curl[:-1], "http://127.0.0.1:8099/models"))
         [near] = [row for row in models["models"] if row["chat_name"] == "near"]
         assert near["replicas"] == 2
         for machine in (first, second):
-            assert "ray::" in machine.run("ps", "-eo", "args"), said
+            assert "ray::" in machine.run("ps", "-eo", "args"), output
             assert "ModelActor" in machine.run("ps", "-eo", "args")
             ask = [word.replace(ADMIN, CALLER) for word in curl]
             answer = machine.run(*ask, '{"chat_name": "near", "content": "Hi"}', f"{path}/chat")
@@ -315,8 +315,8 @@ def test_a_second_machine_is_added_in_five_commands(installed: Debian, report: R
 
 
 def test_uninstalled_with_purge_nothing_is_left(installed: Debian) -> None:
-    said = installed.run("make", "-C", "/src", "uninstall", "PURGE=1")
+    output = installed.run("make", "-C", "/src", "uninstall", "PURGE=1")
     left = installed.run("find", "/etc", "/opt", "/var/lib", "/run", "/usr", "-iname", "*byzer*")
-    assert left == "", said
+    assert left == "", output
     units = installed.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "byzer-*")
     assert units == ""

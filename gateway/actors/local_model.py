@@ -67,13 +67,15 @@ def load(model_name: str, below: str = "", untried: bool = False) -> LocalModel:
     `model_name` is `EMBEDDED` or the path of a GGUF file on the cluster's node, below the folder
     `below` if that is not "". An `untried` file may be damaged, and is loaded by another process
     first. Raises GatewayError: there is no such file, llama.cpp cannot load it, or the packages of
-    requirements-local.txt are missing on that node.
+    requirements-local.txt, or a library of the system that they need, are missing on that node.
     """
     path = _file(model_name, below)
     try:
         import xllamacpp
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise _missing() from error
+    except ImportError as error:
+        raise _lacking(str(error)) from error
     # of this thread, and all that it starts
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
     if untried and model_name != EMBEDDED and not survives(str(path), SETTINGS):
@@ -139,4 +141,15 @@ def _missing() -> GatewayError:
         "pip install --no-deps -r requirements-local.txt, there.",
         "model_type：Ray 所在的机器没有安装本地模型的依赖：请在该机器上执行 "
         "pip install --no-deps -r requirements-local.txt。",
+    )
+
+
+def _lacking(words: str) -> GatewayError:
+    """Return the error of a package that is there, and cannot be loaded."""
+    return GatewayError(
+        Code.INVALID_REQUEST,
+        f"model_type: the local model's package cannot be loaded where Ray runs: {words[:200]}."
+        " A minimal Debian lacks libgomp1: apt install libgomp1, there.",
+        f"model_type：Ray 所在的机器无法加载本地模型的依赖：{words[:200]}。"
+        "精简版 Debian 缺少 libgomp1：请在该机器上执行 apt install libgomp1。",
     )

@@ -236,7 +236,7 @@ class Connection:
 
         def ask(left: float) -> Any:
             if name not in self._actors:
-                self._actors[name] = _actor(kind, name)
+                self._actors[name] = shared_actor(kind, name)
             return self.ask(getattr(self._actors[name], method).remote(*arguments), left)
 
         return self.patiently(seconds, ask)
@@ -291,7 +291,7 @@ class Connection:
         )
         # Ray's workers, on other nodes too, need not have our code installed.
         ray.cloudpickle.register_pickle_by_value(gateway)
-        directory, self._actors, self._news = _actor(Directory, DIRECTORY), {}, None
+        directory, self._actors, self._news = shared_actor(Directory, DIRECTORY), {}, None
         ray.get(directory.chats.remote(), timeout=DEPLOY_SECONDS)  # it may be starting still
         self._learn(directory)
         self.hop = hop(ray.get_runtime_context().get_session_name())
@@ -385,7 +385,7 @@ class Connection:
             log.warning("leaving the Ray cluster failed: %s", type(error).__name__)
 
 
-def _actor(kind: type, name: str) -> Any:
+def shared_actor(kind: type, name: str) -> Any:
     """Return the cluster's one actor of this class and name."""
     options: dict[str, Any] = {
         "name": name,

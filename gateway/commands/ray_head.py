@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -147,9 +148,12 @@ def become(environment: dict[str, str]) -> NoReturn:
         dashboard = environment.get("RAY_DASHBOARD_HOST", "")
         command = _head_command(ports, folder, dashboard, str(address))
     else:
-        own = _wait_for_head(str(address), int(port))
-        head = f"[{address}]:{port}" if ":" in str(address) else f"{address}:{port}"
-        command = _command({"gcs_address": head, "node_ip_address": own}, folder)
+        options = {
+            "gcs_address": f"[{address}]:{port}" if ":" in str(address) else f"{address}:{port}",
+            "node_ip_address": _wait_for_head(str(address), int(port)),
+            "dashboard_agent_listen_port": _free_ports(1)[0],
+        }
+        command = _command(options, folder)
     os.execve(command[0], command, _head_environment(environment, token))  # noqa: S606
 
 
@@ -169,8 +173,9 @@ def _wait_for_head(address: str, port: int) -> str:
     Raises SystemExit: it cannot be."""
     deadline = time.monotonic() + HEAD_SECONDS
     while True:
+        left = max(deadline - time.monotonic(), 1)
         try:
-            with socket.create_connection((address, port), HEAD_SECONDS) as connection:
+            with socket.create_connection((address, port), left) as connection:
                 return str(connection.getsockname()[0])
         except OSError as error:
             if time.monotonic() > deadline:
@@ -278,10 +283,9 @@ def _head_command(ports: list[int], folder: Path, dashboard: str, host: str = ""
     return _command(options, folder)
 
 
-def _command(options: dict[str, object], folder: Path) -> list[str]:
+def _command(options: Mapping[str, object], folder: Path) -> list[str]:
     """Return how a node of Ray's is started: RayParams' own options (Ray 2.60)."""
     every = {
-        "dashboard_agent_listen_port": _free_ports(1)[0],
         "min_worker_port": 0,
         "max_worker_port": 0,
         "object_store_memory": OBJECT_STORE_BYTES,
