@@ -55,6 +55,27 @@ def test_a_job_has_an_id_at_once_and_its_answer_later(
     assert again.text == "openai:hi"
 
 
+def test_a_job_has_an_id_at_once_though_its_end_is_there_sooner(gateway: httpx.Client) -> None:
+    missing = "nobody-deployed-this"  # nothing ends sooner than what need not be asked
+    with ThreadPoolExecutor(32) as pool:
+        begun = list(pool.map(lambda _: ask(gateway, missing, job=True), range(600)))
+
+    assert {(one.status_code, one.json().get("state")) for one in begun} == {(202, "PENDING")}
+    ended = gateway.get(begun[0].headers["Location"], params={"wait": 20})
+    assert (ended.status_code, ended.json()["error"]["code"]) == (404, "NOT_DEPLOYED")
+
+
+def test_a_job_that_is_asked_for_again_is_its_answer_once_that_is_there(
+    gateway: httpx.Client, deploy: Deploy, standin: StandIn, key: str
+) -> None:
+    name = deploy()
+    first = ask(gateway, name, job=True, request_id="polled.1")
+    assert gateway.get(first.headers["Location"], params={"wait": 20}).json() == "openai:hi"
+
+    assert ask(gateway, name, job=True, request_id="polled.1").json() == "openai:hi"
+    assert standin.count(key) == 1
+
+
 def test_an_answer_says_its_tokens_whole_or_as_a_job_and_none_where_nobody_counted(
     gateway: httpx.Client, deploy: Deploy
 ) -> None:

@@ -32,6 +32,7 @@ from gateway.web.schemas import ANSWER, DONE, PLAIN
 if TYPE_CHECKING:
     from gateway.cluster.answer import Answer
     from gateway.cluster.client import GatewayLLM
+    from gateway.store_protocol import Begun
     from gateway.web.ledger import Ledger
     from gateway.web.spending import Spending
 
@@ -131,7 +132,8 @@ def _digest(text: str) -> str:
 def ask(job: Job) -> Response:
     """Ask, and give the answer if it is there in time. Raises GatewayError."""
     with _place(job.wait):  # who may not wait has not asked
-        _begin(job)
+        if _begin(job) == "new" and job.wait == 0:
+            return replies.pending(job.name)  # also if its end is there by now: an id was asked for
         return _reply(job.name, job.wait)
 
 
@@ -157,7 +159,7 @@ def _place(seconds: float | None) -> Any:
     return nullcontext() if seconds == 0 else _runner().waits.place()
 
 
-def _begin(job: Job) -> None:
+def _begin(job: Job) -> Begun:
     begun = _runner().begin((call.current().owner, job.name), job.digest, job.question)
     if begun == "other":
         words, words_zh = (
@@ -169,6 +171,7 @@ def _begin(job: Job) -> None:
         raise GatewayError(
             Code.GATEWAY_BUSY, "Too many answers are kept for their jobs.", "保存的任务结果过多。"
         )
+    return begun
 
 
 def _reply(name: str, seconds: float | None) -> Response:
