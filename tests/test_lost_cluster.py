@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
+import psutil
+
 from gateway.commands.ray_head import RayHead
 from tests.environment import TOP, clean_environment
+from tests.waiting import until
 
 CALLS = """
 import ray
@@ -42,6 +46,24 @@ except GatewayError as error:
 """
 
 
+LOOK_UP = """
+import os
+import ray
+from gateway.cluster.connection import Connection
+from gateway.errors import GatewayError
+
+connection = Connection("{address}", lambda: None, lambda chats: None)
+connection.start()
+connection.settled(20)
+input("connected\\n")
+try:
+    connection.patiently(5, lambda left: ray.get_actor("chat"))
+except GatewayError as error:
+    print(error.code, flush=True)
+os._exit(0)  # Ray would take its leave of the control store
+"""
+
+
 def output_of(script: str, environment: dict[str, str]) -> str:
     """What a script prints, in a process of its own."""
     ended = subprocess.run(
@@ -68,3 +90,31 @@ def test_what_failed_has_no_call_of_rays_which_would_be_dropped_while_ray_shuts_
     """Ray ends a process that uses it, as it does to drop a call, while it shuts down."""
     script = LEAVE.format(address=ray_head.environment["RAY_ADDRESS"])
     assert output_of(script, ray_head.environment) == "TIMEOUT True []\n"
+
+
+def test_who_looks_for_an_actor_of_a_control_store_that_is_silent_does_not_wait_for_a_minute() -> (
+    None
+):
+    """Its connections stay open, as when its machine is cut off."""
+    head = RayHead(clean_environment())
+    try:
+        until(head.up, 60)
+        looks = subprocess.Popen(
+            [sys.executable, "-c", LOOK_UP.format(address=head.address)],
+            cwd=TOP,
+            env={**clean_environment(), **head.environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert looks.stdout
+        assert looks.stdout.readline() == "connected\n"
+        [store] = [
+            one for one in psutil.Process(head.process.pid).children() if one.name() == "gcs_server"
+        ]
+        store.send_signal(signal.SIGSTOP)
+        output, _ = looks.communicate("\n", timeout=30)
+        store.send_signal(signal.SIGCONT)
+        assert output.strip().splitlines()[-1] == "CLUSTER_DOWN"
+    finally:
+        head.stop()

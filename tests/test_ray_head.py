@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
 
-from gateway.commands.ray_head import RAY_NODE, RayHead
+from gateway.commands.ray_head import RAY_NODE, RayHead, stop
 from tests.environment import clean_environment
+from tests.further_node import start_node
 from tests.server import running_head
 from tests.waiting import until
 
@@ -127,6 +129,19 @@ def test_a_head_that_is_told_to_stop_ends_all_of_it_and_calls_that_a_success(
 
     assert head.process.wait(20) == 0
     assert_gone(processes)
+
+
+def test_a_head_to_which_another_node_is_connected_ends_as_soon(
+    head: RayHead, tmp_path: Path
+) -> None:
+    """Its control store would wait for that node's calls."""
+    node = start_node(head, tmp_path)
+    try:
+        until(lambda: "Ray runtime started" in (tmp_path / "node.log").read_text(), 60)
+        head.process.terminate()
+        assert head.process.wait(8) == 0
+    finally:
+        stop(node)
 
 
 def test_a_head_that_is_killed_takes_its_node_along_and_stopping_it_the_rest(head: RayHead) -> None:

@@ -73,7 +73,11 @@ class Debian:
         command += [f"--network-namespace-path={self.network}"] if self.network else []
         with (self.disk.parent / "console").open("ab") as log:
             self._nspawn = subprocess.Popen(
-                [*command, *NSPAWN], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*command, *NSPAWN],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # else it could not be ended with all that runs in it
             )
         until(lambda: self.run("systemctl", "is-system-running") in ("running", "degraded"), 60)
         return started

@@ -167,6 +167,10 @@ class Connection:
             raise
         except Exception as error:
             if cluster is not None and cluster is self._directory and ray.is_initialized():
+                if isinstance(error, ray.exceptions.GetTimeoutError):  # not a call's: see ask
+                    words = "The cluster's control store does not answer."
+                    words_zh = "集群的控制存储（GCS）没有响应。"
+                    raise GatewayError(Code.CLUSTER_DOWN, words, words_zh) from error
                 raise
             raise GatewayError(Code.CLUSTER_DOWN, self._why_down) from error
 

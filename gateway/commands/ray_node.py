@@ -22,8 +22,12 @@ import time
 from contextlib import suppress
 from typing import Any, NoReturn
 
-STOP_SECONDS = 10
-"""So long each of Ray's processes may take to end; those of a session that holds end within one."""
+RAYLET_STOP_SECONDS = 10
+"""So long a raylet may take to end; with its actors it mostly does within one."""
+
+STOP_SECONDS = 0.5
+"""So long the others may: nothing is lost with them. A control store to which other nodes are
+connected would wait for their calls, and the cluster for its successor."""
 
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 
@@ -96,7 +100,7 @@ def _command(pid: int) -> list[str]:
 
 def watch(children: list[int], started_again: list[int]) -> int:
     """Wait for SIGTERM, or until a child ends that is not `started_again`; then end the others, in
-    their order. Returns the exit code: 0 after SIGTERM, else 1."""
+    their order, the raylet first. Returns the exit code: 0 after SIGTERM, else 1."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     again = {pid: (_command(pid), 0.0) for pid in started_again}
     print("Ray runtime started.", flush=True)
@@ -121,7 +125,7 @@ def watch(children: list[int], started_again: list[int]) -> int:
             break
         stop = signal.sigwait(SIGNALS) != signal.SIGCHLD
     for pid in children:
-        _end(pid)
+        _end(pid, RAYLET_STOP_SECONDS if pid == children[0] else STOP_SECONDS)
     _kill_others([])
     return 0 if stop else 1
 
@@ -153,12 +157,12 @@ def _start(command: list[str]) -> int:
         os._exit(1)
 
 
-def _end(pid: int) -> None:
-    """End a child by SIGTERM, or by SIGKILL if that was not enough."""
+def _end(pid: int, seconds: float) -> None:
+    """End a child by SIGTERM, or by SIGKILL if it takes longer."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if not _has_ended(pid):
             os.kill(pid, number)
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + seconds
         while not _has_ended(pid) and time.monotonic() < deadline:
             time.sleep(0.02)
 
