@@ -14,13 +14,14 @@ from tests.waiting import until
 
 CALLS = """
 import ray
+from gateway.cluster.calls import Calls
 from gateway.cluster.connection import Connection
 from gateway.errors import GatewayError
 
 connection = Connection("127.0.0.1:9", lambda: None, lambda chats: None)
 for call in (lambda left: ray.get_actor("chat"), lambda left: ray.put("chat")):
     try:
-        connection.patiently(1, call)
+        Calls(connection).patiently(1, call)
     except GatewayError as error:
         print(error.code, ray.is_initialized())
 """
@@ -29,6 +30,7 @@ for call in (lambda left: ray.get_actor("chat"), lambda left: ray.put("chat")):
 LEAVE = """
 import traceback
 import ray
+from gateway.cluster.calls import Calls
 from gateway.cluster.connection import Connection
 from gateway.errors import GatewayError
 
@@ -36,7 +38,7 @@ connection = Connection("{address}", lambda: None, lambda chats: None)
 connection.start()
 connection.settled(20)
 try:
-    connection.tell_directory(0.1, "follow", "a process", connection._born, connection._revision)
+    Calls(connection).tell_directory(0.1, "follow", "a process", *connection.chats.seen)
 except GatewayError as error:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     frames += [frame for frame, _ in traceback.walk_tb(error.__cause__.__traceback__)]
@@ -49,6 +51,7 @@ except GatewayError as error:
 LOOK_UP = """
 import os
 import ray
+from gateway.cluster.calls import Calls
 from gateway.cluster.connection import Connection
 from gateway.errors import GatewayError
 
@@ -57,7 +60,7 @@ connection.start()
 connection.settled(20)
 input("connected\\n")
 try:
-    connection.patiently(5, lambda left: ray.get_actor("chat"))
+    Calls(connection).patiently(5, lambda left: ray.get_actor("chat"))
 except GatewayError as error:
     print(error.code, flush=True)
 os._exit(0)  # Ray would take its leave of the control store

@@ -10,6 +10,7 @@ from typing import Any
 import ray
 
 from gateway.byte_budget import ByteBudget
+from gateway.cluster.calls import Calls
 from gateway.cluster.channel import ChannelError, Channels
 from gateway.cluster.connection import AGAIN_SECONDS, Connection
 from gateway.cluster.replicas import Replica, ReplicaSet, patience
@@ -42,9 +43,14 @@ class ChatTable:
     """
 
     def __init__(
-        self, connection: Connection, answers: ByteBudget, on_forget: Callable[[str], None]
+        self,
+        connection: Connection,
+        calls: Calls,
+        answers: ByteBudget,
+        on_forget: Callable[[str], None],
     ) -> None:
         self._connection = connection
+        self._calls = calls
         self._answers = answers
         self._on_forget = on_forget
         self._chats: dict[str, ReplicaSet] = {}
@@ -75,7 +81,7 @@ class ChatTable:
         """Raise GatewayError unless a chat has the endpoint `path`, naming the chats that do."""
         if path == CHAT or path in (chat := self.get(name)).endpoints:
             return
-        names: list[str] = self._connection.ask_directory(ASK_SECONDS, "chats_with", path)
+        names: list[str] = self._calls.ask_directory(ASK_SECONDS, "chats_with", path)
         raise lacking(path, chat.provider, names)
 
     def _may_have(self, name: str, path: str) -> bool:
@@ -113,8 +119,8 @@ class ChatTable:
         deadline = time.monotonic() + seconds
         while True:
             left = deadline - time.monotonic()
-            reach: Reach | None = self._connection.ask_directory(left, "find", name)
-            config = self._connection.remembered(name)
+            reach: Reach | None = self._calls.ask_directory(left, "find", name)
+            config = self._connection.chats.get(name)
             if reach or config is None or config["engine"] == Engine.TASK or left < AGAIN_SECONDS:
                 return reach
             self._connection.doubt()

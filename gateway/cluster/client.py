@@ -15,6 +15,7 @@ from gateway.actors.directory import DEPLOY_SECONDS
 from gateway.actors.model_actor import DRAIN_SECONDS
 from gateway.byte_budget import ByteBudget
 from gateway.cluster.answer import Answer
+from gateway.cluster.calls import Calls
 from gateway.cluster.channel import Channel
 from gateway.cluster.chat_table import ASK_SECONDS, ChatTable
 from gateway.cluster.connection import Connection
@@ -61,8 +62,9 @@ class GatewayLLM(StockLLM):
         super().__init__(Connection(address, self._on_change, self._on_watch))
         self.answers = ByteBudget(ANSWER_BYTES)
         self._slots = threading.BoundedSemaphore(max_in_flight)
-        self._table = ChatTable(self._connection, self.answers, self._on_forget)
-        self._retry = Retry(self._connection, self._table)
+        self._calls = Calls(self._connection)
+        self._table = ChatTable(self._connection, self._calls, self.answers, self._on_forget)
+        self._retry = Retry(self._connection, self._calls, self._table)
 
     def start(self) -> None:
         """Connect, and stay connected, in the background."""
@@ -129,13 +131,13 @@ class GatewayLLM(StockLLM):
 
     def task(self, name: str) -> PublicConfig | None:
         """Return the task of this name; None: there is none."""
-        config = self._connection.remembered(name)
+        config = self._connection.chats.get(name)
         return config if config and config["task"] else None
 
     def reply_options(self, name: str) -> dict[str, Any]:
         """Return how a chat's deploy said that replies are written; a task's says it before its
         chat's."""
-        config = self._connection.remembered(name)
+        config = self._connection.chats.get(name)
         if config is None:
             return {}
         own = config["reply"] or {}
@@ -153,25 +155,25 @@ class GatewayLLM(StockLLM):
 
     def ask_store(self, method: str, *arguments: Any) -> Any:
         """Call a method of the store of jobs and sessions. Raises GatewayError."""
-        return self._connection.ask_store(ASK_SECONDS, method, *arguments)
+        return self._calls.ask_store(ASK_SECONDS, method, *arguments)
 
     def ask_ledger(self, method: str, *arguments: Any) -> Any:
         """Call a method of the ledger. Raises GatewayError."""
-        return self._connection.ask_ledger(ASK_SECONDS, method, *arguments)
+        return self._calls.ask_ledger(ASK_SECONDS, method, *arguments)
 
     def price(self, name: str) -> Price | None:
         """Return what a chat's tokens cost; None: nobody said."""
-        config = self._connection.remembered(name)
+        config = self._connection.chats.get(name)
         return config["price"] if config else None
 
     def budget(self, name: str) -> Budget | None:
         """Return what a chat may use; None: as much as it likes."""
-        config = self._connection.remembered(name)
+        config = self._connection.chats.get(name)
         return config["budget"] if config else None
 
     def budgets(self) -> list[str]:
         """Return the names of the chats that have a budget."""
-        return self._connection.names(lambda config: config["budget"] is not None)
+        return self._connection.chats.names(lambda config: config["budget"] is not None)
 
     def chat_oai(
         self,
@@ -227,19 +229,19 @@ class GatewayLLM(StockLLM):
 
     def models(self) -> list[ChatRow]:
         """Return every chat on the cluster. Raises GatewayError."""
-        return list(self._connection.ask_directory(ASK_SECONDS, "models"))
+        return list(self._calls.ask_directory(ASK_SECONDS, "models"))
 
     def offered(self, config: ModelConfig) -> list[str]:
         """Return which models a provider offers to a key. Raises GatewayError."""
         seconds = config["timeout"] + ASK_SECONDS
-        offer: Offered = self._connection.tell_directory(seconds, "offered", config)
+        offer: Offered = self._calls.tell_directory(seconds, "offered", config)
         if offer["error"]:
             raise GatewayError.from_dict(offer["error"])
         return offer["models"]
 
     def ready(self) -> None:
         """Raise GatewayError unless the cluster answers at once."""
-        self._connection.ready()
+        self._calls.ready()
 
     # How a chat is asked.
 
@@ -317,7 +319,7 @@ class GatewayLLM(StockLLM):
         self.meta_cache.pop(name, None)
 
     def _tell_directory(self, seconds: float, method: str, *arguments: Any) -> None:
-        error: ErrorRecord | None = self._connection.tell_directory(seconds, method, *arguments)
+        error: ErrorRecord | None = self._calls.tell_directory(seconds, method, *arguments)
         if error:
             raise GatewayError.from_dict(error)
 

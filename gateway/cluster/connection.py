@@ -8,34 +8,27 @@ and found again by itself.
 
 from __future__ import annotations
 
-import concurrent.futures
 import logging
 import socket
 import threading
 import time
 import traceback
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import ray
 
 import gateway
 from gateway.actors.directory import DEPLOY_SECONDS, Directory
-from gateway.actors.ledger_actor import Ledger
-from gateway.actors.store_actor import Store
 from gateway.addresses import split_port
 from gateway.cluster import ray_private
+from gateway.cluster.deployed_chats import DeployedChats
 from gateway.errors import OUT_OF_FILES, Code, GatewayError
-from gateway.hub import in_thread
-from gateway.protocol import DIRECTORY, LEDGER, NAMESPACE, STORE, Chats, PublicConfig, hop
-
-T = TypeVar("T")
+from gateway.protocol import DIRECTORY, NAMESPACE, PublicConfig, hop
 
 log = logging.getLogger(__name__)
 
-READY_SECONDS = 2
 WATCH_SECONDS = 2
 RECONNECT_SECONDS = 1
 AGAIN_SECONDS = 0.2
@@ -66,7 +59,7 @@ not unpickle."""
 
 class Connection:
     """To the cluster at `address`; `on_change` is called when it is made, since the last one's
-    handles are void, and `on_watch` with all chats, when they change and every two seconds. `hop`
+    handles are void, and `on_watch` with all `chats`, when they change and every two seconds. `hop`
     is by what its chats' questions are known (protocol.HOP), and `driver` is how Ray calls this
     process.
     """
@@ -81,14 +74,8 @@ class Connection:
         self._address = address
         self._on_change = on_change
         self._on_watch = on_watch
-        self._born = ""
-        self._revision = 0
-        self._chats: dict[str, PublicConfig] = {}
-        self._process = uuid.uuid4().hex
-        self._news: concurrent.futures.Future[None] | None = None
-        self._heard = 0.0
         self._directory: Any = None
-        self._actors: dict[str, Any] = {}
+        self.chats = DeployedChats()
         self.hop = ""
         self.driver = ""
         self._why_down = "Connecting to the Ray cluster."
@@ -112,10 +99,6 @@ class Connection:
         if self._directory is None:
             raise GatewayError(Code.CLUSTER_DOWN, self._why_down)
         return self._directory
-
-    def ready(self) -> None:
-        """Raise GatewayError unless the cluster answers within `READY_SECONDS`."""
-        self.tell_directory(READY_SECONDS, "chats", self._born, self._revision)
 
     def ask(self, call: Any, seconds: float) -> Any:
         """Return what a Ray call gives, within `seconds`. Raises GatewayError, and what the called
@@ -174,89 +157,9 @@ class Connection:
                 raise
             raise GatewayError(Code.CLUSTER_DOWN, self._why_down) from error
 
-    def tell_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
-        """Return what the directory says. Raises GatewayError."""
-        return in_thread(self._tell_directory, seconds, method, *arguments)
-
-    def _tell_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
-        try:
-            with self.using_ray():
-                return self.ask(getattr(self.directory, method).remote(*arguments), seconds)
-        except ray.exceptions.RayActorError as error:
-            self.doubt()
-            raise GatewayError(
-                Code.CLUSTER_DOWN, "The directory actor is being restarted."
-            ) from error
-
-    def ask_directory(self, seconds: float, method: str, *arguments: Any) -> Any:
-        """Like `tell_directory`, for questions: asked again, within `seconds`, while the directory
-        is restarted."""
-        return self.patiently(
-            seconds, lambda left: self.ask(getattr(self.directory, method).remote(*arguments), left)
-        )
-
-    def patiently(self, seconds: float, ask: Callable[[float], T]) -> T:
-        """Ask an actor, given the seconds that are left, again and again until it is there. Raises
-        GatewayError."""
-        answer: T = in_thread(self._patiently, seconds, ask)
-        return answer
-
-    def _patiently(self, seconds: float, ask: Callable[[float], T]) -> T:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                with self.using_ray():
-                    return ask(deadline - time.monotonic())
-            except ray.exceptions.RayActorError as error:
-                self.doubt()
-                if isinstance(error, ray.exceptions.ActorDiedError) or time.monotonic() > deadline:
-                    raise GatewayError(
-                        Code.CLUSTER_DOWN, "A process in the cluster ended."
-                    ) from error
-                time.sleep(AGAIN_SECONDS)
-
-    def ask_store(self, seconds: float, method: str, *arguments: Any) -> Any:
-        """Ask the store of jobs and sessions, which is made when it is first asked. Raises
-        GatewayError."""
-        try:
-            return self._ask_actor(Store, STORE, seconds, method, *arguments)
-        except GatewayError as error:
-            if error.code != Code.TIMEOUT:
-                raise
-            words = f"The store of jobs and sessions did not answer within {seconds:.0f} s."
-            words_zh = f"任务与会话存储在 {seconds:.0f} 秒内没有响应。"
-            raise GatewayError(Code.CLUSTER_DOWN, words, words_zh) from error
-
-    def ask_ledger(self, seconds: float, method: str, *arguments: Any) -> Any:
-        """Ask the ledger, which keeps its book in a folder of the head's machine. Raises
-        GatewayError."""
-        return self._ask_actor(Ledger, LEDGER, seconds, method, *arguments)
-
-    def _ask_actor(
-        self, kind: type, name: str, seconds: float, method: str, *arguments: Any
-    ) -> Any:
-        """Ask one of the cluster's own actors, which is made when it is first asked. Raises
-        GatewayError."""
-
-        def ask(left: float) -> Any:
-            if name not in self._actors:
-                self._actors[name] = shared_actor(kind, name)
-            return self.ask(getattr(self._actors[name], method).remote(*arguments), left)
-
-        return self.patiently(seconds, ask)
-
     def place(self) -> tuple[str, str]:
         """Return this process's node, and the folder where that keeps its sockets."""
         return ray.get_runtime_context().get_node_id(), ray_private.sockets_folder()
-
-    def remembered(self, name: str) -> PublicConfig | None:
-        """Return a chat that was deployed here, as every process knows it when its deploy returns;
-        None: there is none."""
-        return self._chats.get(name)
-
-    def names(self, which: Callable[[PublicConfig], bool]) -> list[str]:
-        """Return the names of chats that were deployed here, of some kind."""
-        return [name for name, config in self._chats.items() if which(config)]
 
     def doubt(self) -> None:
         """Look at once whether the cluster is there: something in it is gone."""
@@ -295,44 +198,18 @@ class Connection:
         )
         # Ray's workers, on other nodes too, need not have our code installed.
         ray.cloudpickle.register_pickle_by_value(gateway)
-        directory, self._actors, self._news = shared_actor(Directory, DIRECTORY), {}, None
+        directory = shared_actor(Directory, DIRECTORY)
         ray.get(directory.chats.remote(), timeout=DEPLOY_SECONDS)  # it may be starting still
-        self._learn(directory)
+        self.chats.unfollow()
+        self.chats.learn(directory)
         self.hop = hop(ray.get_runtime_context().get_session_name())
         self.driver = ray.get_runtime_context().get_job_id()
         self._on_change()
         self._directory = directory
-        self._follow(directory)
+        self.chats.follow(directory, self._wake.set)
         self._tried.set()
         log.info("connected to the Ray cluster at %s", ray.get_runtime_context().gcs_address)
         return directory
-
-    def _learn(self, directory: Any) -> None:
-        """Hear what has changed; tell a newborn directory (of a new cluster, maybe) which chats
-        there were."""
-        news = self._changes(directory)
-        if news["born"] != self._born and self._chats:
-            chats = list(self._chats.values())
-            ray.get(directory.remember.remote(chats), timeout=DEPLOY_SECONDS)
-            news = self._changes(directory)
-        self._born, self._revision = news["born"], news["revision"]
-        if news["configs"] is not None:
-            self._chats = {config["chat_name"]: config for config in news["configs"]}
-        self._heard = time.monotonic()
-
-    def _follow(self, directory: Any) -> None:
-        """Have the directory say when there is more to learn. It knows by this what is known here,
-        which a deploy waits for."""
-        if self._news is None or self._news.done():
-            call = directory.follow.remote(self._process, self._born, self._revision)
-            self._news = call.future()
-            self._news.add_done_callback(lambda _: self._wake.set())
-
-    def _changes(self, directory: Any) -> Chats:
-        changes: Chats = ray.get(
-            directory.chats.remote(self._born, self._revision), timeout=WATCH_SECONDS
-        )
-        return changes
 
     def _alive(self, directory: Any, doubted: bool) -> bool:
         """Return whether the cluster is there: its control store, and the directory, which may be
@@ -342,14 +219,14 @@ class Connection:
             _reach_again(ray.get_runtime_context().gcs_address)
             if doubted:
                 self._require_the_same()
-            self._learn(directory)
-            self._on_watch(list(self._chats.values()))
-            self._follow(directory)
+            self.chats.learn(directory)
+            self._on_watch(self.chats.all())
+            self.chats.follow(directory, self._wake.set)
         except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError) as error:
             _forget_calls(error)
             if not doubted:
                 return self._alive(directory, doubted=True)
-            if time.monotonic() - self._heard < SILENCE_SECONDS:
+            if self.chats.silence() < SILENCE_SECONDS:
                 return True
             self._lost(error)
             return False

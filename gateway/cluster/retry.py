@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import ray
 
+from gateway.cluster.calls import Calls
 from gateway.cluster.channel import ChannelError
 from gateway.cluster.chat_table import ChatTable
 from gateway.cluster.connection import Connection
@@ -23,8 +24,9 @@ T = TypeVar("T")
 class Retry:
     """Asks chats of `table`, again where that may help."""
 
-    def __init__(self, connection: Connection, table: ChatTable) -> None:
+    def __init__(self, connection: Connection, calls: Calls, table: ChatTable) -> None:
         self._connection = connection
+        self._calls = calls
         self._table = table
 
     def run(self, name: str, ask: Callable[[], T]) -> T:
@@ -62,7 +64,7 @@ class Retry:
             if chat.has_another():
                 return
         try:
-            self._connection.patiently(RESTART_SECONDS, lambda left: self._knock(name, left))
+            self._calls.patiently(RESTART_SECONDS, lambda left: self._knock(name, left))
         except GatewayError:
             # Without Ray nobody knows of the others on that node, so they are asked, once.
             if chat is None or not chat.has_one_left():
