@@ -272,6 +272,13 @@ def test_a_whole_reply_of_nothing_usable_is_an_error(
     assert_refused(front, raw_chat.ask(front), "PROVIDER_DOWN")
 
 
+@every_front
+def test_white_space_is_no_answer(raw_chat: RawChat, spare: str, front: Front) -> None:
+    raw_chat.deploy(ended("\n\n ", "stop"), fallback=spare)
+
+    assert_refused(front, raw_chat.ask(front), "PROVIDER_DOWN")
+
+
 @pytest.mark.parametrize("front", [chat, chat_stream], ids=of)
 def test_a_filter_that_cut_words_short_hides_none_of_them(raw_chat: RawChat, front: Front) -> None:
     raw_chat.deploy(ended("Ja, ge", "content_filter"))

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from tests.fronts import FRONTS, STREAMS, WHOLE, Front, RawChat, events, in_turn, of, v1, v1_stream
 from tests.standin.raw import DONE, by_mode, chunk, completion, event, slowly, streamed, whole
@@ -263,3 +264,22 @@ def test_a_last_chunk_that_repeats_the_whole_answer_is_not_added(
     outcome = raw_chat.ask(front)
 
     assert (outcome.words, outcome.code) == (WORDS, "")
+
+
+@pytest.mark.parametrize("front", [v1, v1_stream], ids=of)
+def test_typed_clients_find_all_that_they_insist_on(raw_chat: RawChat, front: Front) -> None:
+    """Judged by the types of OpenAI's own SDK."""
+    bare: Any = {"choices": [{"message": {"content": WORDS}, "finish_reason": "eos_token"}]}
+    chunks = ({"choices": [{"delta": {"role": None, "content": WORDS}, "finish_reason": ""}]}, bare)
+    raw_chat.deploy(by_mode(whole(bare), streamed(*map(event, chunks), DONE)))
+
+    outcome = raw_chat.ask(front)
+
+    assert (outcome.words, outcome.code) == (WORDS, "")
+    if front is v1:
+        reply = ChatCompletion.model_validate_json(outcome.body, strict=True)
+        assert (reply.model, reply.choices[0].finish_reason) == (raw_chat.name, "stop")
+    else:
+        typed = [ChatCompletionChunk.model_validate(one) for one in events(outcome.body)[:-1]]
+        assert len({(one.id, one.created, one.model) for one in typed}) == 1
+        assert [one.choices[0].finish_reason for one in typed] == [None, "stop"]

@@ -46,6 +46,7 @@ from gateway.protocol import (
 )
 from gateway.providers.dialects import Dialect
 from gateway.providers.event_streams import EVENTFUL, EventStreamReader
+from gateway.providers.openai_shape import OpenAIShape
 from gateway.providers.questions import WORDED, Question
 from gateway.providers.reader import StreamReader
 from gateway.providers.rendering import AsTheyCame, ForOpenAI, ForReading
@@ -209,13 +210,14 @@ class ModelActor:
         except GatewayError as error:
             return self._failed(error, model)
         provider_model = reply.model
-        # Images and moderations of some providers have no model at the top.
-        named = {"model": shown} if "model" in reply.body or question.path in WORDED else {}
-        content = (
-            reply.text.encode()
-            if form == AnswerForm.ANSWER
-            else orjson.dumps({**reply.body, **named})
-        )
+        if form == AnswerForm.ANSWER:
+            content = reply.text.encode()
+        else:
+            if question.path in WORDED:
+                OpenAIShape(question.path, shown, stream=False).give(reply.body)
+            elif "model" in reply.body:  # images and moderations of some providers have none
+                reply.body["model"] = shown
+            content = orjson.dumps(reply.body)
         return (
             _head(config, started, provider_model) + frame(Kind.PIECE, content) + _end(reply.usage)
         )
@@ -355,7 +357,7 @@ def _renderer(form: str, path: str, shown: str) -> ForReading | ForOpenAI | AsTh
         return ForReading()
     if path in EVENTFUL:
         return AsTheyCame()
-    return ForOpenAI(shown, form == AnswerForm.EVENTS_AND_USAGE)
+    return ForOpenAI(path, shown, form == AnswerForm.EVENTS_AND_USAGE)
 
 
 def _hop() -> str:

@@ -77,7 +77,8 @@ class WholeStream(Stream):
         self.ended = False
         self._content = answer.content
         if request.form != AnswerForm.TEXT:
-            show = ForOpenAI(request.shown, request.form == AnswerForm.EVENTS_AND_USAGE)
+            usage = request.form == AnswerForm.EVENTS_AND_USAGE
+            show = ForOpenAI(request.path, request.shown, usage)
             pieces = [Piece(chunk, "") for chunk in unfolded(orjson.loads(answer.content))]
             self._content = show.render(pieces) + show.end()
 

@@ -101,6 +101,15 @@ FINISH_REASONS: Mapping[str, Code] = {
 }
 """What a `finish_reason` means that is no good end, in small letters."""
 
+
+def finish_code(finish: str) -> Code | None:
+    """Return what a finish reason means that is no good end; None: a good one. Some relays put
+    their own word before the provider's."""
+    return next(
+        (code for part in finish.lower().split(": ") if (code := FINISH_REASONS.get(part))), None
+    )
+
+
 CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "max_completion_tokens"})
 """The finish reasons of an answer that took all the tokens it might."""
 

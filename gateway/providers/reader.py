@@ -25,7 +25,7 @@ from gateway.providers.chunks import (
     unfolded,
     words,
 )
-from gateway.providers.dialects import BROKEN_OFF, CUT_OFF, FINISH_REASONS, Dialect
+from gateway.providers.dialects import BROKEN_OFF, CUT_OFF, Dialect, finish_code
 from gateway.providers.documents import PADDING, documents
 from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
 from gateway.providers.sse import BOM, DONE, Event, EventReader
@@ -113,17 +113,20 @@ def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply |
         if refusal := _broken(dialect, choice, question):
             return refusal
     texts = [choice["text"] if legacy and is_legacy(choice) else shaped(choice) for choice in rows]
-    if any(texts) or any(acts(message(choice)) for choice in rows):
-        usage = usage_in(body)
-        if not isinstance(body.get("usage"), dict | None):
-            del body["usage"]  # typed clients would stumble
-        return Reply(body, next(filter(None, texts), ""), usage)
+    said = [text for text in texts if _is_said(text, legacy)]
+    if said or any(acts(message(choice)) for choice in rows):
+        return Reply(body, said[0] if said else "", usage_in(body))
     if not rows or complains_flatly(body):
         return no_answer(dialect, body, question)
     finishes = [str(choice.get("finish_reason") or "") for choice in rows]
     return without_words(
         next(filter(None, finishes), ""), any(thinks(message(choice)) for choice in rows)
     )
+
+
+def _is_said(text: str, legacy: bool) -> bool:
+    """Return whether a text says anything; white space alone does only where code is completed."""
+    return bool(text if legacy else text.strip())
 
 
 # What there is instead of an answer.
@@ -141,7 +144,7 @@ def no_answer(dialect: Dialect, body: Any, question: bytes) -> Refusal:
 def _broken(dialect: Dialect, choice: Json, question: bytes) -> Refusal | None:
     """Return what a choice says of an error inside it, or of having been broken off."""
     finish = choice.get("finish_reason")
-    code = _meaning(finish) if finish else None
+    code = finish_code(str(finish)) if finish else None
     if not choice.get("error") and code not in BROKEN_OFF:
         return None
     refusal = judged(dialect, 200, choice.get("error") or "", question)
@@ -150,19 +153,10 @@ def _broken(dialect: Dialect, choice: Json, question: bytes) -> Refusal | None:
     return refusal._replace(provider_code=refusal.provider_code or str(finish or ""))
 
 
-def _meaning(finish: Any) -> Code | None:
-    """Return what a finish reason means that is no good end. Some relays put their own word before
-    the provider's."""
-    return next(
-        (code for part in str(finish).lower().split(": ") if (code := FINISH_REASONS.get(part))),
-        None,
-    )
-
-
 def without_words(finish: str, thought: bool) -> Refusal:
     """Say why an answer has no words, by its finish reason and by whether the model thought at
     least."""
-    if code := _meaning(finish):
+    if code := finish_code(finish):
         return Refusal(code, finish)
     if finish.lower() in CUT_OFF:
         detail = (
@@ -350,7 +344,7 @@ class StreamReader:
 
     def _speaks(self, turn: Json, text: str) -> bool:
         """Note what a delta is; returns whether it says anything."""
-        if text or (not self.words_only and acts(turn)):
+        if _is_said(text, self._legacy) or (not self.words_only and acts(turn)):
             self.spoke = self.answered = True
         elif thinks(turn):
             self._thought = self.thinking = True

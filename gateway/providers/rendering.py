@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import orjson
 
 from gateway.providers.chunks import Json
+from gateway.providers.openai_shape import OpenAIShape
 from gateway.providers.reader import Piece
-from gateway.providers.usage import usage_in
 
 DONE = b"data: [DONE]\n\n"
 BYTES_PER_TOKEN = 4
@@ -24,8 +24,8 @@ class ForOpenAI:
     """Renders chunks as OpenAI would have sent them: the model is the chat's name; usage comes if
     asked, and last."""
 
-    def __init__(self, chat_name: str, include_usage: bool) -> None:
-        self._chat_name = chat_name
+    def __init__(self, path: str, chat_name: str, include_usage: bool) -> None:
+        self._shape = OpenAIShape(path, chat_name, stream=True)
         self._include_usage = include_usage
         self._usage: Json | None = None
         self._last: Json = {}
@@ -35,13 +35,11 @@ class ForOpenAI:
         """Return the events for pieces that came."""
         events = []
         for chunk, text, _ in pieces:
-            chunk["model"] = self._chat_name
+            self._shape.give(chunk)
             self._last = chunk
             usage = chunk.pop("usage", None)
             if self._include_usage:
-                self._usage = (
-                    usage if usage and None not in usage_in({"usage": usage})[:2] else self._usage
-                )
+                self._usage = usage or self._usage
                 self._spoken += len(text.encode())
                 chunk["usage"] = None
             if chunk.get("choices"):

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.providers.reader import Reply
+from gateway.providers.dialects import OPENAI
+from gateway.providers.reader import Reply, chat_reply
 from gateway.providers.usage import Usage
 from tests.unit.shapes import (
     DONE,
@@ -100,6 +101,16 @@ def test_where_the_bytes_are_cut_makes_no_difference(stream: bytes, cuts: list[i
     answer = Heard([stream[a:b] for a, b in itertools.pairwise(edges)])
 
     assert (answer.text, answer.code) == ("The sky is blue.", "")
+
+
+def test_white_space_before_the_words_stays() -> None:
+    answer = heard(event(chunk("\n\n")) + event(chunk(" ")) + STREAM + DONE)
+    assert (answer.text, answer.code) == ("\n\n The sky is blue.", "")
+
+
+def test_where_code_is_completed_white_space_is_an_answer() -> None:
+    body = {"object": "text_completion", "choices": [{"text": "\n    ", "finish_reason": "stop"}]}
+    assert isinstance(chat_reply(OPENAI, packed(body), legacy=True), Reply)
 
 
 CALL = {

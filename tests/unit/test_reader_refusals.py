@@ -111,6 +111,8 @@ FAILS = {
     ),
     "no words": (completion(""), "PROVIDER_DOWN"),
     "null": (completion(None), "PROVIDER_DOWN"),
+    "white space": (completion(" \n\t\u3000"), "PROVIDER_DOWN"),
+    "white space that was cut off": (completion("\n", "length"), "TOO_LARGE"),
     "parts without words": (completion([{"type": "text", "text": ""}]), "PROVIDER_DOWN"),
     "thoughts only": (completion("", reasoning_content="The sky..."), "PROVIDER_DOWN"),
     "parts of thoughts only": (
