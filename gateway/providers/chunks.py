@@ -14,6 +14,12 @@ THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 USABLE = ("tool_calls", "function_call", "audio", "images")
 """Fields of a message that make an answer without words."""
 
+ENVELOPES = ("data", "result", "output", "response", "body")
+"""Where relays of their own make put OpenAI's reply: `{"code": 0, "data": {"choices": ...}}`."""
+
+BESIDE = ("id", "created", "model", "usage")
+"""What of a reply may stand outside, as in DashScope's own API."""
+
 REPLACED = ("role", "id", "type", "name")
 """Texts of a delta that do not go on where the last ended."""
 
@@ -22,6 +28,16 @@ def choices(body: Json) -> list[Json]:
     """Return the choices of a reply or a chunk; [] for whatever is not shaped so."""
     rows = body.get("choices")
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def unwrapped(body: Json) -> Json:
+    """Return the reply, or the chunk, that a relay has put into an envelope of its own; else
+    `body`."""
+    for name in ENVELOPES if "choices" not in body else ():
+        inner = body.get(name)
+        if isinstance(inner, dict) and choices(inner):
+            return {**{beside: body[beside] for beside in BESIDE if beside in body}, **inner}
+    return body
 
 
 def message(choice: Json) -> Json:

@@ -23,11 +23,15 @@ BY_STATUS: Mapping[int, Code] = {
     403: Code.PROVIDER_DOWN,
     404: Code.BAD_UPSTREAM_REQUEST,  # a wrong base URL: of a model the words would tell
     408: Code.TIMEOUT,
+    409: Code.PROVIDER_BUSY,  # OpenAI's SDKs take it for a lock that will be free soon
     413: Code.TOO_LARGE,
+    421: Code.PROVIDER_DOWN,  # a proxy's own trouble with whom it asks
     422: Code.BAD_UPSTREAM_REQUEST,
+    425: Code.PROVIDER_BUSY,
     429: Code.SLOW_DOWN,
     451: Code.CONTENT_BLOCKED,
     498: Code.PROVIDER_BUSY,  # Groq's flex tier
+    499: Code.PROVIDER_DOWN,  # nginx's: whoever stood between has hung up
     503: Code.PROVIDER_BUSY,
     504: Code.TIMEOUT,
     529: Code.PROVIDER_BUSY,

@@ -23,6 +23,7 @@ from gateway.providers.chunks import (
     shaped,
     thinks,
     unfolded,
+    unwrapped,
     words,
 )
 from gateway.providers.dialects import BROKEN_OFF, CUT_OFF, Dialect, finish_code
@@ -106,6 +107,10 @@ def _streamed(reader: StreamReader, pieces: list[Piece]) -> Json | Refusal:
 def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply | Refusal:
     if isinstance(body, Refusal):
         return body
+    if isinstance(body, list) and len(body) == 1:
+        [body] = body
+    if isinstance(body, dict) and not complains(body):
+        body = unwrapped(body)
     if not isinstance(body, dict) or complains(body):
         return no_answer(dialect, body, question)
     rows = body["choices"] = choices(body)
@@ -264,6 +269,8 @@ class StreamReader:
     def end_with(self, chunks: list[Any]) -> list[Piece]:
         """Take all of a stream at once; a single whole reply, where a stream was asked for, is made
         one."""
+        if len(chunks) == 1 and isinstance(chunks[0], list):
+            [chunks] = chunks
         if len(chunks) == 1 and isinstance(chunks[0], dict) and not is_chunk(chunks[0]):
             chunks = unfolded(chunks[0])
         pieces = [piece for chunk in chunks if (piece := self._piece("", chunk))]
@@ -310,6 +317,7 @@ class StreamReader:
         return None
 
     def _read(self, chunk: Json) -> Piece | None:
+        chunk = unwrapped(chunk)
         rows = chunk["choices"] = choices(chunk)
         text, speaks = "", False
         for choice in rows:

@@ -98,8 +98,10 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
             r"(invalid|incorrect|no) (api|access) (key|token)",
             (
                 r"api key (not valid|expired|has been|was reported)|api secret key|access token"
-                r" (invalid|expired)"
+                r" (invalid|expired)|\b(api|access|your) (key|token) (has |is )?expired"
             ),
+            r"authentication (error|failed|failure)|not authenticated|"
+            r"令牌(状态不可用|已过期|已失效|无效)",
             r"authori[sz]ation failed|hmac|api ?key.{0,6}无效|无效的 ?api ?key|密钥错误",
         ),
     ),
@@ -122,7 +124,8 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
                 r"rate limit(ing|ed)\b|throttl|too many requests|(retry|again) in \d|resource"
                 r" exhausted"
             ),
-            r"in.flight budget|qps over|总请求数限制|流量受限|过于频繁|限流",
+            r"in.flight budget|qps over|(request|qps|daily|hourly) limit (is |was )?reached|"
+            r"总请求数限制|流量受限|过于频繁|限流",
         ),
     ),
     (  # a bill, unless a row above said that it is a wait

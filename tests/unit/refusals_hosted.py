@@ -217,7 +217,7 @@ PAGES = [
 
 # The status alone.
 BROKEN = [
-    *(_row("nobody", status, b"", code) for status, code in ((400, "BAD_UPSTREAM_REQUEST"), (401, "BAD_KEY"), (402, "PAY_BILL"), (403, "PROVIDER_DOWN"), (404, "BAD_UPSTREAM_REQUEST"), (413, "TOO_LARGE"), (429, "SLOW_DOWN"), (451, "CONTENT_BLOCKED"), (500, "PROVIDER_DOWN"), (502, "PROVIDER_DOWN"), (503, "PROVIDER_BUSY"), (529, "PROVIDER_BUSY"))),
+    *(_row("nobody", status, b"", code) for status, code in ((400, "BAD_UPSTREAM_REQUEST"), (401, "BAD_KEY"), (402, "PAY_BILL"), (403, "PROVIDER_DOWN"), (404, "BAD_UPSTREAM_REQUEST"), (409, "PROVIDER_BUSY"), (413, "TOO_LARGE"), (421, "PROVIDER_DOWN"), (425, "PROVIDER_BUSY"), (429, "SLOW_DOWN"), (498, "PROVIDER_BUSY"), (499, "PROVIDER_DOWN"), (451, "CONTENT_BLOCKED"), (500, "PROVIDER_DOWN"), (502, "PROVIDER_DOWN"), (503, "PROVIDER_BUSY"), (529, "PROVIDER_BUSY"))),
     _row("nobody", 402, b'{"error":{"mess', "PAY_BILL"),
     _row("nobody", 429, b"\x1f\x8b\x08\x00garbage", "SLOW_DOWN"),
     _row("nobody", 401, b"null", "BAD_KEY"),

@@ -189,6 +189,12 @@ SAYS_BLUE = {
     "no reason": completion("blue", None),
     "a refusal of the model's own": completion(None, refusal="blue"),
     "an odd usage": {**completion("blue"), "usage": "many"},
+    "a relay's envelope": {"code": 0, "message": "ok", "data": completion("blue")},
+    "DashScope's own": {
+        "output": {"choices": [choice_of("message", {"content": "blue"}, "stop")]},
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+    },
+    "an array of one": [completion("blue")],
     "a second choice that speaks": {
         "choices": [
             choice_of("message", {"content": ""}, "stop"),
