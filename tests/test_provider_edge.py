@@ -237,7 +237,12 @@ OTHERS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     (
         "completions",
         {"prompt": "x"},
-        {"choices": [{"index": 0, "text": "Ja", "finish_reason": "stop"}]},
+        {
+            "id": "cmpl-1",
+            "object": "text_completion",
+            "created": 1,
+            "choices": [{"index": 0, "text": "Ja", "finish_reason": "stop"}],
+        },
     ),
 )
 
