@@ -10,6 +10,11 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+# A reload (SIGHUP) reads this file again, in a master that has the modules of the version before:
+# new processes, which inherit them, would run a mixture of both.
+for name in [name for name in sys.modules if name.partition(".")[0] == "gateway"]:
+    del sys.modules[name]
+
 from gateway.settings import SPARE_THREADS, SettingError, bind_is_safe, load
 from gateway.web.client_connections import SLOW_CLIENT_SECONDS
 from gateway.web.counts_folder import counts_folder, forget_process

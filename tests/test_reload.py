@@ -4,6 +4,7 @@ taken is dropped."""
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,9 +16,10 @@ import httpx
 import psutil
 
 from gateway.commands.ray_head import RayHead
+from tests import next_version
 from tests.environment import TOP, clean_environment
 from tests.load import ANSWERED, REFUSED, load
-from tests.server import Deploy, Server
+from tests.server import GUNICORN, Deploy, Server
 from tests.standin.client import StandIn
 from tests.waiting import until
 
@@ -48,6 +50,33 @@ def test_a_reload_takes_new_tokens_and_processes_and_loses_no_chat(
 
     assert not chats.failed()
     assert server.http.get("/models", headers=new).status_code == 200
+    assert len(psutil.Process(server.process.pid).children()) == 2
+
+
+def test_a_reload_takes_the_next_version_whole_and_loses_no_chat(
+    start_server: Callable[..., Server], ray_head: RayHead, deploy: Deploy, tmp_path: Path
+) -> None:
+    """Also what gunicorn's master had loaded: a mixture of two versions may not even start."""
+    tree = next_version.copy(tmp_path)
+    serve = ("sh", "-c", f"cd {tree} && exec {shlex.join(GUNICORN)}")
+    server = start_server(ray_head.environment, command=serve)
+    name = deploy(model_name="slow:0.3")
+
+    former = psutil.Process(server.process.pid).children()
+    with load(server.url, name) as chats:
+        chats.answered_again(0, 30)
+        next_version.upgrade(tree)
+        with (tree / "gateway/errors.py").open("a") as file:
+            file.write("\nNEW_HERE = 1\n")
+        with (tree / "gateway/web/status.py").open("a") as file:
+            file.write("\nfrom gateway.errors import NEW_HERE\n")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: not any(process.is_running() for process in former), 60)
+        chats.answered_again(time.monotonic(), 60)
+
+    assert not chats.failed()
+    said = [server.http.get("/healthz", headers={"Connection": "close"}) for _ in range(8)]
+    assert {one.json()["version"] for one in said} == {next_version.LATER}
     assert len(psutil.Process(server.process.pid).children()) == 2
 
 

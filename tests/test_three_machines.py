@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import __version__
+from tests import next_version
 from tests.environment import TOP
 from tests.load import ANSWERED, HANG_SECONDS, Load, load
 from tests.machines import ADDRESSES, CALLER, Site, three_machines
@@ -210,7 +210,8 @@ def test_each_gateway_is_replaced_by_the_next_version(
     field: Field, table: list[str], tmp_path: Path
 ) -> None:
     """What is under way ends first; Caddy asks another machine meanwhile."""
-    tree = next_version(tmp_path)
+    tree = next_version.copy(tmp_path)
+    next_version.upgrade(tree)
     with under_load(field, table, "each gateway replaced by the next version"):
         for address in ADDRESSES:
             field.site.stop_gateway(address)
@@ -227,25 +228,6 @@ def test_each_node_is_started_anew(field: Field, table: list[str]) -> None:
             field.site.start_node_anew(address)
             until(field.site.ready, 60)
             time.sleep(5)
-
-
-def next_version(folder: Path) -> Path:
-    """A copy of this code that calls itself a later version."""
-    tree = folder / "next"
-    tree.mkdir()
-    for name in (
-        "gateway",
-        "app.py",
-        "gunicorn.conf.py",
-        *(one.name for one in TOP.glob("llm_*.py")),
-    ):
-        of = TOP / name
-        (shutil.copytree if of.is_dir() else shutil.copy)(of, tree / name)
-    version = tree / "gateway/__init__.py"
-    text = version.read_text()
-    version.write_text(text.replace(f'"{__version__}"', '"999.0.0"'))
-    assert version.read_text() != text
-    return tree
 
 
 def _may_have_machines() -> bool:

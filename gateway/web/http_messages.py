@@ -40,7 +40,7 @@ UNENCODED = re.compile(rb"[#\x80-\xff]")
 
 def refusal(exc: BaseException, request_id: str) -> tuple[int, Any]:
     """Return the status and the body for a request that could not be parsed."""
-    # Here, since gunicorn's master must not load what a reload shall replace.
+    # Here, since gunicorn's master needs none of it.
     from gateway.web import validation, wire
 
     error = _malformed(exc)
@@ -138,9 +138,6 @@ class Request(message.Request):  # type: ignore[misc]
         return super().parse_headers(data, from_trailer)
 
 
-RequestParser.mesg_class = Request  # gunicorn has no setting for it
-
-
 class Response(wsgi.Response):  # type: ignore[misc]
     """gunicorn's, whose head goes out together with the first piece of its body."""
 
@@ -200,7 +197,12 @@ class Response(wsgi.Response):  # type: ignore[misc]
         util.write(self, data, self.chunked)
 
 
-wsgi.Response = Response  # gunicorn has no setting for it
+def install() -> None:
+    """Have gunicorn use these, in a process that answers: it has no settings for them. The master
+    must not, since a reload gives it the next version's."""
+    RequestParser.mesg_class = Request
+    wsgi.Response = Response
+    logging.getLogger("gunicorn.error").addFilter(_without_traceback)
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
@@ -210,6 +212,3 @@ def _without_traceback(record: logging.LogRecord) -> bool:
         record.exc_info, record.msg = None, "a client fell silent, or was too slow"
         record.levelno, record.levelname = logging.INFO, "INFO"
     return True
-
-
-logging.getLogger("gunicorn.error").addFilter(_without_traceback)

@@ -28,7 +28,7 @@ from gateway import hub
 from gateway.byte_budget import SMALL_BYTES
 from gateway.errors import OUT_OF_FILES
 from gateway.settings import Network
-from gateway.web import proxies
+from gateway.web import http_messages, proxies
 from gateway.web.client_connections import (
     LEAVING_SECONDS,
     SLOW_CLIENT_SECONDS,
@@ -79,6 +79,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         none fails."""
         trusted = self.wsgi.extensions["settings"].trusted_proxies
         gthread.TConn = Connection  # gunicorn has no setting for it
+        http_messages.install()
         Request.takes_bare_lf = not trusted
         most = min(MOST_WAITING, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self.heads = Waiting(
