@@ -12,8 +12,8 @@ from typing import Any
 
 # A reload (SIGHUP) reads this file again, in a master that has the modules of the version before:
 # new processes, which inherit them, would run a mixture of both.
-for name in [name for name in sys.modules if name.partition(".")[0] == "gateway"]:
-    del sys.modules[name]
+for module in [one for one in sys.modules if one.partition(".")[0] == "gateway"]:
+    del sys.modules[module]
 
 from gateway.settings import SPARE_THREADS, SettingError, bind_is_safe, load
 from gateway.web.client_connections import SLOW_CLIENT_SECONDS

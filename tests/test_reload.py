@@ -75,8 +75,8 @@ def test_a_reload_takes_the_next_version_whole_and_loses_no_chat(
         chats.answered_again(time.monotonic(), 60)
 
     assert not chats.failed()
-    said = [server.http.get("/healthz", headers={"Connection": "close"}) for _ in range(8)]
-    assert {one.json()["version"] for one in said} == {next_version.LATER}
+    replies = [server.http.get("/healthz", headers={"Connection": "close"}) for _ in range(8)]
+    assert {reply.json()["version"] for reply in replies} == {next_version.LATER}
     assert len(psutil.Process(server.process.pid).children()) == 2
 
 

@@ -68,6 +68,11 @@ class Calls:
         """Ask the ledger, which keeps its book in a folder of the head's machine."""
         return self._ask_actor(Ledger, LEDGER, seconds, method, *arguments)
 
+    def patiently(self, seconds: float, ask: Callable[[float], T]) -> T:
+        """Ask an actor, given the seconds that are left, again and again until it is there."""
+        answer: T = in_thread(self._patiently, seconds, ask)
+        return answer
+
     def _ask_actor(
         self, kind: type, name: str, seconds: float, method: str, *arguments: Any
     ) -> Any:
@@ -85,11 +90,6 @@ class Calls:
 
     def _ask(self, actor: Any, seconds: float, method: str, *arguments: Any) -> Any:
         return self._connection.ask(getattr(actor, method).remote(*arguments), seconds)
-
-    def patiently(self, seconds: float, ask: Callable[[float], T]) -> T:
-        """Ask an actor, given the seconds that are left, again and again until it is there."""
-        answer: T = in_thread(self._patiently, seconds, ask)
-        return answer
 
     def _patiently(self, seconds: float, ask: Callable[[float], T]) -> T:
         deadline = time.monotonic() + seconds

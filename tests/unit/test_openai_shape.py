@@ -21,12 +21,12 @@ def reply(body: dict[str, Any], path: str = CHAT) -> dict[str, Any]:
     return body
 
 
-def said(message: Any = HELLO, **choice: Any) -> dict[str, Any]:
+def answer(message: Any = HELLO, **choice: Any) -> dict[str, Any]:
     return {"choices": [{"message": dict(message), **choice}]}
 
 
 def finish_of(finish: Any) -> Any:
-    return reply(said(finish_reason=finish))["choices"][0]["finish_reason"]
+    return reply(answer(finish_reason=finish))["choices"][0]["finish_reason"]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def finish_of(finish: Any) -> Any:
     ],
 )
 def test_a_reply_is_what_typed_clients_take_whatever_it_leaves_out(odd: dict[str, Any]) -> None:
-    whole = ChatCompletion.model_validate(reply({**said(), **odd}), strict=True)
+    whole = ChatCompletion.model_validate(reply({**answer(), **odd}), strict=True)
 
     assert whole.choices[0].message.content == "hello"
     assert (whole.model, whole.object) == ("shop", "chat.completion")
@@ -72,8 +72,8 @@ def test_what_is_as_it_should_be_stays_so() -> None:
 
 
 def test_counts_that_cannot_be_believed_are_left_out_and_others_completed() -> None:
-    assert "usage" not in reply({**said(), "usage": {"prompt_tokens": "3"}})
-    usage = reply({**said(), "usage": {"input_tokens": 3, "output_tokens": 2}})["usage"]
+    assert "usage" not in reply({**answer(), "usage": {"prompt_tokens": "3"}})
+    usage = reply({**answer(), "usage": {"input_tokens": 3, "output_tokens": 2}})["usage"]
     assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (3, 2, 5)
 
 
@@ -103,7 +103,7 @@ def test_a_finish_reason_is_one_of_openais(finish: Any, openais: str) -> None:
 
 def test_who_calls_a_tool_and_gives_no_reason_has_ended_for_its_sake() -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    body = reply(said({"content": None, "tool_calls": [call]}))
+    body = reply(answer({"content": None, "tool_calls": [call]}))
     assert body["choices"][0]["finish_reason"] == "tool_calls"
 
 
@@ -118,7 +118,7 @@ def test_who_calls_a_tool_and_gives_no_reason_has_ended_for_its_sake() -> None:
 def test_a_call_has_an_id_and_its_arguments_are_a_text(
     call: dict[str, Any], arguments: str
 ) -> None:
-    body = reply(said({"content": None, "tool_calls": [call, call.copy()]}))
+    body = reply(answer({"content": None, "tool_calls": [call, call.copy()]}))
     ChatCompletion.model_validate(body, strict=True)
 
     for one in body["choices"][0]["message"]["tool_calls"]:
@@ -156,6 +156,6 @@ def test_a_call_in_a_stream_gets_its_id_where_it_begins_and_only_there() -> None
 
 
 def test_a_completion_has_a_text_though_its_provider_sends_a_message() -> None:
-    body = reply(said(finish_reason="eos_token"), COMPLETIONS)
+    body = reply(answer(finish_reason="eos_token"), COMPLETIONS)
     whole = Completion.model_validate(body, strict=True)
     assert (whole.choices[0].text, whole.object) == ("hello", "text_completion")
