@@ -14,6 +14,7 @@ from gateway.cluster.stream import WholeStream
 from gateway.errors import Code, GatewayError
 from gateway.protocol import AnswerForm, Request, Usage
 from gateway.providers import stock
+from gateway.providers.reader import is_answer
 from gateway.providers.refusals import Refusal, shown
 
 ASK_SECONDS = 10
@@ -63,7 +64,7 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
             raise _failed(name, refusal, type(error).__name__) from error
         if refused := stock.answered(response.output or "", _question(conversation)):
             raise _failed(name, refused, "an error in place of an answer")
-        if not response.output:  # stock byzerllm swallows some errors
+        if not is_answer(response.output or ""):  # stock byzerllm swallows some errors
             words = "The stock byzerllm model sent an empty answer."
             words_zh = "byzerllm 原生模型返回了空的回答。"
             raise GatewayError(

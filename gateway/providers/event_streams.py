@@ -21,6 +21,7 @@ from gateway.providers.reader import (
     Piece,
     Reply,
     StreamReader,
+    is_answer,
     no_answer,
     without_words,
 )
@@ -38,14 +39,6 @@ from gateway.providers.sse import DONE, Event
 
 EVENTFUL = frozenset({RESPONSES, MESSAGES})
 """The endpoints whose streams these are."""
-
-QUIET = frozenset(
-    {
-        *("response.created", "response.queued", "response.in_progress"),
-        *("message_start", "message_delta"),
-    }
-)
-"""Events that say nothing of the answer itself."""
 
 LAST = frozenset({"response.completed", "response.incomplete", "message_stop"})
 """Events after which an answer is whole."""
@@ -132,7 +125,7 @@ class EventStreamReader(StreamReader):
                 self.refusal = without_words(self._reason, self._thought)
                 return []
             self.done = self.spoke = True
-        self.spoke = self.spoke or kind not in QUIET
+        self.spoke = self.spoke or self.answered or self._thought
         return [self._piece_of(event.name, data)]
 
     def _renamed(self, kind: str, chunk: Json) -> bytes:
@@ -159,11 +152,13 @@ class EventStreamReader(StreamReader):
         if isinstance(part, dict):
             self._thought = self._thought or thinks(part)
             self.answered = self.answered or speaks(part)
-        if isinstance(delta, str):
-            self.answered = self.answered or bool(delta and "reasoning" not in kind)
+        if "reasoning" in kind or (isinstance(delta, dict) and "thinking" in delta):
+            self._thought = True
+        elif isinstance(delta, str):
+            self.answered = self.answered or is_answer(delta)
         elif isinstance(delta, dict) and kind == "content_block_delta":
             words = delta.get("text", delta.get("partial_json", delta.get("citation")))
-            self.answered = self.answered or bool(words)
+            self.answered = self.answered or is_answer(str(words or ""))
 
     def _piece_of(self, name: str, data: bytes) -> Piece:
         head = f"event: {name}\n".encode() if name else b""

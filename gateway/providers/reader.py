@@ -118,7 +118,7 @@ def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply |
         if refusal := _broken(dialect, choice, question):
             return refusal
     texts = [choice["text"] if legacy and is_legacy(choice) else shaped(choice) for choice in rows]
-    answers = [text for text in texts if _is_answer(text, legacy)]
+    answers = [text for text in texts if is_answer(text, legacy)]
     if answers or any(acts(message(choice)) for choice in rows):
         return Reply(body, answers[0] if answers else "", usage_in(body))
     if not rows or complains_flatly(body):
@@ -129,7 +129,7 @@ def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply |
     )
 
 
-def _is_answer(text: str, legacy: bool) -> bool:
+def is_answer(text: str, legacy: bool = False) -> bool:
     """Return whether a text is an answer; white space alone is one only where code is completed."""
     return bool(text if legacy else text.strip())
 
@@ -352,7 +352,7 @@ class StreamReader:
 
     def _speaks(self, turn: Json, text: str) -> bool:
         """Note what a delta is; returns whether it says anything."""
-        if _is_answer(text, self._legacy) or (not self.words_only and acts(turn)):
+        if is_answer(text, self._legacy) or (not self.words_only and acts(turn)):
             self.spoke = self.answered = True
         elif thinks(turn):
             self._thought = self.thinking = True

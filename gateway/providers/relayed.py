@@ -10,7 +10,7 @@ from gateway.protocol import COUNT_TOKENS, MESSAGES, RESPONSES
 from gateway.providers.chunks import Json
 from gateway.providers.dialects import Dialect
 from gateway.providers.documents import parsed
-from gateway.providers.reader import Reply, no_answer, without_words
+from gateway.providers.reader import Reply, is_answer, no_answer, without_words
 from gateway.providers.refusals import Refusal, complains, document
 from gateway.providers.usage import Usage, usage_in
 
@@ -75,7 +75,7 @@ def speaks(part: Json) -> bool:
             speaks(one) for one in inside if isinstance(one, dict)
         )
     if kind in ("text", "output_text"):
-        return bool(part.get("text"))
+        return is_answer(str(part.get("text") or ""))
     return kind != "refusal" or bool(part.get("refusal"))
 
 

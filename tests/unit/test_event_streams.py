@@ -53,6 +53,7 @@ WORD: Json = {"type": "response.output_text.delta", "delta": "blue"}
 THOUGHT: Json = {"type": "response.reasoning_summary_text.delta", "delta": "hm"}
 USAGE = {"input_tokens": 7, "output_tokens": 3}
 COMPLETED: Json = {"type": "response.completed", "response": response(usage=USAGE)}
+SPACE = response(output=[{"type": "message", "content": [{"type": "output_text", "text": "\n"}]}])
 TOO_FAST = {"code": "rate_limit_exceeded", "message": "Slow down."}
 FAILED: Json = {"type": "response.failed", "response": response("failed", error=TOO_FAST)}
 ERROR: Json = {"type": "error", "code": "insufficient_quota", "message": "Pay.", "param": None}
@@ -137,7 +138,15 @@ def test_an_event_without_the_models_name_is_passed_on_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "quiet", "loud"), [(RESPONSES, CREATED, WORD), (MESSAGES, START, BLOCK)]
+    ("path", "quiet", "loud"),
+    [
+        (RESPONSES, CREATED, WORD),
+        (RESPONSES, {**WORD, "delta": "\n"}, WORD),
+        (RESPONSES, CREATED, THOUGHT),
+        (MESSAGES, START, TEXT),
+        (MESSAGES, BLOCK, TEXT),
+        (MESSAGES, BLOCK, PONDER),
+    ],
 )
 def test_what_says_nothing_yet_is_no_word(path: str, quiet: Json, loud: Json) -> None:
     reader = EventStreamReader(path, OPENAI)
@@ -201,6 +210,16 @@ REFUSED = {
         "TOO_LARGE",
     ),
     "messages, no words": (MESSAGES, framed(START, DELTA, STOP), "PROVIDER_DOWN"),
+    "messages, white space": (
+        MESSAGES,
+        framed(START, BLOCK, {**TEXT, "delta": {"type": "text_delta", "text": " "}}, DELTA, STOP),
+        "PROVIDER_DOWN",
+    ),
+    "responses, white space": (
+        RESPONSES,
+        framed(CREATED, {**WORD, "delta": "\n"}, {"type": "response.completed", "response": SPACE}),
+        "PROVIDER_DOWN",
+    ),
     "messages, refused by the model": (
         MESSAGES,
         framed(START, {"type": "message_delta", "delta": {"stop_reason": "refusal"}}, STOP),
@@ -313,6 +332,16 @@ REPLIES: dict[str, tuple[str, Json, str]] = {
     "an empty message": (
         MESSAGES,
         {"type": "message", "content": [{"type": "text", "text": ""}], "stop_reason": "end_turn"},
+        "PROVIDER_DOWN",
+    ),
+    "a message of white space": (
+        MESSAGES,
+        {"type": "message", "content": [{"type": "text", "text": " \n"}]},
+        "PROVIDER_DOWN",
+    ),
+    "output of white space": (
+        RESPONSES,
+        response(output=[{"type": "message", "content": [{"type": "output_text", "text": "\n"}]}]),
         "PROVIDER_DOWN",
     ),
     "Anthropic's error": (MESSAGES, BUSY, "PROVIDER_BUSY"),
