@@ -14,8 +14,8 @@ from gateway.cluster.stream import WholeStream
 from gateway.errors import Code, GatewayError
 from gateway.protocol import AnswerForm, Request, Usage
 from gateway.providers import stock
-from gateway.providers.reader import is_answer
 from gateway.providers.refusals import Refusal, shown
+from gateway.providers.verdicts import is_answer
 
 ASK_SECONDS = 10
 STOCK_TIMEOUT_SECONDS = 120

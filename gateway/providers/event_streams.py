@@ -16,15 +16,7 @@ from gateway.protocol import MESSAGES, RESPONSES
 from gateway.providers.chunks import Json
 from gateway.providers.dialects import Dialect
 from gateway.providers.event_folding import folded, unfolded
-from gateway.providers.reader import (
-    PART_BYTES,
-    Piece,
-    Reply,
-    StreamReader,
-    is_answer,
-    no_answer,
-    without_words,
-)
+from gateway.providers.reader import PART_BYTES, Piece, Reply, StreamReader
 from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
 from gateway.providers.relayed import (
     emptiness,
@@ -36,6 +28,7 @@ from gateway.providers.relayed import (
     thinks,
 )
 from gateway.providers.sse import DONE, Event
+from gateway.providers.verdicts import is_answer, no_answer, without_words
 
 EVENTFUL = frozenset({RESPONSES, MESSAGES})
 """The endpoints whose streams these are."""

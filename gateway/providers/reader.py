@@ -26,11 +26,19 @@ from gateway.providers.chunks import (
     unwrapped,
     words,
 )
-from gateway.providers.dialects import BROKEN_OFF, CUT_OFF, Dialect, finish_code
+from gateway.providers.dialects import Dialect
 from gateway.providers.documents import PADDING, documents
 from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
 from gateway.providers.sse import BOM, DONE, Event, EventReader
 from gateway.providers.usage import Usage, usage_in
+from gateway.providers.verdicts import (
+    ENDED_EARLY,
+    UNREADABLE,
+    broken_choice,
+    is_answer,
+    no_answer,
+    without_words,
+)
 
 REPLY_BYTES = 32 * 1024 * 1024
 """A reply larger than this is refused: no chat is that long, and memory is bounded."""
@@ -83,7 +91,7 @@ def chat_reply(
             pieces = [piece for part in parts for piece in part]
             return _chat(dialect, _streamed(reader, pieces + reader.end()), question, legacy)
         except ValueError:
-            return Refusal(Code.PROVIDER_DOWN, "", "", *_UNREADABLE)
+            return Refusal(Code.PROVIDER_DOWN, "", "", *UNREADABLE)
     try:
         first, *more = documents(raw, label)
     except ValueError:
@@ -115,7 +123,7 @@ def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply |
         return no_answer(dialect, body, question)
     rows = body["choices"] = choices(body)
     for choice in rows:
-        if refusal := _broken(dialect, choice, question):
+        if refusal := broken_choice(dialect, choice, question):
             return refusal
     texts = [choice["text"] if legacy and is_legacy(choice) else shaped(choice) for choice in rows]
     answers = [text for text in texts if is_answer(text, legacy)]
@@ -127,71 +135,6 @@ def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply |
     return without_words(
         next(filter(None, finishes), ""), any(thinks(message(choice)) for choice in rows)
     )
-
-
-def is_answer(text: str, legacy: bool = False) -> bool:
-    """Return whether a text is an answer; white space alone is one only where code is completed."""
-    return bool(text if legacy else text.strip())
-
-
-# What there is instead of an answer.
-
-
-def no_answer(dialect: Dialect, body: Any, question: bytes) -> Refusal:
-    """Return an error inside a success, or something that is no answer at all."""
-    refusal = judged(dialect, 200, body, question)
-    if refusal.detail:
-        return refusal
-    detail, detail_zh = "The provider's 200 holds no answer.", "服务商返回 200，但其中没有回答。"
-    return refusal._replace(detail=detail, detail_zh=detail_zh)
-
-
-def _broken(dialect: Dialect, choice: Json, question: bytes) -> Refusal | None:
-    """Return what a choice says of an error inside it, or of having been broken off."""
-    finish = choice.get("finish_reason")
-    code = finish_code(str(finish)) if finish else None
-    if not choice.get("error") and code not in BROKEN_OFF:
-        return None
-    refusal = judged(dialect, 200, choice.get("error") or "", question)
-    if code and refusal.code == Code.PROVIDER_DOWN:
-        refusal = refusal._replace(code=code)
-    return refusal._replace(provider_code=refusal.provider_code or str(finish or ""))
-
-
-def without_words(finish: str, thought: bool) -> Refusal:
-    """Say why an answer has no words, by its finish reason and by whether the model thought at
-    least."""
-    if code := finish_code(finish):
-        return Refusal(code, finish)
-    if finish.lower() in CUT_OFF:
-        detail = (
-            "The model had used up its tokens before its first word: raise max_tokens, or let it"
-            " think less."
-        )
-        return Refusal(
-            Code.TOO_LARGE,
-            finish,
-            "",
-            detail,
-            "模型在说出第一个字之前就用完了 token：请增大 max_tokens，或减少思考。",
-        )
-    if thought:
-        detail = "The model thought, and then said nothing."
-        return Refusal(Code.PROVIDER_DOWN, finish, "", detail, "模型只有思考，没有回答。")
-    return Refusal(
-        Code.PROVIDER_DOWN,
-        finish,
-        "",
-        "The provider sent an empty answer.",
-        "服务商返回了空的回答。",
-    )
-
-
-_BROKEN_OFF = (
-    "The stream ended before its finish_reason: the answer broke off.",
-    "流在 finish_reason 之前结束：回答中断。",
-)
-_UNREADABLE = ("A piece of the stream cannot be read.", "流中有一段无法读取。")
 
 
 # A stream.
@@ -309,7 +252,7 @@ class StreamReader:
         if name == "error" or _is_error(chunk):
             self.refusal = no_answer(self._dialect, chunk, self._question)
         elif isinstance(chunk, str) and chunk.startswith("{"):
-            self.refusal = Refusal(Code.PROVIDER_DOWN, "", "", *_UNREADABLE)
+            self.refusal = Refusal(Code.PROVIDER_DOWN, "", "", *UNREADABLE)
         elif isinstance(chunk, dict):
             return self._read(chunk)
         else:
@@ -321,7 +264,7 @@ class StreamReader:
         rows = chunk["choices"] = choices(chunk)
         text, speaks = "", False
         for choice in rows:
-            if refusal := _broken(self._dialect, choice, self._question):
+            if refusal := broken_choice(self._dialect, choice, self._question):
                 self.refusal = refusal
                 return None
             turn = self._delta(choice)
@@ -375,7 +318,7 @@ class StreamReader:
         odd = self._odd or (document(self._events.stray, self.label) if self._events else "")
         if self.answered:
             refusal = judged(self._dialect, 200, odd, self._question)
-            return Refusal(Code.PROVIDER_DOWN, refusal.provider_code, refusal.message, *_BROKEN_OFF)
+            return Refusal(Code.PROVIDER_DOWN, refusal.provider_code, refusal.message, *ENDED_EARLY)
         if self._finishes:
             return without_words(next(filter(None, self._finishes.values()), ""), self._thought)
         return no_answer(self._dialect, odd, self._question)
