@@ -6,13 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from gateway.providers.tool_calls import is_call
+
 Json = dict[str, Any]
 
 THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 """Fields of a message that hold what a model thinks before it speaks."""
 
-USABLE = ("tool_calls", "function_call", "audio", "images")
-"""Fields of a message that make an answer without words."""
+USABLE = {"function_call": dict, "audio": dict, "images": list}
+"""Fields of a message that make an answer without words, as the call of a tool does."""
 
 ENVELOPES = ("data", "result", "output", "response", "body")
 """Where relays of their own make put OpenAI's reply: `{"code": 0, "data": {"choices": ...}}`."""
@@ -69,7 +71,10 @@ def thinks(turn: Json) -> bool:
 
 def acts(turn: Json) -> bool:
     """Return whether a message is an answer without words, such as the call of a tool."""
-    return any(turn.get(name) for name in USABLE)
+    calls = turn.get("tool_calls")
+    return (isinstance(calls, list) and any(map(is_call, calls))) or any(
+        turn.get(name) and isinstance(turn[name], kind) for name, kind in USABLE.items()
+    )
 
 
 def shaped(choice: Json) -> str:
@@ -145,7 +150,7 @@ def unfolded(body: Json) -> list[Json]:
         }
         rest["index"] = choice.get("index", number)
         legacy = is_legacy(choice)
-        opening: Json = {} if legacy else {"delta": _with_indexes(message(choice))}
+        opening: Json = {} if legacy else {"delta": message(choice)}
         begun.append({**rest, "finish_reason": None, **opening})
         closing: Json = {"text": ""} if legacy else {"delta": {}}
         ended.append(
@@ -169,18 +174,6 @@ def unfolded(body: Json) -> list[Json]:
     ]
 
 
-def _with_indexes(turn: Json) -> Json:
-    """Return a message whose tool calls are numbered, as a stream's are."""
-    if not isinstance(calls := turn.get("tool_calls"), list):
-        return turn
-    return {
-        **turn,
-        "tool_calls": [
-            {"index": at, **call} for at, call in enumerate(calls) if isinstance(call, dict)
-        ],
-    }
-
-
 class _Text(list[str]):
     """A text in pieces: to make a long one anew for each piece would take the square of its
     length."""
@@ -199,7 +192,7 @@ class _Texts:
 
     def add_choice(self, whole: Json, choice: Json) -> None:
         """Add a choice to the one of its number so far."""
-        rest = ("delta", "text")
+        rest = ("delta", "message", "text")
         whole.update(
             {
                 name: value
@@ -243,9 +236,9 @@ class _Texts:
     def _add_calls(self, calls: list[Json], more: list[Any]) -> None:
         for call in more:
             if isinstance(call, dict):
-                index = call.get("index", len(calls))
-                earlier = next((one for one in calls if one["index"] == index), None)
+                index = call.get("index")
+                earlier = next((one for one in calls if one.get("index") == index), None)
                 if earlier is None:
-                    calls.append({**call, "index": index})
+                    calls.append(dict(call))
                 else:
                     self._add(earlier, call)

@@ -10,29 +10,49 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
-
-import orjson
 
 from gateway.errors import Code
 from gateway.protocol import CHAT, COMPLETIONS
 from gateway.providers.chunks import Json, choices, words
 from gateway.providers.dialects import CUT_OFF, finish_code
+from gateway.providers.tool_calls import is_call, shape_call, shape_function
 from gateway.providers.usage import MAX_TOKENS, usage_in
 
 FINISHES = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 """The finish reasons that OpenAI has."""
+
+LEGACY_FINISHES = frozenset({"stop", "length", "content_filter"})
+"""Those of a legacy completion."""
 
 CALLS = frozenset({"tool_use", "tool_call", "tool-calls"})
 """What others say for the call of a tool."""
 
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
+DETAILS = ("prompt_tokens_details", "completion_tokens_details")
+
 ROLES = frozenset({"developer", "system", "user", "assistant", "tool"})
 
+TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
+"""The service tiers that OpenAI has; Groq's `on_demand` is none."""
 
 KINDS = {CHAT: "chat.completion", COMPLETIONS: "text_completion"}
 """What a whole reply of an endpoint calls itself; a chat's chunk has `.chunk` behind it."""
+
+TURN_TYPES: Mapping[str, type] = {
+    "refusal": str,
+    "audio": dict,
+    "annotations": list,
+    "function_call": dict,
+    "tool_calls": list,
+}
+"""What a message, or a delta, may have beside its words. It is left out where it is of another
+type, as are a reply's fingerprint and a choice's logprobs."""
+
+LATEST = 2**53
+"""A time beyond it, in seconds since 1970, is none."""
 
 
 class OpenAIShape:
@@ -42,6 +62,7 @@ class OpenAIShape:
     def __init__(self, path: str, shown: str, stream: bool) -> None:
         self._legacy = path == COMPLETIONS
         self._kind = KINDS[path] + (".chunk" if stream and not self._legacy else "")
+        self._finishes = LEGACY_FINISHES if self._legacy else FINISHES
         self._shown = shown
         self._stream = stream
         self._id = ""
@@ -53,18 +74,16 @@ class OpenAIShape:
         body["object"] = self._kind
         self._envelop(body)
         for number, choice in enumerate(choices(body)):
-            if type(choice.get("index")) is not int:
+            if not _is_count(choice.get("index")):
                 choice["index"] = number
             turn = choice.get("delta" if self._stream else "message")
-            called = _shaped(turn, self._stream) if isinstance(turn, dict) else False
+            called = isinstance(turn, dict) and self._turn(turn)
             if self._legacy and not isinstance(choice.get("text"), str):
                 choice["text"] = words(turn) if isinstance(turn, dict) else ""
+            _leave_out(choice, "logprobs", dict)
             finish = choice.get("finish_reason")
-            if finish not in FINISHES:
-                finish = _finish(finish)
-                if finish is None and not self._stream:
-                    finish = "tool_calls" if called else "stop"
-                choice["finish_reason"] = finish
+            if not _is_word(finish, self._finishes):
+                choice["finish_reason"] = self._finish(finish, called)
         if "usage" in body:
             _count(body)
 
@@ -75,52 +94,59 @@ class OpenAIShape:
         else:
             prefix = "cmpl" if self._legacy else "chatcmpl"
             body["id"] = self._id = self._id or f"{prefix}-{secrets.token_hex(12)}"
-        if type(created) is int:
+        if type(created) is int and 0 <= created < LATEST:
             self._created = created
+        elif isinstance(created, float) and 0 <= created < LATEST:
+            self._created = body["created"] = int(created)
         else:
-            self._created = self._created or int(time.time())
-            body["created"] = int(created) if isinstance(created, float) else self._created
+            body["created"] = self._created = self._created or int(time.time())
+        _leave_out(body, "system_fingerprint", str)
+        if "service_tier" in body and not _is_word(body["service_tier"], TIERS):
+            del body["service_tier"]
+
+    def _turn(self, turn: Json) -> bool:
+        """Give a message, or a delta, its role and its calls; return whether it has calls."""
+        if not self._stream:
+            turn["role"] = "assistant"
+        elif "role" in turn and not _is_word(turn["role"], ROLES):
+            del turn["role"]
+        if TURN_TYPES.keys().isdisjoint(turn):  # words alone
+            return False
+        for name, kind in TURN_TYPES.items():
+            _leave_out(turn, name, kind)
+        if (function := turn.get("function_call")) is not None:
+            shape_function(function, self._stream)
+        if not (calls := turn.get("tool_calls")):
+            return False
+        turn["tool_calls"] = calls = [call for call in calls if is_call(call)]
+        for call in calls:
+            shape_call(call, self._stream)
+        return bool(calls)
+
+    def _finish(self, finish: Any, called: bool) -> str | None:
+        """Return OpenAI's word for another's finish reason; None: not yet."""
+        word = str(finish or "null").lower()
+        if word == "null":  # DashScope's "not yet"
+            if self._stream:
+                return None
+            word = "tool_calls" if called else "stop"
+        code = finish_code(word)
+        if word in CUT_OFF or code == Code.TOO_LARGE:
+            return "length"
+        if code == Code.CONTENT_BLOCKED:
+            return "content_filter"
+        word = "tool_calls" if word in CALLS else word
+        return word if word in self._finishes else "stop"
 
 
-def _shaped(turn: Json, delta: bool) -> bool:
-    """Give a message, or a delta, its role and its calls; return whether it has any of these."""
-    if not delta:
-        turn["role"] = "assistant"
-    elif "role" in turn and turn["role"] not in ROLES:
-        del turn["role"]
-    calls = turn.get("tool_calls")
-    if not isinstance(calls, list):
-        return False
-    for call in calls:
-        if isinstance(call, dict) and isinstance(call.get("function"), dict):
-            _shape_call(call, call["function"], delta)
-    return bool(calls)
+def _leave_out(holder: Json, name: str, kind: type) -> None:
+    """Leave out a field that is not of its type."""
+    if not isinstance(holder.get(name), kind | None):
+        del holder[name]
 
 
-def _shape_call(call: Json, function: Json, delta: bool) -> None:
-    """Give a tool's call an id and a type where it begins, and a text of JSON for arguments."""
-    if function.get("name") or not delta:
-        if not (isinstance(call.get("id"), str) and call["id"]):
-            call["id"] = f"call_{secrets.token_hex(12)}"
-        call["type"] = call.get("type") or "function"
-    arguments = function.get("arguments")
-    if isinstance(arguments, dict | list):
-        function["arguments"] = orjson.dumps(arguments).decode()
-    elif arguments is None and not delta:
-        function["arguments"] = "{}"
-
-
-def _finish(finish: Any) -> str | None:
-    """Return OpenAI's word for another's finish reason."""
-    word = str(finish or "null").lower()
-    if word == "null":  # DashScope's "not yet"
-        return None
-    code = finish_code(word)
-    if word in CUT_OFF or code == Code.TOO_LARGE:
-        return "length"
-    if code == Code.CONTENT_BLOCKED:
-        return "content_filter"
-    return word if word in FINISHES else "tool_calls" if word in CALLS else "stop"
+def _is_word(value: Any, words: frozenset[str]) -> bool:
+    return isinstance(value, str) and value in words
 
 
 def _is_count(count: Any) -> bool:
@@ -130,14 +156,15 @@ def _is_count(count: Any) -> bool:
 def _count(body: Json) -> None:
     """Leave counts of tokens only where they are what OpenAI's are: whole numbers, all three."""
     counts = body["usage"]
-    if counts is None or (
-        isinstance(counts, dict) and all(map(_is_count, map(counts.get, COUNTS)))
-    ):
+    if counts is None:
         return
-    tokens_in, tokens_out, _ = usage_in({"usage": counts})
-    if tokens_in is None or tokens_out is None:
-        del body["usage"]
-        return
-    counts["prompt_tokens"], counts["completion_tokens"] = tokens_in, tokens_out
-    if type(counts.get("total_tokens")) is not int:
-        counts["total_tokens"] = tokens_in + tokens_out
+    if not (isinstance(counts, dict) and all(map(_is_count, map(counts.get, COUNTS)))):
+        tokens_in, tokens_out, _ = usage_in({"usage": counts})
+        if tokens_in is None or tokens_out is None:
+            del body["usage"]
+            return
+        counts["prompt_tokens"], counts["completion_tokens"] = tokens_in, tokens_out
+        if not _is_count(counts.get("total_tokens")):
+            counts["total_tokens"] = tokens_in + tokens_out
+    for name in DETAILS:
+        _leave_out(counts, name, dict)

@@ -30,6 +30,7 @@ from gateway.providers.dialects import Dialect
 from gateway.providers.documents import PADDING, documents
 from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
 from gateway.providers.sse import BOM, DONE, Event, EventReader
+from gateway.providers.tool_calls import CallNumbers
 from gateway.providers.usage import Usage, usage_in
 from gateway.providers.verdicts import (
     ENDED_EARLY,
@@ -167,6 +168,7 @@ class StreamReader:
         self._events: EventReader | None = None
         self._document = bytearray()
         self._finishes: dict[str, str] = {}
+        self._numbers = CallNumbers()
         self._thought = False
         self._odd: Any = None
 
@@ -268,6 +270,8 @@ class StreamReader:
                 self.refusal = refusal
                 return None
             turn = self._delta(choice)
+            if isinstance(calls := turn.get("tool_calls"), list):
+                self._numbers.give(calls, str(choice.get("index") or 0))
             text += words(turn)
             speaks = self._speaks(turn, text) or speaks
             self._finish(choice)

@@ -75,7 +75,12 @@ def values(fields: tuple[Field, ...], text: str) -> dict[str, str]:
     wrong."""
     row = _row(fields, text)
     if row is None:
-        raise MisfitError("it is no JSON object")
+        broken_off = text.count("{") > text.count("}")
+        raise MisfitError(
+            "its JSON object breaks off, as at a max_tokens that is too small"
+            if broken_off
+            else "it is no JSON object"
+        )
     texts, wrong = {}, []
     for field in fields:
         try:

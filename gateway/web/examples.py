@@ -46,7 +46,12 @@ EXAMPLES: dict[str, Json] = {
             "lang": "zh",
         },
         "One of a list": {**_ASK, "choices": "yes,no"},
-        "Named values": {**_ASK, "fields": "mood,reason", "format": "csv"},
+        "Named values": {
+            "chat_name": "local_chat",
+            "content": "Ann, my lamp broke.",
+            "fields": "name,what:lamp|other",
+            "format": "csv",
+        },
         "In a session": {**_ASK, "session": "order-42", "reset": True},
         "Fetched later": {**_ASK, "job": True, "request_id": "order-42.1"},
     },

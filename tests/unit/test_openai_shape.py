@@ -6,12 +6,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
 from gateway.protocol import CHAT, COMPLETIONS
+from gateway.providers.dialects import OPENAI
 from gateway.providers.openai_shape import OpenAIShape
+from gateway.providers.reader import Reply, StreamReader, chat_reply
+from gateway.providers.rendering import ForOpenAI
+from tests.unit.shapes import event
 
 HELLO = {"role": "assistant", "content": "hello"}
 
@@ -41,6 +49,21 @@ def finish_of(finish: Any) -> Any:
         {"usage": {"prompt_tokens": -1, "completion_tokens": 2, "total_tokens": 1}},
         {"usage": {"prompt_tokens": 3.0, "completion_tokens": 2}},
         {"usage": {"input_tokens": 3, "output_tokens": 2}},
+        {
+            "usage": {
+                "prompt_tokens": 3,
+                "completion_tokens": 2,
+                "total_tokens": 5,
+                "prompt_tokens_details": [],
+            }
+        },
+        {"created": 1e300},
+        {"service_tier": "on_demand"},  # Groq's
+        {"system_fingerprint": ["fp"]},
+        {"choices": [{"message": HELLO, "logprobs": "none"}]},
+        {"choices": [{"message": {**HELLO, "refusal": False, "audio": [], "annotations": {}}}]},
+        {"choices": [{"message": {**HELLO, "tool_calls": [{}, None, "f"], "function_call": 7}}]},
+        {"choices": [{"message": {**HELLO, "function_call": {}}}]},
     ],
 )
 def test_a_reply_is_what_typed_clients_take_whatever_it_leaves_out(odd: dict[str, Any]) -> None:
@@ -95,6 +118,8 @@ def test_counts_that_cannot_be_believed_are_left_out_and_others_completed() -> N
         ("SAFETY", "content_filter"),
         ("sensitive", "content_filter"),
         (7, "stop"),
+        (["stop"], "stop"),
+        ({"type": "length"}, "stop"),
     ],
 )
 def test_a_finish_reason_is_one_of_openais(finish: Any, openais: str) -> None:
@@ -153,6 +178,119 @@ def test_a_call_in_a_stream_gets_its_id_where_it_begins_and_only_there() -> None
 
     assert begins["id"]
     assert "id" not in goes_on
+
+
+@pytest.mark.parametrize(
+    "indexes",
+    [(None, None, None), (0, 0, 0), (0, 0, 1), (1, 1, 2), ("0", "0", "1")],
+    ids=["none", "always the same", "as it should be", "from one", "texts"],
+)
+def test_calls_in_a_stream_are_told_apart_whatever_their_indexes(indexes: tuple[Any, ...]) -> None:
+    pieces: list[dict[str, Any]] = [
+        {"id": "a", "function": {"name": "f", "arguments": '{"x":'}},
+        {"function": {"arguments": "1}"}},
+        {"id": "b", "function": {"name": "g", "arguments": "{}"}},
+    ]
+    for piece, index in zip(pieces, indexes, strict=True):
+        piece.update({} if index is None else {"index": index})
+    deltas = [{"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]} for piece in pieces]
+    stream = b"".join(
+        map(event, [*deltas, {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}])
+    )
+
+    calls = [delta.tool_calls[0] for delta in streamed(stream)[:3] if delta.tool_calls]
+    assert calls[0].index == calls[1].index != calls[2].index
+    whole = chat_reply(OPENAI, stream)
+    assert isinstance(whole, Reply)
+    assert [call["function"] for call in whole.body["choices"][0]["message"]["tool_calls"]] == [
+        {"name": "f", "arguments": '{"x":1}'},
+        {"name": "g", "arguments": "{}"},
+    ]
+
+
+def streamed(stream: bytes) -> list[ChoiceDelta]:
+    """The deltas that a typed client gets of a provider's stream."""
+    reader, rendering = StreamReader(OPENAI), ForOpenAI(CHAT, "shop", include_usage=True)
+    events = rendering.render([*reader.feed(stream), *reader.end()]) + rendering.end()
+    if reader.refusal:
+        return []
+    chunks = [
+        ChatCompletionChunk.model_validate(orjson.loads(data[len(b"data: ") :]), strict=True)
+        for data in events.split(b"\n\n")
+        if data.startswith(b"data: {")
+    ]
+    return [chunk.choices[0].delta for chunk in chunks if chunk.choices]
+
+
+ODD = st.recursive(
+    st.sampled_from(
+        ("", "Ja", "stop", "null", "tool", 7, -3, 1.5, 1e300, 2**63, 2**70, True, None)
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(("text", "name", "arguments", "id", "type", "function", "index")),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=4,
+)
+
+
+def odd(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """An object that may lack each of its fields, and have anything in it."""
+    return st.fixed_dictionaries({}, optional={name: sane | ODD for name, sane in fields.items()})
+
+
+FLAT = ODD.filter(lambda value: not isinstance(value, dict | list))
+CALL = odd(id=ODD, type=ODD, index=st.integers(0, 2), function=odd(name=ODD, arguments=ODD))
+TURN = st.builds(
+    lambda turn, flat: {**turn, "audio": flat, "annotations": flat},
+    odd(
+        role=ODD,
+        content=st.just("Ja"),
+        refusal=ODD,
+        function_call=odd(name=ODD, arguments=ODD),
+        tool_calls=st.lists(CALL, max_size=2),
+    ),
+    FLAT,
+)
+CHOICE = st.builds(
+    lambda choice, flat: {**choice, "logprobs": flat},
+    odd(index=ODD, finish_reason=ODD, message=TURN, delta=TURN, text=ODD),
+    FLAT,
+)
+BODY = odd(
+    id=ODD,
+    object=ODD,
+    created=ODD,
+    model=ODD,
+    choices=st.lists(CHOICE, min_size=1, max_size=2),
+    usage=odd(prompt_tokens=ODD, completion_tokens=ODD, total_tokens=ODD),
+    service_tier=ODD,
+    system_fingerprint=ODD,
+)
+
+
+@settings(max_examples=500)
+@given(BODY, st.booleans())
+def test_whatever_a_reply_holds_typed_clients_take_it_or_it_is_refused(
+    body: dict[str, Any], legacy: bool
+) -> None:
+    answer_or_refusal = chat_reply(OPENAI, json.dumps(body).encode(), legacy=legacy)
+    if isinstance(answer_or_refusal, Reply):
+        path, kind = (COMPLETIONS, Completion) if legacy else (CHAT, ChatCompletion)
+        shown = orjson.loads(orjson.dumps(reply(answer_or_refusal.body, path)))
+        assert kind.model_validate(shown, strict=True).choices
+
+
+@settings(max_examples=500)
+@given(st.lists(BODY, min_size=1, max_size=3))
+def test_whatever_chunks_hold_typed_clients_take_them_or_they_are_refused(
+    bodies: list[dict[str, Any]],
+) -> None:
+    streamed(b"".join(map(event, bodies)))
 
 
 def test_a_completion_has_a_text_though_its_provider_sends_a_message() -> None:
