@@ -34,6 +34,9 @@ CHAT = "/chat/completions"
 COMPLETIONS = "/completions"
 """The one whose choices hold texts and no messages."""
 
+EMBEDDINGS = "/embeddings"
+"""The one whose answer is vectors."""
+
 RESPONSES = "/responses"
 MESSAGES = "/messages"
 COUNT_TOKENS = "/messages/count_tokens"

@@ -126,7 +126,7 @@ def test_a_new_connection_that_dies_in_turn_is_not_asked_again(
 @every_front
 @pytest.mark.parametrize(
     "headers",
-    [[f"Set-Cookie: c={'x' * 30_000}"], [f"X-{n}: {'y' * 300}" for n in range(100)]],
+    [[f"Set-Cookie: c={'x' * 30_000}"], [f"X-{n}: {'y' * 300}" for n in range(200)]],
     ids=len,
 )
 def test_large_headers_cost_nothing(raw_chat: RawChat, front: Front, headers: list[str]) -> None:

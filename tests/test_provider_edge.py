@@ -232,7 +232,12 @@ OTHERS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     (
         "embeddings",
         {"input": "x"},
-        {"object": "list", "data": [{"index": 0, "embedding": [0.5]}], "model": "m-7"},
+        {
+            "object": "list",
+            "data": [{"index": 0, "embedding": [0.5], "object": "embedding"}],
+            "model": "m-7",
+            "usage": {"prompt_tokens": 1, "total_tokens": 1},
+        },
     ),
     (
         "completions",

@@ -154,6 +154,28 @@ def test_whoever_cannot_answer_is_replaced_by_a_chat_that_has_the_path(
     assert raw_chat.state() == "resting"
 
 
+VECTOR = {"data": [{"embedding": [0.5, -1.0]}]}
+
+
+@pytest.mark.parametrize(
+    ("model", "served"), [("acme/Embed-1", True), ("embed-2", False)], ids=["same", "another"]
+)
+def test_vectors_come_from_the_same_model_only(
+    raw_chat: RawChat, helper: RawChat, model: str, served: bool
+) -> None:
+    helper.deploy(whole(VECTOR), model_name=model)
+    raw_chat.deploy(whole(UNPAID, "429 Too Many"), model_name="embed-1", fallback=[helper.name])
+
+    reply = raw_chat.http.post("/v1/embeddings", json={"model": raw_chat.name, "input": "hi"})
+
+    if served:
+        assert reply.headers["X-Served-By"] == helper.name
+        assert reply.json()["data"][0]["embedding"] == VECTOR["data"][0]["embedding"]
+    else:
+        assert (reply.status_code, reply.json()["error"]["code"]) == (402, "PAY_BILL")
+        assert helper.raw.requests == []
+
+
 @paths
 def test_an_error_in_mid_stream_ends_it_as_the_protocol_has_it(
     raw_chat: RawChat, path: str

@@ -77,6 +77,9 @@ STREAM_BYTES = 1 << 40
 HEADER_BYTES = 64 * 1024
 """The longest line of a reply's head: some proxies send long cookies and policies."""
 
+HEADERS = 1024
+"""The most lines of a reply's head: some send one for each of their limits, models or cookies."""
+
 USER_AGENT = "byzer-llm-gateway"
 
 ANTHROPIC_VERSION = "2023-06-01"
@@ -137,6 +140,7 @@ class Upstream:
             auto_decompress=False,
             max_line_size=HEADER_BYTES,
             max_field_size=HEADER_BYTES,
+            max_headers=HEADERS,
             # A proxy variable or ~/.netrc in the cluster's environment must not send the key
             # elsewhere.
             trust_env=False,

@@ -28,6 +28,7 @@ from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.hub import in_thread
 from gateway.protocol import (
     CHAT,
+    EMBEDDINGS,
     AnswerForm,
     Budget,
     ChatRow,
@@ -126,8 +127,17 @@ class GatewayLLM(StockLLM):
 
     def chain(self, name: str, path: str = CHAT) -> tuple[str, ...]:
         """Return the chats that answer in a chat's place when it cannot: those of its chain that
-        have the endpoint `path`. Raises GatewayError."""
-        return self._table.chain(name, path)
+        have the endpoint `path`, and for vectors the same model, since those of two models cannot
+        be compared. Raises GatewayError."""
+        chain = self._table.chain(name, path)
+        if path != EMBEDDINGS:
+            return chain
+        return tuple(other for other in chain if self._weights(other) == self._weights(name))
+
+    def _weights(self, name: str) -> str:
+        """Return a chat's model by the name that it has everywhere: `BAAI/bge-m3` is `bge-m3`."""
+        config = self._connection.chats.get(name)
+        return config["model_name"].rpartition("/")[2].casefold() if config else ""
 
     def task(self, name: str) -> PublicConfig | None:
         """Return the task of this name; None: there is none."""

@@ -18,7 +18,7 @@ from gateway.protocol import CHAT, COMPLETIONS
 from gateway.providers.chunks import Json, choices, words
 from gateway.providers.dialects import CUT_OFF, finish_code
 from gateway.providers.tool_calls import is_call, shape_call, shape_function
-from gateway.providers.usage import MAX_TOKENS, usage_in
+from gateway.providers.usage import is_count, usage_in
 
 FINISHES = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 """The finish reasons that OpenAI has."""
@@ -74,7 +74,7 @@ class OpenAIShape:
         body["object"] = self._kind
         self._envelop(body)
         for number, choice in enumerate(choices(body)):
-            if not _is_count(choice.get("index")):
+            if not is_count(choice.get("index")):
                 choice["index"] = number
             turn = choice.get("delta" if self._stream else "message")
             called = isinstance(turn, dict) and self._turn(turn)
@@ -149,22 +149,18 @@ def _is_word(value: Any, words: frozenset[str]) -> bool:
     return isinstance(value, str) and value in words
 
 
-def _is_count(count: Any) -> bool:
-    return type(count) is int and 0 <= count <= MAX_TOKENS
-
-
 def _count(body: Json) -> None:
     """Leave counts of tokens only where they are what OpenAI's are: whole numbers, all three."""
     counts = body["usage"]
     if counts is None:
         return
-    if not (isinstance(counts, dict) and all(map(_is_count, map(counts.get, COUNTS)))):
+    if not (isinstance(counts, dict) and all(map(is_count, map(counts.get, COUNTS)))):
         tokens_in, tokens_out, _ = usage_in({"usage": counts})
         if tokens_in is None or tokens_out is None:
             del body["usage"]
             return
         counts["prompt_tokens"], counts["completion_tokens"] = tokens_in, tokens_out
-        if not _is_count(counts.get("total_tokens")):
+        if not is_count(counts.get("total_tokens")):
             counts["total_tokens"] = tokens_in + tokens_out
     for name in DETAILS:
         _leave_out(counts, name, dict)

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.protocol import COUNT_TOKENS, MESSAGES, RESPONSES
+from gateway.protocol import COUNT_TOKENS, EMBEDDINGS, MESSAGES, RESPONSES
+from gateway.providers import embeddings
 from gateway.providers.chunks import Json
 from gateway.providers.dialects import Dialect
 from gateway.providers.documents import parsed
@@ -16,7 +17,7 @@ from gateway.providers.usage import Usage, usage_in
 from gateway.providers.verdicts import is_answer, no_answer, without_words
 
 LISTS: Mapping[str, tuple[str, ...]] = {
-    "/embeddings": ("data",),
+    EMBEDDINGS: ("data",),
     "/images/generations": ("data", "images"),  # the second: SiliconFlow's
     "/moderations": ("results", "result_list"),  # Zhipu's
     "/rerank": ("results", "data"),  # Jina's and Cohere's; Voyage's
@@ -43,13 +44,18 @@ def relayed_reply(
         return no_answer(dialect, document(raw, label), question)
     if not isinstance(body, dict) or complains(body):
         return no_answer(dialect, body, question)
+    if path == EMBEDDINGS:
+        embeddings.unwrap(body)
     if path in PARTS:
         refusal = emptiness(path, body) if has_parts(path, body) else None
         if refusal or not has_parts(path, body):
             return refusal or no_answer(dialect, body, question)
     elif not _answers(path, body):
         return no_answer(dialect, body, question)
-    return Reply(body, "", relayed_usage(path, body))
+    usage = relayed_usage(path, body)
+    if path == EMBEDDINGS and (refusal := embeddings.shape(body, question)):
+        return refusal
+    return Reply(body, "", usage)
 
 
 def has_parts(path: str, body: Json) -> bool:

@@ -13,11 +13,9 @@ import orjson
 from gateway.providers.chunks import Json
 from gateway.providers.openai_shape import OpenAIShape
 from gateway.providers.reader import Piece
+from gateway.providers.usage import BYTES_PER_TOKEN
 
 DONE = b"data: [DONE]\n\n"
-BYTES_PER_TOKEN = 4
-"""For an estimate where a provider counts nothing: about right for English, and for Chinese (3
-bytes a character)."""
 
 
 class ForOpenAI:

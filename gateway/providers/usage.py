@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 MAX_TOKENS = 100_000_000
 """A count beyond this is not believed."""
 
+BYTES_PER_TOKEN = 4
+"""For an estimate where a provider counts nothing: about right for English, and for Chinese (3
+bytes a character)."""
+
 
 class Usage(NamedTuple):
     """Tokens as a provider counts them; None: it did not say, or nothing that can be believed.
@@ -33,6 +37,11 @@ def usage_in(body: dict[str, Any]) -> Usage:
     tokens_in = _sane(counts.get("prompt_tokens", counts.get("input_tokens")))
     tokens_out = _sane(counts.get("completion_tokens", counts.get("output_tokens")))
     return Usage(tokens_in, tokens_out, _cached(counts))
+
+
+def is_count(count: Any) -> bool:
+    """Return whether it is a number of tokens as OpenAI writes it, and one to be believed."""
+    return type(count) is int and 0 <= count <= MAX_TOKENS
 
 
 CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")

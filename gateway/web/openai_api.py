@@ -14,6 +14,7 @@ from gateway.protocol import (
     CHAT,
     COMPLETIONS,
     COUNT_TOKENS,
+    EMBEDDINGS,
     MESSAGES,
     RESPONSES,
     AnswerForm,
@@ -69,7 +70,7 @@ class Relay(NamedTuple):
 RELAYS = (
     Relay(CHAT, "Chat.", CompletionRequest, RELAYED, wire.EVENTS),
     Relay(COMPLETIONS, "Go on from a text.", TextCompletionRequest, RELAYED, wire.EVENTS),
-    Relay("/embeddings", "Embed.", EmbeddingsRequest),
+    Relay(EMBEDDINGS, "Embed.", EmbeddingsRequest),
     Relay("/rerank", "Sort texts by how well they fit a question.", RerankRequest),
     Relay("/moderations", "Say what is wrong with a text.", ModerationsRequest),
     Relay("/images/generations", "Paint.", ImagesRequest),

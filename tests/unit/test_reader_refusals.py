@@ -258,8 +258,9 @@ def test_of_usage_only_what_can_be_believed_counts(row: UsageRow) -> None:
 def test_embeddings_need_data() -> None:
     body = {
         "object": "list",
-        "data": [{"index": 0, "embedding": [0.5]}],
-        "usage": {"prompt_tokens": 3},
+        "data": [{"index": 0, "embedding": [0.5], "object": "embedding"}],
+        "model": "m",
+        "usage": {"prompt_tokens": 3, "total_tokens": 3},
     }
     reply = relayed_reply("/embeddings", OPENAI, packed(body))
 
