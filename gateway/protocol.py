@@ -182,17 +182,34 @@ class Failure(NamedTuple):
 class Usage(NamedTuple):
     """What an answer took: the provider's seconds, to the whole of it or to a stream's first word,
     and its tokens as the provider counts them (`cached`: those of `tokens_in` that its cache had);
-    None: it did not say."""
+    None: it did not say. `guess_in` and `guess_out` are what the bytes tell then, so that nobody
+    passes a limit who leaves before the count comes."""
 
     provider: str
     seconds: float
     tokens_in: int | None = None
     tokens_out: int | None = None
     cached: int | None = None
+    guess_in: int = 0
+    guess_out: int = 0
 
     def with_tokens(self, end: bytes) -> Usage:
         """Return the same with the tokens that an answer's END frame tells."""
-        return Usage(self.provider, self.seconds, *orjson.loads(end))
+        tokens_in, tokens_out, cached = orjson.loads(end)
+        return self._replace(tokens_in=tokens_in, tokens_out=tokens_out, cached=cached)
+
+    def guessed(self, tokens_in: int, tokens_out: int) -> Usage:
+        """Return the same with these guesses."""
+        return self._replace(guess_in=tokens_in, guess_out=tokens_out)
+
+    @property
+    def most_likely(self) -> tuple[int, int]:
+        """The tokens in and out, guessed where the provider did not say."""
+        tokens_in, tokens_out = self.tokens_in, self.tokens_out
+        return (
+            self.guess_in if tokens_in is None else tokens_in,
+            self.guess_out if tokens_out is None else tokens_out,
+        )
 
 
 Client = socket.socket | None

@@ -21,6 +21,9 @@ CHINESE = """订单四十二：“你好”，库存不足 50% & 3+4=7？"引号
 """Also what forms, JSON, shells and configuration files give a meaning; 誠 in GBK ends with the
 byte of a backslash."""
 
+MONO_FELL = b"Assertion at mono-threads.c"
+"""Mono 6.8 aborts in one of some hundred runs while its process ends, after the answer."""
+
 MAIL = f"""{CHINESE}\n台灯坏了 100%25 & refund=+1 'x'"""
 TASK = {
     "prompt": "Sort this mail of {{customer}}: {{content}}",
@@ -90,13 +93,16 @@ def ask(
     }
     # A proxy of this machine's must not come between; curl and HTTP::Tiny would ask it.
     locale = {"LC_ALL": "C.UTF-8", "no_proxy": "127.0.0.1"}
-    ended = subprocess.run(
-        [*(part.encode() for part in command), *(text.encode(charset) for text in arguments)],
-        env={**clean_environment(), **locale, **settings, **(environment or {})},
-        capture_output=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    for _ in range(2):
+        ended = subprocess.run(
+            [*(part.encode() for part in command), *(text.encode(charset) for text in arguments)],
+            env={**clean_environment(), **locale, **settings, **(environment or {})},
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        if MONO_FELL not in ended.stdout:
+            break
     return Said(
         ended.returncode, ended.stdout.decode(shown_in or charset), ended.stderr.decode(charset)
     )

@@ -15,9 +15,7 @@ from gateway.commands.ray_head import RayHead
 from tests.fronts import RawChat, good
 from tests.processes import actor_process
 from tests.server import Server
-from tests.standin.raw import (
-    RawProvider,
-)
+from tests.standin.raw import RawProvider, chunk, event, opening, piece
 from tests.waiting import until
 
 ADMIN = "admin-token-1"
@@ -33,6 +31,7 @@ LIMITS = {
     "day": "limit=5/day",
     "tokens": f"limit={10 * TOKENS}tokens/day",
     "money": "limit=3CNY/month",
+    "leaves": "limit=4000tokens/day",
     "several": "limit=2/day",
     "killed": "limit=8/day",
     "repeats": "limit=3/day",
@@ -163,6 +162,56 @@ def test_tokens_and_money_are_limited_but_for_what_is_in_flight(
     assert most <= codes["OK"] <= most + 64
     assert len(raw.requests) == codes["OK"]
     assert code(ask(server, chat.name, caller)) == "OVER_LIMIT"
+
+
+@pytest.mark.parametrize("path", ["/openai/chat", "/v1/chat/completions", "/all/chat"])
+def test_who_leaves_a_stream_before_its_count_comes_is_charged_a_guess(
+    server: Server, chat: RawChat, path: str
+) -> None:
+    words = [piece(event(chunk("four "))) for _ in range(20)]
+    chat.deploy([opening(), *words, 30.0], timeout=60)
+    before = used(server, "leaves")
+
+    asked = {"content": "x" * 400, "messages": [{"role": "user", "content": "x" * 400}]}
+    names = {"chat_name": chat.name, "model": chat.name, "chat_names": chat.name}
+    fields = FIELDS[path]
+    with httpx.stream(
+        "POST",
+        f"{server.url}{path}",
+        json={name: value for name, value in {**asked, **names}.items() if name in fields}
+        | {"stream": True},
+        headers={"X-Api-Key": token("leaves")},
+    ) as reply:
+        assert reply.status_code == 200
+        heard = ""
+        for text in reply.iter_text():
+            heard += text
+            if heard.count("four") == 20:
+                break
+
+    until(lambda: used(server, "leaves") > before, 20)
+    assert 100 < used(server, "leaves") - before < 200
+
+
+def test_what_nobody_counts_is_a_guess(server: Server, chat: RawChat) -> None:
+    chat.deploy(good("x" * 400))
+    before = used(server, "leaves")
+    reply = ask(server, chat.name, "leaves")
+    assert (code(reply), "X-Tokens-In" in reply.headers) == ("OK", False)
+    until(lambda: used(server, "leaves") >= before + 100, 20)
+
+
+FIELDS = {
+    "/openai/chat": ("chat_name", "content"),
+    "/v1/chat/completions": ("model", "messages"),
+    "/all/chat": ("chat_names", "content"),
+}
+
+
+def used(server: Server, caller: str) -> int:
+    """How many tokens a caller has used of its limit."""
+    rows = server.http.get("/callers").json()["callers"]
+    return next(int(row["limits"][0]["used"]) for row in rows if row["name"] == caller)
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,11 @@ from gateway.protocol import (
     Usage,
     packed,
 )
+from gateway.providers.questions import WORDED
 from gateway.providers.reader import REPLY_BYTES
 from gateway.providers.stock import with_defaults
 from gateway.providers.structures import Structure
+from gateway.providers.usage import guess
 
 STRUCTURES = frozenset({"choices", "fields"})
 """What says the structure of an answer: one of them at a time."""
@@ -235,7 +237,7 @@ class GatewayLLM(StockLLM):
             begun = self._retry.run(name, lambda: self._begun(name, request, body, client, stack))
             if isinstance(begun, WholeStream):
                 return begun
-            return Stream(name, begun[0], client, begun[1], stack.pop_all().close)
+            return Stream(name, begun, client, request.form, body, stack.pop_all().close)
 
     def models(self) -> list[ChatRow]:
         """Return every chat on the cluster. Raises GatewayError."""
@@ -313,7 +315,11 @@ class GatewayLLM(StockLLM):
             head = replicas.begin(channel, request, body, client)
             _, content = channel.receive(client)
             _, end = channel.receive(client)
-        return Answer(content, head.model, Usage(head.provider, head.seconds).with_tokens(end))
+        usage = Usage(head.provider, head.seconds).with_tokens(end)
+        if None in (usage.tokens_in, usage.tokens_out):
+            worded = request.path in WORDED  # vectors and pictures have no tokens
+            usage = usage.guessed(guess(body), guess(content) if worded else 0)
+        return Answer(content, head.model, usage)
 
     def _reach(self, name: str) -> tuple[Any, float]:
         replicas = self._table.get(name)

@@ -15,6 +15,7 @@ from gateway.errors import Code, GatewayError
 from gateway.protocol import AnswerForm, Request, Usage
 from gateway.providers import stock
 from gateway.providers.refusals import Refusal, shown
+from gateway.providers.usage import guess
 from gateway.providers.verdicts import is_answer
 
 ASK_SECONDS = 10
@@ -57,8 +58,9 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
                 )
             [response] = responses
             counts = response.metadata
-            tokens_in = int(counts.get("input_tokens_count", 0))
-            tokens_out = int(counts.get("generated_tokens_count", 0))
+            # 0 is what byzerllm says where it does not know.
+            tokens_in = int(counts.get("input_tokens_count", 0)) or None
+            tokens_out = int(counts.get("generated_tokens_count", 0)) or None
         except FAILED_THERE as error:
             refusal = stock.raised(str(error), _question(conversation))
             raise _failed(name, refusal, type(error).__name__) from error
@@ -70,8 +72,10 @@ class StockLLM(ByzerLLM):  # type: ignore[misc]  # byzerllm's types do not resol
             raise GatewayError(
                 Code.PROVIDER_DOWN, words, words_zh, chat_name=name, provider="byzerllm"
             )
+        words = response.output.encode(errors="replace")
         usage = Usage("byzerllm", time.monotonic() - started, tokens_in, tokens_out)
-        answer = Answer(response.output.encode(errors="replace"), "", usage, response.input)
+        usage = usage.guessed(guess(orjson.dumps(conversation)), guess(words))
+        answer = Answer(words, "", usage, response.input)
         answer.metadata.update(response.metadata)
         return answer
 

@@ -15,31 +15,40 @@ from gateway.protocol import AnswerForm, Client, Head, Kind, Request, Usage
 from gateway.providers.chunks import unfolded
 from gateway.providers.reader import Piece
 from gateway.providers.rendering import ForOpenAI
+from gateway.providers.usage import guess
 
 
 class Stream:
-    """A stream that has begun to speak; `model` is what the provider calls who does. Close it,
+    """A stream that has `begun` to speak; `model` is what the provider calls who does. Close it,
     whatever happens.
 
-    `usage` is without tokens until the stream has `ended`, which it has not where its client left
-    before. `let_go` is what closing calls: it gives the connection back, and the place.
+    Of tokens its `usage` has only a guess until the stream has `ended`, which it has not where its
+    client left before. `let_go` is what closing calls: it gives the connection back, and the place.
     """
 
     def __init__(
         self,
         chat_name: str,
-        channel: Channel,
+        begun: tuple[Channel, Head],
         client: Client,
-        head: Head,
+        form: AnswerForm,
+        question: bytes,
         let_go: Callable[[], None],
     ) -> None:
+        self._channel, head = begun
         self.model = head.model
-        self.usage = Usage(head.provider, head.seconds)
         self.ended = False
         self._chat_name = chat_name
-        self._channel = channel
         self._client = client
         self._let_go = let_go
+        self._usage = Usage(head.provider, head.seconds).guessed(guess(question), 0)
+        self._tokens_in = guess if form == AnswerForm.TEXT else _events
+        self._spoken = 0
+
+    @property
+    def usage(self) -> Usage:
+        """What it has taken so far."""
+        return self._usage._replace(guess_out=self._spoken)
 
     def pieces(self) -> Iterator[bytes]:
         """Yield what comes, as it comes, until the end or until the client has gone. Raises
@@ -47,6 +56,7 @@ class Stream:
         kind, content = Kind.PIECE, b""
         while kind == Kind.PIECE:
             if content:
+                self._spoken += self._tokens_in(content)
                 yield content
             try:
                 kind, content = self._channel.receive(self._client)
@@ -59,12 +69,17 @@ class Stream:
                 raise GatewayError(Code.CLUSTER_DOWN, words, chat_name=self._chat_name) from error
         if kind == Kind.ERROR:
             raise failure(content, self._chat_name)
-        self.usage = self.usage.with_tokens(content)
+        self._usage = self._usage.with_tokens(content)
         self.ended = True
 
     def close(self) -> None:
         """End it here and at the provider; a stream that has ended already is let go."""
         self._let_go()
+
+
+def _events(content: bytes) -> int:
+    """Return about how many tokens come in events: providers send one in each."""
+    return content.count(b"\n\n")
 
 
 class WholeStream(Stream):
@@ -73,7 +88,7 @@ class WholeStream(Stream):
 
     def __init__(self, answer: Answer, request: Request) -> None:
         self.model = answer.model
-        self.usage = answer.usage
+        self._usage, self._spoken = answer.usage, answer.usage.guess_out
         self.ended = False
         self._content = answer.content
         if request.form != AnswerForm.TEXT:

@@ -61,4 +61,6 @@ def _sum(first: Usage, second: Usage) -> Usage:
         both(first.tokens_in, second.tokens_in),
         both(first.tokens_out, second.tokens_out),
         both(first.cached, second.cached),
+        first.guess_in + second.guess_in,
+        first.guess_out + second.guess_out,
     )

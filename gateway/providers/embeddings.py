@@ -18,7 +18,7 @@ import orjson
 from gateway.errors import Code
 from gateway.providers.chunks import Json
 from gateway.providers.refusals import Refusal
-from gateway.providers.usage import BYTES_PER_TOKEN, is_count, usage_in
+from gateway.providers.usage import guess, is_count, usage_in
 
 FLOAT, BASE64 = "float", "base64"
 """OpenAI's encodings. What is encoded in another way is passed on as it came."""
@@ -117,7 +117,7 @@ def _count(body: Json, inputs: Any) -> None:
     tokens = usage_in(body).tokens_in
     estimated = {"estimated": True} if tokens is None else {}
     if tokens is None:
-        tokens = -(-len(orjson.dumps(inputs)) // BYTES_PER_TOKEN)
+        tokens = guess(orjson.dumps(inputs))
     body["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens, **estimated}
 
 

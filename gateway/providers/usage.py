@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 MAX_TOKENS = 100_000_000
@@ -10,6 +11,11 @@ MAX_TOKENS = 100_000_000
 BYTES_PER_TOKEN = 4
 """For an estimate where a provider counts nothing: about right for English, and for Chinese (3
 bytes a character)."""
+
+SHORT_BYTES = 4096
+"""A text up to here is not searched for pictures."""
+
+_PICTURES = re.compile(rb";base64,[A-Za-z0-9+/=]*")
 
 
 class Usage(NamedTuple):
@@ -37,6 +43,13 @@ def usage_in(body: dict[str, Any]) -> Usage:
     tokens_in = _sane(counts.get("prompt_tokens", counts.get("input_tokens")))
     tokens_out = _sane(counts.get("completion_tokens", counts.get("output_tokens")))
     return Usage(tokens_in, tokens_out, _cached(counts))
+
+
+def guess(text: bytes) -> int:
+    """Return about how many tokens a text, or a question's body, has; its pictures have none."""
+    if len(text) > SHORT_BYTES and b";base64," in text:
+        text = _PICTURES.sub(b"", text)
+    return -(-len(text) // BYTES_PER_TOKEN)
 
 
 def is_count(count: Any) -> bool:

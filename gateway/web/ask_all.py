@@ -247,10 +247,10 @@ def _speak(asker: Asker, name: str, asked: Asked | GatewayError, put: Put, gone:
             raise asked
         asker.admit(asked.chat)
         envelope = Request(AnswerForm.TEXT, structure=asked.structure)
-        with closing(asker.llm.stream(asked.chat, envelope, asked.body)) as stream:
+        with closing(asker.llm.stream(asked.chat, envelope, asked.body, asker.client)) as stream:
             for piece in stream.pieces():
                 if gone():
-                    return
+                    break
                 put((name, {"text": piece.decode()}, False))
             asker.answered(name, asked, stream.model, stream.usage)
         end: Outcome = {"done": True, "seconds": _since(started), "tokens": stream.usage.tokens_out}

@@ -72,11 +72,7 @@ class Ledger:
         seconds_ago: float = 0.0,
     ) -> None:
         """Count an answer: `chat` was asked, `served_by` answered, and began to so long ago."""
-        tokens_in, tokens_out, cached = (
-            usage.tokens_in or 0,
-            usage.tokens_out or 0,
-            usage.cached or 0,
-        )
+        (tokens_in, tokens_out), cached = usage.most_likely, usage.cached or 0
         money, currency = 0.0, ""
         if price := self._llm.price(served_by):
             held = min(cached, tokens_in)

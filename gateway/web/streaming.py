@@ -79,7 +79,8 @@ def _pieces(stream: Stream, current: Call) -> Iterator[bytes]:
     except GatewayError as error:
         current.code = error.code
         raise
-    current.ended(stream.usage)
+    finally:  # also where its client has gone
+        current.ended(stream.usage)
 
 
 def _streamed(
