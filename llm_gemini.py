@@ -14,7 +14,12 @@ GEMINI = Provider(
     dialect=dialect(
         # not reachable from where the cluster is: another chat may be
         words={r"user location is not supported": Code.PROVIDER_DOWN},
-        BAD_KEY="API_KEY_INVALID",  # a 400
+        # the first is a 400, the others are 403s
+        BAD_KEY=(
+            "API_KEY_INVALID API_KEY_SERVICE_BLOCKED API_KEY_HTTP_REFERRER_BLOCKED"
+            " API_KEY_IP_ADDRESS_BLOCKED CONSUMER_SUSPENDED SERVICE_DISABLED"
+        ),
+        PAY_BILL="BILLING_DISABLED",
         PROVIDER_BUSY="MODEL_CAPACITY_EXHAUSTED UNAVAILABLE",  # the first is a 429, too
     ),
     endpoints=("/embeddings", "/images/generations"),

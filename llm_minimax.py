@@ -17,6 +17,7 @@ MINIMAX = Provider(
         PROVIDER_BUSY="1033 2064",
         PROVIDER_DOWN="1000 1001 1013 1024",
         CONTENT_BLOCKED="1026 1027",
+        BAD_UPSTREAM_REQUEST="2013 1042",
     ),
     endpoints=("/responses",),
     elsewhere={"/messages": "/anthropic/v1/messages"},

@@ -17,7 +17,7 @@ MOONSHOT = Provider(
         PAY_BILL="exceeded_current_quota_error",
         SLOW_DOWN="rate_limit_reached_error",
         PROVIDER_BUSY="engine_overloaded_error",
-        PROVIDER_DOWN="server_error server_unavailable",
+        PROVIDER_DOWN="server_unavailable",
         NO_SUCH_MODEL="resource_not_found_error",
         CONTENT_BLOCKED="content_filter",
     ),

@@ -23,6 +23,7 @@ TONGWEN = Provider(
         SLOW_DOWN="Throttling* limit_requests limit_burst_rate insufficient_quota",
         PROVIDER_BUSY="ModelServingError ModelUnavailable",
         PROVIDER_DOWN="InternalError* RequestTimeOut",
+        BAD_UPSTREAM_REQUEST="InternalError.Algo.InvalidParameter",
         NO_SUCH_MODEL="model_not_found ModelNotFound",
         CONTENT_BLOCKED="data_inspection_failed DataInspectionFailed CustomRoleBlocked",
     ),

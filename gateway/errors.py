@@ -209,6 +209,9 @@ PERMANENT = {
 LASTING = frozenset({Code.PAY_BILL, Code.BAD_KEY})
 """The codes that last until somebody acts: a chat rests with them."""
 
+TIMED = frozenset({Code.SLOW_DOWN, Code.PROVIDER_BUSY})
+"""The codes that pass by themselves: a chat rests with them for as long as its provider says."""
+
 
 class ErrorRecord(TypedDict):
     """A GatewayError as plain data, which crosses Ray and is kept for jobs."""

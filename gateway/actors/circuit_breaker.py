@@ -12,10 +12,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from gateway.errors import LASTING, Code, GatewayError
+from gateway.errors import LASTING, TIMED, Code, GatewayError
 from gateway.protocol import Resting
-
-TIMED = {Code.SLOW_DOWN, Code.PROVIDER_BUSY}
 
 FAILURES = 5
 """PROVIDER_DOWN so many times in a row opens the breaker."""

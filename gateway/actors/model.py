@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.actors.balance_watch import BalanceWatch
-from gateway.actors.circuit_breaker import TIMED, CircuitBreaker
+from gateway.actors.circuit_breaker import CircuitBreaker
 from gateway.actors.local_model import load
 from gateway.actors.upstream import ANSWER_BYTES, Upstream
 from gateway.addresses import EgressProxy, url_host
 from gateway.byte_budget import ByteBudget
-from gateway.errors import LASTING, Code, GatewayError, lacking
+from gateway.errors import LASTING, TIMED, Code, GatewayError, lacking
 from gateway.protocol import CHAT, Engine, KeyStatus, ModelConfig, Resting
 from gateway.providers.balances import NOWHERE, BalanceSource
 from gateway.providers.dialects import Dialect

@@ -17,7 +17,8 @@ from gateway.byte_budget import Full
 from gateway.encodings import TooLarge
 from gateway.errors import Code, GatewayError, clean, too_many_bytes
 from gateway.providers.reader import REPLY_BYTES
-from gateway.providers.refusals import Refusal, retry_after, shown
+from gateway.providers.refusals import Refusal, shown
+from gateway.providers.waits import retry_after
 
 CONNECT_SECONDS = 5
 """For DNS, TCP and TLS together."""
@@ -70,7 +71,7 @@ class UpstreamErrors:
             provider_status=reply.status,
             provider_code=code,
             provider_message=words,
-            retry_after=retry_after(reply.headers, time.time()),
+            retry_after=retry_after(reply.headers, time.time(), outcome.wait),
         )
 
     def down(self, detail: str, status: int | None = None) -> GatewayError:

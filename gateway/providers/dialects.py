@@ -27,6 +27,7 @@ BY_STATUS: Mapping[int, Code] = {
     413: Code.TOO_LARGE,
     421: Code.PROVIDER_DOWN,  # a proxy's own trouble with whom it asks
     422: Code.BAD_UPSTREAM_REQUEST,
+    424: Code.PROVIDER_DOWN,  # Bedrock's: the model itself failed
     425: Code.PROVIDER_BUSY,
     429: Code.SLOW_DOWN,
     451: Code.CONTENT_BLOCKED,
@@ -37,6 +38,20 @@ BY_STATUS: Mapping[int, Code] = {
     529: Code.PROVIDER_BUSY,
 }
 """What a refusal means whose codes and words no table knows."""
+
+
+STANDING_FOR: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "BadRequestError": 400,
+    "InvalidParameter": 400,
+    "invalid_parameter_error": 400,
+    "INVALID_ARGUMENT": 400,
+    "server_error": 500,
+    "internal_server_error": 500,
+    "InternalServerError": 500,
+}
+"""Codes and types that say no more than an HTTP status does, where HTTP itself says success. Those
+of 500 come with 400, too: a relay's own, for whatever its provider said."""
 
 
 class Dialect(NamedTuple):
@@ -72,10 +87,8 @@ OPENAI = dialect(
     SLOW_DOWN="rate_limit_exceeded slow_down",
     # Qianfan's cluster_*: its machines are full, not our share of them
     PROVIDER_BUSY="server_is_overloaded cluster_*",
-    # the second: not reachable from where the cluster is; the third: Volcengine's filter failed
-    PROVIDER_DOWN=(
-        "server_error unsupported_country_region_territory ContentSecurityDetectionError"
-    ),
+    # not reachable from where the cluster is; Volcengine's filter failed
+    PROVIDER_DOWN="unsupported_country_region_territory ContentSecurityDetectionError",
     NO_SUCH_MODEL="model_not_found",
     CONTENT_BLOCKED="invalid_prompt content_policy_violation content_filter",
     TOO_LARGE="context_length_exceeded",
@@ -129,15 +142,27 @@ def meaning(
     its message.
 
     What a provider means by its own codes comes first, then what all providers mean by the same
-    words, then the status. Words that the caller's `question` holds are nobody's bill: a provider
-    may have quoted them.
+    words, then a code that says no more than "bad request", then the status. Words that the
+    caller's `question` holds are nobody's bill: a provider may have quoted them.
     """
     text = _spaced(_ECHO.split(" ".join([*codes, words]))[0])
     own = _by_words(dialect.words.items(), text, question) or _by_codes(dialect, codes)
-    by_status = BY_STATUS.get(
-        status, Code.PROVIDER_DOWN if status >= 500 else Code.BAD_UPSTREAM_REQUEST
-    )
-    return own or _by_words(_SHARED, text, question) or by_status
+    if own and own != Code.BAD_UPSTREAM_REQUEST:
+        return own
+    return _by_words(_SHARED, text, question) or own or _by_status(status, codes)
+
+
+def standing_for(codes: Iterable[str]) -> int:
+    """Return the HTTP status that an error's codes and types stand for; 0: none."""
+    return next((status for code in codes if (status := STANDING_FOR.get(code))), 0)
+
+
+def _by_status(status: int, codes: Iterable[str]) -> Code:
+    if status == 400:
+        status = max(status, standing_for(codes))
+    if code := BY_STATUS.get(status):
+        return code
+    return Code.PROVIDER_DOWN if status >= 500 else Code.BAD_UPSTREAM_REQUEST
 
 
 def _spaced(text: str) -> str:

@@ -23,12 +23,11 @@ ADDED = {
 
 def folded(path: str, events: Iterable[Json]) -> Json:
     """Return the whole reply that a stream's events make; {}: they make none."""
+    if path == RESPONSES:
+        return _response(events)
     body: Json = {}
     blocks: dict[str, Json] = {}
     for event in events:
-        if path == RESPONSES:
-            body = _object(event.get("response")) or body
-            continue
         delta, index = _object(event.get("delta")), str(event.get("index"))
         match event.get("type"):
             case "message_start":
@@ -40,9 +39,34 @@ def folded(path: str, events: Iterable[Json]) -> Json:
             case "message_delta":
                 usage = _object(body.get("usage")) | _object(event.get("usage"))
                 body = {**body, **delta, "usage": usage}
-    if path != RESPONSES and blocks:
+    if blocks:
         body = {**body, "content": [_closed(block) for block in blocks.values()]}
     return body
+
+
+def _response(events: Iterable[Json]) -> Json:
+    """Return the response that events make. The last one has all of it, but for some relays, whose
+    `output` is empty there: it is what was said on the way."""
+    body: Json = {}
+    items: dict[str, Json] = {}
+    texts: dict[str, list[str]] = {}
+    for event in events:
+        body = _object(event.get("response")) or body
+        index, item, delta = str(event.get("output_index")), event.get("item"), event.get("delta")
+        match event.get("type"):
+            case "response.output_item.done" if isinstance(item, dict):
+                items[index] = item
+            case "response.output_text.delta" if isinstance(delta, str):
+                texts.setdefault(index, []).append(delta)
+    if body.get("output") or not (items or texts):
+        return body
+    said = {index: _message("".join(deltas)) for index, deltas in texts.items()} | items
+    return {**body, "output": [said[index] for index in sorted(said, key=lambda at: (len(at), at))]}
+
+
+def _message(text: str) -> Json:
+    part = {"type": "output_text", "text": text, "annotations": []}
+    return {"type": "message", "role": "assistant", "status": "completed", "content": [part]}
 
 
 def _object(value: Any) -> Json:

@@ -28,6 +28,7 @@ from gateway.providers.chunks import (
 )
 from gateway.providers.dialects import Dialect
 from gateway.providers.documents import PADDING, documents
+from gateway.providers.message_chunks import MessageChunks
 from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
 from gateway.providers.sse import BOM, DONE, Event, EventReader
 from gateway.providers.tool_calls import CallNumbers
@@ -169,6 +170,7 @@ class StreamReader:
         self._document = bytearray()
         self._finishes: dict[str, str] = {}
         self._numbers = CallNumbers()
+        self._messages: MessageChunks | None = None
         self._thought = False
         self._odd: Any = None
 
@@ -289,11 +291,15 @@ class StreamReader:
         if self._legacy and is_legacy(choice):
             return {"content": choice["text"]}
         delta = choice.get("delta")
-        if isinstance(delta, dict) and (delta or "text" not in choice):
+        if isinstance(delta, dict) and (delta or not choice.keys() & {"text", "message"}):
             return delta
-        # Some end with the whole message once more: it is the answer only if nothing was said
-        # before.
-        choice["delta"] = delta = {} if self.answered else message(choice)
+        if self.answered and self._messages is None:
+            delta = {}  # some end with the whole message once more
+        else:
+            self._messages = self._messages or MessageChunks()
+            ends = choice.get("finish_reason") not in (None, "", "null")
+            delta = self._messages.added(message(choice), str(choice.get("index") or 0), ends)
+        choice["delta"] = delta
         choice.pop("message", None)
         return delta
 
@@ -319,12 +325,14 @@ class StreamReader:
         """Return why what came is no answer; None: it is one."""
         if self.answered and self.whole:
             return None
-        odd = self._odd or (document(self._events.stray, self.label) if self._events else "")
+        stray = document(self._events.stray, self.label) if self._events else ""
+        odd = self._odd or stray
         if self.answered:
             refusal = judged(self._dialect, 200, odd, self._question)
             return Refusal(Code.PROVIDER_DOWN, refusal.provider_code, refusal.message, *ENDED_EARLY)
-        if self._finishes:
-            return without_words(next(filter(None, self._finishes.values()), ""), self._thought)
+        finish = next(filter(None, self._finishes.values()), "")
+        if finish or (self._finishes and not stray):
+            return without_words(finish, self._thought)
         return no_answer(self._dialect, odd, self._question)
 
 

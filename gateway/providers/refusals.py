@@ -10,14 +10,14 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from gateway.errors import Code, clean
-from gateway.providers.dialects import Dialect, meaning
+from gateway.errors import TIMED, Code, clean
+from gateway.providers.dialects import Dialect, meaning, standing_for
 from gateway.providers.documents import parsed, text
+from gateway.providers.waits import wait_in, wait_said
 
 Json = dict[str, Any]
 
@@ -73,6 +73,7 @@ BEYOND = (
     "cause",
     "output",
     "body",
+    "headers",
 )
 """Fields that hold more of the error: it is read before, or beyond, what stands beside them."""
 
@@ -82,8 +83,6 @@ FINE = frozenset(
 )
 """Codes and words that complain of nothing."""
 
-LONGEST_WAIT_SECONDS = 3600.0
-
 DEPTH = 8
 TEXT_CHARACTERS = 2000
 """Of a refusal that is no JSON, so much is read."""
@@ -92,31 +91,33 @@ PART_CHARACTERS = 8
 """So much of a key in a row stands in no words by chance."""
 
 _IDENTIFIER = re.compile(r"[\w.\-]{1,64}", re.ASCII)
-_PAGE = re.compile(r"\s*(<!--.*?-->\s*)?<(!doctype\s+html|html|head|body|center|h1)\b", re.I | re.S)
+_PAGE = re.compile(r"\s*(<!--.*?-->\s*)?<(!doctype\s*html|html|head|body|center|h1)\b", re.I | re.S)
 _TITLE = re.compile(r"<(?:title|h1)[^>]*>(.*?)</", re.I | re.S)
 _CODE_AT_THE_END = re.compile(r"\((\d{4,6})\)$")
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _STATUS = re.compile(r"[1-5]\d\d")
+_STATUS_BEFORE = re.compile(r"<([45]\d\d)>")
 
 
 class Refusal(NamedTuple):
     """Why there is no answer. `provider_code` and `message` are the provider's own; `detail` is our
-    reading of it."""
+    reading of it, and `wait` how long it asks to wait, as it wrote that."""
 
     code: Code
     provider_code: str = ""
     message: str = ""
     detail: str = ""
     detail_zh: str = ""
+    wait: str = ""
 
 
 class Statement(NamedTuple):
-    """What an error says: its codes and types, the words, and an HTTP status that stands in it (0:
-    none)."""
+    """What an error says: its codes and types, the words, an HTTP status that stands in it (0:
+    none), and a wait in one of its fields ("": none)."""
 
     codes: tuple[str, ...] = ()
     words: str = ""
     status: int = 0
+    wait: str = ""
 
     @property
     def code(self) -> str:
@@ -192,38 +193,16 @@ def judged(dialect: Dialect, status: int, body: Any, question: bytes = b"") -> R
     question_text = text(question) if question else ""
     complaint = statement(body, question_text)
     if status < 300:
-        status = complaint.status or 500
+        status = complaint.status or standing_for(complaint.codes) or 500
     code = meaning(dialect, complaint.codes, complaint.words, status, question_text)
     if status in (404, 405) and code == Code.BAD_UPSTREAM_REQUEST:
         return Refusal(code, complaint.code, complaint.words, *_NO_SUCH_PATH)
     if status == 403 and code == Code.PROVIDER_DOWN:
         return Refusal(code, complaint.code, complaint.words, *_NO_ACCESS)
-    return Refusal(code, complaint.code, complaint.words)
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds to wait that a refusal's `headers` name, an hour at most; None: it names
-    none.
-
-    OpenAI and Azure send milliseconds beside Retry-After, which is a number or a date (RFC 9110). A
-    date is one of the provider's clock, which its Date shows; `now` is ours, in Unix time, which
-    may be wrong.
-    """
-    fields = {name.lower(): value.strip() for name, value in headers.items()}
-    ahead = _until(fields.get("date", ""), now) or 0.0
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = fields.get(name, "")
-        seconds = float(value) * unit if _NUMBER.fullmatch(value) else _until(value, now + ahead)
-        if seconds is not None:
-            return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
-    return None
-
-
-def _until(date: str, now: float) -> float | None:
-    try:
-        return parsedate_to_datetime(date).timestamp() - now
-    except (ValueError, OverflowError):
-        return None
+    wait = ""
+    if code in TIMED:
+        wait = complaint.wait or wait_said(complaint.words, question_text)
+    return Refusal(code, complaint.code, complaint.words, wait=wait)
 
 
 def complains(body: Json) -> bool:
@@ -254,6 +233,7 @@ def statement(body: Any, question: str = "") -> Statement:
     codes: dict[str, None] = {}
     words: list[str] = []
     statuses: list[int] = []
+    waits: list[str] = []
     for part in parts(body):
         if isinstance(part, str):
             _add_words(words, part)
@@ -262,13 +242,17 @@ def statement(body: Any, question: str = "") -> Statement:
         values = [fields.get(name) for name in CODES]
         codes.update(dict.fromkeys(str(value) for value in values if _is_code(value)))
         statuses += [number for name in STATUSES if (number := _status(fields.get(name)))]
+        waits += filter(None, [wait_in(fields)])
         for name in WORDS:
             if isinstance(value := fields.get(name), str):
                 _add_words(words, value)
     for end in filter(None, map(_CODE_AT_THE_END.search, words)):
         if end[0] not in question:
             codes.setdefault(end[1])
-    return Statement(tuple(codes), " ".join(words)[:TEXT_CHARACTERS], next(iter(statuses), 0))
+    # DashScope writes the status before its words, too: "<400> InternalError.Algo..."
+    statuses += [int(begun[1]) for begun in map(_STATUS_BEFORE.match, words) if begun]
+    text = " ".join(words)[:TEXT_CHARACTERS]
+    return Statement(tuple(codes), text, next(iter(statuses), 0), next(iter(waits), ""))
 
 
 def parts(node: Any, depth: int = DEPTH) -> Iterator[Json | str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Wait(NamedTuple):
@@ -113,4 +113,68 @@ WAITS: tuple[Wait, ...] = (
     _ms("-1", None),
     _ms("nan", None),
     _ms("soon", None, Retry_After="later"),
+)
+
+
+class Named(NamedTuple):
+    """A refusal that names a wait itself, at `NOW`, and the seconds; its status is 429."""
+
+    body: Any
+    seconds: float | None
+
+
+def _said(words: str, seconds: float | None) -> Named:
+    return Named({"error": {"message": words, "type": "rate_limit_error"}}, seconds)
+
+
+NAMED: tuple[Named, ...] = (
+    # Gemini's OpenAI endpoint sends no Retry-After: vercel/ai#18627
+    Named(
+        {
+            "error": {
+                "code": 429,
+                "message": "You exceeded your current quota. Please retry in 26.660853464s.",
+                "status": "RESOURCE_EXHAUSTED",
+                "details": [
+                    {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "26s"}
+                ],
+            }
+        },
+        26,
+    ),
+    _said("Resource exhausted. Please retry in 26.5s.", 26.5),
+    _said("Rate limit reached for gpt-4.1. Please try again in 6m12s. Visit us.", 372),
+    _said("Rate limit reached. Please try again in 120ms.", 0.12),
+    _said("Rate limit reached. Try again in 1 hour and 30 minutes", MOST),
+    _said("Rate limit reached. Try again in 20 minutes", 1200),
+    # harry0703/MoneyPrinterTurbo#339
+    _said("request reached max request: 3, please try again after 1 seconds", 1),
+    # Zhipu's 1308, in Beijing's time: ten minutes on, and one that is over
+    _said("Usage limit reached for 5 hour. Your limit will reset at 2026-11-26 16:10:00", 600),
+    _said("已达到 5 小时的使用上限。您的限额将在 2026-11-26 16:10:00 重置。", 600),
+    _said("Your limit will reset at 2026-11-26 15:00:00", None),
+    # MiniMax-AI/MiniMax-M2.7#36
+    _said("5-hour usage limit reached for Token Plan, resets at 2026-11-26T08:10:00Z (2056)", 600),
+    _said("limit. It will reset at 2026-11-26 16:10:00 +0800 CST", 600),
+    _said("too many requests, resets at 2026-11-26 08:10 UTC", 600),
+    _said("请求过于频繁，请 30 秒后重试", 30),
+    _said("请求过于频繁，请在2分钟后再试", 120),
+    # Gitlawb/openclaude#936
+    Named(
+        {
+            "error": {
+                "message": "Rate limit exceeded: free-models-per-min.",
+                "code": 429,
+                "metadata": {"headers": {"X-RateLimit-Reset": f"{int(NOW * 1000) + 30_000}"}},
+            }
+        },
+        30,
+    ),
+    Named({"error": {"type": "usage_limit_reached", "resets_in_seconds": 602639}}, MOST),
+    Named({"error": {"message": "slow", "retry_after_ms": 1500}}, 1.5),
+    Named({"error": {"message": "slow", "retry_after": 7}}, 7),
+    Named({"error": {"message": "slow", "retry_after": True}}, None),
+    _said("Rate limit reached. Try again later", None),
+    _said("Rate limit reached. You may ask 3 times in 10s", None),
+    _said("resets at 2026-99-99 00:00:00", None),
 )

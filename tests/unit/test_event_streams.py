@@ -297,6 +297,25 @@ def test_a_stream_where_a_whole_reply_was_asked_for_becomes_one(name: str) -> No
     )
 
 
+@pytest.mark.parametrize("items", [True, False], ids=["items", "deltas alone"])
+def test_a_response_that_is_empty_at_its_end_is_what_was_said_on_the_way(items: bool) -> None:
+    part = {"type": "output_text", "text": "blue", "annotations": []}
+    item = {"type": "message", "role": "assistant", "status": "completed", "content": [part]}
+    done = [{"type": "response.output_item.done", "output_index": 0, "item": item}]
+    delta = {"type": "response.output_text.delta", "output_index": 0}
+    raw = framed(
+        {"type": "response.created", "response": {"id": "r", "status": "in_progress"}},
+        *({**delta, "delta": words} for words in ("bl", "ue")),
+        *(done if items else ()),
+        {"type": "response.completed", "response": {"id": "r", "output": [], "model": "m"}},
+    )
+
+    reply = reply_of(RESPONSES, OPENAI, raw)
+
+    assert not isinstance(reply, Refusal)
+    assert reply.body["output"] == [item]
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_stream_that_is_no_answer_is_none_as_a_whole_reply_either(name: str) -> None:
     path, raw, code = REFUSED[name]

@@ -28,6 +28,25 @@ from tests.unit.shapes import (
     whole,
 )
 
+
+def said(words: str, finish: str | None = None) -> Json:
+    """A chunk that holds a message in place of a delta."""
+    message = {"role": "assistant", "content": words}
+    return {"object": "chat.completion.chunk", "choices": [choice_of("message", message, finish)]}
+
+
+def typed(words: str, finish: str | None = None) -> Json:
+    """A chunk of a legacy completion."""
+    return {
+        "object": "chat.completion.chunk",
+        "choices": [{"index": 0, "text": words, "finish_reason": finish}],
+    }
+
+
+def events(*chunks: Json) -> bytes:
+    return b"".join(map(event, chunks))
+
+
 ODDLY_FRAMED = {
     "as it should be": STREAM + DONE,
     "no end mark": STREAM,
@@ -66,6 +85,19 @@ ODDLY_FRAMED = {
     "a whole reply, indented, after blank lines": b"\n\n"
     + json.dumps(completion(), indent=2).encode(),
     "a whole reply as the only event": event(completion()) + DONE,
+    "a message in each chunk": events(
+        said("The sky "), said("is "), said("blue."), said("", "stop")
+    ),
+    "all so far in each chunk": events(
+        said(""), said("The "), said("The sky is "), said("The sky is blue.", "stop")
+    ),
+    "all so far, twice at the end": events(
+        said("The sky"), said("The sky is blue."), said("The sky is blue.", "stop")
+    ),
+    "a text in each chunk": events(typed("The sky "), typed("is blue."), typed("", "stop")),
+    "DashScope's own, with a message in each": events(
+        {"output": said("The sky ", "null")}, {"output": said("is blue.", "stop")}
+    ),
     "the whole message once more at the end": STREAM[: STREAM.rindex(b"data:")]
     + event(completion())
     + DONE,

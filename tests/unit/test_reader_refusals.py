@@ -67,6 +67,18 @@ FAILS = {
         "PAY_BILL",
     ),
     "code, msg, success": ({"code": 401, "msg": "expired", "success": False}, "BAD_KEY"),
+    "a relay's server_error, whose words know better": (
+        {"error": {"type": "server_error", "message": "Insufficient account funds"}},
+        "PAY_BILL",
+    ),
+    "a bad request, said by its type alone": (
+        {"error": {"type": "invalid_request_error", "message": "temperature: too high"}},
+        "BAD_UPSTREAM_REQUEST",
+    ),
+    "a status before the words": (
+        {"code": "Oh", "message": "<400> InternalError.Algo: temperature: too high"},
+        "BAD_UPSTREAM_REQUEST",
+    ),
     "success alone": ({"success": "false"}, "PROVIDER_DOWN"),
     "error_type, error_message": (
         {"error_type": "AuthenticationError", "error_message": "incorrect api key"},
@@ -212,6 +224,14 @@ def test_a_stream_that_breaks_off_is_never_a_success(stream: bytes) -> None:
     assert heard(stream).code == "PROVIDER_DOWN"
     assert heard(stream, words_only=True).code == "PROVIDER_DOWN"
     assert isinstance(whole(stream), Refusal)
+
+
+def test_an_error_on_a_line_of_its_own_is_heard_after_a_chunk_that_says_nothing() -> None:
+    """llama.cpp's: ggml-org/llama.cpp#14566."""
+    error = b'error: {"code":400,"message":"the request exceeds the available context size"}\n\n'
+
+    assert heard(event(chunk(role="assistant")) + error).code == "TOO_LARGE"
+    assert heard(event(chunk(role="assistant")) + error + DONE).code == "TOO_LARGE"
 
 
 def test_thoughts_are_seen_by_those_who_read_chunks_but_are_no_answer() -> None:

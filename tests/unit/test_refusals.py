@@ -10,10 +10,11 @@ import pytest
 
 from gateway.errors import Code
 from gateway.providers.reader import Reply, chat_reply
-from gateway.providers.refusals import Refusal, refusal, retry_after, shown
+from gateway.providers.refusals import Refusal, judged, refusal, shown
+from gateway.providers.waits import retry_after
 from tests.providers import PROVIDERS
 from tests.unit.refusal_rows import REFUSALS, SAYS, rows_of
-from tests.unit.retry_after_rows import NOW, WAITS, Wait
+from tests.unit.retry_after_rows import NAMED, NOW, WAITS, Named, Wait
 from tests.unit.rows import Row
 
 
@@ -63,6 +64,24 @@ def test_retry_after_is_read_in_all_its_forms_and_bounded(wait: Wait) -> None:
     seconds = retry_after(wait.headers, NOW)
 
     assert seconds == (None if wait.seconds is None else pytest.approx(wait.seconds))
+
+
+@pytest.mark.parametrize("named", NAMED, ids=lambda named: str(named.body)[-60:])
+def test_a_wait_that_only_the_error_names_is_read_too(named: Named) -> None:
+    outcome = judged(PROVIDERS["custom"].dialect, 429, named.body)
+
+    seconds = retry_after({}, NOW, outcome.wait)
+
+    assert seconds == (None if named.seconds is None else pytest.approx(named.seconds))
+    assert retry_after({"Retry-After": "3"}, NOW, outcome.wait) == 3
+
+
+def test_a_wait_that_the_caller_wrote_is_none() -> None:
+    body = {"error": {"message": "too many requests: please try again in 50 minutes"}}
+    question = b'{"content": "please try again in 50 minutes"}'
+
+    assert judged(PROVIDERS["custom"].dialect, 429, body).wait == "50 minutes"
+    assert judged(PROVIDERS["custom"].dialect, 429, body, question).wait == ""
 
 
 KEY = "sk-proj-4fT_9xQz+81/LmWv~c0"

@@ -1,0 +1,129 @@
+"""How long a provider asks to wait: in a header, in a field of its error, or in its words. Pure.
+
+Facts: Gemini's OpenAI endpoint sends no Retry-After, only `retryDelay` and "Please retry in
+26.66s"; MiniMax, Zhipu, Volcengine and Moonshot say it in words, OpenRouter in the headers that its
+error quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+LONGEST_WAIT_SECONDS = 3600.0
+
+FIELDS = (
+    "retrydelay",
+    "retry_after",
+    "retry_after_seconds",
+    "retry_after_ms",
+    "resets_in_seconds",
+    "x-ratelimit-reset",
+)
+"""Fields of an error that name a wait, in small letters: seconds, unless they say otherwise, or
+Unix time."""
+
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "秒": 1.0, "分": 60.0}
+
+_PART = (
+    r"([0-9]+(?:\.[0-9]+)?) ?"
+    r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|秒钟?|分钟?)(?![a-z])"
+)
+
+_SPAN = re.compile(
+    rf"(?:retry|try again|resets?|available) (?:again )?(?:in|after) ((?:{_PART},? ?(?:and )?)+)"
+    r"|([0-9]+ ?(?:秒钟?|分钟))(?:之)?后(?:重|再)试",
+    re.I,
+)
+_DATE = re.compile(
+    r"(?:resets? (?:at|on)|again at|将在|于) ?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)"
+    r" ?(Z\b|UTC|[+-][0-9]{2}:?[0-9]{2})?",
+    re.I,
+)
+
+BEIJING = timezone(timedelta(hours=8))
+"""Of a time without a zone: Zhipu's."""
+
+
+def retry_after(headers: Mapping[str, str], now: float, named: str = "") -> float | None:
+    """Return the seconds to wait that a refusal's `headers` name, or else what it has `named`
+    itself; an hour at most. None: nothing does.
+
+    OpenAI and Azure send milliseconds beside Retry-After, which is a number or a date (RFC 9110). A
+    date is one of the provider's clock, which its Date shows; `now` is ours, in Unix time, which
+    may be wrong.
+    """
+    fields = {name.lower(): value.strip() for name, value in headers.items()}
+    ahead = _until(fields.get("date", ""), now) or 0.0
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = fields.get(name, "")
+        seconds = float(value) * unit if _NUMBER.fullmatch(value) else _until(value, now + ahead)
+        if seconds is not None:
+            return _bounded(seconds)
+    seconds = _seconds(named, now + ahead)
+    # a time that is over was written long ago, or in a zone that is not known
+    return _bounded(seconds) if seconds and seconds > 0 else None
+
+
+def wait_in(fields: Mapping[str, Any]) -> str:
+    """Return the wait that the fields of an error name, as it is written there; "": none."""
+    for name in FIELDS:
+        value = fields.get(name)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return f"{value}ms" if name.endswith("_ms") else str(value)
+    return ""
+
+
+def wait_said(words: str, question: str) -> str:
+    """Return the wait that an error's words name; "": none. What stands in the caller's own
+    `question` may be quoted, and is none."""
+    for match in (*_SPAN.finditer(words), *_DATE.finditer(words)):
+        if match[0] not in question:
+            zone = (match[2] or "") if match.re is _DATE else ""
+            return str(match[1] or match[match.lastindex or 0]) + zone
+    return ""
+
+
+def _seconds(named: str, now: float) -> float | None:
+    """Return the seconds of a wait as it is written: a number, such as 26 or 1764000000000, a time,
+    or units, such as 6m12s."""
+    if _NUMBER.fullmatch(named):
+        number = float(named)
+        if number > 1e11:
+            return number / 1000 - now
+        return number - now if number > 1e9 else number
+    if spans := list(_spans(named)):
+        return sum(spans)
+    return _until(named, now)
+
+
+def _spans(named: str) -> Iterator[float]:
+    for number, unit in re.findall(_PART, named, re.I):
+        short = "ms" if unit.lower().startswith("mil") else unit.lower()
+        yield float(number) * _UNITS["ms" if short == "ms" else short[0]]
+
+
+def _until(date: str, now: float) -> float | None:
+    for read in (parsedate_to_datetime, _iso):
+        try:
+            return read(date).timestamp() - now
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+def _iso(date: str) -> datetime:
+    """Read `2026-11-28 18:05:12 +0800` and the like. Raises ValueError."""
+    plain = re.sub(r" ?UTC$", "+00:00", re.sub(r" (?=[+-])", "", date.strip()))
+    moment = datetime.fromisoformat(plain)
+    return moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
