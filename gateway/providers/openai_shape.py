@@ -67,6 +67,7 @@ class OpenAIShape:
         self._stream = stream
         self._id = ""
         self._created = 0
+        self._called: set[int] = set()  # the indexes of choices that call a tool
 
     def give(self, body: Json) -> None:
         """Give a reply, or a chunk, this shape, in place."""
@@ -77,13 +78,16 @@ class OpenAIShape:
             if not is_count(choice.get("index")):
                 choice["index"] = number
             turn = choice.get("delta" if self._stream else "message")
-            called = isinstance(turn, dict) and self._turn(turn)
+            if isinstance(turn, dict) and self._turn(turn):
+                self._called.add(choice["index"])
             if self._legacy and not isinstance(choice.get("text"), str):
                 choice["text"] = words(turn) if isinstance(turn, dict) else ""
             _leave_out(choice, "logprobs", dict)
             finish = choice.get("finish_reason")
-            if not _is_word(finish, self._finishes):
-                choice["finish_reason"] = self._finish(finish, called)
+            if finish == "stop" and choice["index"] in self._called:
+                choice["finish_reason"] = "tool_calls"  # Gemini's: clients wait for the word
+            elif not _is_word(finish, self._finishes):
+                choice["finish_reason"] = self._finish(finish, choice["index"])
         if "usage" in body:
             _count(body)
 
@@ -123,19 +127,20 @@ class OpenAIShape:
             shape_call(call, self._stream)
         return bool(calls)
 
-    def _finish(self, finish: Any, called: bool) -> str | None:
-        """Return OpenAI's word for another's finish reason; None: not yet."""
+    def _finish(self, finish: Any, index: int) -> str | None:
+        """Return OpenAI's word for another's finish reason of a choice; None: not yet."""
         word = str(finish or "null").lower()
         if word == "null":  # DashScope's "not yet"
             if self._stream:
                 return None
-            word = "tool_calls" if called else "stop"
+            word = "stop"
         code = finish_code(word)
         if word in CUT_OFF or code == Code.TOO_LARGE:
             return "length"
         if code == Code.CONTENT_BLOCKED:
             return "content_filter"
-        word = "tool_calls" if word in CALLS else word
+        if word in CALLS or index in self._called:
+            word = "tool_calls"
         return word if word in self._finishes else "stop"
 
 

@@ -126,10 +126,21 @@ def test_a_finish_reason_is_one_of_openais(finish: Any, openais: str) -> None:
     assert finish_of(finish) == openais
 
 
-def test_who_calls_a_tool_and_gives_no_reason_has_ended_for_its_sake() -> None:
+@pytest.mark.parametrize("finish", [None, "stop", "STOP", "eos"])
+def test_who_calls_a_tool_has_ended_for_its_sake(finish: Any) -> None:
+    """Gemini says "stop": open-webui/computer#224."""
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    body = reply(answer({"content": None, "tool_calls": [call]}))
+    body = reply(answer({"content": None, "tool_calls": [call]}, finish_reason=finish))
     assert body["choices"][0]["finish_reason"] == "tool_calls"
+
+    shape = OpenAIShape(CHAT, "shop", stream=True)
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"delta": {"tool_calls": [{"index": 0, **call}]}}]},
+        {"choices": [{"delta": {}, "finish_reason": finish or "stop"}]},
+    ]
+    for chunk in chunks:
+        shape.give(chunk)
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None, "tool_calls"]
 
 
 @pytest.mark.parametrize(
