@@ -129,6 +129,47 @@ def test_a_limit_that_is_refused_gets_the_name_that_is_wanted(raw_chat: RawChat)
     assert raw_chat.row()["left_out"] == []
 
 
+@pytest.mark.parametrize("front", [chat, chat_stream, v1, v1_stream], ids=of)
+def test_what_is_refused_beside_another_is_left_out_of_that_question_alone(
+    raw_chat: RawChat, front: Front
+) -> None:
+    """Anthropic's newer models take one of the two: ragflow#11815."""
+
+    def script(request: Request) -> Reply:
+        if {"temperature", "top_p"} <= request.json.keys():
+            words = "`temperature` and `top_p` cannot both be specified for this model."
+            return whole({"error": {"message": words}}, "400 Bad Request")
+        return GOOD(request)
+
+    raw_chat.deploy(script)
+
+    assert raw_chat.ask(front, temperature=0.5, top_p=0.9).words == "Ja"
+    assert asked(raw_chat) == {"temperature": 0.5}
+    assert raw_chat.ask(front, top_p=0.9).words == "Ja"
+    assert asked(raw_chat) == {"top_p": 0.9}
+    assert raw_chat.row()["left_out"] == []
+
+
+def test_a_tool_that_must_be_called_is_called_without_thoughts(raw_chat: RawChat) -> None:
+    """DeepSeek's and Moonshot's refuse it while they think: oh-my-pi#1077."""
+
+    def script(request: Request) -> Reply:
+        if request.json.get("thinking") != {"type": "disabled"}:
+            words = "Thinking mode does not support this tool_choice"
+            return whole({"error": {"message": words}}, "400 Bad Request")
+        return GOOD(request)
+
+    raw_chat.deploy(script, provider="zhipu", model_name="glm-5.3")
+    tools = [{"type": "function", "function": {"name": "f"}}]
+
+    assert raw_chat.ask(v1, tools=tools, tool_choice="required").words == "Ja"
+    assert asked(raw_chat) == {
+        "tools": tools,
+        "tool_choice": "required",
+        "thinking": {"type": "disabled"},
+    }
+
+
 def test_what_an_answer_hangs_on_is_not_left_out(raw_chat: RawChat) -> None:
     raw_chat.deploy(refuses("tools"))
     tools = [{"type": "function", "function": {"name": "f"}}]

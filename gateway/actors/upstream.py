@@ -35,7 +35,13 @@ from gateway.providers.reader import (
     chat_reply,
 )
 from gateway.providers.refusals import document, judged, refusal
-from gateway.providers.refused_fields import STATUSES, refused_field, structure_refused
+from gateway.providers.refused_fields import (
+    NO_MEND,
+    STATUSES,
+    Mend,
+    mend,
+    structure_refused,
+)
 from gateway.providers.silence import Silence
 
 MODELS = "/models"
@@ -271,11 +277,11 @@ class Upstream:
         )
 
     async def _opened(
-        self, question: Question, limits: aiohttp.ClientTimeout
+        self, question: Question, limits: aiohttp.ClientTimeout, mended: Mend = NO_MEND
     ) -> aiohttp.ClientResponse:
         """POST and return a reply that is a success; once more without a field that the provider
         refuses. Raises GatewayError for another."""
-        body = self._rules.shaped(question)
+        body = self._rules.shaped(question, mended)
         reply = await self._post(question, body, limits)
         if 200 <= reply.status < 300:
             return reply
@@ -287,20 +293,24 @@ class Upstream:
                 async with asyncio.timeout(REFUSAL_SECONDS):
                     raw, _ = await self._read(reply, REFUSAL_BYTES, charge)
         if reply.status in STATUSES and raw:
-            self._learn(
-                question, raw, refused_field(raw, reply.charset or "", optional_fields(body))
-            )
-            if self._rules.shaped(question) != body:
-                return await self._opened(question, limits)
+            mended = self._learn(question, raw, reply.charset or "", body, mended)
+            if self._rules.shaped(question, mended) != body:
+                return await self._opened(question, limits, mended)
         raise self._errors.refused(
             refusal(self.dialect, reply.status, raw, reply.charset or "", question.body), reply
         )
 
-    def _learn(self, question: Question, raw: bytes, field: str) -> None:
+    def _learn(self, question: Question, raw: bytes, label: str, body: bytes, mended: Mend) -> Mend:
+        """Learn what a refusal of `body` says of all questions; return what it says, after what was
+        `mended` before, of this one."""
         if question.structure and structure_refused(raw):
             self._rules.use_words()
-        else:
+        more = mend(raw, label, optional_fields(body))
+        if not more.lasting:
+            return mended.and_also(more)
+        for field in more.without:
             self._rules.learn(question.path, field)
+        return mended
 
     async def _post(
         self, question: Question, body: bytes, limits: aiohttp.ClientTimeout

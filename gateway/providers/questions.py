@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from gateway.protocol import CHAT, COMPLETIONS, Thinking, Traits
+from gateway.providers.refused_fields import NO_MEND, Mend
 from gateway.providers.structures import Means, Structure
 
 Json = dict[str, Any]
@@ -44,9 +45,13 @@ ESSENTIAL = frozenset(
         *("tools", "tool_choice", "functions", "function_call", "response_format"),
         *("modalities", "audio", "n", "instructions", "system"),
         *("previous_response_id", "conversation", "text", "image", "mask", "size"),
+        "dimensions",
     }
 )
 """Fields without which an answer would be another one: their refusal is told, not got round."""
+
+SAYING_NOTHING: Json = {"tools": [], "functions": [], "n": 1}
+"""Values of such fields without which it would be the same one."""
 
 LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """What takes the place of a limit that a provider refuses."""
@@ -54,7 +59,9 @@ LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_t
 
 def optional_fields(question: bytes) -> list[str]:
     """Return the fields of a question without which the answer would still be one to it."""
-    return sorted(orjson.loads(question).keys() - ESSENTIAL)
+    fields = orjson.loads(question)
+    idle = {name for name, value in SAYING_NOTHING.items() if fields.get(name) == value}
+    return sorted((fields.keys() - ESSENTIAL) | (fields.keys() & idle))
 
 
 class Question(NamedTuple):
@@ -92,6 +99,7 @@ class QuestionRules:
         self._switch: Mapping[str, Json] = next(rows, {"off": {}, "on": {}})
         self._means = Means(traits["means"])
         self._left_out: dict[str, frozenset[str]] = {}
+        self._limits_refused: set[str] = set()
         self._renamed: dict[str, str] = {}
         if self._limit_field != "max_tokens":
             self._renamed["max_tokens"] = self._limit_field
@@ -101,14 +109,18 @@ class QuestionRules:
         """The fields that the provider refused, whichever endpoint it was."""
         return sorted({name for names in self._left_out.values() for name in names})
 
-    def shaped(self, question: Question) -> bytes:
-        """Return a question as its provider takes it. One that is `plain` is not thought about,
-        unless somebody says that it shall be."""
+    def shaped(self, question: Question, mend: Mend = NO_MEND) -> bytes:
+        """Return a question as its provider takes it, and with what its refusal asked for. One that
+        is `plain` is not thought about, unless somebody says that it shall be."""
         path, body = question.path, question.body
         worded = path in WORDED
         demand = question.structure.demand(self._means) if question.structure else {}
-        wanted = self._thinking or ("off" if question.plain else "")
-        unwanted = self._left_out.get(path, frozenset()) | (self._never if worded else frozenset())
+        demand = {**demand, **mend.fixed}
+        wanted: Thinking = self._thinking or ("off" if question.plain else "")
+        if mend.quiet:
+            wanted = "off"
+        unwanted = self._left_out.get(path, frozenset()) | mend.without
+        unwanted |= self._never if worded else frozenset()
         added = worded and (self._options or (wanted and self._switch[wanted]))
         renamed = self._renamed if worded else {}
         marks = _marks((*renamed, *unwanted))
@@ -116,7 +128,11 @@ class QuestionRules:
             return self._prefix + body[1:]
         fields: Json = orjson.loads(body)
         if worded:
-            fields = self._switched({**self._options, **fields}, wanted)
+            given = fields.keys() & LIMITS.keys()
+            options = self._options
+            if given:  # a default under the other name would be a second limit
+                options = {name: value for name, value in options.items() if name not in LIMITS}
+            fields = self._switched({**options, **fields}, wanted)
         for name, other in renamed.items():
             if name in fields:
                 fields.setdefault(other, fields.pop(name))
@@ -128,9 +144,10 @@ class QuestionRules:
         """Leave out, from now on, a field that the provider of `path` has refused; a limit is first
         tried under its other name."""
         other = LIMITS.get(field) if path in WORDED else None
-        if other and field not in self._renamed and other not in self._renamed:
-            self._renamed[field] = other
-        elif field:
+        if other and other not in self._limits_refused:
+            self._limits_refused.add(field)
+            self._renamed = {field: other}
+        else:
             self._left_out[path] = self._left_out.get(path, frozenset()) | {field}
 
     def use_words(self) -> None:

@@ -11,7 +11,7 @@ from gateway.protocol import CHAT, Thinking
 from gateway.providers.dialects import OPENAI
 from gateway.providers.provider import Provider, ThinkingSwitch
 from gateway.providers.questions import Question, QuestionRules, optional_fields
-from gateway.providers.refused_fields import refused_field
+from gateway.providers.refused_fields import Mend, mend, structure_refused
 
 PLAIN = Provider("plain", ("saas/plain",), "m", OPENAI)
 THINKER = Provider(
@@ -179,8 +179,192 @@ REFUSALS: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("body", "field"), REFUSALS)
 def test_a_refusal_names_the_field(body: Any, field: str) -> None:
-    question = dict.fromkeys(
-        ["model", "messages", "tools", "temperature", "max_tokens", "foo", "stream_options"]
-    )
-    fields = optional_fields(orjson.dumps(question))
-    assert refused_field(orjson.dumps(body), "", fields) == field
+    names = ["model", "messages", "tools", "temperature", "max_tokens", "foo", "stream_options"]
+    assert asked_for(body, dict.fromkeys(names)).without == frozenset({field} - {""})
+
+
+def asked_for(body: Any, fields: dict[str, Any]) -> Mend:
+    """What a refusal asks of a question with these fields."""
+    return mend(orjson.dumps(body), "", optional_fields(orjson.dumps(fields)))
+
+
+def said(words: str) -> dict[str, Any]:
+    return {"error": {"message": words, "type": "invalid_request_error"}}
+
+
+BOTH = {"temperature": 0.5, "top_p": 0.9}
+SPELLED: list[tuple[str, dict[str, Any], str]] = [
+    # inspect_ai#3721: Anthropic's newer models
+    ("`temperature` is deprecated for this model.", BOTH, "temperature"),
+    # litellm#36407, #7748, #33738: LiteLLM's own
+    (
+        "litellm.UnsupportedParamsError: mistral does not support parameters: ['reasoning_effort'],"
+        " for model=m. To drop these, set `temperature`",
+        {"reasoning_effort": "low", **BOTH},
+        "reasoning_effort",
+    ),
+    (
+        "gemini does not support parameters: {'frequency_penalty': 0.5}, for model=m.",
+        {"frequency_penalty": 0.5},
+        "frequency_penalty",
+    ),
+    # litellm#14056, grok2api#814, oh-my-pi#7454: xAI's
+    (
+        "Argument not supported on this model: frequencyPenalty",
+        {"frequency_penalty": 0.5},
+        "frequency_penalty",
+    ),
+    (
+        "Model grok does not support parameter reasoningEffort.",
+        {"reasoning_effort": "low"},
+        "reasoning_effort",
+    ),
+    ("Model grok-4.6 does not support parameter stop.", {"stop": ["a"]}, "stop"),
+    # openai-gemini#63, generative-ai#135: Gemini's
+    (
+        "Penalty is not enabled for models/gemini-2.5-flash",
+        {"presence_penalty": 1},
+        "presence_penalty",
+    ),
+    ("Logprobs is not enabled for models/gemini-2.5-pro", {"logprobs": True}, "logprobs"),
+    # pluely#219: Groq's
+    (
+        "`reasoning_effort` must be one of `none` or `default`",
+        {"reasoning_effort": "low"},
+        "reasoning_effort",
+    ),
+    (
+        "property 'store' is unsupported, did you mean 'stop'?",
+        {"stop": "a", "store": True},
+        "store",
+    ),
+    # agentscope#1099: Ollama's
+    ('"Qwen3:latest" does not support thinking', {"reasoning_effort": "low"}, "reasoning_effort"),
+    # garak#748: NVIDIA's
+    (
+        "body -> frequency_penalty\n  Extra inputs are not permitted (type=extra_forbidden)",
+        {"frequency_penalty": 0.5},
+        "frequency_penalty",
+    ),
+    # one-api#1141: Zhipu's
+    ("temperature参数非法。请检查文档。", BOTH, "temperature"),
+    # ragflow#11815, nanobot#2548: two at once
+    ("`temperature` and `top_p` cannot both be specified for this model.", BOTH, "top_p"),
+    (
+        "max_tokens and max_completion_tokens cannot be set at the same time.",
+        {"max_tokens": 1, "max_completion_tokens": 1},
+        "max_tokens",
+    ),
+    # swarm#30
+    (
+        "'parallel_tool_calls' is only allowed when 'tools' are specified.",
+        {"parallel_tool_calls": True},
+        "parallel_tool_calls",
+    ),
+    # qwen-code#2054, langchain#29679: what says nothing
+    ("[] is too short - 'tools'", {"tools": []}, "tools"),
+    ("Extra parameters ['n'] are not allowed", {"n": 1}, "n"),
+    ("Extra parameters ['n'] are not allowed", {"n": 2}, ""),
+    # EchoBird#155, litellm#14225: the names of others
+    ("messages[4].role: unknown variant `tool`, expected `user` or `assistant`", {"user": "u"}, ""),
+    ("unknown field `thinking`, expected one of `store`, `stream_options`", {"store": True}, ""),
+    # ogx#3559: vectors of another size
+    ("Unrecognized request arguments supplied: dimensions", {"dimensions": 64}, ""),
+    ("This model does not support images. A user may try another.", {"user": "u"}, ""),
+]
+
+
+@pytest.mark.parametrize(("words", "fields", "field"), SPELLED)
+def test_a_field_is_found_in_each_providers_spelling(
+    words: str, fields: dict[str, Any], field: str
+) -> None:
+    assert asked_for(said(words), fields).without == frozenset({field} - {""})
+
+
+@pytest.mark.parametrize(
+    ("body", "lasting"),
+    [
+        (said("Unsupported parameter: 'temperature' is not supported with this model."), True),
+        (said("`temperature` and `top_p` cannot both be specified for this model."), False),
+        (said("`temperature` may only be set to 1 when thinking is enabled"), False),
+        ({"error": {"code": "unsupported_value", "param": "temperature", "message": "No."}}, False),
+        (
+            {
+                "error": {
+                    "code": "unsupported_value",
+                    "param": "temperature",
+                    "message": "'temperature' does not support 0.2. Only the default (1) value is.",
+                }
+            },
+            True,
+        ),
+    ],
+)
+def test_what_is_refused_beside_another_or_for_its_value_is_for_that_question_alone(
+    body: Any, lasting: bool
+) -> None:
+    assert asked_for(body, BOTH).without
+    assert asked_for(body, BOTH).lasting == lasting
+
+
+@pytest.mark.parametrize(
+    ("words", "sent"),
+    [
+        # webmcp-tools#417, joplin#16451: OpenAI's
+        ("use /v1/responses or set reasoning_effort to 'none'.", {"reasoning_effort": "none"}),
+        # ragflow#8972, claude-code-router#948: DashScope's and ModelScope's
+        (
+            "parameter.enable_thinking must be set to false for non-streaming calls",
+            {"enable_thinking": False},
+        ),
+        (
+            "enable thinking can not be support when `stream=False`.",
+            {"enable_thinking": False},
+        ),
+        # eino#994, DeepSeek-V3#1376, oh-my-pi#1077, presenton#184: not while it thinks
+        ("tool_choice: required is not supported in thinking mode", {"enable_thinking": False}),
+        ("Thinking mode does not support this tool_choice", {"enable_thinking": False}),
+        (
+            "tool_choice 'required' is incompatible with thinking enabled",
+            {"enable_thinking": False},
+        ),
+        (
+            "Json mode response is not supported when enable_thinking is true",
+            {"enable_thinking": False},
+        ),
+    ],
+)
+def test_a_value_that_a_refusal_asks_for_is_given(words: str, sent: dict[str, Any]) -> None:
+    one, question = rules(THINKER), Question(CHAT, orjson.dumps({"messages": MESSAGES}))
+    again = orjson.loads(one.shaped(question, asked_for(said(words), {})))
+
+    assert {name: value for name, value in again.items() if name in sent} == sent
+    assert sent.keys() & asked(one).keys() == set(), "it is for that question alone"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Invalid schema for response_format",
+        # ghidra-mcp#440, cookbook#1028, chatwise#141, llama.cpp#17572
+        "The specified schema produces a constraint that has too many states for serving.",
+        "JSON mode is not enabled for this model",
+        "Json mode is not supported for this model.",
+        "JSON schema conversion failed: not: ...",
+    ],
+)
+def test_a_structure_that_is_refused_is_asked_for_in_words(words: str) -> None:
+    assert structure_refused(orjson.dumps(said(words)))
+
+
+def test_a_default_limit_gives_way_to_a_callers_under_the_other_name() -> None:
+    one = rules(options={"max_tokens": 100, "temperature": 0.1})
+    assert asked(one, max_completion_tokens=6) == {"max_completion_tokens": 6, "temperature": 0.1}
+
+
+def test_a_limit_whose_usual_name_is_refused_is_tried_under_the_other() -> None:
+    """Mistral's at Azure: pydantic-ai#6593."""
+    one = QuestionRules("m", {**PLAIN.traits(), "limit_field": "max_completion_tokens"}, {})
+    one.learn(CHAT, "max_completion_tokens")
+    assert asked(one, max_tokens=5) == {"max_tokens": 5}
+    assert asked(one, max_completion_tokens=5) == {"max_tokens": 5}
