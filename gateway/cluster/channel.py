@@ -181,12 +181,12 @@ class Channel:
         ClientGone."""
         poll = select.poll()  # select.select knows no descriptor beyond 1,023
         poll.register(self._socket, select.POLLIN)
-        if client is not None and client.fileno() >= 0:
-            poll.register(client, select.POLLRDHUP)
+        if client is not None and (number := client.fileno()) >= 0:
+            poll.register(number, select.POLLRDHUP)
         ready = poll.poll(max(0.0, self._patience - LOOK_SECONDS) * 1000)
         if not ready:
             raise TimeoutError
-        if all(number != self._socket.fileno() for number, _ in ready):
+        if all(one != self._socket.fileno() for one, _ in ready):
             raise ClientGone
 
 

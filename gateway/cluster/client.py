@@ -28,6 +28,7 @@ from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.hub import in_thread
 from gateway.protocol import (
     CHAT,
+    COUNT_TOKENS,
     EMBEDDINGS,
     AnswerForm,
     Budget,
@@ -43,6 +44,7 @@ from gateway.protocol import (
     Usage,
     packed,
 )
+from gateway.providers.event_streams import EVENTFUL
 from gateway.providers.questions import WORDED
 from gateway.providers.reader import REPLY_BYTES
 from gateway.providers.stock import with_defaults
@@ -55,6 +57,11 @@ STRUCTURES = frozenset({"choices", "fields"})
 ANSWER_BYTES = 4 * REPLY_BYTES
 """Of large answers at once; the questions have a budget of their own, so that they cost no answer
 that was paid for."""
+
+
+FREE = frozenset({COUNT_TOKENS, "/moderations"})
+"""The endpoints whose providers take nothing for them: of what they do not count nothing is
+guessed."""
 
 
 class GatewayLLM(StockLLM):
@@ -316,8 +323,8 @@ class GatewayLLM(StockLLM):
             _, content = channel.receive(client)
             _, end = channel.receive(client)
         usage = Usage(head.provider, head.seconds).with_tokens(end)
-        if None in (usage.tokens_in, usage.tokens_out):
-            worded = request.path in WORDED  # vectors and pictures have no tokens
+        if None in (usage.tokens_in, usage.tokens_out) and request.path not in FREE:
+            worded = request.path in WORDED | EVENTFUL  # vectors and pictures have no tokens
             usage = usage.guessed(guess(body), guess(content) if worded else 0)
         return Answer(content, head.model, usage)
 

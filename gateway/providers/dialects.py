@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.errors import LASTING, Code
+from gateway.providers.asked import NOTHING_ASKED, Asked, as_words
 from gateway.providers.shared_words import SHARED_WORDS
 
 BY_STATUS: Mapping[int, Code] = {
@@ -136,20 +137,20 @@ they are."""
 
 
 def meaning(
-    dialect: Dialect, codes: Sequence[str], words: str, status: int, question: str = ""
+    dialect: Dialect, codes: Sequence[str], words: str, status: int, asked: Asked = NOTHING_ASKED
 ) -> Code:
     """Return the code that says who must act. `codes` are the provider's codes and types, `words`
     its message.
 
     What a provider means by its own codes comes first, then what all providers mean by the same
     words, then a code that says no more than "bad request", then the status. Words that the
-    caller's `question` holds are nobody's bill: a provider may have quoted them.
+    caller's question holds are nobody's bill: a provider may have quoted them.
     """
-    text = _spaced(_ECHO.split(" ".join([*codes, words]))[0])
-    own = _by_words(dialect.words.items(), text, question) or _by_codes(dialect, codes)
+    text = as_words(_ECHO.split(" ".join([*codes, words]))[0])
+    own = _by_words(dialect.words.items(), text, asked) or _by_codes(dialect, codes)
     if own and own != Code.BAD_UPSTREAM_REQUEST:
         return own
-    return _by_words(_SHARED, text, question) or own or _by_status(status, codes)
+    return _by_words(_SHARED, text, asked) or own or _by_status(status, codes)
 
 
 def standing_for(codes: Iterable[str]) -> int:
@@ -165,17 +166,10 @@ def _by_status(status: int, codes: Iterable[str]) -> Code:
     return Code.PROVIDER_DOWN if status >= 500 else Code.BAD_UPSTREAM_REQUEST
 
 
-def _spaced(text: str) -> str:
-    """Return `AccountOverdueError` or `account_overdue_error` as words."""
-    return re.sub(
-        r"[\s_]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
-    )
-
-
-def _by_words(rows: Iterable[tuple[str, str]], text: str, question: str) -> Code | None:
+def _by_words(rows: Iterable[tuple[str, str]], text: str, asked: Asked) -> Code | None:
     for pattern, code in rows:
         for match in re.finditer(pattern, text, re.I):
-            if code not in LASTING or match[0].lower() not in _spaced(question).lower():
+            if code not in LASTING or not asked.holds(match[0]):
                 return Code(code)
     return None
 

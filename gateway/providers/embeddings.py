@@ -18,7 +18,7 @@ import orjson
 from gateway.errors import Code
 from gateway.providers.chunks import Json
 from gateway.providers.refusals import Refusal
-from gateway.providers.usage import guess, is_count, usage_in
+from gateway.providers.usage import MAX_TOKENS, guess, is_count, usage_in
 
 FLOAT, BASE64 = "float", "base64"
 """OpenAI's encodings. What is encoded in another way is passed on as it came."""
@@ -45,11 +45,12 @@ def shape(body: Json, question: bytes) -> Refusal | None:
             f"The provider sent {len(rows)} vectors for {inputs} inputs.",
             f"输入有 {inputs} 条，服务商只返回了 {len(rows)} 个向量。",
         )
-    if sorted(str(row.get("index")) for row in rows) == sorted(map(str, range(len(rows)))):
-        rows.sort(key=lambda row: int(row["index"]))
+    indexes = [_index(row.get("index")) for row in rows]
+    if None not in indexes and len({*indexes}) == len(rows):
+        rows.sort(key=lambda row: _index(row["index"]) or 0)
     for number, row in enumerate(rows):
         row["index"], row["object"] = number, "embedding"
-        if "embedding" in row and not _encode(row, encoding):
+        if not _encode(row, encoding):
             return _lacking(
                 f"The provider's vector {number + 1} of {len(rows)} holds no numbers: its input may"
                 " be too short, or too long.",
@@ -70,6 +71,15 @@ def _inputs(sent: Any) -> int:
     return 1
 
 
+def _index(value: Any) -> int | None:
+    """Return a vector's index as a number: it may be written as a text, or as a fraction."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if number.is_integer() and abs(number) < MAX_TOKENS else None
+
+
 def _encoding(fields: Json) -> str:
     """Return how numbers are wanted; "": in a way that is not OpenAI's (the second is Voyage's)."""
     encoding = fields.get("encoding_format") or FLOAT
@@ -79,7 +89,9 @@ def _encoding(fields: Json) -> str:
 
 def _encode(row: Json, encoding: str) -> bool:
     """Encode a row's vector as it is wanted; return whether it holds numbers."""
-    vector = row["embedding"]
+    vector = row.get("embedding")
+    if "embedding" not in row:  # of another kind, such as a sparse one
+        return any(isinstance(value, dict | list) and value for value in row.values())
     if isinstance(vector, list) and len(vector) == 1 and isinstance(vector[0], list):
         [vector] = vector
         row["embedding"] = vector
@@ -115,6 +127,8 @@ def _count(body: Json, inputs: Any) -> None:
     if isinstance(counts, dict) and all(map(is_count, map(counts.get, COUNTS))):
         return
     tokens = usage_in(body).tokens_in
+    if tokens is None and isinstance(counts, dict) and is_count(counts.get("total_tokens")):
+        tokens = counts["total_tokens"]  # Voyage's, which has no other
     estimated = {"estimated": True} if tokens is None else {}
     if tokens is None:
         tokens = guess(orjson.dumps(inputs))

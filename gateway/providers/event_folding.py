@@ -52,7 +52,8 @@ def _response(events: Iterable[Json]) -> Json:
     texts: dict[str, list[str]] = {}
     for event in events:
         body = _object(event.get("response")) or body
-        index, item, delta = str(event.get("output_index")), event.get("item"), event.get("delta")
+        index, item, delta = event.get("output_index"), event.get("item"), event.get("delta")
+        index = str(len(items) if index is None else index)
         match event.get("type"):
             case "response.output_item.done" if isinstance(item, dict):
                 items[index] = item
@@ -60,8 +61,12 @@ def _response(events: Iterable[Json]) -> Json:
                 texts.setdefault(index, []).append(delta)
     if body.get("output") or not (items or texts):
         return body
-    said = {index: _message("".join(deltas)) for index, deltas in texts.items()} | items
-    return {**body, "output": [said[index] for index in sorted(said, key=lambda at: (len(at), at))]}
+    for index, deltas in texts.items():
+        item = items.get(index, {})
+        if item.get("content") or item.get("type", "message") != "message":
+            continue
+        items[index] = _message("".join(deltas))
+    return {**body, "output": [items[at] for at in sorted(items, key=lambda at: (len(at), at))]}
 
 
 def _message(text: str) -> Json:

@@ -84,7 +84,7 @@ class OpenAIShape:
                 choice["text"] = words(turn) if isinstance(turn, dict) else ""
             _leave_out(choice, "logprobs", dict)
             finish = choice.get("finish_reason")
-            if finish == "stop" and choice["index"] in self._called:
+            if finish == "stop" and choice["index"] in self._called and not self._legacy:
                 choice["finish_reason"] = "tool_calls"  # Gemini's: clients wait for the word
             elif not _is_word(finish, self._finishes):
                 choice["finish_reason"] = self._finish(finish, choice["index"])

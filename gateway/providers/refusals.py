@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from gateway.errors import TIMED, Code, clean
+from gateway.providers.asked import NOTHING_ASKED, Asked
 from gateway.providers.dialects import Dialect, meaning, standing_for
 from gateway.providers.documents import parsed, text
 from gateway.providers.waits import wait_in, wait_said
@@ -84,6 +85,9 @@ FINE = frozenset(
 """Codes and words that complain of nothing."""
 
 DEPTH = 8
+MOST_CODES = 40
+"""Of a refusal so many are looked at, and a few more."""
+
 TEXT_CHARACTERS = 2000
 """Of a refusal that is no JSON, so much is read."""
 
@@ -190,18 +194,18 @@ def judged(dialect: Dialect, status: int, body: Any, question: bytes = b"") -> R
     error itself says."""
     if isinstance(body, str) and _PAGE.match(body):
         return _page(status, body)
-    question_text = text(question) if question else ""
-    complaint = statement(body, question_text)
+    asked = Asked(question)
+    complaint = statement(body, asked)
     if status < 300:
         status = complaint.status or standing_for(complaint.codes) or 500
-    code = meaning(dialect, complaint.codes, complaint.words, status, question_text)
+    code = meaning(dialect, complaint.codes, complaint.words, status, asked)
     if status in (404, 405) and code == Code.BAD_UPSTREAM_REQUEST:
         return Refusal(code, complaint.code, complaint.words, *_NO_SUCH_PATH)
     if status == 403 and code == Code.PROVIDER_DOWN:
         return Refusal(code, complaint.code, complaint.words, *_NO_ACCESS)
     wait = ""
     if code in TIMED:
-        wait = complaint.wait or wait_said(complaint.words, question_text)
+        wait = complaint.wait or wait_said(complaint.words, asked)
     return Refusal(code, complaint.code, complaint.words, wait=wait)
 
 
@@ -227,9 +231,9 @@ def complains_flatly(body: Json) -> bool:
     )
 
 
-def statement(body: Any, question: str = "") -> Statement:
+def statement(body: Any, asked: Asked = NOTHING_ASKED) -> Statement:
     """Collect what an error says, wherever it says it. A number in brackets behind the words is a
-    code, such as MiniMax's "insufficient balance (1008)", unless it quotes the `question`."""
+    code, such as MiniMax's "insufficient balance (1008)", unless it quotes what was `asked`."""
     codes: dict[str, None] = {}
     words: list[str] = []
     statuses: list[int] = []
@@ -240,14 +244,15 @@ def statement(body: Any, question: str = "") -> Statement:
             continue
         fields = {name.lower(): value for name, value in part.items()}
         values = [fields.get(name) for name in CODES]
-        codes.update(dict.fromkeys(str(value) for value in values if _is_code(value)))
+        if len(codes) < MOST_CODES:
+            codes.update(dict.fromkeys(str(value) for value in values if _is_code(value)))
         statuses += [number for name in STATUSES if (number := _status(fields.get(name)))]
         waits += filter(None, [wait_in(fields)])
         for name in WORDS:
             if isinstance(value := fields.get(name), str):
                 _add_words(words, value)
     for end in filter(None, map(_CODE_AT_THE_END.search, words)):
-        if end[0] not in question:
+        if not asked.holds(end[0]):
             codes.setdefault(end[1])
     # DashScope writes the status before its words, too: "<400> InternalError.Algo..."
     statuses += [int(begun[1]) for begun in map(_STATUS_BEFORE.match, words) if begun]

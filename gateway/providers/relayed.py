@@ -52,10 +52,12 @@ def relayed_reply(
             return refusal or no_answer(dialect, body, question)
     elif not _answers(path, body):
         return no_answer(dialect, body, question)
-    usage = relayed_usage(path, body)
-    if path == EMBEDDINGS and (refusal := embeddings.shape(body, question)):
-        return refusal
-    return Reply(body, "", usage)
+    if path == EMBEDDINGS:
+        if refusal := embeddings.shape(body, question):
+            return refusal
+        if "estimated" in body["usage"]:
+            return Reply(body, "", Usage())
+    return Reply(body, "", relayed_usage(path, body))
 
 
 def has_parts(path: str, body: Json) -> bool:

@@ -20,14 +20,17 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
             r"|negative|depleted|exhausted)",
             r"credit limit exceeded|overdue|past due|arrear|in good standing",
             r"not active, please check your billing|quota is not enough|exceeded current quota",
-            r"free (trial|tier (o|users)|quota exh|allocated quota)",
+            r"free (trial|tier (o|users do not)|quota exh|allocated quota)",
             r"(resource pack|charge resource|pkg|allowance has been) exhaust",
-            r"(set inference|key|spend(ing)?) (limit|cap)\b|billing (cycle|error)|enable billing",
-            r"budget (has been )?exceeded|exceeded (\w+ )?budget|specified (\w+ )?api usage limits",
+            r"(set inference|key|spend(ing)?) limit|spending cap|billing (cycle|error)"
+            r"|enable billing",
+            r"budget (has been )?exceeded|exceeded (\w+ )?budget: |over budget\. spend"
+            r"|specified (\w+ )?api usage limits",
             r"usage limit,? upgrade|from your extra usage|payment instrument|credit card on file",
             r"(inactive|no active|invalid|valid \w+) subscription\b(?! key)",
             r"requires a subscription|subscription quota insufficient|token plan not support",
-            r"plan does not (yet |currently )?(include|cover)|(套餐|订阅).{0,8}(未|不)(开放|包含)",
+            r"(subscription|token|coding) plan does not (yet |currently )?(include|cover)"
+            r"|套餐暂?未开放",
             r"no auth error|payment required|please (pay|recharge|top up)|欠费|请(先)?充值",
             r"(余额|额度|积分|点数|资源包|计费资源)(余量)?(不足|不够|失败|已?用尽|已?用完|已耗尽)",
         ),
@@ -38,7 +41,8 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
             r"content exists risk|(risk|sensitive content|illegal) detect|data inspection",
             r"inappropriate content|unsafe request|sensitive (content|words|information)"
             r"|new sensitive|cyber policy",
-            r"(was|were|been) flagged|considered high risk|safety system"
+            r"(was|were|(content|request|prompt|input) has been) flagged|considered high risk"
+            r"|safety system"
             r"|violat\w* (our )?(usage|content)",
             r"content (management|filtering) policy|^content filter\b|by the content filter"
             r"|prompt blocked|敏感|违规|审核(不|未)通过",
@@ -53,11 +57,12 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
             r"(longer|greater) than the (model's )?context|n keep \(",
             r"(prompt|input|tokens|token length|characters|string) (is )?too long|token count \(",
             # but not what is counted by the minute
-            r"(input tokens?|token count|prompt length|(message|payload) size)\b.{0,24} exceed\w*"
-            r" (the )?((configured )?limit|max)(?!.{0,24} per )",
+            r"(number of input tokens|prompt length|total message size)\b.{0,16} exceed\w*"
+            r" (the )?(limit|max)|payload size exceeds the limit: \d+ bytes",
+            r"input tokens exceed the configured limit|token count of \d+ exceeds the limit",
             r"max message tokens|model token limit|range of input length|max seq len"
-            r"|max new tokens\W+ must|max prompt tokens exceeded|expected max length",
-            r"too large to process|only supports up to \d|input token limit is",
+            r"|max new tokens\W+ must|max prompt tokens exceeded",
+            r"too large to process|model only supports up to \d|input token limit is",
             r"must have less than \d+ tokens|total number of tokens|reduce the length of",
             r"上下文长度|内容过长|数量超过上限",
         ),
@@ -66,11 +71,12 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
         Code.NO_SUCH_MODEL,
         (
             r"(?<!/)\b(models?|deployment|model or endpoint)\b.{0,80} (not (exist|found|available)"
-            r"|no longer available|(decommission|deprecat)ed|removed on|reached the end of)",
-            r"(unknown|invalid|unsupported|unavailable|no such) model\b(?! (param|capac))",
+            r"|no longer available|(decommission|deprecat)ed|removed on [a-z]+ \d"
+            r"|reached the end of its life)",
+            r"(unknown|invalid|unsupported|no such) model\b(?! param)|unavailable model:",
             r"not a valid model|found the model|model (name|identifier) is invalid"
             r"|supported api model names|not work with the specified model",
-            r"model (\S+ )?(not open|disabled|(is )?not supported\b(?! \w))",
+            r"model (not open|disabled|not supported\b)|requested model is not supported",
             r"(invalid|targeted an) endpoint|no endpoints (found (for|matching)|available)",
             r"no available channel|no models loaded|by any provider|no provider supported"
             r"|no allowed providers",
@@ -86,13 +92,14 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
         (
             r"(invalid|incorrect|no) (api|access) (key|token)|api key is not set|security token",
             r"api key (not valid|expired|has been|was reported)|api secret key"
-            r"|access token (invalid|expired)|\btoken (has been )?revoked"
+            r"|access token (invalid|expired)|oauth token (has been )?revoked"
             r"|\b(api|access|your) (key|token) (has |is )?expired",
             r"authentication (error|failed|failure)|not authenticated|authori[sz]ation failed|hmac",
             r"key.based authentication is disabled|sufficient permissions to"
             r"|unauthorized to access requested",
-            r"(organization|account|consumer|project|user)\b.{0,60} (has been|is)"
-            r" (disabled|suspended|deactivated|banned|denied access)",
+            r"(organization|account)( \S{1,60})? (has been|is) (disabled|deactivated|banned)"
+            r"|account( \S{1,60})? (has been|is) suspended(?! from)|project has been denied access",
+            r"consumer \S{1,60} has been suspended",
             r"令牌(状态不可用|已过期|已失效|无效)|api ?key.{0,6}无效|无效的 ?api ?key|密钥错误",
             r"用户已被?(封禁|禁用)|分组已被弃用|无权访问.{0,20}分组|不在令牌允许",
         ),

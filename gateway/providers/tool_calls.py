@@ -53,28 +53,59 @@ class CallNumbers:
     """Gives each call in a stream an index of its own, and that to each of its pieces."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[str, int | None], tuple[int, str]] = {}
-        self._used: dict[str, set[int]] = {}
+        self._places: dict[tuple[str, int | None], int] = {}
+        self._ids: dict[tuple[str, str], int] = {}
+        self._begun: dict[tuple[str, int], _Begun] = {}
+        self._next: dict[str, int] = {}
 
     def give(self, calls: list[Any], choice: str) -> None:
         """Number the calls of a delta of the choice whose index is `choice`, in place."""
+        here: set[int] = set()
         for call in calls:
             if isinstance(call, dict):
-                call["index"] = self._number(call, choice)
+                call["index"] = number = self._number(call, choice, here)
+                here.add(number)
 
-    def _number(self, call: Json, choice: str) -> int:
+    def _number(self, call: Json, choice: str, here: set[int]) -> int:
         index = call.get("index")
         index = index if type(index) is int and index >= 0 else None
-        number, before = self._places.get((choice, index), (-1, ""))
-        named = _text(call, "id")
-        other = named != before and bool(named and before)
-        if number < 0 or (_name(call) and (other or (index is None and not named))):
-            used = self._used.setdefault(choice, set())
-            taken = index is None or index in used
-            number = max(used, default=-1) + 1 if taken or index is None else index
-            used.add(number)
-        self._places[choice, index] = number, named or before
+        ident, name = _text(call, "id"), _name(call)
+        number = self._known(choice, index, ident, name)
+        if number is None or (name and number in here):
+            number = self._next.get(choice, 0)
+            if index is not None and (choice, index) not in self._begun:
+                number = index
+            self._next[choice] = max(self._next.get(choice, 0), number + 1)
+            self._begun[choice, number] = _Begun(ident, name)
+        self._places[choice, index] = number
+        if ident:
+            self._ids[choice, ident] = number
+        self._begun[choice, number].goes_on(call)
         return number
+
+    def _known(self, choice: str, index: int | None, ident: str, name: str) -> int | None:
+        """Return the number of the call that this is a piece of; None: it begins one."""
+        if ident and (number := self._ids.get((choice, ident))) is not None:
+            return number
+        number = self._places.get((choice, index))
+        if number is None and not (ident or name):
+            number = self._places.get((choice, None))
+        if number is None or not name:
+            return number
+        begun = self._begun[choice, number]
+        other = bool(ident and begun.ident) or (name != begun.name and begun.given)
+        return None if other or (index is None and not ident) else number
+
+
+class _Begun:
+    """A call that has begun: its id, its name, and whether it was given arguments."""
+
+    def __init__(self, ident: str, name: str) -> None:
+        self.ident, self.name, self.given = ident, name, False
+
+    def goes_on(self, call: Json) -> None:
+        callee = _callee(call)
+        self.given = self.given or bool(callee.get("arguments") or callee.get("input"))
 
 
 def _text(holder: Json, name: str) -> str:
@@ -84,5 +115,9 @@ def _text(holder: Json, name: str) -> str:
 
 def _name(call: Json) -> str:
     """Return the name of what is called, where a call begins."""
-    callee = call.get("function", call.get("custom"))
-    return _text(callee, "name") if isinstance(callee, dict) else ""
+    return _text(_callee(call), "name")
+
+
+def _callee(call: Json) -> Json:
+    callee = call.get("function") or call.get("custom")
+    return callee if isinstance(callee, dict) else {}

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from gateway.providers.asked import NOTHING_ASKED, Asked
+
 LONGEST_WAIT_SECONDS = 3600.0
 
 FIELDS = (
@@ -30,8 +32,11 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "秒": 1.0, "分": 60.0}
 
+LONGEST_CHARACTERS = 40
+"""Of a field that names a wait."""
+
 _PART = (
-    r"([0-9]+(?:\.[0-9]+)?) ?"
+    r"([0-9]{1,9}(?:\.[0-9]{1,12})?) ?"
     r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|秒钟?|分钟?)(?![a-z])"
 )
 
@@ -76,15 +81,16 @@ def wait_in(fields: Mapping[str, Any]) -> str:
     for name in FIELDS:
         value = fields.get(name)
         if isinstance(value, str | int | float) and not isinstance(value, bool):
-            return f"{value}ms" if name.endswith("_ms") else str(value)
+            named = f"{value}ms" if name.endswith("_ms") else str(value)
+            return named if len(named) <= LONGEST_CHARACTERS else ""
     return ""
 
 
-def wait_said(words: str, question: str) -> str:
-    """Return the wait that an error's words name; "": none. What stands in the caller's own
-    `question` may be quoted, and is none."""
+def wait_said(words: str, asked: Asked = NOTHING_ASKED) -> str:
+    """Return the wait that an error's words name; "": none. What the caller `asked` may be quoted,
+    and is none."""
     for match in (*_SPAN.finditer(words), *_DATE.finditer(words)):
-        if match[0] not in question:
+        if not asked.holds(match[0]):
             zone = (match[2] or "") if match.re is _DATE else ""
             return str(match[1] or match[match.lastindex or 0]) + zone
     return ""

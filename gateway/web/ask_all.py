@@ -247,7 +247,7 @@ def _speak(asker: Asker, name: str, asked: Asked | GatewayError, put: Put, gone:
             raise asked
         asker.admit(asked.chat)
         envelope = Request(AnswerForm.TEXT, structure=asked.structure)
-        with closing(asker.llm.stream(asked.chat, envelope, asked.body, asker.client)) as stream:
+        with closing(asker.llm.stream(asked.chat, envelope, asked.body)) as stream:
             for piece in stream.pieces():
                 if gone():
                     break

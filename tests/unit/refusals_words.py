@@ -77,6 +77,21 @@ WORDS = [
 # Ordinary complaints about a request with words that elsewhere mean a bill, a filter or a limit.
 INNOCENT = [
     Row("innocent", "openai", 400, std(message), "BAD_UPSTREAM_REQUEST", message[:16]) for message in (
+        "Thinking on this project is disabled by the administrator",
+        "Zero data retention is enabled for your organization; the 'store' parameter is disabled",
+        "cached content token has been revoked; create a new cache",
+        "reasoning exceeded thinking budget",
+        "Your plan does not include images larger than 5 MB",
+        "请求参数错误：套餐字段不包含 id",
+        "The 'stop' parameter only supports up to 4 sequences",
+        "top_logprobs only supports up to 20",
+        "metadata value: expected max length 512 characters",
+        "Tool choice 'required' for this model is not supported.",
+        "'max_tokens' with this model is not supported. Use 'max_completion_tokens' instead.",
+        "Unavailable model features: tools",
+        "The model tried to call a tool that was removed on the client side",
+        "Only user, assistant and system roles are supported! (got is disabled)",
+        "Unknown fields: user, is_disabled",
         "Unknown parameter: 'quota_tag'.",
         "Unrecognized request argument supplied: user_quota",
         "Invalid value for 'balance': expected an integer",

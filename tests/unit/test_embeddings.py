@@ -73,6 +73,14 @@ def test_tokens_that_nobody_counted_are_an_estimate_that_says_so_and_are_not_pai
     assert reply.usage.tokens_in is None
 
 
+def test_tokens_in_all_are_those_of_the_texts() -> None:
+    """Voyage's usage has nothing else."""
+    reply = reply_to({"data": [{"embedding": NUMBERS}], "usage": {"total_tokens": 5}})
+    assert isinstance(reply, Reply)
+    assert reply.body["usage"] == {"prompt_tokens": 5, "total_tokens": 5}
+    assert reply.usage.tokens_in == 5
+
+
 @pytest.mark.parametrize("sent", [NUMBERS, PACKED], ids=["numbers", "base64"])
 @pytest.mark.parametrize(
     ("encoding", "wanted"), [(None, NUMBERS), ("float", NUMBERS), ("base64", PACKED)]
@@ -95,7 +103,11 @@ def test_an_encoding_that_openai_lacks_is_passed_on_as_it_came(fields: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("indexes", "first"), [((1, 0), 2.0), ((0, 1), 1.0), ((0, 0), 1.0), ((None, None), 1.0)]
+    ("indexes", "first"),
+    [
+        *(((1, 0), 2.0), ((2, 1), 2.0), ((1.0, 0.0), 2.0), (("1", "0"), 2.0)),
+        *(((0, 1), 1.0), ((0, 0), 1.0), ((None, None), 1.0), ((1, None), 1.0)),
+    ],
 )
 def test_vectors_are_in_the_order_of_their_inputs(indexes: tuple[Any, ...], first: float) -> None:
     rows = [
@@ -122,6 +134,7 @@ def test_vectors_are_in_the_order_of_their_inputs(indexes: tuple[Any, ...], firs
         ([{"embedding": "no base64"}], "a", "holds no numbers"),
         ([{"embedding": ["a"]}], "a", "holds no numbers"),
         ([None], "a", "holds no numbers"),
+        ([{"index": 0}], "a", "holds no numbers"),
     ],
 )
 def test_what_lacks_a_vector_is_no_answer(rows: Any, texts: Any, words: str) -> None:

@@ -297,16 +297,23 @@ def test_a_stream_where_a_whole_reply_was_asked_for_becomes_one(name: str) -> No
     )
 
 
-@pytest.mark.parametrize("items", [True, False], ids=["items", "deltas alone"])
-def test_a_response_that_is_empty_at_its_end_is_what_was_said_on_the_way(items: bool) -> None:
+@pytest.mark.parametrize("items", [[], ["full"], ["empty"]], ids=str)
+def test_a_response_that_is_empty_at_its_end_is_what_was_said_on_the_way(items: list[str]) -> None:
     part = {"type": "output_text", "text": "blue", "annotations": []}
     item = {"type": "message", "role": "assistant", "status": "completed", "content": [part]}
-    done = [{"type": "response.output_item.done", "output_index": 0, "item": item}]
+    done = [
+        {
+            "type": "response.output_item.done",
+            "output_index": 0,
+            "item": item if which == "full" else {**item, "content": []},
+        }
+        for which in items
+    ]
     delta = {"type": "response.output_text.delta", "output_index": 0}
     raw = framed(
         {"type": "response.created", "response": {"id": "r", "status": "in_progress"}},
         *({**delta, "delta": words} for words in ("bl", "ue")),
-        *(done if items else ()),
+        *done,
         {"type": "response.completed", "response": {"id": "r", "output": [], "model": "m"}},
     )
 

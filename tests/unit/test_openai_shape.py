@@ -219,6 +219,47 @@ def test_calls_in_a_stream_are_told_apart_whatever_their_indexes(indexes: tuple[
     ]
 
 
+def calls_of(*deltas: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The names and the arguments of the calls that these deltas of a stream make."""
+    chunks: list[Any] = [{"choices": [{"index": 0, "delta": {"tool_calls": d}}]} for d in deltas]
+    chunks.append({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
+    whole = chat_reply(OPENAI, b"".join(map(event, chunks)))
+    assert isinstance(whole, Reply)
+    calls = whole.body["choices"][0]["message"]["tool_calls"]
+    return [(call["function"]["name"], call["function"]["arguments"]) for call in calls]
+
+
+def call_of(name: str = "", arguments: str = "", **more: Any) -> dict[str, Any]:
+    return {**more, "function": {**({"name": name} if name else {}), "arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [[call_of("f", "1", index=0), call_of("g", "2", index=0)]],
+        [[call_of("f", "1", index=0, id="")], [call_of("g", "2", index=0, id="")]],
+        [[call_of("f", "1", id="same"), call_of("g", "2", id="same")]],
+        [
+            [call_of("f", "", id="a"), call_of("g", "", id="b")],
+            [call_of(arguments="1", id="a")],
+            [call_of(arguments="2", id="b")],
+        ],
+        [[call_of("f", "")], [call_of(arguments="1", index=0)], [call_of("g", "2", index=1)]],
+        [[call_of("f", "", index=0)], [call_of("f", "1", index=0)], [call_of("g", "2", index=1)]],
+    ],
+    ids=[
+        "one delta, one index",
+        "one index, no ids",
+        "one id",
+        "no index, pieces by id",
+        "an index later",
+        "the name again",
+    ],
+)
+def test_no_call_is_lost_in_another(deltas: list[list[dict[str, Any]]]) -> None:
+    assert calls_of(*deltas) == [("f", "1"), ("g", "2")]
+
+
 def streamed(stream: bytes) -> list[ChoiceDelta]:
     """The deltas that a typed client gets of a provider's stream."""
     reader, rendering = StreamReader(OPENAI), ForOpenAI(CHAT, "shop", include_usage=True)

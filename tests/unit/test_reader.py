@@ -94,6 +94,12 @@ ODDLY_FRAMED = {
     "all so far, twice at the end": events(
         said("The sky"), said("The sky is blue."), said("The sky is blue.", "stop")
     ),
+    "all so far, one of them twice on the way": events(
+        said("The sky"), said("The sky is"), said("The sky is"), said("The sky is blue.", "stop")
+    ),
+    "a message in each chunk, and then the whole": events(
+        said("The sky "), said("is "), said("blue."), said("The sky is blue.", "stop")
+    ),
     "a text in each chunk": events(typed("The sky "), typed("is blue."), typed("", "stop")),
     "DashScope's own, with a message in each": events(
         {"output": said("The sky ", "null")}, {"output": said("is blue.", "stop")}

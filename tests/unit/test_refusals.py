@@ -4,6 +4,8 @@ must act."""
 from __future__ import annotations
 
 import base64
+import json
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -74,6 +76,32 @@ def test_a_wait_that_only_the_error_names_is_read_too(named: Named) -> None:
 
     assert seconds == (None if named.seconds is None else pytest.approx(named.seconds))
     assert retry_after({"Retry-After": "3"}, NOW, outcome.wait) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "fields"),
+    [
+        (
+            "Invalid value: 'my account \"x\" is disabled'.",
+            {"effort": 'my account "x" is disabled'},
+        ),
+        ("Invalid value: 'insufficient\nbalance'.", {"effort": "insufficient\nbalance"}),
+        ("Unknown field: insufficient_balance", {"insufficient_balance": 1}),
+    ],
+)
+def test_words_that_the_caller_wrote_rest_no_chat(words: str, fields: dict[str, Any]) -> None:
+    body = json.dumps({"error": {"message": words}}).encode()
+    dialect = PROVIDERS["custom"].dialect
+
+    assert refusal(dialect, 400, body).code in ("BAD_KEY", "PAY_BILL")
+    outcome = refusal(dialect, 400, body, question=json.dumps(fields).encode())
+    assert outcome.code == "BAD_UPSTREAM_REQUEST"
+
+
+@pytest.mark.parametrize("length", [41, 100_000])
+def test_a_wait_of_many_digits_is_none(length: int) -> None:
+    body = {"error": {"message": "slow", "retry_after": "9" * length + "x"}}
+    assert judged(PROVIDERS["custom"].dialect, 429, body).wait == ""
 
 
 def test_a_wait_that_the_caller_wrote_is_none() -> None:
