@@ -58,8 +58,9 @@ ENGLISH = frozenset({"user", "stop", "seed", "store", "echo", "metadata", "n"})
 _ANNOUNCED = r"""(?:["'`\[]|(?:parameters?|arguments?|field|property|name|:) )"""
 
 _BEFORE = (
-    r"(?:unsupported|unknown|unrecogni[sz]ed|unexpected|not supported|(?:not|n't|only) support"
-    r"|extra|too short)\b.{0,60}"
+    r"(?:(?:unsupported|unknown|unrecogni[sz]ed|unexpected|not supported|extra|too short)\b.{0,60}"
+    r"|(?:not|n't) support(?: the| this| setting)?(?: parameters?| arguments?| fields?)?:?"
+    r" ?[\[{\"'`]*)"
 )
 _AFTER = (
     r".{0,30}(?:not supported|unsupported|not support|not permitted|not allowed|not enabled"

@@ -271,6 +271,7 @@ SPELLED: list[tuple[str, dict[str, Any], str]] = [
     # ogx#3559: vectors of another size
     ("Unrecognized request arguments supplied: dimensions", {"dimensions": 64}, ""),
     ("This model does not support images. A user may try another.", {"user": "u"}, ""),
+    ("This model does not support images, whatever the temperature is", BOTH, ""),
 ]
 
 
