@@ -185,5 +185,6 @@ def test_a_provider_that_refuses_whatever_it_is_asked_is_not_asked_for_ever(
         return refuses(*optional, "model")(request)
 
     raw_chat.deploy(script)
-    assert raw_chat.ask(v1, a=1, b=2, c=3, d=4).code == "BAD_UPSTREAM_REQUEST"
-    assert len(raw_chat.raw.requests) == 5
+    fields: dict[str, Any] = {f"f{number}": number for number in range(20)}
+    assert raw_chat.ask(v1, **fields).code == "BAD_UPSTREAM_REQUEST"
+    assert len(raw_chat.raw.requests) == 7

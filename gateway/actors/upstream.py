@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
+import orjson
 
 from gateway.actors.egress_proxy import ProxyConnector
 from gateway.actors.provider_connections import Connector, guarded_socket
@@ -79,6 +80,9 @@ REFUSAL_BYTES = 1024 * 1024
 
 STREAM_BYTES = 1 << 40
 """A stream is bounded by its time, not by its size."""
+
+MOST_MENDS = 6
+"""So often a question is asked once more, as its refusals ask."""
 
 HEADER_BYTES = 64 * 1024
 """The longest line of a reply's head: some proxies send long cookies and policies."""
@@ -277,25 +281,30 @@ class Upstream:
         )
 
     async def _opened(
-        self, question: Question, limits: aiohttp.ClientTimeout, mended: Mend = NO_MEND
+        self, question: Question, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
-        """POST and return a reply that is a success; once more without a field that the provider
-        refuses. Raises GatewayError for another."""
-        body = self._rules.shaped(question, mended)
-        reply = await self._post(question, body, limits)
-        if 200 <= reply.status < 300:
-            return reply
-        async with reply:
-            if 300 <= reply.status < 400:
-                raise self._errors.redirected(reply)
-            raw = b""
-            with suppress(TimeoutError, Full), Charge(self._answers) as charge:
-                async with asyncio.timeout(REFUSAL_SECONDS):
-                    raw, _ = await self._read(reply, REFUSAL_BYTES, charge)
-        if reply.status in STATUSES and raw:
+        """POST and return a reply that is a success; a few times more, as a refusal asks, without a
+        field, or with another value. Raises GatewayError for another."""
+        mended = NO_MEND
+        body = self._rules.shaped(question)
+        for _ in range(MOST_MENDS + 1):
+            reply = await self._post(question, body, limits)
+            if 200 <= reply.status < 300:
+                return reply
+            async with reply:
+                if 300 <= reply.status < 400:
+                    raise self._errors.redirected(reply)
+                raw = b""
+                with suppress(TimeoutError, Full), Charge(self._answers) as charge:
+                    async with asyncio.timeout(REFUSAL_SECONDS):
+                        raw, _ = await self._read(reply, REFUSAL_BYTES, charge)
+            if reply.status not in STATUSES or not raw:
+                break
             mended = self._learn(question, raw, reply.charset or "", body, mended)
-            if self._rules.shaped(question, mended) != body:
-                return await self._opened(question, limits, mended)
+            again = self._rules.shaped(question, mended)
+            if again == body:
+                break
+            body = again
         raise self._errors.refused(
             refusal(self.dialect, reply.status, raw, reply.charset or "", question.body), reply
         )
@@ -305,12 +314,20 @@ class Upstream:
         `mended` before, of this one."""
         if question.structure and structure_refused(raw):
             self._rules.use_words()
-        more = mend(raw, label, optional_fields(body))
-        if not more.lasting:
-            return mended.and_also(more)
-        for field in more.without:
-            self._rules.learn(question.path, field)
-        return mended
+        path = question.path
+        more = mend(raw, label, optional_fields(body, path), question.body)
+        if more.without & mended.fixed.keys():
+            return mended  # what was asked for is refused, too
+        if more.lasting:
+            given = orjson.loads(question.body).keys()
+            more = Mend(
+                frozenset(
+                    name
+                    for name in more.without
+                    if not self._rules.learn(path, name, name in given)
+                )
+            )
+        return mended.and_also(more)
 
     async def _post(
         self, question: Question, body: bytes, limits: aiohttp.ClientTimeout

@@ -17,6 +17,7 @@ class Asked:
     def __init__(self, body: bytes = b"") -> None:
         self._body = body
         self._words: str | None = None
+        self._known: dict[str, bool] = {}
 
     def holds(self, words: str) -> bool:
         """Return whether the caller wrote these words, whatever their case and blanks."""
@@ -24,7 +25,10 @@ class Asked:
             return False
         if self._words is None:
             self._words = self._read()
-        return as_words(words).strip(" ,").lower() in self._words
+        bare = as_words(words).strip(" ,").lower()
+        if bare not in self._known:
+            self._known[bare] = bare in self._words
+        return self._known[bare]
 
     def _read(self) -> str:
         try:

@@ -37,6 +37,8 @@ def shape(body: Json, question: bytes) -> Refusal | None:
     no answer: fewer vectors than inputs, or one without numbers."""
     fields = orjson.loads(question or b"{}")
     encoding, inputs = _encoding(fields), _inputs(fields.get("input"))
+    if all(isinstance(number, int | float) for number in body["data"]):
+        body["data"] = [{"embedding": body["data"]}]
     body["data"] = rows = [
         row if isinstance(row, dict) else {"embedding": row} for row in body["data"]
     ]
@@ -98,7 +100,9 @@ def _encode(row: Json, encoding: str) -> bool:
     if not vector or (isinstance(vector, list) and None in vector):
         return False
     per_token = isinstance(vector, list) and isinstance(vector[0], list)
-    if not encoding or per_token or not isinstance(vector, list | str):
+    if not isinstance(vector, list | str):
+        return isinstance(vector, dict)
+    if not encoding or per_token:
         return True
     try:
         numbers = array("f", vector) if isinstance(vector, list) else _decoded(vector)

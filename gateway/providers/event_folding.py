@@ -3,7 +3,7 @@ a stream made a whole reply: for providers that answer in the mode that was not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +19,10 @@ ADDED = {
     "input_json_delta": ("input", "partial_json"),
 }
 """Which field of a content block a delta adds to, and which of its own has what is added."""
+
+
+EMPTY: Mapping[str, Json] = {"message": {"content": []}, "function_call": {"arguments": ""}}
+"""How an item of a response begins."""
 
 
 def folded(path: str, events: Iterable[Json]) -> Json:
@@ -49,29 +53,43 @@ def _response(events: Iterable[Json]) -> Json:
     `output` is empty there: it is what was said on the way."""
     body: Json = {}
     items: dict[str, Json] = {}
-    texts: dict[str, list[str]] = {}
+    texts: dict[str, str] = {}
+    given: dict[str, str] = {}
     for event in events:
         body = _object(event.get("response")) or body
-        index, item, delta = event.get("output_index"), event.get("item"), event.get("delta")
-        index = str(len(items) if index is None else index)
+        item, index = _object(event.get("item")), event.get("output_index")
+        at = str(event.get("item_id") or item.get("id") or len(items) if index is None else index)
+        delta, text = event.get("delta"), event.get("text", _object(event.get("part")).get("text"))
         match event.get("type"):
-            case "response.output_item.done" if isinstance(item, dict):
-                items[index] = item
+            case "response.output_item.added":
+                items.setdefault(at, item)
+            case "response.output_item.done":
+                items[at] = item
             case "response.output_text.delta" if isinstance(delta, str):
-                texts.setdefault(index, []).append(delta)
+                texts[at] = texts.get(at, "") + delta
+            case "response.output_text.done" | "response.content_part.done":
+                texts[at] = texts.get(at) or str(text or "")
+            case "response.function_call_arguments.delta" if isinstance(delta, str):
+                given[at] = given.get(at, "") + delta
+            case "response.function_call_arguments.done":
+                given[at] = str(event.get("arguments") or "") or given.get(at, "")
     if body.get("output") or not (items or texts):
         return body
-    for index, deltas in texts.items():
-        item = items.get(index, {})
-        if item.get("content") or item.get("type", "message") != "message":
-            continue
-        items[index] = _message("".join(deltas))
-    return {**body, "output": [items[at] for at in sorted(items, key=lambda at: (len(at), at))]}
+    for at in {**items, **texts}:
+        items[at] = _said(items.get(at, {}), texts.get(at, ""), given.get(at, ""))
+    order = sorted(items, key=lambda at: int(at) if at.isdigit() else len(items))
+    return {**body, "output": [items[at] for at in order]}
 
 
-def _message(text: str) -> Json:
+def _said(item: Json, text: str, given: str) -> Json:
+    """Return an item with what was said of it on the way, where it does not say so itself."""
+    if item.get("type") == "function_call":
+        return {**item, "arguments": item.get("arguments") or given}
+    if item.get("content") or not text or item.get("type", "message") != "message":
+        return item
     part = {"type": "output_text", "text": text, "annotations": []}
-    return {"type": "message", "role": "assistant", "status": "completed", "content": [part]}
+    message = {"type": "message", "role": "assistant", **item}
+    return {**message, "status": "completed", "content": [part]}
 
 
 def _object(value: Any) -> Json:
@@ -81,8 +99,10 @@ def _object(value: Any) -> Json:
 def _add(block: Json, delta: Json) -> None:
     if row := ADDED.get(str(delta.get("type"))):
         name, field = row
+        if not (more := str(delta.get(field) or "")):
+            return  # a tool's input may have come whole with the beginning
         so_far = block.get(name)
-        block[name] = (so_far if isinstance(so_far, str) else "") + str(delta.get(field) or "")
+        block[name] = (so_far if isinstance(so_far, str) else "") + more
 
 
 def _closed(block: Json) -> Json:
@@ -97,11 +117,7 @@ def _closed(block: Json) -> Json:
 def unfolded(path: str, body: Json) -> list[Json]:
     """Return the events of a stream that says the same as a whole reply."""
     if path == RESPONSES:
-        kind = "incomplete" if body.get("status") == "incomplete" else "completed"
-        return [
-            {"type": "response.created", "sequence_number": 0, "response": {**body, "output": []}},
-            {"type": f"response.{kind}", "sequence_number": 1, "response": body},
-        ]
+        return _response_events(body)
     events: list[Json] = [
         {"type": "message_start", "message": {**body, "content": [], "stop_reason": None}}
     ]
@@ -111,6 +127,42 @@ def unfolded(path: str, body: Json) -> list[Json]:
     delta = {name: body.get(name) for name in ("stop_reason", "stop_sequence")}
     events.append({"type": "message_delta", "delta": delta, "usage": body.get("usage") or {}})
     return [*events, {"type": "message_stop"}]
+
+
+def _response_events(body: Json) -> list[Json]:
+    """Return the events of a response; clients of deltas look at nothing else."""
+    kind = "incomplete" if body.get("status") == "incomplete" else "completed"
+    events: list[Json] = [{"type": "response.created", "response": {**body, "output": []}}]
+    for at, item in enumerate(item for item in body["output"] if isinstance(item, dict)):
+        place = {"output_index": at, "item_id": item.get("id", "")}
+        empty = EMPTY.get(str(item.get("type")), {})
+        events.append({"type": "response.output_item.added", **place, "item": {**item, **empty}})
+        events += _item_events(item, place)
+        events.append({"type": "response.output_item.done", **place, "item": item})
+    events.append({"type": f"response.{kind}", "response": body})
+    return [{**event, "sequence_number": number} for number, event in enumerate(events)]
+
+
+def _item_events(item: Json, place: Json) -> list[Json]:
+    events: list[Json] = []
+    if item.get("type") == "function_call":
+        words = item.get("arguments")
+        kind = "response.function_call_arguments"
+        events.append({"type": f"{kind}.delta", **place, "delta": words})
+        return [*events, {"type": f"{kind}.done", **place, "arguments": words}]
+    parts = item.get("content") if item.get("type") == "message" else None
+    for number, part in enumerate(parts if isinstance(parts, list) else ()):
+        if not isinstance(part, dict):
+            continue
+        here = {**place, "content_index": number}
+        text = part.get("text") if part.get("type") == "output_text" else None
+        begun = part if text is None else {**part, "text": ""}
+        events.append({"type": "response.content_part.added", **here, "part": begun})
+        if text is not None:
+            events.append({"type": "response.output_text.delta", **here, "delta": text})
+            events.append({"type": "response.output_text.done", **here, "text": text})
+        events.append({"type": "response.content_part.done", **here, "part": part})
+    return events
 
 
 def _block_events(index: int, block: Json) -> list[Json]:

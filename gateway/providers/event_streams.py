@@ -7,6 +7,7 @@ that says something, so that an error until then can fall back; an error after i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -16,10 +17,11 @@ from gateway.protocol import MESSAGES, RESPONSES
 from gateway.providers.chunks import Json
 from gateway.providers.dialects import Dialect
 from gateway.providers.event_folding import folded, unfolded
-from gateway.providers.reader import PART_BYTES, Piece, Reply, StreamReader
+from gateway.providers.reader import FRAMED, MARGIN, PART_BYTES, Piece, Reply, StreamReader
 from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
 from gateway.providers.relayed import (
     emptiness,
+    framed,
     has_parts,
     reason,
     relayed_reply,
@@ -33,8 +35,14 @@ from gateway.providers.verdicts import is_answer, no_answer, without_words
 EVENTFUL = frozenset({RESPONSES, MESSAGES})
 """The endpoints whose streams these are."""
 
-LAST = frozenset({"response.completed", "response.incomplete", "message_stop"})
-"""Events after which an answer is whole."""
+LAST = frozenset({"response.completed", "response.incomplete", "response.done", "message_stop"})
+"""Events after which an answer is whole; the third is some relays' for the first."""
+
+USING: Mapping[str, Mapping[str, int]] = {
+    "message_start": {"input_tokens": 0, "output_tokens": 0},
+    "message_delta": {"output_tokens": 0},
+}
+"""Events of Anthropic's that must say what was used, and what they say where nobody counts."""
 
 FAILED = frozenset({"error", "response.failed"})
 
@@ -73,7 +81,7 @@ class EventStreamReader(StreamReader):
 
     def end_with(self, chunks: list[Any]) -> list[Piece]:
         """Take what came in place of events: a whole reply is made a stream."""
-        body = chunks[0]
+        body = framed(self._path, chunks[0])
         if not isinstance(body, dict) or complains(body) or not has_parts(self._path, body):
             self.refusal = no_answer(self._dialect, body, self._question)
             return []
@@ -86,6 +94,8 @@ class EventStreamReader(StreamReader):
 
     def _last(self) -> list[Piece]:
         self.done = self.answered
+        if self.done and self._path == MESSAGES:
+            return [self._piece_of("message_stop", STOP)]
         return [self._piece_of("", DONE)] if self.answered else []
 
     def _of(self, event: Event) -> list[Piece]:
@@ -112,21 +122,37 @@ class EventStreamReader(StreamReader):
             if complains_flatly(chunk):
                 self.refusal = no_answer(self._dialect, chunk, self._question)
             return []
-        data = self._renamed(kind, chunk) or event.data
+        changed = self._completed(kind, chunk)
+        data = self._renamed(kind, chunk) or (orjson.dumps(chunk) if changed else event.data)
         if kind in LAST:
             if not self.answered:
                 self.refusal = without_words(self._reason, self._thought)
                 return []
             self.done = self.spoke = True
         self.spoke = self.spoke or self.answered or self._thought
-        return [self._piece_of(event.name, data)]
+        # some leave out the lines `event:`, without which Anthropic's own SDKs see nothing
+        name = str(chunk["type"]) if kind == "response.done" else event.name or kind
+        return [self._piece_of(name, data)]
+
+    def _completed(self, kind: str, chunk: Json) -> bool:
+        """Give an event what clients insist on; return whether anything was missing."""
+        if kind == "response.done":
+            chunk["type"] = "response.completed"
+            return True
+        holder = chunk.get("message") if kind == "message_start" else chunk
+        if kind not in USING or not isinstance(holder, dict) or holder.get("usage"):
+            return False
+        holder["usage"] = dict(USING[kind])
+        return True
 
     def _renamed(self, kind: str, chunk: Json) -> bytes:
         """Note what an event tells. Returns its data anew where the model's name was in it."""
         self.usage = self.usage.most(relayed_usage(self._path, chunk))
         holder = chunk.get("response", chunk.get("message"))
         delta = chunk.get("delta")
-        self._note(kind, chunk.get("item", chunk.get("content_block")), delta)
+        part = chunk.get("item", chunk.get("content_block", chunk.get("part")))
+        said = chunk.get("text") if kind == "response.output_text.done" else delta
+        self._note(kind, part, said)
         if isinstance(delta, dict):
             self._reason = reason(delta) or self._reason
         if not isinstance(holder, dict):
@@ -174,12 +200,17 @@ class EventStreamReader(StreamReader):
         return Refusal(Code.PROVIDER_DOWN, refusal.provider_code, refusal.message, *_BROKEN_OFF)
 
 
+def _data(event: bytes) -> bytes:
+    lines = event.splitlines()
+    return b"\n".join(line[len(b"data: ") :] for line in lines if line.startswith(b"data: "))
+
+
 def reply_of(
     path: str, dialect: Dialect, raw: bytes, label: str = "", question: bytes = b""
 ) -> Reply | Refusal:
     """Read the body `raw` of a whole reply of `path`, as `relayed_reply` does; a stream that came
     in its place is made one."""
-    if path not in EVENTFUL or not raw.lstrip().startswith((b"data:", b"event:", b":")):
+    if path not in EVENTFUL or not raw.lstrip(MARGIN).startswith(FRAMED):
         return relayed_reply(path, dialect, raw, label, question)
     reader = EventStreamReader(path, dialect, question)
     try:
@@ -189,7 +220,7 @@ def reply_of(
         return Refusal(Code.PROVIDER_DOWN, "", "", *_BROKEN_OFF)
     if reader.refusal:
         return reader.refusal
-    events = [document(piece.event) for piece in pieces]
+    events = [document(_data(piece.event)) for piece in pieces]
     body = folded(path, [event for event in events if isinstance(event, dict)])
     named = {**body, "model": reader.model} if "model" in body else body
     return relayed_reply(path, dialect, orjson.dumps(named), "", question)

@@ -7,12 +7,16 @@ said so far in each, unless `incremental_output` is asked for.
 from __future__ import annotations
 
 from gateway.providers.chunks import THOUGHTS, Json, words
+from gateway.providers.tool_calls import shape_function
 
-MOST_PLACES = 16
+MOST_PLACES = 256
 """Of so many texts, of choices and calls, it is known how they go on; others are pieces."""
 
-MOST_CHARACTERS = 1_000_000
+MOST_CHARACTERS = 200_000
 """So much of a text is kept, to know it when it comes once more."""
+
+UNSURE = " \n\N{REPLACEMENT CHARACTER}"
+"""What a text may end with that its continuation has no more: blanks, and half a character."""
 
 Place = tuple[str, str]
 """The index of a choice, and which of its texts."""
@@ -35,20 +39,16 @@ class MessageChunks:
         for number, call in enumerate(calls if isinstance(calls, list) else ()):
             function = call.get("function") if isinstance(call, dict) else None
             if isinstance(function, dict):
-                self._cut(function, (choice, f"call {call.get('index', number)}"), last)
+                shape_function(function, delta=True)
+                which = call.get("id") or call.get("index", number)
+                self._cut(function, (choice, f"call {which} {function.get('name')}"), last)
         return turn
 
     def _cut(self, function: Json, place: Place, last: bool) -> None:
         """Leave of a call what it adds; its name is said once."""
-        name, arguments = function.get("name"), function.get("arguments")
-        if (
-            isinstance(name, str)
-            and name
-            and not self._new((place[0], f"{place[1]} name"), name, True)
-        ):
-            del function["name"]
-        if isinstance(arguments, str) and arguments:
-            function["arguments"] = self._new(place, arguments, last)
+        if place in self._texts:
+            function.pop("name", None)
+        function["arguments"] = self._new(place, function.get("arguments") or "", last)
 
     def _new(self, place: Place, text: str, last: bool) -> str:
         known = self._texts.get(place)
@@ -69,12 +69,13 @@ class _Text:
 
     def new(self, text: str, last: bool) -> str:
         """Return what a chunk's `text` adds."""
-        if not self._pieces and text.startswith(self._whole) and self._whole:
+        stem = self._whole.rstrip(UNSURE)
+        if not self._pieces and stem and text.startswith(stem):
             longer = len(text) > len(self._whole)
             if longer or self._grows or last:
                 self._grows = self._grows or longer
                 before, self._whole = self._whole, text
-                return text[len(before) :]
+                return text[len(before if text.startswith(before) else stem) :]
         if not self._whole and not self._pieces:
             self._whole = text
             return text

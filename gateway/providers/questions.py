@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from gateway.protocol import CHAT, COMPLETIONS, Thinking, Traits
+from gateway.protocol import CHAT, COMPLETIONS, MESSAGES, Thinking, Traits
 from gateway.providers.refused_fields import NO_MEND, Mend
 from gateway.providers.structures import Means, Structure
 
@@ -45,7 +45,11 @@ ESSENTIAL = frozenset(
         *("tools", "tool_choice", "functions", "function_call", "response_format"),
         *("modalities", "audio", "n", "instructions", "system"),
         *("previous_response_id", "conversation", "text", "image", "mask", "size"),
-        "dimensions",
+        *("dimensions", "output_dimension", "output_dtype", "input_type", "text_type", "task"),
+        *("guided_json", "guided_choice", "guided_regex", "guided_grammar", "structured_outputs"),
+        *("grammar", "json_schema", "format", "output_config", "output_format", "suffix"),
+        # where a question may go, and what it may say
+        *("provider", "models", "safe_prompt", "safety_settings", "data_sources", "mcp_servers"),
     }
 )
 """Fields without which an answer would be another one: their refusal is told, not got round."""
@@ -53,15 +57,20 @@ ESSENTIAL = frozenset(
 SAYING_NOTHING: Json = {"tools": [], "functions": [], "n": 1}
 """Values of such fields without which it would be the same one."""
 
+MOST_LEARNED = 64
+"""So many fields of a path are left out for good: callers may invent names."""
+
 LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """What takes the place of a limit that a provider refuses."""
 
 
-def optional_fields(question: bytes) -> list[str]:
-    """Return the fields of a question without which the answer would still be one to it."""
+def optional_fields(question: bytes, path: str = CHAT) -> list[str]:
+    """Return the fields of a question to `path` without which the answer would still be one to
+    it."""
     fields = orjson.loads(question)
     idle = {name for name, value in SAYING_NOTHING.items() if fields.get(name) == value}
-    return sorted((fields.keys() - ESSENTIAL) | (fields.keys() & idle))
+    needed = {"max_tokens"} if path == MESSAGES else set()
+    return sorted((fields.keys() - ESSENTIAL - needed) | (fields.keys() & idle))
 
 
 class Question(NamedTuple):
@@ -115,10 +124,9 @@ class QuestionRules:
         path, body = question.path, question.body
         worded = path in WORDED
         demand = question.structure.demand(self._means) if question.structure else {}
-        demand = {**demand, **mend.fixed}
-        wanted: Thinking = self._thinking or ("off" if question.plain else "")
-        if mend.quiet:
-            wanted = "off"
+        demand = {**demand, **(mend.fixed if worded else {})}
+        nobodys: Thinking = "off" if question.plain or mend.quiet else ""
+        wanted = self._thinking or nobodys
         unwanted = self._left_out.get(path, frozenset()) | mend.without
         unwanted |= self._never if worded else frozenset()
         added = worded and (self._options or (wanted and self._switch[wanted]))
@@ -128,6 +136,9 @@ class QuestionRules:
             return self._prefix + body[1:]
         fields: Json = orjson.loads(body)
         if worded:
+            for name in LIMITS.keys() & fields.keys():
+                if fields[name] is None:  # typed clients' way to say nothing
+                    del fields[name]
             given = fields.keys() & LIMITS.keys()
             options = self._options
             if given:  # a default under the other name would be a second limit
@@ -140,15 +151,24 @@ class QuestionRules:
             fields.pop(name, None)
         return orjson.dumps({"model": self._model_name, **fields, **demand})
 
-    def learn(self, path: str, field: str) -> None:
+    def learn(self, path: str, field: str, given: bool = True) -> bool:
         """Leave out, from now on, a field that the provider of `path` has refused; a limit is first
-        tried under its other name."""
+        tried under its other name. Not `given` by the caller, it may be our switch of thinking,
+        which is then no more used. Returns whether there was room to learn it."""
+        ways = [way for way, fields in self._switch.items() if field in fields]
+        if not given and ways and field not in self._options:
+            self._switch = {**self._switch, **{way: {} for way in ways}}
+            return True
         other = LIMITS.get(field) if path in WORDED else None
         if other and other not in self._limits_refused:
             self._limits_refused.add(field)
             self._renamed = {field: other}
-        else:
-            self._left_out[path] = self._left_out.get(path, frozenset()) | {field}
+            return True
+        known = self._left_out.get(path, frozenset())
+        if len(known) >= MOST_LEARNED:
+            return False
+        self._left_out[path] = known | {field}
+        return True
 
     def use_words(self) -> None:
         """Hold the provider to a structure by words alone, from now on: it has refused more."""

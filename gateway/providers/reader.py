@@ -39,6 +39,7 @@ from gateway.providers.verdicts import (
     broken_choice,
     is_answer,
     no_answer,
+    only_thinks,
     without_words,
 )
 
@@ -48,7 +49,11 @@ REPLY_BYTES = 32 * 1024 * 1024
 PART_BYTES = 64 * 1024
 """A stream that came whole is read in parts, as it would have come."""
 
-_MARGIN = BOM + PADDING.removesuffix("\ufeff").encode()
+MARGIN = BOM + PADDING.removesuffix("\ufeff").encode()
+"""What may stand before a reply."""
+
+FRAMED = (b"data:", b"event:", b"id:", b"retry:", b":")
+"""With one of these a stream begins."""
 
 
 class Reply(NamedTuple):
@@ -85,7 +90,7 @@ def chat_reply(
     `label` is the charset that it was labelled with, `question` the request's body.
     """
     reader = StreamReader(dialect, label, question, legacy=legacy)
-    if raw.lstrip(_MARGIN).startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
+    if raw.lstrip(MARGIN).startswith(FRAMED):
         try:
             parts = (
                 reader.feed(raw[at : at + PART_BYTES]) for at in range(0, len(raw), PART_BYTES)
@@ -128,15 +133,14 @@ def _chat(dialect: Dialect, body: Any, question: bytes, legacy: bool) -> Reply |
         if refusal := broken_choice(dialect, choice, question):
             return refusal
     texts = [choice["text"] if legacy and is_legacy(choice) else shaped(choice) for choice in rows]
-    answers = [text for text in texts if is_answer(text, legacy)]
+    answers = [text for text in texts if is_answer(text, legacy) and not only_thinks(text)]
     if answers or any(acts(message(choice)) for choice in rows):
         return Reply(body, answers[0] if answers else "", usage_in(body))
     if not rows or complains_flatly(body):
         return no_answer(dialect, body, question)
     finishes = [str(choice.get("finish_reason") or "") for choice in rows]
-    return without_words(
-        next(filter(None, finishes), ""), any(thinks(message(choice)) for choice in rows)
-    )
+    thought = any(map(only_thinks, texts)) or any(thinks(message(choice)) for choice in rows)
+    return without_words(next(filter(None, finishes), ""), thought)
 
 
 # A stream.
@@ -190,7 +194,7 @@ class StreamReader:
         self.thinking = False
         if self._events is not None:
             return self._pieces(self._events.feed(raw))
-        self._document += raw if self._document else raw.lstrip(_MARGIN)
+        self._document += raw if self._document else raw.lstrip(MARGIN)
         if not self._document or self._document.startswith((b"{", b"[", b'"', b"<")):
             if len(self._document) > REPLY_BYTES:
                 raise ValueError("a document without end")
@@ -305,6 +309,9 @@ class StreamReader:
 
     def _speaks(self, turn: Json, text: str) -> bool:
         """Note what a delta is; returns whether it says anything."""
+        if not self.answered and only_thinks(text):
+            self._thought = True
+            return False
         if is_answer(text, self._legacy) or (not self.words_only and acts(turn)):
             self.spoke = self.answered = True
         elif thinks(turn):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from gateway.providers.asked import Asked
 from gateway.providers.refusals import document, parts, statement
 
 STATUSES = frozenset({400, 422})
@@ -45,25 +46,42 @@ class Mend(NamedTuple):
 NO_MEND = Mend()
 
 ALIASES = {
-    "frequency_penalty": r"|penalty",
-    "presence_penalty": r"|penalty",
-    "reasoning": r"|reasoning_?effort",
-    "reasoning_effort": r"|thinking_(?:budget|level)|think value|(?<=not support )thinking",
+    "frequency_penalty": r"(?<!repetition )penalty",
+    "presence_penalty": r"(?<!repetition )penalty",
+    "reasoning": r"reasoning_?effort",
+    "reasoning_effort": r"thinking_(?:budget|level)|think value|(?<=not support )thinking",
+    "thinking": r"thinking\.type(?:\.\w+)?|thinking type",
 }
 """What some providers call a field: Gemini, xAI and Ollama."""
 
-ENGLISH = frozenset({"user", "stop", "seed", "store", "echo", "metadata", "n"})
+ENGLISH = frozenset(
+    {
+        *("user", "stop", "seed", "store", "echo", "metadata", "n", "format", "options"),
+        *("include", "models", "thinking", "provider", "plugins", "reasoning"),
+    }
+)
 """Names that are words of English, too: they stand in quotes, or where a name is announced."""
 
-_ANNOUNCED = r"""(?:["'`\[]|(?:parameters?|arguments?|field|property|name|:) )"""
+LIMITS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
+"""A value of theirs that is refused is told: an answer without a limit costs more."""
+
+LONGEST_NAME = 64
+MOST_NAMES = 200
+"""Of a question's fields so many are looked for in a refusal."""
+
+_ANNOUNCED = (
+    r"""(?:^|["'`\[]|(?:parameters?(?:\(s\))?|arguments?|field|property|name|supplied|entity"""
+    r"""|this model):? )"""
+)
 
 _BEFORE = (
-    r"(?:(?:unsupported|unknown|unrecogni[sz]ed|unexpected|not supported|extra|too short)\b.{0,60}"
+    r"(?:(?:unsupported|unknown|unrecogni[sz]ed|unexpected|not supported|extra)\b[^.;]{0,60}"
+    r"|too short - ['\"`]"
     r"|(?:not|n't) support(?: the| this| setting)?(?: parameters?| arguments?| fields?)?:?"
     r" ?[\[{\"'`]*)"
 )
 _AFTER = (
-    r".{0,30}(?:not supported|unsupported|not support|not permitted|not allowed|not enabled"
+    r"[^.;]{0,30}(?:not supported|unsupported|not support|not permitted|not allowed|not enabled"
     r"|extra inputs|deprecated|only \S+ is allowed|only allowed when|mandatory for this endpoint"
     r"|must be one of|may only be set|非法|不支持)"
 )
@@ -72,6 +90,13 @@ _OTHERS = re.compile(
     r"did you mean|expected (?:one of|[\"'`])|\b(?:please )?use [\"'`]|to drop these", re.I
 )
 """After this a refusal names other fields, which are right."""
+
+_OF_A_PART = re.compile(
+    r"In context=|schema for|tools?\[|tools\.\d|function_declarations|input_schema"
+    r"|messages?[\[.]\d|\brole ['\"`]",
+    re.I,
+)
+"""A refusal of what stands within messages or tools, not of a field."""
 
 _BOTH = re.compile(
     r"cannot both|both .{0,40}(?:cannot|not allowed)|mutually exclusive|at the same time", re.I
@@ -83,6 +108,14 @@ _OF_THIS_ONE = re.compile(
     r"only allowed when|while reasoning|thinking is enabled|thinking mode|with tools", re.I
 )
 """A refusal of a field beside others."""
+
+_OF_A_VALUE = re.compile(
+    r"must be one of|supported values|does not support ['\"`]|values? (?:above|below)"
+    r"|(?:above|below|over) \d|greater than|less than|more than \d|at most|at least|between"
+    r"|max(?:imum)?(?: is| of)? \d|取值|范围|应在|非法|sequences of",
+    re.I,
+)
+"""A refusal of the value that one question has."""
 
 _SETTINGS: tuple[tuple[re.Pattern[str], Mapping[str, Any]], ...] = (
     # DashScope's and ModelScope's, of open Qwen3 models that are asked for a whole answer
@@ -104,24 +137,34 @@ _NOT_WHILE_THINKING = re.compile(
 """DeepSeek's, DashScope's and Moonshot's, of a tool that must be called, or of JSON."""
 
 
-def mend(raw: bytes, label: str, fields: Iterable[str]) -> Mend:
-    """Return what a refusal `raw` asks of a question whose optional `fields` these are; NO_MEND:
-    nothing that is known."""
+def mend(raw: bytes, label: str, fields: Iterable[str], question: bytes = b"") -> Mend:
+    """Return what a refusal `raw` asks of a question whose optional `fields` these are, and whose
+    body is `question`, which may be quoted; NO_MEND: nothing that is known."""
     body = document(raw, label)
     complaint = statement(body)
     words = _OTHERS.split(complaint.words)[0]
+    if _OF_A_PART.search(words):
+        return NO_MEND
     for pattern, fixed in _SETTINGS:
         if pattern.search(complaint.words):
             return Mend(fixed=fixed)
-    names = list(fields)
+    about = _Words(words, Asked(question))
+    names = [name for name in fields if len(name) <= LONGEST_NAME][:MOST_NAMES]
     if _BOTH.search(words):
-        found = next((name for name in _SECOND if name in names and _word(name, words)), "")
+        two = [name for name in names if about.mentions(name)]
+        found = next((name for name in _SECOND if name in two), "") if len(two) > 1 else ""
         return Mend(frozenset({found} - {""}))
-    found = _refused(body, complaint.codes, words, names)
+    found = _refused(body, complaint.codes, about, names)
     if not found:
-        return Mend(quiet=bool(_NOT_WHILE_THINKING.search(words)))
-    one_value = "unsupported_value" in complaint.codes and "nly the default" not in words
-    return Mend(frozenset({found}), lasting=not (one_value or _OF_THIS_ONE.search(words)))
+        tools = re.search("tool|function|json", words, re.I)
+        return Mend(quiet=bool(tools and _NOT_WHILE_THINKING.search(words)))
+    default = "nly the default" in words
+    coded = "unsupported_value" in complaint.codes
+    of_a_value = (coded or bool(_OF_A_VALUE.search(words))) and not default
+    if of_a_value and found in LIMITS:
+        return NO_MEND
+    alone = of_a_value or _OF_THIS_ONE.search(words) or _is_within(body, found)
+    return Mend(frozenset({found}), lasting=not alone)
 
 
 def structure_refused(raw: bytes) -> bool:
@@ -137,25 +180,63 @@ _STRUCTURES = (
 )
 
 
-def _refused(body: Any, codes: Iterable[str], words: str, names: Iterable[str]) -> str:
+class _Words:
+    """A refusal's words, in which a field is looked for, in snake or camel case."""
+
+    def __init__(self, words: str, asked: Asked) -> None:
+        self._words, self._asked = words, asked
+        self._bare = _bare(words)
+
+    def mentions(self, name: str) -> bool:
+        """Return whether they name a field."""
+        return self._may_name(name) and bool(re.search(_name(name), self._words, re.I))
+
+    def refuse(self, name: str) -> bool:
+        """Return whether they are about a field that is not taken; what the caller wrote is no word
+        of theirs."""
+        if not self._may_name(name):
+            return False
+        word = _name(name)
+        return any(
+            not self._asked.holds(match[0])
+            for pattern in (_BEFORE + word, word + _AFTER)
+            for match in re.finditer(pattern, self._words, re.I)
+        )
+
+    def _may_name(self, name: str) -> bool:
+        """Return whether it is worth a search: each takes a pattern of its own."""
+        return name in ALIASES or _bare(name) in self._bare
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).lower()
+
+
+def _name(name: str) -> str:
+    """Return the pattern of a field's name."""
+    steps = [re.escape(step) for step in name.split("_") if step]
+    spelled = "[_ ]?".join(steps) or re.escape(name)
+    announced = _ANNOUNCED if name in ENGLISH else r"(?<![\w.])"
+    alias = rf"|(?<![\w.])(?:{ALIASES[name]})" if name in ALIASES else ""
+    return rf"(?:{announced}{spelled}{alias})(?![A-Za-z0-9_]|\.\w)"
+
+
+def _refused(body: Any, codes: Iterable[str], about: _Words, names: Iterable[str]) -> str:
     coded = bool(CODES & set(codes))
     named = _named(body)
     for name in names:
-        if name == ALWAYS_OPTIONAL and (name in words or name in named):
+        if name == ALWAYS_OPTIONAL and (about.mentions(name) or name in named):
             return name
-        if (coded and name in named) or _word(name, words):
+        if (coded and name in named) or about.refuse(name):
             return name
     return ""
 
 
-def _word(name: str, words: str) -> bool:
-    """Return whether a refusal's words are about a field, in snake or camel case."""
-    spelled = re.escape(name).replace("_", "[_ ]?") + ALIASES.get(name, "")
-    announced = _ANNOUNCED if name in ENGLISH else r"(?<![\w.])"
-    word = rf"{announced}(?:{spelled})(?![A-Za-z0-9_]|\.\w)"
-    both = _BOTH.search(words) and re.search(word, words, re.I)
-    return bool(both) or any(
-        re.search(pattern, words, re.I | re.S) for pattern in (_BEFORE + word, word + _AFTER)
+def _is_within(body: Any, name: str) -> bool:
+    """Return whether a refusal is of something within a field, such as `reasoning.exclude`."""
+    return any(
+        isinstance(part, dict) and str(part.get("param") or "").startswith(f"{name}.")
+        for part in parts(body)
     )
 
 

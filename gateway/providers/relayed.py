@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.errors import Code
 from gateway.protocol import COUNT_TOKENS, EMBEDDINGS, MESSAGES, RESPONSES
 from gateway.providers import embeddings
 from gateway.providers.chunks import Json
@@ -16,11 +17,14 @@ from gateway.providers.refusals import Refusal, complains, document
 from gateway.providers.usage import Usage, usage_in
 from gateway.providers.verdicts import is_answer, no_answer, without_words
 
+PICTURES = "/images/generations"
+RERANK = "/rerank"
+
 LISTS: Mapping[str, tuple[str, ...]] = {
     EMBEDDINGS: ("data",),
-    "/images/generations": ("data", "images"),  # the second: SiliconFlow's
+    PICTURES: ("data", "images"),  # the second: SiliconFlow's
     "/moderations": ("results", "result_list"),  # Zhipu's
-    "/rerank": ("results", "data"),  # Jina's and Cohere's; Voyage's
+    RERANK: ("results", "data"),  # Jina's and Cohere's; Voyage's
 }
 """Where the answer is a list: the names that it goes by."""
 
@@ -42,22 +46,66 @@ def relayed_reply(
         body = parsed(raw, label)
     except ValueError:
         return no_answer(dialect, document(raw, label), question)
+    body = framed(path, body)
     if not isinstance(body, dict) or complains(body):
         return no_answer(dialect, body, question)
-    if path == EMBEDDINGS:
-        embeddings.unwrap(body)
     if path in PARTS:
         refusal = emptiness(path, body) if has_parts(path, body) else None
         if refusal or not has_parts(path, body):
             return refusal or no_answer(dialect, body, question)
     elif not _answers(path, body):
         return no_answer(dialect, body, question)
+    elif path == PICTURES and (refusal := _no_picture(dialect, body, question)):
+        return refusal
     if path == EMBEDDINGS:
         if refusal := embeddings.shape(body, question):
             return refusal
         if "estimated" in body["usage"]:
             return Reply(body, "", Usage())
-    return Reply(body, "", relayed_usage(path, body))
+    usage = relayed_usage(path, body)
+    if path == MESSAGES and not isinstance(body.get("usage"), dict):
+        body["usage"] = {"input_tokens": 0, "output_tokens": 0}  # clients insist on it
+    return Reply(body, "", usage)
+
+
+def framed(path: str, body: Any) -> Any:
+    """Return a reply as its protocol has it, where a provider frames it otherwise."""
+    if path == RERANK:
+        if isinstance(body, list) and all(isinstance(row, dict) for row in body):  # TEI's
+            body = {"results": body}
+        inner = body.get("output") if isinstance(body, dict) else None
+        if isinstance(inner, dict) and "results" in inner:  # DashScope's own
+            body = {**body, **inner}
+        for row in rows_in(body, "results"):
+            if "score" in row:
+                row.setdefault("relevance_score", row["score"])
+    elif isinstance(body, dict) and path == EMBEDDINGS:
+        embeddings.unwrap(body)
+    elif isinstance(body, dict) and path == MESSAGES and body.get("type") == "message":
+        body["content"] = [] if body.get("content") is None else body["content"]
+    return body
+
+
+def _no_picture(dialect: Dialect, body: Json, question: bytes) -> Refusal | None:
+    """Return why pictures are none: each was withheld, or failed; None: there is one.
+
+    Facts: xAI's have no address and `respect_moderation` false, Volcengine's an error in each.
+    """
+    rows = [row for name in LISTS[PICTURES] for row in rows_in(body, name)]
+    marks = {"url", "b64_json", "error", "respect_moderation"}
+    if not rows or any(
+        row.get("url") or row.get("b64_json") or not marks & row.keys() for row in rows
+    ):
+        return None
+    if any(row.get("respect_moderation") is False for row in rows):
+        return Refusal(Code.CONTENT_BLOCKED)
+    return no_answer(dialect, {"error": rows[0].get("error")}, question)
+
+
+def rows_in(body: Any, name: str) -> list[Json]:
+    """Return the objects in a list of a reply; [] where there is none."""
+    rows = body.get(name) if isinstance(body, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def has_parts(path: str, body: Json) -> bool:

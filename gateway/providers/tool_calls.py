@@ -70,21 +70,24 @@ class CallNumbers:
         index = call.get("index")
         index = index if type(index) is int and index >= 0 else None
         ident, name = _text(call, "id"), _name(call)
-        number = self._known(choice, index, ident, name)
+        number = self._known(choice, index, ident, call)
         if number is None or (name and number in here):
             number = self._next.get(choice, 0)
             if index is not None and (choice, index) not in self._begun:
                 number = index
             self._next[choice] = max(self._next.get(choice, 0), number + 1)
             self._begun[choice, number] = _Begun(ident, name)
+        elif name and name == self._begun[choice, number].name:
+            _callee(call).pop("name")  # clients add it to the name that they have
         self._places[choice, index] = number
         if ident:
             self._ids[choice, ident] = number
         self._begun[choice, number].goes_on(call)
         return number
 
-    def _known(self, choice: str, index: int | None, ident: str, name: str) -> int | None:
+    def _known(self, choice: str, index: int | None, ident: str, call: Json) -> int | None:
         """Return the number of the call that this is a piece of; None: it begins one."""
+        name = _name(call)
         if ident and (number := self._ids.get((choice, ident))) is not None:
             return number
         number = self._places.get((choice, index))
@@ -94,6 +97,7 @@ class CallNumbers:
             return number
         begun = self._begun[choice, number]
         other = bool(ident and begun.ident) or (name != begun.name and begun.given)
+        other = other or (begun.whole and _given(call).startswith("{"))
         return None if other or (index is None and not ident) else number
 
 
@@ -101,16 +105,32 @@ class _Begun:
     """A call that has begun: its id, its name, and whether it was given arguments."""
 
     def __init__(self, ident: str, name: str) -> None:
-        self.ident, self.name, self.given = ident, name, False
+        self.ident, self.name = ident, name
+        self.given = self.whole = False
 
     def goes_on(self, call: Json) -> None:
-        callee = _callee(call)
-        self.given = self.given or bool(callee.get("arguments") or callee.get("input"))
+        """Note what it is given; `whole`: that was JSON at once."""
+        if arguments := _given(call):
+            self.whole = not self.given and _is_json(arguments)
+            self.given = True
 
 
 def _text(holder: Json, name: str) -> str:
     value = holder.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _given(call: Json) -> str:
+    callee = _callee(call)
+    return str(callee.get("arguments") or callee.get("input") or "")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _name(call: Json) -> str:

@@ -15,7 +15,7 @@ bytes a character)."""
 SHORT_BYTES = 4096
 """A text up to here is not searched for files."""
 
-_FILES = re.compile(rb"[A-Za-z0-9+/=\\-]{1024,}")
+_FILES = re.compile(rb"(?<![A-Za-z0-9+/=\\-])[A-Za-z0-9+/=\\-]{1024,}")
 """Pictures, sounds and documents in base64: no words are so long."""
 
 FILE_BYTES_PER_TOKEN = 256
@@ -44,8 +44,8 @@ def usage_in(body: dict[str, Any]) -> Usage:
     counts = body.get("usage")
     if not counts or not isinstance(counts, dict):
         counts = _elsewhere(body)
-    tokens_in = _sane(counts.get("prompt_tokens", counts.get("input_tokens")))
-    tokens_out = _sane(counts.get("completion_tokens", counts.get("output_tokens")))
+    tokens_in = _sane(_first(counts, "prompt_tokens", "input_tokens"))
+    tokens_out = _sane(_first(counts, "completion_tokens", "output_tokens"))
     return Usage(tokens_in, tokens_out, _cached(counts))
 
 
@@ -80,6 +80,10 @@ def _elsewhere(body: dict[str, Any]) -> dict[str, Any]:
         if isinstance(place, dict) and isinstance(counts := place.get("usage"), dict) and counts:
             return counts
     return {}
+
+
+def _first(counts: dict[str, Any], *names: str) -> Any:
+    return next((counts[name] for name in names if counts.get(name) is not None), None)
 
 
 def _sane(count: Any) -> int | None:

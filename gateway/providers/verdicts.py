@@ -16,6 +16,11 @@ def is_answer(text: str, legacy: bool = False) -> bool:
     return bool(text if legacy else text.strip())
 
 
+def only_thinks(text: str) -> bool:
+    """Return whether a whole text is a thought that its model has put into its words."""
+    return text.lstrip().startswith("<think>") and not text.partition("</think>")[2].strip()
+
+
 def no_answer(dialect: Dialect, body: Any, question: bytes) -> Refusal:
     """Return an error inside a success, or something that is no answer at all."""
     refusal = judged(dialect, 200, body, question)

@@ -81,7 +81,8 @@ def wait_in(fields: Mapping[str, Any]) -> str:
     for name in FIELDS:
         value = fields.get(name)
         if isinstance(value, str | int | float) and not isinstance(value, bool):
-            named = f"{value}ms" if name.endswith("_ms") else str(value)
+            bare = name.endswith("_ms") and _NUMBER.fullmatch(str(value))
+            named = f"{value}ms" if bare else str(value)
             return named if len(named) <= LONGEST_CHARACTERS else ""
     return ""
 

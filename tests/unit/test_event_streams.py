@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from typing import Any
 
 import pytest
@@ -341,6 +342,29 @@ REPLIES: dict[str, tuple[str, Json, str]] = {
     "Zhipu's moderation": ("/moderations", {"result_list": [{"risk_level": "PASS"}]}, ""),
     "no moderation": ("/moderations", {"id": "x"}, "PROVIDER_DOWN"),
     "a picture": ("/images/generations", {"created": 1, "data": [{"url": "u"}]}, ""),
+    "a picture in base64": ("/images/generations", {"data": [{"b64_json": "AA=="}]}, ""),
+    # vercel/ai#19168, #19185: xAI's
+    "a picture that is withheld": (
+        "/images/generations",
+        {"data": [{"url": "", "respect_moderation": False}]},
+        "CONTENT_BLOCKED",
+    ),
+    "no picture": (
+        "/images/generations",
+        {"data": [{"url": None, "b64_json": None}]},
+        "PROVIDER_DOWN",
+    ),
+    # Comfy-Org/ComfyUI#9952: Volcengine's
+    "an error in place of a picture": (
+        "/images/generations",
+        {"data": [{"error": {"code": "OutputImageSensitiveContentDetected", "message": "No."}}]},
+        "CONTENT_BLOCKED",
+    ),
+    "one of two pictures": (
+        "/images/generations",
+        {"data": [{"error": {"code": "InternalServiceError"}}, {"url": "u"}]},
+        "",
+    ),
     "an unpaid picture": (
         "/images/generations",
         {"error": {"code": "insufficient_quota", "message": "Pay."}, "data": []},
@@ -354,7 +378,16 @@ REPLIES: dict[str, tuple[str, Json, str]] = {
     "failed for no reason": (RESPONSES, response("failed"), "PROVIDER_DOWN"),
     "no output": (RESPONSES, response(output=[]), "PROVIDER_DOWN"),
     "chat's shape": (RESPONSES, {"choices": [{"message": {"content": "x"}}]}, "PROVIDER_DOWN"),
-    "a message": (MESSAGES, {"type": "message", "content": [{"type": "text", "text": "x"}]}, ""),
+    "a message": (
+        MESSAGES,
+        {"type": "message", "content": [{"type": "text", "text": "x"}], "usage": USAGE},
+        "",
+    ),
+    "a message cut off before its first word": (
+        MESSAGES,
+        {"type": "message", "content": None, "stop_reason": "max_tokens"},
+        "TOO_LARGE",
+    ),
     "an empty message": (
         MESSAGES,
         {"type": "message", "content": [{"type": "text", "text": ""}], "stop_reason": "end_turn"},
@@ -383,6 +416,100 @@ def test_a_whole_reply_is_an_answer_or_says_why_not(name: str) -> None:
     assert (reply.code if isinstance(reply, Refusal) else "") == code
     if not isinstance(reply, Refusal):
         assert reply.body == body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [{"index": 0, "score": 0.5}],  # TEI's: OmniRoute#13733
+        {"output": {"results": [{"index": 0, "relevance_score": 0.5}]}, "request_id": "r"},
+        {"results": [{"index": 0, "score": 0.5}]},
+    ],
+    ids=["a bare list", "DashScope's own", "a score of another name"],
+)
+def test_ranks_have_one_frame(body: Any) -> None:
+    reply = relayed_reply("/rerank", OPENAI, json.dumps(body).encode())
+
+    assert not isinstance(reply, Refusal)
+    assert reply.body["results"][0]["relevance_score"] == 0.5
+
+
+def test_a_messages_stream_has_what_anthropics_sdks_insist_on() -> None:
+    """pi#1983, #6567, mesh-llm#1911: no `event:` lines, no usage, [DONE] at the end."""
+    start = {**START, "message": {key: START["message"][key] for key in ("type", "content")}}
+    delta = {key: value for key, value in DELTA.items() if key != "usage"}
+    events = (start, BLOCK, TEXT, BLOCK_STOP, delta)
+    raw = b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
+
+    reader, came = read(MESSAGES, raw + b"data: [DONE]\n\n")
+
+    assert reader.refusal is None
+    names = re.findall(rb"^event: (\S+)$", came, re.M)
+    assert [name.decode() for name in names] == [
+        *(event["type"] for event in events),
+        "message_stop",
+    ]
+    assert b"[DONE]" not in came
+    sent = [json.loads(line[6:]) for line in came.splitlines() if line.startswith(b"data: ")]
+    assert sent[0]["message"]["usage"] == {"input_tokens": 0, "output_tokens": 0}
+    assert sent[4]["usage"] == {"output_tokens": 0}
+
+
+def test_a_whole_response_made_a_stream_speaks_in_deltas() -> None:
+    """gemini-web2api#57: clients of deltas look at nothing else."""
+    output = [
+        *response()["output"],
+        {"type": "function_call", "id": "f1", "name": "f", "arguments": "{}"},
+    ]
+    _, came = read(RESPONSES, json.dumps(response(output=output)).encode())
+
+    sent = [json.loads(line[6:]) for line in came.splitlines() if line.startswith(b"data: ")]
+    deltas = {event["type"]: event["delta"] for event in sent if "delta" in event}
+    assert deltas == {
+        "response.output_text.delta": "blue",
+        "response.function_call_arguments.delta": "{}",
+    }
+    assert [event["sequence_number"] for event in sent] == list(range(len(sent)))
+    assert sent[-1]["response"]["output"] == output
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [{"type": "response.output_text.done", "output_index": 0, "text": "blue"}],
+        [{"type": "response.content_part.done", "part": {"type": "output_text", "text": "blue"}}],
+        [WORD, {"type": "response.output_text.done", "text": "blue"}],
+    ],
+)
+def test_words_that_no_delta_says_are_an_answer(events: list[Json]) -> None:
+    """agentgateway#3326, oh-my-pi#4692: and it ends with an event of another name."""
+    raw = framed(CREATED, *events, {"type": "response.done", "response": response(output=[])})
+
+    reader, came = read(RESPONSES, raw)
+    reply = reply_of(RESPONSES, OPENAI, raw)
+
+    assert (reader.refusal, reader.done) == (None, True)
+    assert b'event: response.completed\ndata: {"type":"response.completed"' in came
+    assert not isinstance(reply, Refusal)
+    assert reply.body["output"][0]["content"][0]["text"] == "blue"
+
+
+def test_calls_that_only_their_events_tell_are_not_lost() -> None:
+    """sub2api#6629, new-api#4362."""
+    call = {"type": "function_call", "id": "f1", "name": "f", "arguments": ""}
+    place = {"output_index": 0, "item_id": "f1"}
+    raw = framed(
+        CREATED,
+        {"type": "response.output_item.added", **place, "item": call},
+        {"type": "response.function_call_arguments.delta", **place, "delta": '{"id"'},
+        {"type": "response.function_call_arguments.delta", **place, "delta": ":1}"},
+        {"type": "response.completed", "response": response(output=[])},
+    )
+
+    reply = reply_of(RESPONSES, OPENAI, raw)
+
+    assert not isinstance(reply, Refusal)
+    assert reply.body["output"] == [{**call, "arguments": '{"id":1}'}]
 
 
 ANYTHING = st.recursive(

@@ -246,6 +246,7 @@ def call_of(name: str = "", arguments: str = "", **more: Any) -> dict[str, Any]:
         ],
         [[call_of("f", "")], [call_of(arguments="1", index=0)], [call_of("g", "2", index=1)]],
         [[call_of("f", "", index=0)], [call_of("f", "1", index=0)], [call_of("g", "2", index=1)]],
+        [[call_of("f", "", id="a")], [call_of("f", "1", id="a")], [call_of("g", "2", id="b")]],
     ],
     ids=[
         "one delta, one index",
@@ -254,10 +255,46 @@ def call_of(name: str = "", arguments: str = "", **more: Any) -> dict[str, Any]:
         "no index, pieces by id",
         "an index later",
         "the name again",
+        "the name and the id again",
     ],
 )
 def test_no_call_is_lost_in_another(deltas: list[list[dict[str, Any]]]) -> None:
     assert calls_of(*deltas) == [("f", "1"), ("g", "2")]
+
+
+def test_one_tool_called_twice_under_one_index_is_two_calls() -> None:
+    """Gemini's parallel calls have no ids."""
+    calls = [[call_of("f", '{"x":1}', index=0)], [call_of("f", '{"y":2}', index=0)]]
+    assert calls_of(*calls) == [("f", '{"x":1}'), ("f", '{"y":2}')]
+
+
+@pytest.mark.parametrize(
+    ("messages", "calls"),
+    [
+        (
+            [[call_of("f", '{"x":1}', id="A")], [call_of("f", '{"y":2}', id="B")]],
+            [("f", '{"x":1}'), ("f", '{"y":2}')],
+        ),
+        (
+            [[call_of("f", '{"x":1}')], [call_of("g", '{"x":1}')]],
+            [("f", '{"x":1}'), ("g", '{"x":1}')],
+        ),
+        ([[call_of("f", '{"x":', id="A")], [call_of("f", '{"x":1}', id="A")]], [("f", '{"x":1}')]),
+    ],
+    ids=["one after the other", "with the same arguments", "all so far"],
+)
+def test_calls_in_messages_are_told_apart(
+    messages: list[list[dict[str, Any]]], calls: list[tuple[str, str]]
+) -> None:
+    chunks: list[Any] = [
+        {"choices": [{"index": 0, "message": {"content": "", "tool_calls": one}}]}
+        for one in messages
+    ]
+    chunks.append({"choices": [{"message": {"content": ""}, "finish_reason": "tool_calls"}]})
+    whole = chat_reply(OPENAI, b"".join(map(event, [{"choices": [{"delta": {}}]}, *chunks])))
+    assert isinstance(whole, Reply), whole
+    made = whole.body["choices"][0]["message"]["tool_calls"]
+    assert [(one["function"]["name"], one["function"]["arguments"]) for one in made] == calls
 
 
 def streamed(stream: bytes) -> list[ChoiceDelta]:

@@ -275,6 +275,69 @@ SPELLED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+INNOCENT: list[tuple[str, dict[str, Any]]] = [
+    # within messages and tools, in another sentence, of another noun
+    ("Unexpected role 'user' after role 'tool'", {"user": "u"}),
+    ("Invalid schema for function 'w': In context=('properties', 'temperature')", BOTH),
+    ("Unknown name \"format\" at 'tools[0].function_declarations[0].parameters'", {"format": "x"}),
+    ("Unknown tool 'get_user'. Property 'user' is missing", {"user": "u"}),
+    ("Unsupported content type 'image_url' in messages[0].content; temperature is 0.7", BOTH),
+    ("Unsupported image type. max_tokens: 50 was given", {"max_tokens": 50}),
+    ("Image format not supported", {"format": "x"}),
+    ("Unsupported file: store not found", {"store": True}),
+    ("repetition penalty is not supported", {"frequency_penalty": 1}),
+    ("Too many requests at the same time; lower max_tokens", {"max_tokens": 50}),
+    ("prompt and max_tokens cannot both exceed the context", {"max_tokens": 50}),
+    # a limit whose value is wrong: without it the answer would cost more
+    ("max_tokens 100000 is not allowed for this model (at most 64000)", {"max_tokens": 100_000}),
+    ("max_tokens 参数非法：取值范围为 [1, 8192]", {"max_tokens": 9000}),
+    # what must not go without a word
+    ("This provider does not support provider", {"provider": {"data_collection": "deny"}}),
+    ("guided_json: Extra inputs are not permitted", {"guided_json": {}}),
+]
+
+
+@pytest.mark.parametrize(("words", "fields"), INNOCENT)
+def test_a_field_that_is_only_named_stays(words: str, fields: dict[str, Any]) -> None:
+    assert asked_for(said(words), fields).without == frozenset()
+
+
+def test_what_the_caller_wrote_teaches_nothing() -> None:
+    body = orjson.dumps(said("Invalid value: 'temperature is not supported'."))
+    question = orjson.dumps({"effort": "temperature is not supported", "temperature": 1})
+
+    assert mend(body, "", ["temperature"]).without == {"temperature"}
+    assert mend(body, "", ["temperature"], question).without == frozenset()
+
+
+def test_a_refused_switch_of_ours_is_no_field_of_the_callers() -> None:
+    """OpenRouter's: "Reasoning is mandatory for this endpoint and cannot be disabled"."""
+    one = rules(THINKER)
+    assert asked(one, plain=True) == {"enable_thinking": False}
+    one.learn(CHAT, "enable_thinking", given=False)
+    assert asked(one, plain=True) == {}
+    assert asked(one, enable_thinking=True) == {"enable_thinking": True}
+    assert one.left_out == []
+
+
+def test_names_that_callers_invent_are_learned_to_a_bound() -> None:
+    one = rules()
+    assert [one.learn(CHAT, f"f{number}") for number in range(100)].count(True) == 64
+
+
+@pytest.mark.parametrize("name", ["_" * 400 + "a", "a" * 400, "(" * 60])
+def test_no_name_makes_a_search_long(name: str) -> None:
+    words = f"Unrecognized request argument supplied: {name[:-1]}b"
+    assert asked_for(said(words), {name: 1}).without == frozenset()
+
+
+def test_a_limit_of_null_is_none() -> None:
+    one = QuestionRules("m", {**PLAIN.traits(), "limit_field": "max_completion_tokens"}, {})
+    assert asked(one, max_tokens=5, max_completion_tokens=None) == {"max_completion_tokens": 5}
+    one = rules(options={"max_tokens": 500})
+    assert asked(one, max_completion_tokens=None) == {"max_tokens": 500}
+
+
 @pytest.mark.parametrize(("words", "fields", "field"), SPELLED)
 def test_a_field_is_found_in_each_providers_spelling(
     words: str, fields: dict[str, Any], field: str
@@ -288,6 +351,9 @@ def test_a_field_is_found_in_each_providers_spelling(
         (said("Unsupported parameter: 'temperature' is not supported with this model."), True),
         (said("`temperature` and `top_p` cannot both be specified for this model."), False),
         (said("`temperature` may only be set to 1 when thinking is enabled"), False),
+        (said("temperature values above 1 are not allowed"), False),
+        (said("top_p must be one of 0.5, 1"), False),
+        ({"error": {"code": "unknown_parameter", "param": "top_p.exclude"}}, False),
         ({"error": {"code": "unsupported_value", "param": "temperature", "message": "No."}}, False),
         (
             {

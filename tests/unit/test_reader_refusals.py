@@ -79,6 +79,11 @@ FAILS = {
         {"code": "Oh", "message": "<400> InternalError.Algo: temperature: too high"},
         "BAD_UPSTREAM_REQUEST",
     ),
+    "a thought in the words, and no word": (
+        completion("<think>\nhm\n</think>\n\n"),
+        "PROVIDER_DOWN",
+    ),
+    "a thought in the words, cut off": (completion("<think>\nhm", "length"), "TOO_LARGE"),
     "success alone": ({"success": "false"}, "PROVIDER_DOWN"),
     "error_type, error_message": (
         {"error_type": "AuthenticationError", "error_message": "incorrect api key"},

@@ -131,6 +131,14 @@ ANN = {"name": "Ann", "amount": "1234.50", "day": "2026-01-05"}
         '[{"NAME": "Ann", "Amount": "+1234.50", "day": "２０２６-０１-０５"}]',
         '{"x": 1} {"name": "Ann", "amount": "￥1234.50", "day": "2026.01.05"}',
         "name: Ann\namount: 1234.50\nday: 2026-01-05",
+        # Python's, with a comma at the end and a comment: mlx-lm#1004, deer-flow#2371, typia#1774
+        "{'name': 'Ann', 'amount': '1234.50', 'day': '2026-01-05'}",
+        '{\n  "name": "Ann",\n  "amount": "1234.50",\n  "day": "2026-01-05",  # today\n}',
+        # what was only thought: LifeOS#568, vllm#22507, and harmony's channels
+        f'hm: {{"name": "Bob", "amount": "", "day": ""}}\n</think>\n{json.dumps(ANN)}',
+        f"<think>one</think><think>two</think>{json.dumps(ANN)}",
+        f"<thought>Bob</thought>{json.dumps(ANN)}",
+        f"<|channel|>analysis<|message|>Bob<|end|><|channel|>final<|message|>{json.dumps(ANN)}",
         "- **Name**: Ann\n- **Amount** = 1234.50\n- **Day**：2026-01-05",
     ],
 )
@@ -144,6 +152,16 @@ def test_values_are_found_in_what_models_make_of_it(text: str) -> None:
         ("no", "no JSON object"),
         ('{"name": "Ann", "amount": "1234.50"', "breaks off, as at a max_tokens"),
         ('{"name": "Ann", "amount": "1234.50"}', "day is missing"),
+        # broken JSON is no lines of `name: value`: neurolink#1304, N.E.K.O#1945, reyn#1379
+        ('{\n "name": "Ann",\n "amount": "12",\n "day": "2026-01-0', "breaks off"),
+        ('{\n "name": "An "n"",\n "amount": "12",\n "day": ""\n}', "no JSON object"),
+        ('{\n "name": "\\-",\n "amount": "12",\n "day": ""\n}', "no JSON object"),
+        ("{'name': 'Ann', 'amount': 1234.50, 'day': ''}", "no JSON object"),
+        ('<think>{"name": "Bob", "amount": "", "day": ""}', "no JSON object"),
+        (
+            f'{json.dumps(ANN)}\n{{"name": "Bob", "amount": "", "day": ""}}',
+            "more than one JSON object",
+        ),
         ("name: Ann\namount: 3", "no JSON object"),
         (FIELDS.words(), "name only repeats.*amount only repeats.*day only repeats"),
         ('{"name": "Ann", "amount": "1,234", "day": ""}', "amount must be a number"),
