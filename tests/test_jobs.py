@@ -63,6 +63,7 @@ def test_a_job_has_an_id_at_once_though_its_end_is_there_sooner(gateway: httpx.C
     assert {(one.status_code, one.json().get("state")) for one in begun} == {(202, "PENDING")}
     ended = gateway.get(begun[0].headers["Location"], params={"wait": 20})
     assert (ended.status_code, ended.json()["error"]["code"]) == (404, "NOT_DEPLOYED")
+    assert missing not in gateway.get("/metrics").text, "callers may invent names"
 
 
 def test_a_job_that_is_asked_for_again_is_its_answer_once_that_is_there(

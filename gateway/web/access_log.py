@@ -36,6 +36,7 @@ NAMES_NOBODY = {
 Prometheus's memory, and the ledger."""
 
 STDOUT = 1
+ACCEPTED = 202
 
 
 def install(app: Flask, log_format: str, ledger: Ledger) -> None:
@@ -61,7 +62,7 @@ def install(app: Flask, log_format: str, ledger: Ledger) -> None:
     def finish(ended: Call, status: int, logged: bool) -> None:
         metrics.in_flight.dec()
         if logged:
-            _count(ended)
+            _count(ended, status)
             _enter(ended, ledger)  # what came as a stream
             # Logging's own handler had the threads wait for one another, and all of them for
             # whoever reads.
@@ -71,8 +72,9 @@ def install(app: Flask, log_format: str, ledger: Ledger) -> None:
     app.after_request(finish_later)
 
 
-def _count(ended: Call) -> None:
-    chat = _chat(ended)
+def _count(ended: Call, status: int) -> None:
+    # of a question that only waits nobody knows whether there is such a chat
+    chat = "" if status == ACCEPTED else _chat(ended)
     metrics.requests.labels(ended.route, chat, ended.code).inc()
     if ended.own_seconds is not None:
         metrics.own_seconds.labels(ended.route).observe(ended.own_seconds)
