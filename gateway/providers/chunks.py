@@ -94,18 +94,19 @@ def is_legacy(choice: Json) -> bool:
 
 
 def _text(content: Any, thoughts: bool = False) -> str:
-    """Return the words, or the thoughts, in a message's content: a text, a part, or a list of
-    parts."""
+    """Return the words, or the thoughts, in a message's content: a text, a number (an answer such
+    as 4 that a relay took for one), a part, or a list of parts."""
     if isinstance(content, str):
         return "" if thoughts else content
     if isinstance(content, list):
         return "".join(_text(part, thoughts) for part in content)
     if not isinstance(content, dict):
-        return ""
+        number = isinstance(content, int | float) and not isinstance(content, bool)
+        return str(content) if number and not thoughts else ""
     if content.get("type") in THOUGHTS or any(name in content for name in THOUGHTS):
         inner = next((content[name] for name in (*THOUGHTS, "text") if name in content), "")
         return _text(inner) if thoughts else ""
-    inner = content.get("text")
+    inner = content.get("text", content.get("content"))
     return "" if thoughts else _text(inner.get("value") if isinstance(inner, dict) else inner)
 
 

@@ -82,7 +82,9 @@ def framed(path: str, body: Any) -> Any:
     elif isinstance(body, dict) and path == EMBEDDINGS:
         embeddings.unwrap(body)
     elif isinstance(body, dict) and path == MESSAGES and body.get("type") == "message":
-        body["content"] = [] if body.get("content") is None else body["content"]
+        content = body.get("content")
+        if content is None or isinstance(content, str):
+            body["content"] = [{"type": "text", "text": content}] if content else []
     return body
 
 

@@ -388,6 +388,7 @@ REPLIES: dict[str, tuple[str, Json, str]] = {
         {"type": "message", "content": None, "stop_reason": "max_tokens"},
         "TOO_LARGE",
     ),
+    "a message of nothing": (MESSAGES, {"type": "message", "content": ""}, "PROVIDER_DOWN"),
     "an empty message": (
         MESSAGES,
         {"type": "message", "content": [{"type": "text", "text": ""}], "stop_reason": "end_turn"},

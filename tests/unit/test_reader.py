@@ -201,6 +201,7 @@ SAYS_BLUE = {
     "parts": completion([{"type": "text", "text": "bl"}, {"type": "text", "text": "ue"}]),
     "a part": completion({"type": "text", "text": "blue"}),
     "parts that are texts": completion(["bl", "ue"]),
+    "parts with a field of another name": completion([{"type": "text", "content": "blue"}]),
     "parts with thoughts": completion(
         [
             {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
@@ -249,6 +250,15 @@ def test_the_words_of_a_whole_reply_are_found_wherever_they_stand(body: Json) ->
     assert isinstance(reply, Reply), reply
     assert reply.text == "blue"
     assert (stream.text, stream.code) == ("blue", "")
+
+
+@pytest.mark.parametrize(("number", "text"), [(4, "4"), (0, "0"), (1.5, "1.5")])
+def test_a_number_is_an_answer(number: float, text: str) -> None:
+    reply = whole(completion(number))
+
+    assert isinstance(reply, Reply)
+    assert reply.body["choices"][0]["message"]["content"] == reply.text == text
+    assert heard(event(chunk(number)) + event(chunk(finish="stop"))).text == text
 
 
 def test_content_in_parts_becomes_a_text_with_its_thoughts_beside_it() -> None:
