@@ -3,6 +3,7 @@ a stream made a whole reply: for providers that answer in the mode that was not 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -19,7 +20,6 @@ ADDED = {
     "input_json_delta": ("input", "partial_json"),
 }
 """Which field of a content block a delta adds to, and which of its own has what is added."""
-
 
 EMPTY: Mapping[str, Json] = {"message": {"content": []}, "function_call": {"arguments": ""}}
 """How an item of a response begins."""
@@ -53,8 +53,8 @@ def _response(events: Iterable[Json]) -> Json:
     `output` is empty there: it is what was said on the way."""
     body: Json = {}
     items: dict[str, Json] = {}
-    texts: dict[str, str] = {}
-    given: dict[str, str] = {}
+    texts: dict[str, list[str]] = defaultdict(list)
+    given: dict[str, list[str]] = defaultdict(list)
     for event in events:
         body = _object(event.get("response")) or body
         item, index = _object(event.get("item")), event.get("output_index")
@@ -66,17 +66,17 @@ def _response(events: Iterable[Json]) -> Json:
             case "response.output_item.done":
                 items[at] = item
             case "response.output_text.delta" if isinstance(delta, str):
-                texts[at] = texts.get(at, "") + delta
+                texts[at].append(delta)
             case "response.output_text.done" | "response.content_part.done":
-                texts[at] = texts.get(at) or str(text or "")
+                texts[at] = texts[at] or [str(text or "")]
             case "response.function_call_arguments.delta" if isinstance(delta, str):
-                given[at] = given.get(at, "") + delta
+                given[at].append(delta)
             case "response.function_call_arguments.done":
-                given[at] = str(event.get("arguments") or "") or given.get(at, "")
+                given[at] = given[at] or [str(event.get("arguments") or "")]
     if body.get("output") or not (items or texts):
         return body
-    for at in {**items, **texts}:
-        items[at] = _said(items.get(at, {}), texts.get(at, ""), given.get(at, ""))
+    for at in [*items, *(texts.keys() - items.keys())]:
+        items[at] = _said(items.get(at, {}), "".join(texts[at]), "".join(given[at]))
     order = sorted(items, key=lambda at: int(at) if at.isdigit() else len(items))
     return {**body, "output": [items[at] for at in order]}
 
