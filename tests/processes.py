@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import psutil
 
 from gateway.commands.ray_head import RayHead
@@ -10,8 +12,12 @@ from gateway.commands.ray_head import RayHead
 def actor_processes(head: RayHead, name: str) -> list[psutil.Process]:
     """The processes of the actor class `name`, among the head's own."""
     children = psutil.Process(head.process.pid).children(recursive=True)
-    alive = [p for p in children if p.is_running() and p.status() != "zombie"]
-    return [p for p in alive if f"ray::{name}" in "".join(p.cmdline())]
+    actors = []
+    for child in children:
+        with suppress(psutil.NoSuchProcess):  # it may end while it is looked at
+            if child.status() != "zombie" and f"ray::{name}" in "".join(child.cmdline()):
+                actors.append(child)
+    return actors
 
 
 def actor_process(head: RayHead, name: str) -> psutil.Process:

@@ -52,11 +52,23 @@ WHOLE_RESPONSE: Json = {
 }
 COMPLETED = named({"type": "response.completed", "response": WHOLE_RESPONSE})
 START = named(
-    {"type": "message_start", "message": {"type": "message", "model": "m-7", "content": []}}
+    {
+        "type": "message_start",
+        "message": {
+            **{"type": "message", "model": "m-7", "content": []},
+            "usage": {"input_tokens": 3, "output_tokens": 1},
+        },
+    }
 )
 DELTA = {"type": "text_delta", "text": "blue"}
 TEXT = named({"type": "content_block_delta", "index": 0, "delta": DELTA})
-END = named({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
+END = named(
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn"},
+        "usage": {"output_tokens": 2},
+    }
+)
 STOP = named({"type": "message_stop"})
 WHOLE_MESSAGE: Json = {
     **{"type": "message", "model": "m-7", "stop_reason": "end_turn"},
