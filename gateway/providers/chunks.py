@@ -56,6 +56,8 @@ def words(turn: Json) -> str:
     """Return a message's words. Content that is a list of parts becomes a text, its thoughts beside
     it."""
     content = turn.get("content")
+    if isinstance(content, int | float) and not isinstance(content, bool):
+        turn["content"] = content = str(content)  # an answer such as 4, which a relay took for one
     if not isinstance(content, str | None):
         thoughts = _text(content, thoughts=True)
         turn["content"] = content = _text(content)
@@ -94,15 +96,14 @@ def is_legacy(choice: Json) -> bool:
 
 
 def _text(content: Any, thoughts: bool = False) -> str:
-    """Return the words, or the thoughts, in a message's content: a text, a number (an answer such
-    as 4 that a relay took for one), a part, or a list of parts."""
+    """Return the words, or the thoughts, in a message's content: a text, a part, or a list of
+    parts."""
     if isinstance(content, str):
         return "" if thoughts else content
     if isinstance(content, list):
         return "".join(_text(part, thoughts) for part in content)
     if not isinstance(content, dict):
-        number = isinstance(content, int | float) and not isinstance(content, bool)
-        return str(content) if number and not thoughts else ""
+        return ""
     if content.get("type") in THOUGHTS or any(name in content for name in THOUGHTS):
         inner = next((content[name] for name in (*THOUGHTS, "text") if name in content), "")
         return _text(inner) if thoughts else ""
