@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.errors import LASTING, Code
-from gateway.providers.asked import NOTHING_ASKED, Asked, as_words
+from gateway.providers.question_texts import NO_QUESTION, QuestionTexts, as_words
 from gateway.providers.shared_words import SHARED_WORDS
 
 BY_STATUS: Mapping[int, Code] = {
@@ -137,7 +137,11 @@ they are."""
 
 
 def meaning(
-    dialect: Dialect, codes: Sequence[str], words: str, status: int, asked: Asked = NOTHING_ASKED
+    dialect: Dialect,
+    codes: Sequence[str],
+    words: str,
+    status: int,
+    question: QuestionTexts = NO_QUESTION,
 ) -> Code:
     """Return the code that says who must act. `codes` are the provider's codes and types, `words`
     its message.
@@ -147,10 +151,10 @@ def meaning(
     caller's question holds are nobody's bill: a provider may have quoted them.
     """
     text = as_words(_ECHO.split(" ".join([*codes, words]))[0])
-    own = _by_words(dialect.words.items(), text, asked) or _by_codes(dialect, codes)
+    own = _by_words(dialect.words.items(), text, question) or _by_codes(dialect, codes)
     if own and own != Code.BAD_UPSTREAM_REQUEST:
         return own
-    return _by_words(_SHARED, text, asked) or own or _by_status(status, codes)
+    return _by_words(_SHARED, text, question) or own or _by_status(status, codes)
 
 
 def standing_for(codes: Iterable[str]) -> int:
@@ -166,10 +170,10 @@ def _by_status(status: int, codes: Iterable[str]) -> Code:
     return Code.PROVIDER_DOWN if status >= 500 else Code.BAD_UPSTREAM_REQUEST
 
 
-def _by_words(rows: Iterable[tuple[str, str]], text: str, asked: Asked) -> Code | None:
+def _by_words(rows: Iterable[tuple[str, str]], text: str, question: QuestionTexts) -> Code | None:
     for pattern, code in rows:
         for match in re.finditer(pattern, text, re.I):
-            if code not in LASTING or not asked.holds(match[0]):
+            if code not in LASTING or not question.holds(match[0]):
                 return Code(code)
     return None
 

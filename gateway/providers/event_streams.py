@@ -151,8 +151,8 @@ class EventStreamReader(StreamReader):
         holder = chunk.get("response", chunk.get("message"))
         delta = chunk.get("delta")
         part = chunk.get("item", chunk.get("content_block", chunk.get("part")))
-        said = chunk.get("text") if kind == "response.output_text.done" else delta
-        self._note(kind, part, said)
+        words = chunk.get("text") if kind == "response.output_text.done" else delta
+        self._note(kind, part, words)
         if isinstance(delta, dict):
             self._reason = reason(delta) or self._reason
         if not isinstance(holder, dict):

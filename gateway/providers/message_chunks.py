@@ -51,8 +51,8 @@ class MessageChunks:
         function["arguments"] = self._new(place, function.get("arguments") or "", last)
 
     def _new(self, place: Place, text: str, last: bool) -> str:
-        known = self._texts.get(place)
-        if len(text) > MOST_CHARACTERS or (known is None and len(self._texts) >= MOST_PLACES):
+        new = place not in self._texts
+        if len(text) > MOST_CHARACTERS or (new and len(self._texts) >= MOST_PLACES):
             return text
         return self._texts.setdefault(place, _Text()).new(text, last)
 

@@ -164,10 +164,10 @@ class QuestionRules:
             self._limits_refused.add(field)
             self._renamed = {field: other}
             return True
-        known = self._left_out.get(path, frozenset())
-        if len(known) >= MOST_LEARNED:
+        names = self._left_out.get(path, frozenset())
+        if len(names) >= MOST_LEARNED:
             return False
-        self._left_out[path] = known | {field}
+        self._left_out[path] = names | {field}
         return True
 
     def use_words(self) -> None:

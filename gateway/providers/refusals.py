@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from gateway.errors import TIMED, Code, clean
-from gateway.providers.asked import NOTHING_ASKED, Asked
 from gateway.providers.dialects import Dialect, meaning, standing_for
 from gateway.providers.documents import parsed, text
+from gateway.providers.question_texts import NO_QUESTION, QuestionTexts
 from gateway.providers.waits import wait_in, wait_said
 
 Json = dict[str, Any]
@@ -194,18 +194,18 @@ def judged(dialect: Dialect, status: int, body: Any, question: bytes = b"") -> R
     error itself says."""
     if isinstance(body, str) and _PAGE.match(body):
         return _page(status, body)
-    asked = Asked(question)
-    complaint = statement(body, asked)
+    texts = QuestionTexts(question)
+    complaint = statement(body, texts)
     if status < 300:
         status = complaint.status or standing_for(complaint.codes) or 500
-    code = meaning(dialect, complaint.codes, complaint.words, status, asked)
+    code = meaning(dialect, complaint.codes, complaint.words, status, texts)
     if status in (404, 405) and code == Code.BAD_UPSTREAM_REQUEST:
         return Refusal(code, complaint.code, complaint.words, *_NO_SUCH_PATH)
     if status == 403 and code == Code.PROVIDER_DOWN:
         return Refusal(code, complaint.code, complaint.words, *_NO_ACCESS)
     wait = ""
     if code in TIMED:
-        wait = complaint.wait or wait_said(complaint.words, asked)
+        wait = complaint.wait or wait_said(complaint.words, texts)
     return Refusal(code, complaint.code, complaint.words, wait=wait)
 
 
@@ -231,9 +231,9 @@ def complains_flatly(body: Json) -> bool:
     )
 
 
-def statement(body: Any, asked: Asked = NOTHING_ASKED) -> Statement:
+def statement(body: Any, question: QuestionTexts = NO_QUESTION) -> Statement:
     """Collect what an error says, wherever it says it. A number in brackets behind the words is a
-    code, such as MiniMax's "insufficient balance (1008)", unless it quotes what was `asked`."""
+    code, such as MiniMax's "insufficient balance (1008)", unless it quotes the `question`."""
     codes: dict[str, None] = {}
     words: list[str] = []
     statuses: list[int] = []
@@ -252,7 +252,7 @@ def statement(body: Any, asked: Asked = NOTHING_ASKED) -> Statement:
             if isinstance(value := fields.get(name), str):
                 _add_words(words, value)
     for end in filter(None, map(_CODE_AT_THE_END.search, words)):
-        if not asked.holds(end[0]):
+        if not question.holds(end[0]):
             codes.setdefault(end[1])
     # DashScope writes the status before its words, too: "<400> InternalError.Algo..."
     statuses += [int(begun[1]) for begun in map(_STATUS_BEFORE.match, words) if begun]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from gateway.providers.asked import Asked
+from gateway.providers.question_texts import QuestionTexts
 from gateway.providers.refusals import document, parts, statement
 
 STATUSES = frozenset({400, 422})
@@ -148,23 +148,23 @@ def mend(raw: bytes, label: str, fields: Iterable[str], question: bytes = b"") -
     for pattern, fixed in _SETTINGS:
         if pattern.search(complaint.words):
             return Mend(fixed=fixed)
-    about = _Words(words, Asked(question))
+    about = _Words(words, QuestionTexts(question))
     names = [name for name in fields if len(name) <= LONGEST_NAME][:MOST_NAMES]
     if _BOTH.search(words):
         two = [name for name in names if about.mentions(name)]
-        found = next((name for name in _SECOND if name in two), "") if len(two) > 1 else ""
-        return Mend(frozenset({found} - {""}))
-    found = _refused(body, complaint.codes, about, names)
-    if not found:
+        second = next((name for name in _SECOND if name in two), "") if len(two) > 1 else ""
+        return Mend(frozenset({second} - {""}))
+    field = _refused(body, complaint.codes, about, names)
+    if not field:
         tools = re.search("tool|function|json", words, re.I)
         return Mend(quiet=bool(tools and _NOT_WHILE_THINKING.search(words)))
     default = "nly the default" in words
     coded = "unsupported_value" in complaint.codes
     of_a_value = (coded or bool(_OF_A_VALUE.search(words))) and not default
-    if of_a_value and found in LIMITS:
+    if of_a_value and field in LIMITS:
         return NO_MEND
-    alone = of_a_value or _OF_THIS_ONE.search(words) or _is_within(body, found)
-    return Mend(frozenset({found}), lasting=not alone)
+    alone = of_a_value or _OF_THIS_ONE.search(words) or _is_within(body, field)
+    return Mend(frozenset({field}), lasting=not alone)
 
 
 def structure_refused(raw: bytes) -> bool:
@@ -183,8 +183,8 @@ _STRUCTURES = (
 class _Words:
     """A refusal's words, in which a field is looked for, in snake or camel case."""
 
-    def __init__(self, words: str, asked: Asked) -> None:
-        self._words, self._asked = words, asked
+    def __init__(self, words: str, question: QuestionTexts) -> None:
+        self._words, self._question = words, question
         self._bare = _bare(words)
 
     def mentions(self, name: str) -> bool:
@@ -198,7 +198,7 @@ class _Words:
             return False
         word = _name(name)
         return any(
-            not self._asked.holds(match[0])
+            not self._question.holds(match[0])
             for pattern in (_BEFORE + word, word + _AFTER)
             for match in re.finditer(pattern, self._words, re.I)
         )

@@ -6,7 +6,6 @@ taken; what could be meant in two is a MisfitError, whose words tell the model w
 
 from __future__ import annotations
 
-import ast
 import datetime
 import json
 import re
@@ -14,25 +13,17 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.providers.spoken_json import (
+    begins_as_json,
+    json_objects,
+    python_object,
+    without_thoughts,
+)
 from gateway.providers.structures import Field, Form, Structure
 
 _MISSING = object()
 
-MOST_PYTHON = 20_000
-"""Of an object that is no JSON, so many characters are read."""
-
-MOST_OBJECTS = 50
-"""So many braces are tried as the beginning of a JSON object."""
-
 _FENCE = re.compile(r"```[\w+-]*\s*\n?(.*?)```", re.S)
-_THOUGHTS_END = re.compile(
-    r"</(?:think|thinking|thought|reasoning)>|<\|channel\|>final.{0,40}?<\|message\|>"
-)
-"""The second is harmony's, in which gpt-oss speaks."""
-
-_THOUGHTS_BEGIN = re.compile(
-    r"\s*(?:<(?:think|thinking|thought|reasoning)>|<\|channel\|>(?!final))"
-)
 _MARKED = re.compile(r"""\*\*(.+?)\*\*|["“'`「『](.+?)["”'`」』]""")
 _LABEL = re.compile(r"[:：]\s*(\S[^\n]*)$", re.M)
 _NEGATION = re.compile(
@@ -56,20 +47,10 @@ class MisfitError(ValueError):
 def fitted(structure: Structure, text: str) -> str:
     """Return an answer as its structure has it: a choice, or a JSON object of texts. Raises
     MisfitError."""
-    text = _spoken(text).strip()
+    text = without_thoughts(text).strip()
     if structure.choices:
         return choice(structure.choices, text)
     return json.dumps(values(structure.fields, text), ensure_ascii=False)
-
-
-def _spoken(text: str) -> str:
-    """Return an answer without the thoughts before it, in which a model may have drafted others;
-    their beginning may be missing, or their end."""
-    within = [(start, end) for start, end, _ in _objects(text)]
-    for mark in reversed(list(_THOUGHTS_END.finditer(text))):
-        if not any(start < mark.start() < end for start, end in within):
-            return text[mark.end() :]
-    return "" if _THOUGHTS_BEGIN.match(text) else text
 
 
 def choice(choices: tuple[str, ...], text: str) -> str:
@@ -179,63 +160,23 @@ def _is_wide(character: str) -> bool:
 def _row(fields: tuple[Field, ...], text: str) -> dict[str, Any] | None:
     """Return the values of an answer by name, names folded; None: it is no JSON object, nor lines
     of `name: value`."""
-    objects = [_unwrapped(fields, one) for _, _, one in _objects(text)]
+    answers = [_unwrapped(fields, one) for _, _, one in json_objects(text)]
     names = {_folded(field.name) for field in fields}
-    if objects:
-        known = max(len(names & row.keys()) for row in objects)
-        best, *others = (row for row in objects if len(names & row.keys()) == known)
-        if known and any(other != best for other in others):
+    if answers:
+        most = max(len(names & row.keys()) for row in answers)
+        best, *others = (row for row in answers if len(names & row.keys()) == most)
+        if most and any(other != best for other in others):
             raise MisfitError("it holds more than one JSON object")
         return best
-    if _begins_as_json(text):
-        return _as_python(text)
+    if begins_as_json(text):
+        row = python_object(text)
+        return row and {_folded(name): value for name, value in row.items()}
     rows: dict[str, Any] = {}
     for line in text.splitlines():
         name, mark, value = re.match(r"\W*(.+?)\W*([=:：])\s*(.*)|", line).groups()  # type: ignore[union-attr]
         if mark and _folded(name) in names:
             rows[_folded(name)] = value.strip(' *`"“”')
     return rows if rows.keys() == names else None
-
-
-def _begins_as_json(text: str) -> bool:
-    """Return whether an answer is JSON, if broken: its lines are no lines of `name: value`."""
-    fence = re.match(r"```[\w+-]*\s*", text)
-    return text[fence.end() if fence else 0 :].startswith(("{", "[", '"{'))
-
-
-def _as_python(text: str) -> dict[str, Any] | None:
-    """Return the object in an answer that is one of Python's, with single quotes, comments, or a
-    comma at its end; None: it is none, or not all of it means the same in both."""
-    begin, end = text.find("{"), text.rfind("}") + 1
-    if not 0 <= begin < end <= begin + MOST_PYTHON or "\\" in text:
-        return None
-    try:
-        value = ast.literal_eval(text[begin:end])
-        document = json.dumps(value)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
-    if not isinstance(value, dict) or any(isinstance(one, float) for one in value.values()):
-        return None
-    row: dict[str, Any] = json.loads(document)
-    return {_folded(name): one for name, one in row.items()}
-
-
-def _objects(text: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Yield the JSON objects of an answer, each with where it begins and ends."""
-    decoder = json.JSONDecoder(strict=False, parse_float=str, parse_int=str, parse_constant=str)
-    end, tries = 0, 0
-    for brace in re.finditer(r"\{", text):
-        if brace.start() < end:
-            continue
-        tries += 1
-        if tries > MOST_OBJECTS:
-            return
-        try:
-            value, end = decoder.raw_decode(text, brace.start())
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            yield brace.start(), end, value
 
 
 def _unwrapped(fields: tuple[Field, ...], row: dict[str, Any]) -> dict[str, Any]:

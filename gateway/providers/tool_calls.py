@@ -70,7 +70,7 @@ class CallNumbers:
         index = call.get("index")
         index = index if type(index) is int and index >= 0 else None
         ident, name = _text(call, "id"), _name(call)
-        number = self._known(choice, index, ident, call)
+        number = self._number_of(choice, index, ident, call)
         if number is None or (name and number in here):
             number = self._next.get(choice, 0)
             if index is not None and (choice, index) not in self._begun:
@@ -85,7 +85,7 @@ class CallNumbers:
         self._begun[choice, number].goes_on(call)
         return number
 
-    def _known(self, choice: str, index: int | None, ident: str, call: Json) -> int | None:
+    def _number_of(self, choice: str, index: int | None, ident: str, call: Json) -> int | None:
         """Return the number of the call that this is a piece of; None: it begins one."""
         name = _name(call)
         if ident and (number := self._ids.get((choice, ident))) is not None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from gateway.providers.asked import NOTHING_ASKED, Asked
+from gateway.providers.question_texts import NO_QUESTION, QuestionTexts
 
 LONGEST_WAIT_SECONDS = 3600.0
 
@@ -87,11 +87,11 @@ def wait_in(fields: Mapping[str, Any]) -> str:
     return ""
 
 
-def wait_said(words: str, asked: Asked = NOTHING_ASKED) -> str:
-    """Return the wait that an error's words name; "": none. What the caller `asked` may be quoted,
-    and is none."""
+def wait_said(words: str, question: QuestionTexts = NO_QUESTION) -> str:
+    """Return the wait that an error's words name; "": none. What stands in the caller's
+    `question` may be quoted, and is none."""
     for match in (*_SPAN.finditer(words), *_DATE.finditer(words)):
-        if not asked.holds(match[0]):
+        if not question.holds(match[0]):
             zone = (match[2] or "") if match.re is _DATE else ""
             return str(match[1] or match[match.lastindex or 0]) + zone
     return ""

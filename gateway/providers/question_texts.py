@@ -10,14 +10,14 @@ from typing import Any
 from gateway.providers.documents import parsed, text
 
 
-class Asked:
+class QuestionTexts:
     """The texts of a question's body, which are looked at only where it matters: it may be
     large."""
 
     def __init__(self, body: bytes = b"") -> None:
         self._body = body
         self._words: str | None = None
-        self._known: dict[str, bool] = {}
+        self._answers: dict[str, bool] = {}
 
     def holds(self, words: str) -> bool:
         """Return whether the caller wrote these words, whatever their case and blanks."""
@@ -26,9 +26,9 @@ class Asked:
         if self._words is None:
             self._words = self._read()
         bare = as_words(words).strip(" ,").lower()
-        if bare not in self._known:
-            self._known[bare] = bare in self._words
-        return self._known[bare]
+        if bare not in self._answers:
+            self._answers[bare] = bare in self._words
+        return self._answers[bare]
 
     def _read(self) -> str:
         try:
@@ -38,7 +38,7 @@ class Asked:
         return as_words(texts).lower()
 
 
-NOTHING_ASKED = Asked()
+NO_QUESTION = QuestionTexts()
 
 
 def as_words(words: str) -> str:
