@@ -21,7 +21,8 @@ from gateway.protocol import CHAT, Engine, KeyStatus, ModelConfig, Resting
 from gateway.providers.balances import NOWHERE, BalanceSource
 from gateway.providers.dialects import Dialect
 from gateway.providers.questions import Question, QuestionRules
-from gateway.providers.reader import Piece, Reply, StreamReader
+from gateway.providers.reader import Piece, StreamReader
+from gateway.providers.whole_replies import Reply
 
 OF_THE_KEY = frozenset({*LASTING, Code.SLOW_DOWN})
 """What a provider says of the key that was used; another one may fare better."""

@@ -28,13 +28,7 @@ from gateway.providers.dialects import Dialect
 from gateway.providers.event_streams import reply_of
 from gateway.providers.model_names import model_names
 from gateway.providers.questions import WORDED, Question, QuestionRules, optional_fields
-from gateway.providers.reader import (
-    REPLY_BYTES,
-    Piece,
-    Reply,
-    StreamReader,
-    chat_reply,
-)
+from gateway.providers.reader import REPLY_BYTES, Piece, StreamReader
 from gateway.providers.refusals import document, judged, refusal
 from gateway.providers.refused_fields import (
     NO_MEND,
@@ -44,6 +38,7 @@ from gateway.providers.refused_fields import (
     structure_refused,
 )
 from gateway.providers.silence import Silence
+from gateway.providers.whole_replies import Reply, chat_reply
 
 MODELS = "/models"
 """Where providers list their models."""

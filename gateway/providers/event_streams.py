@@ -17,7 +17,7 @@ from gateway.protocol import MESSAGES, RESPONSES
 from gateway.providers.chunks import Json
 from gateway.providers.dialects import Dialect
 from gateway.providers.event_folding import folded, unfolded
-from gateway.providers.reader import FRAMED, MARGIN, PART_BYTES, Piece, Reply, StreamReader
+from gateway.providers.reader import FRAMED, MARGIN, Piece, StreamReader
 from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
 from gateway.providers.relayed import (
     emptiness,
@@ -31,6 +31,7 @@ from gateway.providers.relayed import (
 )
 from gateway.providers.sse import DONE, Event
 from gateway.providers.verdicts import is_answer, no_answer, without_words
+from gateway.providers.whole_replies import PART_BYTES, Reply
 
 EVENTFUL = frozenset({RESPONSES, MESSAGES})
 """The endpoints whose streams these are."""

@@ -12,10 +12,10 @@ from gateway.providers import embeddings
 from gateway.providers.chunks import Json
 from gateway.providers.dialects import Dialect
 from gateway.providers.documents import parsed
-from gateway.providers.reader import Reply
 from gateway.providers.refusals import Refusal, complains, document
 from gateway.providers.usage import Usage, usage_in
 from gateway.providers.verdicts import is_answer, no_answer, without_words
+from gateway.providers.whole_replies import Reply
 
 PICTURES = "/images/generations"
 RERANK = "/rerank"

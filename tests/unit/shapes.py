@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway.providers.dialects import OPENAI
-from gateway.providers.reader import Reply, StreamReader, chat_reply
+from gateway.providers.reader import StreamReader
 from gateway.providers.refusals import Refusal
+from gateway.providers.whole_replies import Reply, chat_reply
 
 Json = dict[str, Any]
 

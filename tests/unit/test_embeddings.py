@@ -14,9 +14,9 @@ from openai.types import CreateEmbeddingResponse
 
 from gateway.protocol import EMBEDDINGS
 from gateway.providers.dialects import OPENAI
-from gateway.providers.reader import Reply
 from gateway.providers.refusals import Refusal
 from gateway.providers.relayed import relayed_reply
+from gateway.providers.whole_replies import Reply
 
 NUMBERS = [0.5, -1.0, 2.0]
 PACKED = base64.b64encode(struct.pack("<3f", *NUMBERS)).decode()

@@ -17,8 +17,9 @@ from openai.types.chat.chat_completion_chunk import ChoiceDelta
 from gateway.protocol import CHAT, COMPLETIONS
 from gateway.providers.dialects import OPENAI
 from gateway.providers.openai_shape import OpenAIShape
-from gateway.providers.reader import Reply, StreamReader, chat_reply
+from gateway.providers.reader import StreamReader
 from gateway.providers.rendering import ForOpenAI
+from gateway.providers.whole_replies import Reply, chat_reply
 from tests.unit.shapes import event
 
 HELLO = {"role": "assistant", "content": "hello"}

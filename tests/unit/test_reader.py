@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.providers.dialects import OPENAI
-from gateway.providers.reader import Reply, chat_reply
 from gateway.providers.usage import Usage
+from gateway.providers.whole_replies import Reply, chat_reply
 from tests.unit.shapes import (
     DONE,
     STREAM,

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.providers.dialects import OPENAI
-from gateway.providers.reader import Reply, StreamReader, chat_reply
+from gateway.providers.reader import StreamReader
 from gateway.providers.refusals import Refusal
 from gateway.providers.relayed import relayed_reply
 from gateway.providers.usage import Usage, usage_in
+from gateway.providers.whole_replies import Reply, chat_reply
 from tests.unit.finish_rows import FINISHES, Finish
 from tests.unit.shapes import (
     DONE,

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import pytest
 
 from gateway.errors import Code
-from gateway.providers.reader import Reply, chat_reply
 from gateway.providers.refusals import Refusal, judged, refusal, shown
 from gateway.providers.waits import retry_after
+from gateway.providers.whole_replies import Reply, chat_reply
 from tests.providers import PROVIDERS
 from tests.unit.refusal_rows import REFUSALS, SAYS, rows_of
 from tests.unit.retry_after_rows import NAMED, NOW, WAITS, Named, Wait
