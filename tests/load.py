@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from tests.fronts import v1_stream
+from tests.waiting import until
 
 ANSWERED = "answered"
 DROPPED = "connection dropped"
@@ -27,11 +28,13 @@ HANG_SECONDS = 60
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: when it began and ended (monotonic seconds), and its outcome."""
+    """One request: when it began and ended (monotonic seconds), its outcome, and the number of the
+    client."""
 
     began: float
     ended: float
     outcome: str
+    client: int
 
     @property
     def seconds(self) -> float:
@@ -43,6 +46,7 @@ class Load:
     """The requests so far. Outcomes are ANSWERED, DROPPED, REFUSED, an error code, or words that
     are a defect."""
 
+    clients: int
     asked: list[Asked] = field(default_factory=list)
 
     def outcomes(self, since: float = 0.0) -> Counter[str]:
@@ -69,6 +73,15 @@ class Load:
             f"no chat was answered again within {seconds:g} s: {self.failed(after)}"
         )
 
+    def all_answered(self, times: int, seconds: float) -> None:
+        """Wait until each client was answered so often: then each gateway process has asked, and if
+        `times` is twice a chat's replicas, each of those."""
+        until(lambda: min(self._answers().values(), default=0) >= times, seconds)
+
+    def _answers(self) -> Counter[int]:
+        so_far = Counter(one.client for one in list(self.asked) if one.outcome == ANSWERED)
+        return Counter({client: so_far[client] for client in range(self.clients)})
+
     def slowest(self, outcome: str, since: float = 0.0) -> float:
         return max(
             (one.seconds for one in self.asked if one.outcome == outcome and one.ended >= since),
@@ -91,7 +104,7 @@ def load(
     An answer is the stand-in's echo of just that question, or, of several names in `says`, one's.
     Ends with every request answered for.
     """
-    so_far = Load()
+    so_far = Load(clients)
     done = threading.Event()
     numbers = itertools.count()
     headers = {"X-Api-Key": token} if token else {}
@@ -107,7 +120,7 @@ def load(
                 outcome = ask(
                     http, chat_name, content, [f"{one}:{content}" for one in says.split()]
                 )
-                so_far.asked.append(Asked(began, time.monotonic(), outcome))
+                so_far.asked.append(Asked(began, time.monotonic(), outcome, number))
                 if outcome != ANSWERED:
                     time.sleep(0.1)
 
@@ -133,7 +146,9 @@ def _ask(http: httpx.Client, chat_name: str, content: str, expected: list[str]) 
     if reply.status_code != 200:
         # each of the gateway's own replies has its number; a proxy in front of it has none
         by = "" if "X-Request-Id" in reply.headers else " by the proxy"
-        return f"{reply.json()['error']['code']}{by}"
+        error = reply.json()["error"]
+        print(f"{time.monotonic():.1f} s: {error['code']}: {error['message']}")
+        return f"{error['code']}{by}"
     return ANSWERED if reply.json() in expected else f"a wrong answer: {reply.text[:200]}"
 
 
@@ -148,6 +163,7 @@ def _ask_stream(http: httpx.Client, chat_name: str, content: str, expected: list
         return DROPPED
     if answer.code:
         by = "" if "X-Request-Id" in answer.headers else " by the proxy"
+        print(f"{time.monotonic():.1f} s: {answer.code}: {answer.error.get('message')}")
         return f"{answer.code} of a stream" if answer.words else f"{answer.code}{by}"
     return ANSWERED if answer.words in expected else f"a wrong answer: {answer.words[:200]}"
 

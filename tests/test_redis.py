@@ -10,9 +10,12 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
+from gateway.cluster.connection import WATCH_SECONDS
 from gateway.commands.ray_head import RayHead, stop
 from tests.environment import clean_environment, free_port
 from tests.further_node import actors_of, start_node
@@ -56,15 +59,18 @@ def test_chats_go_on_while_the_head_is_away_and_its_successor_has_their_keys(
 ) -> None:
     node = start_node(head, tmp_path)
     server = start_server(head.environment)
-    body = {"chat_name": "both", "api_key": "sk-both", "model_name": "slow:0.2", "workers": 4}
+    model = {"model_name": "slow:0.2", "base_url": standin.base_url("openai"), "workers": 4}
     try:
-        until(lambda: _is_on_both(server, {**body, "base_url": standin.base_url("openai")}, node))
+        for name in ("both", "quiet"):
+            until(lambda name=name: _is_on_both(server, name, model, node))  # type: ignore[misc]
         with load(server.url, "both") as chats:
-            chats.answered_again(0, 30)
+            chats.all_answered(8, 30)
+            time.sleep(2 * WATCH_SECONDS)
             os.killpg(head.process.pid, signal.SIGKILL)
             killed = time.monotonic()
             head.process.wait()
             until(lambda: not _ready(server))  # it has noticed
+            never_asked_before = [_ask_anew(server, "quiet") for _ in range(20)]
             head.start()
             until(head.up)
             until(lambda: _ready(server), 60)
@@ -74,8 +80,8 @@ def test_chats_go_on_while_the_head_is_away_and_its_successor_has_their_keys(
         print(f"chats meanwhile: {dict(outcomes)}, slowest {chats.slowest(ANSWERED, killed):.1f} s")
 
         assert not chats.failed()
-        (row,) = server.http.get("/models").json()["models"]
-        assert (row["chat_name"], row["replicas"]) == ("both", 4)
+        assert never_asked_before == ["openai:hi"] * 20
+        until(lambda: _replicas(server) == {"both": 4, "quiet": 4}, 60)
     finally:
         server.stop()
         stop(node)
@@ -85,9 +91,24 @@ def _ready(server: Server) -> bool:
     return server.http.get("/readyz").status_code == 200
 
 
-def _is_on_both(server: Server, body: dict[str, object], node: subprocess.Popen[bytes]) -> bool:
+def _replicas(server: Server) -> dict[str, int]:
+    rows = server.http.get("/models").json()["models"]
+    return {row["chat_name"]: row["replicas"] for row in rows}
+
+
+def _ask_anew(server: Server, name: str) -> Any:
+    """The answer, on a connection of its own, which may lead to either gateway process."""
+    question = {"chat_name": name, "content": "hi"}
+    return httpx.post(f"{server.url}/openai/chat", json=question, timeout=60).json()
+
+
+def _is_on_both(
+    server: Server, name: str, model: dict[str, object], node: subprocess.Popen[bytes]
+) -> bool:
+    body = {"chat_name": name, "api_key": f"sk-{name}", **model}
+    before = len(actors_of(node))
     assert server.http.post("/openai/deploy", json=body).json() == {"ret": "ok"}
-    if 0 < len(actors_of(node)) < 4:
+    if 0 < len(actors_of(node)) - before < 4:
         return True
-    server.http.post("/openai/undeploy", json={"chat_name": "both"})  # the node is not there yet
+    server.http.post("/openai/undeploy", json={"chat_name": name})  # the node is not there yet
     return False

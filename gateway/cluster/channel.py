@@ -257,15 +257,20 @@ class Channels:
         except IndexError:
             return hub.in_thread(self._connect)
 
+    def locate(self) -> Address:
+        """Return the actor's address, which Ray is asked for if it is not known. Raises what `find`
+        raises."""
+        if (address := self._address) is None:
+            address = self._find()
+            self.host = str(address.get("host", ""))
+            self._address = address
+        return address
+
     def _connect(self) -> Channel:
-        if self._address is None:
-            self._address = self._find()
-            if "host" in self._address:
-                self.host = self._address["host"]
-                self._trust = trusting(self._address["certificate"])
-            else:
-                self.host, self._trust = "", None
-        return Channel(self._address, self._patience, self._trust, self._budget)
+        address = self.locate()
+        if "host" in address and self._trust is None:
+            self._trust = trusting(address["certificate"])
+        return Channel(address, self._patience, self._trust, self._budget)
 
     def give_back(self, channel: Channel) -> None:
         """It has ended its request, and may be used for another, unless it leads to a process that
@@ -279,7 +284,7 @@ class Channels:
     def lost(self) -> None:
         """The actor's process has ended, and its next one has another address; or the chat has been
         taken away."""
-        self._address = None
+        self._address = self._trust = None
         self.close()
 
     def close_idle(self, now: float) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -31,6 +32,9 @@ ADDRESS_SECONDS = 3
 """How long a model actor may take to say where it lets chats in; on a node that is cut off it never
 will."""
 
+WITH_REPLICAS = frozenset({Engine.RELAY, Engine.LLAMA_CPP})
+"""Whose chats are asked beside Ray, on connections of ours."""
+
 STOCK_TIMEOUT_SECONDS = 120
 """Of a chat with a model that another program deployed; ours have a timeout each."""
 
@@ -54,6 +58,8 @@ class ChatTable:
         self._answers = answers
         self._on_forget = on_forget
         self._chats: dict[str, ReplicaSet] = {}
+        self._explored: tuple[str, int] | None = None
+        self._exploring = False
 
     def known(self, name: str) -> ReplicaSet | None:
         """Return how a chat is reached, if that is known here and still true."""
@@ -65,7 +71,15 @@ class ChatTable:
 
     def get(self, name: str, seconds: float = ASK_SECONDS) -> ReplicaSet:
         """Return how a chat is reached, asking the directory if need be. Raises GatewayError."""
-        return self.known(name) or in_thread(self._look_up, name, seconds)
+        if chat := self.known(name):
+            return chat
+        try:
+            return in_thread(self._look_up, name, seconds)
+        except GatewayError:
+            # Who looked at the same time may have been sooner than the loss of the cluster.
+            if chat := self.known(name):
+                return chat
+            raise
 
     def chain(self, name: str, path: str = CHAT) -> tuple[str, ...]:
         """Return the chats that answer in a chat's place when it cannot: those of its chain that
@@ -100,12 +114,42 @@ class ChatTable:
 
     def forget_all(self) -> None:
         """Drop what is known of all chats: their handles are void."""
+        self._explored = None
         for name in list(self._chats):
             self.forget(name)
 
-    def tidy(self, configs: Iterable[PublicConfig]) -> None:
-        """Keep no connection to a chat that is none of `configs` any more, nor one that nobody
-        needs."""
+    def watch(self, configs: list[PublicConfig]) -> None:
+        """Keep to what is deployed: no connection to a chat that is none of `configs` any more, nor
+        one that nobody needs. How the others are reached is found out in the background, so that
+        they answer while the cluster's head is away, though nobody asked them before."""
+        self._tidy(configs)
+        seen = self._connection.chats.seen
+        if seen != self._explored and not self._exploring:
+            self._exploring = True
+            threading.Thread(target=self._explore, args=(configs, seen), daemon=True).start()
+
+    def _explore(self, configs: list[PublicConfig], seen: tuple[str, int]) -> None:
+        names = [config["chat_name"] for config in configs if config["engine"] in WITH_REPLICAS]
+        try:
+            located = [self._located(name) for name in names]
+            if all(located):
+                self._explored = seen
+        finally:
+            self._exploring = False
+
+    def _located(self, name: str) -> bool:
+        """Have the addresses of a chat's replicas. Return whether that is done, or in vain, so that
+        it need not be tried again; whoever asks the chat is told why."""
+        try:
+            for replica in self.get(name, ADDRESS_SECONDS).replicas:
+                replica.channels.locate()
+        except GatewayError as error:
+            return error.code in (Code.NEED_KEY, Code.NOT_DEPLOYED)
+        except (ChannelError, OSError, ray.exceptions.RayError):
+            return False
+        return True
+
+    def _tidy(self, configs: list[PublicConfig]) -> None:
         generations = {config["chat_name"]: config["generation"] for config in configs}
         for name, chat in list(self._chats.items()):
             if generations.get(name, 0) == chat.generation:  # 0: another program deployed it

@@ -336,7 +336,7 @@ class GatewayLLM(StockLLM):
         self._table.forget_all()
 
     def _on_watch(self, configs: list[PublicConfig]) -> None:
-        self._table.tidy(configs)
+        self._table.watch(configs)
 
     def _on_forget(self, name: str) -> None:
         self.meta_cache.pop(name, None)
