@@ -126,7 +126,7 @@ scaling: .venv/test
 	.venv/bin/python -m bench.cluster
 
 soak: .venv/test
-	LONG=1 SOAK_SECONDS=600 .venv/bin/python -m pytest -s tests/test_soak.py tests/test_storm.py
+	LONG=1 SOAK_SECONDS=$(or $(SOAK_SECONDS),600) .venv/bin/python -m pytest -s tests/test_soak.py tests/test_storm.py
 
 fuzz: .venv/test
 	FUZZ_EXAMPLES=400 .venv/bin/python -m pytest -s tests/test_openapi.py

@@ -17,6 +17,7 @@ from tests.environment import TOP
 from tests.unit_file import PREFIX, SERVICES
 
 ETC = "etc/byzer-gateway"
+STATE = "var/lib/byzer-gateway"
 MOST_EXPOSURE = 2.0
 """Of 10, as systemd-analyze counts: below 2 it says "OK"."""
 
@@ -138,7 +139,9 @@ def test_the_operators_files_survive_an_update_and_an_uninstall(make: Make, root
         f"{ETC}/gateway.env": "GATEWAY_CHECK=1\n",
         f"{ETC}/chats/shop.json": "{}",
         f"{ETC}/admin-token": "t",
+        f"{STATE}/ledger.db": "a book",
     }
+    (root / STATE / "ray").mkdir(parents=True)
     for path, text in own.items():
         (root / path).write_text(text)
 
@@ -147,8 +150,10 @@ def test_the_operators_files_survive_an_update_and_an_uninstall(make: Make, root
 
     make("uninstall")
     assert files(root) == sorted(own)
+    assert not (root / STATE / "ray").exists()
     make("uninstall", "PURGE=1")
     assert files(root) == []
+    assert not (root / STATE).exists()
 
 
 def test_uninstall_undoes_an_install(make: Make, root: Path) -> None:
