@@ -11,7 +11,7 @@ import ray
 from gateway.cluster.calls import Calls
 from gateway.cluster.channel import ChannelError
 from gateway.cluster.chat_table import ChatTable
-from gateway.cluster.connection import Connection
+from gateway.cluster.connection import AGAIN_SECONDS, Connection
 from gateway.errors import Code, GatewayError
 from gateway.hub import in_thread
 
@@ -24,10 +24,17 @@ T = TypeVar("T")
 class Retry:
     """Asks chats of `table`, again where that may help."""
 
-    def __init__(self, connection: Connection, calls: Calls, table: ChatTable) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        calls: Calls,
+        table: ChatTable,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._connection = connection
         self._calls = calls
         self._table = table
+        self._clock = clock
 
     def run(self, name: str, ask: Callable[[], T]) -> T:
         """Run `ask`. If the chat's model actor dies, run it once more: on another replica, or on
@@ -36,7 +43,7 @@ class Retry:
         The provider may then have been asked twice, but a request that ends processes is not asked
         a third time. Who finds nobody there has not asked at all.
         """
-        deadline = time.monotonic() + RESTART_SECONDS
+        deadline: float | None = None  # a model may think for minutes before its process ends
         sent_before = forgotten = False
         while True:
             try:
@@ -44,8 +51,14 @@ class Retry:
             except (ChannelError, ray.exceptions.RayActorError) as error:
                 self._connection.doubt()
                 sent = not isinstance(error, ChannelError) or error.sent
-                if (sent_before and sent) or time.monotonic() > deadline:
-                    raise _given_up(name, error, sent) from error
+                if sent and sent_before:
+                    raise _given_up(name, "ended, twice") from error
+                if deadline is None:
+                    deadline = self._clock() + RESTART_SECONDS
+                elif not sent:  # it lives, by what Ray says, and lets nobody in
+                    if self._clock() > deadline:
+                        raise _given_up(name, f"cannot be reached: {error}") from error
+                    in_thread(time.sleep, AGAIN_SECONDS)
                 sent_before |= sent
                 in_thread(self._wait_for_a_replica, name)
             except GatewayError as error:
@@ -79,7 +92,6 @@ class Retry:
                 self._table.forget(name)  # it will not come back; the chat may have others now
 
 
-def _given_up(name: str, error: Exception, sent: bool) -> GatewayError:
-    why = "ended, twice" if sent else f"cannot be reached: {error}"
+def _given_up(name: str, why: str) -> GatewayError:
     words = f"The chat's process in the cluster {why}."
     return GatewayError(Code.CLUSTER_DOWN, words, chat_name=name)
