@@ -13,7 +13,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from gateway.protocol import Usage
 
 PROVIDER_MESSAGE_CHARACTERS = 300
 """A provider's own words are cut to this length."""
@@ -212,6 +215,9 @@ LASTING = frozenset({Code.PAY_BILL, Code.BAD_KEY})
 TIMED = frozenset({Code.SLOW_DOWN, Code.PROVIDER_BUSY})
 """The codes that pass by themselves: a chat rests with them for as long as its provider says."""
 
+NO_ANSWER = frozenset({Code.PROVIDER_DOWN, Code.TIMEOUT, Code.GATEWAY_BUSY, Code.INTERNAL})
+"""The codes by which nobody learns what the provider would have said."""
+
 
 class ErrorRecord(TypedDict):
     """A GatewayError as plain data, which crosses Ray and is kept for jobs."""
@@ -235,8 +241,11 @@ class GatewayError(Exception):
 
     `detail` (and `detail_zh`) stand before the code's own message; `status` overrides its HTTP
     status. `param` is the field that was wrong. `retry_after` is in seconds. `provider_message` is
-    given already cleaned (`clean`).
+    given already cleaned (`clean`). `usage` is what was taken of a provider all the same, as far as
+    it is known here: no record has it.
     """
+
+    usage: Usage | None = None
 
     def __init__(
         self,

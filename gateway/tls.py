@@ -65,13 +65,13 @@ def trusting(certificate: str) -> ssl.SSLContext:
     return context
 
 
-def watched(tcp: socket.socket) -> socket.socket:
+def watched(tcp: socket.socket, seconds: int = CUT_SECONDS) -> socket.socket:
     """Have the kernel end a socket's connections when the other node is cut off, which else nobody
-    would ever tell."""
+    would ever tell. (Linux also takes for one a node that lives and reads nothing for so long.)"""
     tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_SECONDS)
     tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_SECONDS)
-    tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, CUT_SECONDS * 1000)
+    tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
     return tcp
 
 

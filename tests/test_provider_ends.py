@@ -3,6 +3,7 @@ thoughts, wholeness."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ from tests.standin.raw import (
     streamed,
     whole,
 )
+from tests.waiting import until
 
 every_front = pytest.mark.parametrize("front", FRONTS, ids=of)
 every_stream = pytest.mark.parametrize("front", STREAMS, ids=of)
@@ -290,3 +292,19 @@ def test_a_filter_that_cut_words_short_hides_none_of_them(raw_chat: RawChat, fro
         ("Ja, ge", CUT),
         ("", "CONTENT_BLOCKED"),
     ]
+
+
+@pytest.mark.parametrize("front", [chat_stream, v1_stream], ids=of)
+def test_a_stream_goes_on_to_its_end_after_a_switch_however_long_it_takes(
+    raw_chat: RawChat, front: Front
+) -> None:
+    words = [f"{number} " for number in range(10)]
+    pieces = [event(chunk(word)) for word in words]
+    raw_chat.deploy(slowly(*pieces, event(chunk(finish="stop")), DONE, seconds=0.4), timeout=1)
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(raw_chat.ask, front)
+        until(lambda: raw_chat.row()["in_flight"] == 1)
+        raw_chat.deploy(whole(completion("another")), timeout=1)
+
+        assert under_way.result(30).words == "".join(words)
+    assert raw_chat.ask(front).words == "another"

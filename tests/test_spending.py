@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from gateway.commands.ray_head import RayHead
 from tests.fronts import RawChat, good
 from tests.processes import actor_process
 from tests.server import Server
-from tests.standin.raw import RawProvider, chunk, event, opening, piece
+from tests.standin.raw import RESET, RawProvider, chunk, event, opening, piece
 from tests.waiting import until
 
 ADMIN = "admin-token-1"
@@ -32,6 +33,7 @@ LIMITS = {
     "tokens": f"limit={10 * TOKENS}tokens/day",
     "money": "limit=3CNY/month",
     "leaves": "limit=4000tokens/day",
+    "fails": "limit=4000tokens/day",
     "several": "limit=2/day",
     "killed": "limit=8/day",
     "repeats": "limit=3/day",
@@ -200,6 +202,40 @@ def test_what_nobody_counts_is_a_guess(server: Server, chat: RawChat) -> None:
     reply = ask(server, chat.name, "leaves")
     assert (code(reply), "X-Tokens-In" in reply.headers) == ("OK", False)
     until(lambda: used(server, "leaves") >= before + 100, 20)
+
+
+@pytest.mark.parametrize("path", ["/openai/chat", "/v1/chat/completions", "/all/chat"])
+def test_what_a_stream_took_that_broke_off_counts(server: Server, chat: RawChat, path: str) -> None:
+    words = [piece(event(chunk("four "))) for _ in range(20)]
+    chat.deploy([opening(), *words, RESET])
+    before = used(server, "fails")
+    fields = {"content": "x" * 400, "messages": [{"role": "user", "content": "x" * 400}]}
+    names = {"chat_name": chat.name, "model": chat.name, "chat_names": chat.name}
+    body = {name: value for name, value in {**fields, **names}.items() if name in FIELDS[path]}
+    with suppress(httpx.TransportError):  # so it is told to who reads plain text
+        httpx.post(
+            f"{server.url}{path}",
+            json=body | {"stream": True},
+            headers={"X-Api-Key": token("fails")},
+        )
+    until(lambda: used(server, "fails") > before, 20)
+    assert 100 < used(server, "fails") - before < 200
+
+
+@pytest.mark.parametrize("path", ["/openai/chat", "/all/chat"])
+def test_answers_that_did_not_fit_were_paid_for(server: Server, chat: RawChat, path: str) -> None:
+    chat.deploy(ANSWERING)
+    before = used(server, "fails")
+    fields = {"content": "yes?", "messages": [{"role": "user", "content": "yes?"}]}
+    names = {"chat_name": chat.name, "model": chat.name, "chat_names": chat.name}
+    body = {name: value for name, value in {**fields, **names}.items() if name in FIELDS[path]}
+    reply = httpx.post(
+        f"{server.url}{path}",
+        json=body | {"choices": ["left", "right"]},
+        headers={"X-Api-Key": token("fails")},
+    )
+    assert "BAD_ANSWER" in reply.text
+    until(lambda: used(server, "fails") - before == 2 * TOKENS, 20)
 
 
 FIELDS = {

@@ -12,13 +12,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from gateway.errors import LASTING, TIMED, Code, GatewayError
+from gateway.errors import LASTING, NO_ANSWER, TIMED, Code, GatewayError
 from gateway.protocol import Resting
 
 FAILURES = 5
 """PROVIDER_DOWN so many times in a row opens the breaker."""
 
 BREAK_SECONDS = 10
+
+
+class Probe:
+    """A request that finds out whether a rest is over, for all others."""
 
 
 class CircuitBreaker:
@@ -36,27 +40,40 @@ class CircuitBreaker:
         self._since = 0.0
         self._until = 0.0
         self._failures = 0
+        self._probe: Probe | None = None
 
-    def admit(self) -> None:
+    def admit(self) -> Probe | None:
         """Let one request through to the provider, or raise the GatewayError that the chat rests
-        with.
+        with. Returns the request's probe, if it is one.
 
         When a rest is over, the next request is its probe: those beside it are still turned away,
-        until `succeeded` or `failed` tells what became of it.
+        until `succeeded`, `failed` or `given_up` tells what became of it. What was under way when
+        the rest began tells nothing of it.
         """
         if self._error is None:
-            return
+            return None
         now = self._clock()
         if now < self._until:
             raise self._turned_away(self._error, now)
         self._until = now + self._probe_seconds
+        self._probe = Probe()
+        return self._probe
 
-    def succeeded(self) -> None:
-        """Close the breaker: the provider answered."""
-        self._error, self._failures = None, 0
+    def succeeded(self, probe: Probe | None) -> None:
+        """Close the breaker: the provider answered, or has begun to."""
+        self._failures = 0
+        if self._ends(probe) or not self._refused:
+            self._error = None
 
-    def failed(self, error: GatewayError) -> None:
+    def given_up(self, probe: Probe | None) -> None:
+        """Let the next request be the probe: the client of this one has gone before it was
+        answered."""
+        if self._ends(probe):
+            self._until = min(self._until, self._clock())
+
+    def failed(self, error: GatewayError, probe: Probe | None) -> None:
         """Open the breaker where it helps: the provider refused, or could not be reached."""
+        found_out = self._ends(probe)
         self._failures = self._failures + 1 if error.code == Code.PROVIDER_DOWN else 0
         if error.code in LASTING:
             self._open(error, self._probe_seconds)
@@ -64,8 +81,25 @@ class CircuitBreaker:
             self._open(error, error.retry_after)
         elif self._failures >= FAILURES:
             self._open(error, BREAK_SECONDS)
-        elif self._error is not None and error.code not in LASTING:
-            self._error = None  # a probe was answered, if only by another kind of refusal
+        elif found_out and (error.code not in NO_ANSWER or not self._lasts):
+            # It was answered, if only by another kind of refusal; and a limit is over by itself.
+            self._error = None
+
+    def _ends(self, probe: Probe | None) -> bool:
+        """Return whether this is the probe under way, which is over."""
+        ends = probe is not None and probe is self._probe
+        if ends:
+            self._probe = None
+        return ends
+
+    @property
+    def _refused(self) -> bool:
+        """Whether the chat rests because the provider said so, not because it was down."""
+        return self._error is not None and self._error.code != Code.PROVIDER_DOWN
+
+    @property
+    def _lasts(self) -> bool:
+        return self._error is not None and self._error.code in LASTING
 
     @property
     def unpaid(self) -> bool:
@@ -75,7 +109,7 @@ class CircuitBreaker:
     def resting(self) -> Resting | None:
         """Return what GET /models tells of a rest; None: the chat does not rest."""
         left = self._until - self._clock()
-        if self._error is None or (self._error.code not in LASTING and left <= 0):
+        if self._error is None or (not self._lasts and left <= 0):
             return None  # what rested for a time is over by itself; a bill is not
         return {
             "code": self._error.code.value,

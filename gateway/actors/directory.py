@@ -16,9 +16,9 @@ import asyncio
 import time
 import uuid
 import weakref
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 
@@ -37,13 +37,13 @@ from gateway.actors.model_actor import ModelActor
 from gateway.actors.offered_models import offered_models
 from gateway.actors.reach import STOCK_REACH, endpoints, public, reach
 from gateway.actors.replica_actors import (
-    STATUS_SECONDS,
     ask_actor,
     class_of,
     create_actor,
     end_actors,
     get_actor,
     replicas_of,
+    switch,
     within,
 )
 from gateway.actors.stock_models import deploy_stock
@@ -68,6 +68,8 @@ UNHEARD = 1_000_000
 """How many deploys there may have been of which a restarted directory has not heard yet: of tasks,
 which have no actor. Its own come after them."""
 
+T = TypeVar("T")
+
 
 class Directory:
     """Knows what is deployed. What goes wrong is returned as a record: None says that all went
@@ -88,11 +90,14 @@ class Directory:
         # Each for as long as somebody has it or waits for it, since names come and go.
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._refilling: asyncio.Task[None] | None = None
-        self._starting: set[asyncio.Task[Any]] = set()
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     async def deploy(self, config: ModelConfig, check: bool = False) -> ErrorRecord | None:
         """Put `config` behind its chat name. What was there before answers until the new model is
         ready."""
+        return await self._to_its_end(self._put(config, check))
+
+    async def _put(self, config: ModelConfig, check: bool) -> ErrorRecord | None:
         await self._refilled()
         name = config["chat_name"]
         async with self._turn(name):
@@ -123,6 +128,9 @@ class Directory:
 
     async def set_fallback(self, name: str, fallback: list[str]) -> ErrorRecord | None:
         """Change a chat's chain alone."""
+        return await self._to_its_end(self._amend(name, fallback))
+
+    async def _amend(self, name: str, fallback: list[str]) -> ErrorRecord | None:
         await self._refilled()
         async with self._turn(name):
             try:
@@ -149,6 +157,9 @@ class Directory:
 
     async def undeploy(self, name: str) -> ErrorRecord | None:
         """Take a chat away; chats under way finish first, within `DRAIN_SECONDS`."""
+        return await self._to_its_end(self._take(name))
+
+    async def _take(self, name: str) -> ErrorRecord | None:
         await self._refilled()
         async with self._turn(name):
             actor_class = await class_of(name)
@@ -183,6 +194,7 @@ class Directory:
 
     async def config(self, name: str) -> ModelConfig | None:
         """Return a chat's whole configuration, for its own restarted replica."""
+        await self._refilled()
         return self._configs.get(name)
 
     async def chats(self, born: str = "", revision: int = 0) -> Chats:
@@ -220,10 +232,9 @@ class Directory:
             if name in self._configs or (restarted and await class_of(name) is None):
                 continue
             if has_its_key(config):
-                # It takes seconds, for which other chats need not wait.
-                task = asyncio.create_task(self.deploy(config))
-                self._starting.add(task)
-                task.add_done_callback(self._starting.discard)
+                self._begun(
+                    self._put(config, check=False)
+                )  # it takes seconds, for which no other waits
             else:
                 self._keep(config)
 
@@ -250,6 +261,17 @@ class Directory:
         except GatewayError as error:
             error.provider = config["provider"]
             return {"models": [], "error": error.as_dict()}
+
+    def _begun(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await what must not end half-way: whoever asks may give up, and Ray then cancels the
+        call."""
+        return await asyncio.shield(self._begun(work))
 
     def _keep(self, config: ModelConfig) -> None:
         traits = next((one for one in self._traits if one == config["traits"]), None)
@@ -338,13 +360,15 @@ class Directory:
             )
             for failure in filter(None, await within(DEPLOY_SECONDS, *prepared)):
                 raise GatewayError.from_dict(failure)
-            await within(STATUS_SECONDS * 5, *(replica.switch.remote() for replica in replicas))
         except GatewayError:
             for replica in replicas[: len(running)]:
                 replica.forget_prepared.remote()
             await end_actors(replicas[len(running) :])
             raise
+        # From here on there is no way back: some have switched. One that does not begins anew, and
+        # learns here what to run.
         self._keep(config)
+        await asyncio.gather(*map(switch, replicas))
         await end_actors(running[len(replicas) :])
 
     async def _refilled(self) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 @dataclass(slots=True)
 class Joined:
-    """An answer under way, and how many wait for it."""
+    """An answer under way, how many wait for it, and whether one of them has it."""
 
     task: asyncio.Task[bytes]
     waiting: int = 0
+    given: bool = False
 
 
 class JoinedQuestions:
@@ -22,13 +23,11 @@ class JoinedQuestions:
     def __init__(self) -> None:
         self._under_way: dict[Hashable, Joined] = {}
 
-    def is_under_way(self, question: Hashable) -> bool:
-        """Return whether whoever asks this now is answered with an earlier one's answer."""
-        return question in self._under_way
-
-    async def answer(self, question: Hashable, answer: Coroutine[Any, Any, bytes]) -> bytes:
-        """Await `answer`, or that of the same question under way. It is given up when nobody waits
-        for it. Raises what the answer raises."""
+    async def answer(
+        self, question: Hashable, answer: Coroutine[Any, Any, bytes]
+    ) -> tuple[bytes, bool]:
+        """Await `answer`, or that of the same question under way, and return whether somebody else
+        has it already. It is given up when nobody waits for it. Raises what the answer raises."""
         joined = self._under_way.get(question)
         if joined is None:
             joined = self._under_way[question] = Joined(asyncio.create_task(answer))
@@ -37,7 +36,9 @@ class JoinedQuestions:
             answer.close()
         joined.waiting += 1
         try:
-            return await asyncio.shield(joined.task)
+            content = await asyncio.shield(joined.task)
+            given, joined.given = joined.given, True
+            return content, given
         finally:
             joined.waiting -= 1
             if not joined.waiting and not joined.task.done():

@@ -208,7 +208,7 @@ def _nothing() -> dict[str, Any]:
 def _gather(row: dict[str, Any], currency: str, code: str, sums: Sequence[int]) -> None:
     requests, *counts, money = sums
     row["requests"] += requests
-    if code != OK:
+    if code != OK and requests:  # else it is what a failure took, which is counted by itself
         row["errors"] += requests
         row["errors_by_code"][code] = row["errors_by_code"].get(code, 0) + requests
     for name, count in zip(("fell_back", "tokens_in", "tokens_out", "cached"), counts, strict=True):

@@ -26,6 +26,10 @@ WINDOW_BYTES = 256 * 1024
 """How much of one stream may wait for a slow client in the actor; as much again waits in the
 kernel."""
 
+SLOW_SECONDS = 120
+"""So long a gateway process may read nothing of a stream before it is taken for one that is cut
+off: its client may read slowly."""
+
 HANDSHAKE_BYTES = 256
 
 Answer = Callable[..., AsyncGenerator[bytes, None]]
@@ -86,7 +90,7 @@ class Listener:
                 context, certificate = await asyncio.to_thread(make_certificate)
                 loop, limit = asyncio.get_running_loop(), CONNECT_SECONDS
                 # as are the connections that it takes
-                port = watched(socket.create_server((host, 0)))
+                port = watched(socket.create_server((host, 0)), SLOW_SECONDS)
                 server = await loop.create_server(
                     self._connected,
                     sock=port,

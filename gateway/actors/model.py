@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.actors.balance_watch import BalanceWatch
-from gateway.actors.circuit_breaker import CircuitBreaker
+from gateway.actors.circuit_breaker import CircuitBreaker, Probe
 from gateway.actors.local_model import load
 from gateway.actors.upstream import ANSWER_BYTES, Upstream
 from gateway.addresses import EgressProxy, url_host
@@ -38,24 +38,30 @@ class Account:
     in_flight: int = 0
 
     @contextlib.contextmanager
-    def asking(self, refusals: list[GatewayError]) -> Iterator[Upstream]:
-        """Around every question to the provider. Adds to `refusals` what is said of this key alone,
-        and raises any other GatewayError."""
+    def asking(self, refusals: list[GatewayError], probe: Probe | None) -> Iterator[Upstream]:
+        """Around every question to the provider; `probe` is what its breaker said of it. Adds to
+        `refusals` what is said of this key alone, and raises any other GatewayError."""
         self.in_flight += 1
         try:
             yield self.upstream
         except GatewayError as error:
-            self.breaker.failed(error)
+            self.breaker.failed(error, probe)
             if error.code not in OF_THE_KEY:
                 raise
             refusals.append(error)
-        else:
-            if self.breaker.unpaid:
-                self.balances.paid()
-            self.breaker.succeeded()
+        except BaseException:  # the client hung up
+            self.breaker.given_up(probe)
+            raise
         finally:
             self.in_flight -= 1
             self.balances.used()
+
+    def answered(self, probe: Probe | None) -> None:
+        """Note an answer, or a stream's first word: its end may be an hour away."""
+        unpaid = self.breaker.unpaid
+        self.breaker.succeeded(probe)
+        if unpaid and not self.breaker.unpaid:
+            self.balances.paid()
 
 
 @dataclass(slots=True)
@@ -75,9 +81,11 @@ class Model:
         """Return the whole answer to a question. Raises GatewayError."""
         refusals: list[GatewayError] = []
         with self._busy():
-            for account in self._awake(refusals):
-                with account.asking(refusals) as upstream:
-                    return await upstream.ask(question)
+            for account, probe in self._awake(refusals):
+                with account.asking(refusals, probe) as upstream:
+                    reply = await upstream.ask(question)
+                    account.answered(probe)
+                    return reply
         raise _most_hopeful(refusals)
 
     async def stream(
@@ -87,12 +95,15 @@ class Model:
         the model thinks. Raises GatewayError."""
         refusals: list[GatewayError] = []
         with self._busy():
-            for account in self._awake(refusals):
-                reader = new_reader()
-                with account.asking(refusals) as upstream:
+            for account, probe in self._awake(refusals):
+                reader, spoke = new_reader(), False
+                with account.asking(refusals, probe) as upstream:
                     pieces = upstream.stream(question, reader)
                     async with contextlib.aclosing(pieces):
                         async for together in pieces:
+                            if together and not spoke:
+                                account.answered(probe)
+                                spoke = True
                             yield reader, together
                     return
                 if reader.spoke:  # what was said cannot be taken back
@@ -139,16 +150,16 @@ class Model:
             if not self.in_flight:
                 self.idle.set()
 
-    def _awake(self, refusals: list[GatewayError]) -> Iterator[Account]:
-        """Yield the accounts that may be asked, first the one with the least to do; the others add
-        to `refusals` why not."""
+    def _awake(self, refusals: list[GatewayError]) -> Iterator[tuple[Account, Probe | None]]:
+        """Yield the accounts that may be asked, first the one with the least to do, and the probe
+        that the question is; the others add to `refusals` why not."""
         for account in sorted(self.accounts, key=lambda account: account.in_flight):
             try:
-                account.breaker.admit()
+                probe = account.breaker.admit()
             except GatewayError as error:
                 refusals.append(error)
             else:
-                yield account
+                yield account, probe
 
 
 def _most_hopeful(refusals: list[GatewayError]) -> GatewayError:

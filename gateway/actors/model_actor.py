@@ -27,6 +27,7 @@ from gateway.actors import actor_logs, byzer_requests
 from gateway.actors.joined_questions import JoinedQuestions
 from gateway.actors.listener import Listener, allow_many
 from gateway.actors.model import Model, has_its_key, open_model
+from gateway.actors.upstream import STREAM_SECONDS
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full, give_back_large_blocks
 from gateway.channel import HEADER_BYTES, frame
 from gateway.errors import Code, ErrorRecord, GatewayError, too_many_bytes
@@ -189,10 +190,9 @@ class ModelActor:
     ) -> AsyncGenerator[bytes, None]:
         if not repeat:
             yield await answer
-        elif self._joined.is_under_way(repeat):
-            yield _repeated(await self._joined.answer(repeat, answer))
         else:
-            yield await self._joined.answer(repeat, answer)
+            frames, given = await self._joined.answer(repeat, answer)
+            yield _repeated(frames) if given else frames
 
     def _no_room(self) -> bytes:
         return self._failed(too_many_bytes(), self._model)
@@ -321,7 +321,8 @@ class ModelActor:
         return self._model
 
     async def _recover(self) -> None:
-        """Ask the directory what to run: after a restart this process is empty."""
+        """Ask the directory what to run: after a restart this process is empty. Raises GatewayError
+        (CLUSTER_DOWN): it does not say."""
         async with self._recovering:
             if self._model is not None:
                 return
@@ -330,13 +331,14 @@ class ModelActor:
                 call = directory.config.remote(self._chat_name)
                 config: ModelConfig | None = await asyncio.wait_for(call, ASK_DIRECTORY_SECONDS)
             except (ValueError, TimeoutError, ray.exceptions.RayError):
-                return
+                words = "The directory does not say what this chat's restarted process shall run."
+                raise GatewayError(Code.CLUSTER_DOWN, words) from None
             if config is not None and has_its_key(config):
                 self._model = await open_model(config, _hop(), watched=self._is_first)
 
     def _close_later(self, model: Model | None) -> None:
         if model is not None:
-            task = asyncio.create_task(model.close(model.config["timeout"]))
+            task = asyncio.create_task(model.close(STREAM_SECONDS))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
@@ -376,8 +378,8 @@ def _end(usage: Usage) -> bytes:
 
 
 def _repeated(frames: bytes) -> bytes:
-    """Return the frames of an answer for whoever repeated its question: its tokens were paid for
-    once, and count once."""
+    """Return the frames of an answer that somebody else has, too: its tokens were paid for once,
+    and count once."""
     at = 0
     while at < len(frames):
         if frames[at + 4] == Kind.END:

@@ -14,6 +14,7 @@ from gateway.errors import Code, GatewayError
 from gateway.protocol import NAMESPACE, replica_name
 
 STATUS_SECONDS = 2
+SWITCH_SECONDS = 10
 GONE_SECONDS = 10
 """How long a killed actor's name may take to become free."""
 
@@ -103,6 +104,15 @@ async def ask_actor(
         return await asyncio.wait_for(getattr(actor, method).remote(*arguments), seconds)
     except (ray.exceptions.RayError, TimeoutError):
         return None
+
+
+async def switch(replica: Any) -> None:
+    """Have a replica answer by the model that it has prepared; where it does not, its process is
+    ended, and starts again with what the directory knows."""
+    try:
+        await asyncio.wait_for(replica.switch.remote(), SWITCH_SECONDS)
+    except (ray.exceptions.RayError, TimeoutError):
+        ray.kill(replica, no_restart=False)
 
 
 async def within(seconds: float, *calls: Awaitable[Any]) -> list[Any]:

@@ -246,16 +246,20 @@ class Channels:
         self._patience = patience
         self._budget = budget
         self._address: Address | None = None
-        self._trust: ssl.SSLContext | None = None
+        self._trust: tuple[Address, ssl.SSLContext] | None = None
         self.host: str | None = None
         self._free: deque[Channel] = deque()
 
     def take(self) -> Channel:
         """Return a connection. Raises ChannelError, and what `find` raises."""
-        try:
-            return self._free.pop()
-        except IndexError:
-            return hub.in_thread(self._connect)
+        while True:
+            try:
+                channel = self._free.pop()
+            except IndexError:
+                return hub.in_thread(self._connect)
+            if channel.address is self._address:
+                return channel
+            channel.close()  # it was given back while its process was found to have ended
 
     def locate(self) -> Address:
         """Return the actor's address, which Ray is asked for if it is not known. Raises what `find`
@@ -267,10 +271,13 @@ class Channels:
         return address
 
     def _connect(self) -> Channel:
-        address = self.locate()
-        if "host" in address and self._trust is None:
-            self._trust = trusting(address["certificate"])
-        return Channel(address, self._patience, self._trust, self._budget)
+        address, trust = self.locate(), None
+        if "host" in address:
+            known, trust = self._trust or (None, None)
+            if known is not address or trust is None:
+                trust = trusting(address["certificate"])
+                self._trust = address, trust
+        return Channel(address, self._patience, trust, self._budget)
 
     def give_back(self, channel: Channel) -> None:
         """It has ended its request, and may be used for another, unless it leads to a process that

@@ -126,7 +126,10 @@ class ChatTable:
         seen = self._connection.chats.seen
         if seen != self._explored and not self._exploring:
             self._exploring = True
-            threading.Thread(target=self._explore, args=(configs, seen), daemon=True).start()
+            try:
+                threading.Thread(target=self._explore, args=(configs, seen), daemon=True).start()
+            except RuntimeError:  # there are too many threads; it is tried again
+                self._exploring = False
 
     def _explore(self, configs: list[PublicConfig], seen: tuple[str, int]) -> None:
         names = [config["chat_name"] for config in configs if config["engine"] in WITH_REPLICAS]

@@ -7,7 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,7 +103,8 @@ class ReplicaSet:
         for replica in self.replicas:
             if replica.lost and replica.shunned_until <= now:
                 replica.shunned_until = now + SHUN_SECONDS
-                threading.Thread(target=self._look_after, args=(replica,), daemon=True).start()
+                with suppress(RuntimeError):  # there are too many threads; it is tried again
+                    threading.Thread(target=self._look_after, args=(replica,), daemon=True).start()
 
     def _look_after(self, lost: Replica) -> None:
         try:

@@ -52,7 +52,14 @@ class Stream:
 
     def pieces(self) -> Iterator[bytes]:
         """Yield what comes, as it comes, until the end or until the client has gone. Raises
-        GatewayError."""
+        GatewayError, with what was taken until then."""
+        try:
+            yield from self._pieces()
+        except GatewayError as error:
+            error.usage = self.usage
+            raise
+
+    def _pieces(self) -> Iterator[bytes]:
         kind, content = Kind.PIECE, b""
         while kind == Kind.PIECE:
             if content:

@@ -23,18 +23,25 @@ def structured(
         return _with(answer, fitted(structure, answer.output), answer.usage)
     except MisfitError as misfit:
         words = f"That was not what was asked for: {misfit}. {structure.words()}"
-        again = ask(_gone_on(body, answer.output, words))
+        try:
+            again = ask(_gone_on(body, answer.output, words))
+        except GatewayError as error:
+            error.usage = answer.usage
+            raise
+    usage = _sum(answer.usage, again.usage)
     try:
-        return _with(again, fitted(structure, again.output), _sum(answer.usage, again.usage))
+        return _with(again, fitted(structure, again.output), usage)
     except MisfitError as misfit:
-        raise GatewayError(
+        failed = GatewayError(
             Code.BAD_ANSWER,
             f"What the model said does not fit, also when it was asked once more: {misfit}.",
             "模型的回答不符合要求，再问一次后仍不符合。",
             chat_name=name,
             provider=again.usage.provider,
             provider_message=clean(again.output),
-        ) from None
+        )
+        failed.usage = usage
+        raise failed from None
 
 
 def _gone_on(body: bytes, answer: str, words: str) -> bytes:

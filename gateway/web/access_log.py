@@ -93,6 +93,8 @@ def _enter(ended: Call, ledger: Ledger) -> None:
     ended.counted = True
     if ended.code != call.OK:
         ledger.failed(ended.caller, _chat(ended), ended.code)
+        if ended.served_by and ended.usage:  # a stream that broke off
+            ledger.paid(ended.caller, ended.chat, ended.served_by, ended.usage, ended.code)
     elif ended.served_by and ended.usage:
         fell_back = ended.fell_back is not None
         # a stream's first word, not its end: meanwhile the chat may have begun to rest

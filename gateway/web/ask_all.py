@@ -87,6 +87,8 @@ class Asker(NamedTuple):
             error = GatewayError(Code.INTERNAL, chat_name=name)
         label = name if error.code not in NAMES_NOBODY else ""
         self.ledger.failed(self.caller, label, error.code)
+        if error.usage:
+            self.ledger.paid(self.caller, name, error.chat_name or name, error.usage, error.code)
         self.ledger.turned_away([(name, error.code)], "")
         return error.shape(self.request_id)
 
@@ -247,7 +249,7 @@ def _speak(asker: Asker, name: str, asked: Asked | GatewayError, put: Put, gone:
             raise asked
         asker.admit(asked.chat)
         envelope = Request(AnswerForm.TEXT, structure=asked.structure)
-        with closing(asker.llm.stream(asked.chat, envelope, asked.body)) as stream:
+        with closing(asker.llm.stream(asked.chat, envelope, asked.body, asker.client)) as stream:
             for piece in stream.pieces():
                 if gone():
                     break

@@ -23,6 +23,14 @@ FALL_BACK_ON = {
 """Never the caller's own faults, nor a content block: another provider must not be asked around
 those."""
 
+UNABLE = FALL_BACK_ON | {
+    Code.NOT_DEPLOYED,
+    Code.CLUSTER_DOWN,
+    Code.GATEWAY_BUSY,
+    Code.INTERNAL,
+}
+"""With these another chat of the chain says nothing of the request: the next one is asked."""
+
 T = TypeVar("T")
 
 Failures = list[tuple[str, Code]]
@@ -55,11 +63,11 @@ def first_to_answer(
         first = error
     failures, served_by = [(name, first.code)], ""
     try:
-        for other in chain(name):
+        for other in _known(chain, name):
             try:
                 outcome = Outcome(ask(other), other, first.code)
             except GatewayError as error:
-                if error.code not in FALL_BACK_ON and error.code != Code.NOT_DEPLOYED:
+                if error.code not in UNABLE:
                     raise
                 failures.append((other, error.code))
             else:
@@ -68,3 +76,12 @@ def first_to_answer(
     finally:
         note(failures, served_by)
     raise first
+
+
+def _known(chain: Callable[[str], Iterable[str]], name: str) -> Iterable[str]:
+    """Return a chat's chain; none where the cluster cannot tell: why the chat itself could not
+    answer is what its caller must know."""
+    try:
+        return chain(name)
+    except GatewayError:
+        return ()

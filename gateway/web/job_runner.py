@@ -173,7 +173,8 @@ class Runner:
                 break
             time.sleep(BEAT_SECONDS)
         with self._lock:
-            del self._tasks[key]
+            if self._tasks.get(key) is task:  # else it was asked anew meanwhile
+                del self._tasks[key]
         self.waits.end(key, result)
 
     def _kept(self, key: Key, task: Task, result: bytes, failed: bool) -> bool:

@@ -72,6 +72,28 @@ class Ledger:
         seconds_ago: float = 0.0,
     ) -> None:
         """Count an answer: `chat` was asked, `served_by` answered, and began to so long ago."""
+        numbers, currency = self._spent(caller, served_by, usage)
+        if not self.folder:
+            return
+        key = (caller, chat, served_by, usage.provider, model[:200], OK, currency)
+        with self._lock:
+            self._add(key, (1, fell_back, *numbers))
+            self._seconds[self._day, chat, served_by, bucket(usage.seconds)] += 1
+            now = time.time() - seconds_ago
+            self._heard[served_by] = max(now, self._heard.get(served_by, 0.0))
+
+    def paid(self, caller: str, chat: str, asked: str, usage: Usage, code: str) -> None:
+        """Count what `asked`, which was to answer for `chat`, took before it failed. The error
+        itself is counted where it is told."""
+        numbers, currency = self._spent(caller, asked, usage)
+        if self.folder:
+            with self._lock:
+                key = (caller, chat, asked, usage.provider, "", code, currency)
+                self._add(key, (0, 0, *numbers))
+
+    def _spent(self, caller: str, served_by: str, usage: Usage) -> tuple[tuple[int, ...], str]:
+        """Have limits and budgets know of what was taken. Return the tokens in and out, those of
+        them that the provider's cache had, and the money in millionths; and its currency."""
         (tokens_in, tokens_out), cached = usage.most_likely, usage.cached or 0
         money, currency = 0.0, ""
         if price := self._llm.price(served_by):
@@ -80,15 +102,7 @@ class Ledger:
             money += tokens_out * price["out"]
             currency = price["currency"]
         self._spending.answered(caller, served_by, tokens_in + tokens_out, money / MICRO, currency)
-        if not self.folder:
-            return
-        key = (caller, chat, served_by, usage.provider, model[:200], OK, currency)
-        numbers = (1, fell_back, tokens_in, tokens_out, cached, round(money))
-        with self._lock:
-            self._add(key, numbers)
-            self._seconds[self._day, chat, served_by, bucket(usage.seconds)] += 1
-            now = time.time() - seconds_ago
-            self._heard[served_by] = max(now, self._heard.get(served_by, 0.0))
+        return (tokens_in, tokens_out, cached, round(money)), currency
 
     def failed(self, caller: str, chat: str, code: str) -> None:
         """Count an error."""
@@ -120,7 +134,8 @@ class Ledger:
     def _keep_handing_over(self) -> None:
         while True:
             time.sleep(HAND_OVER_SECONDS)
-            self._day = time.strftime(DAY)
+            with self._lock:
+                self._day = time.strftime(DAY)
             with suppress(Exception):  # it goes on, whatever is wrong with the cluster
                 self._hand_over()
 

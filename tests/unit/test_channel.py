@@ -22,6 +22,7 @@ from gateway.byte_budget import ByteBudget, Full
 from gateway.channel import frame
 from gateway.cluster.channel import IDLE_SECONDS, Channel, ChannelError, Channels, ClientGone
 from gateway.protocol import Address, Kind
+from gateway.tls import CUT_SECONDS
 from tests.greenlets import directly, in_a_greenlet
 from tests.other_user import TAKES_THE_SOCKET, another_user, open_folder
 
@@ -246,6 +247,21 @@ def test_a_reader_that_stalls_slows_the_speaker_down_and_loses_nothing(
 
     run(receive_all)
     channel.close()
+
+
+def test_a_reader_that_stalls_for_long_is_not_taken_for_a_node_that_is_cut_off(
+    tmp_path: Path,
+) -> None:
+    loop = uvloop.new_event_loop()
+    actor = Actor(tmp_path, loop, far=True)
+    channel = Channel(actor.address(), PATIENCE)
+    channel.send("echo", "slow", body=MEGABYTE * 20)
+    time.sleep(CUT_SECONDS + 2)
+
+    assert [channel.receive()[0] for _ in range(3)] == [Kind.HEAD, Kind.PIECE, Kind.END]
+    channel.close()
+    actor.stop()
+    loop.close()
 
 
 # What is kept open.

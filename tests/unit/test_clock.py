@@ -54,7 +54,7 @@ def test_nothing_is_timed_by_a_clock_that_may_be_set() -> None:
 def test_a_chat_rests_for_its_time(code: str, retry_after: float | None, seconds: int) -> None:
     clock = Clock()
     breaker = CircuitBreaker(60, clock)
-    breaker.failed(GatewayError(code, retry_after=retry_after))
+    breaker.failed(GatewayError(code, retry_after=retry_after), None)
     clock.now += seconds - 1
     with pytest.raises(GatewayError) as caught:
         breaker.admit()

@@ -45,8 +45,9 @@ def test_repeats_are_answered_with_the_first() -> None:
         assert provider.asked == 2
 
         provider.may_answer.set()
-        assert await asyncio.gather(*repeats, other) == [b"hi"] * 4
-        assert await joined.answer("q", provider.answer()) == b"hi"
+        first, other_first, again = (b"hi", False), (b"hi", False), (b"hi", True)
+        assert await asyncio.gather(*repeats, other) == [first, again, again, other_first]
+        assert await joined.answer("q", provider.answer()) == first
         assert provider.asked == 3, "what was answered is asked anew"
 
     asyncio.run(ask())
@@ -78,9 +79,24 @@ def test_a_question_that_is_asked_anew_while_the_old_one_is_given_up_is_joined_t
         anew = [asyncio.create_task(joined.answer("q", provider.answer())) for _ in range(2)]
         await settle()
         provider.may_answer.set()
-        assert await asyncio.gather(*anew) == [b"hi"] * 2
+        assert await asyncio.gather(*anew) == [(b"hi", False), (b"hi", True)]
         assert provider.counts() == (2, 1)
         with pytest.raises(asyncio.CancelledError):
             await gone
+
+    asyncio.run(ask())
+
+
+def test_an_answer_counts_for_whoever_has_it_first_though_not_for_who_asked_first() -> None:
+    async def ask() -> None:
+        provider, joined = Provider(), JoinedQuestions()
+        first = asyncio.create_task(joined.answer("q", provider.answer()))
+        await settle()
+        repeat = asyncio.create_task(joined.answer("q", provider.answer()))
+        await settle()
+        first.cancel()
+        provider.may_answer.set()
+        assert await repeat == (b"hi", False)
+        assert provider.counts() == (1, 0)
 
     asyncio.run(ask())
