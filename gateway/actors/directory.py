@@ -17,7 +17,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Coroutine, Iterable
-from functools import partial
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import ray
@@ -43,7 +43,7 @@ from gateway.actors.replica_actors import (
     end_actors,
     get_actor,
     replicas_of,
-    switch,
+    tell,
     within,
 )
 from gateway.actors.stock_models import deploy_stock
@@ -63,6 +63,9 @@ from gateway.protocol import (
 
 DEPLOY_SECONDS = 120
 """For one deploy, the load of a large local model included."""
+
+STARTING_SECONDS = 5
+"""So long who asks for a chat waits for its first deploy, which may take minutes."""
 
 UNHEARD = 1_000_000
 """How many deploys there may have been of which a restarted directory has not heard yet: of tasks,
@@ -150,8 +153,9 @@ class Directory:
             self._keep(amended)
             if amended["engine"] != Engine.BYZERLLM:
                 replicas = await replicas_of(name, amended["workers"])
-                amend = partial(ask_actor, method="amend", arguments=(fallback, generation))
-                await asyncio.gather(*map(amend, replicas))
+                await asyncio.gather(
+                    *(tell(replica, "amend", fallback, generation) for replica in replicas)
+                )
         await self._followers.informed()
         return None
 
@@ -180,8 +184,9 @@ class Directory:
         """Return how to reach a chat, or None: there is none of that name."""
         await self._refilled()
         if name not in self._configs and (deploying := self._turns.get(name)):
-            async with deploying:
-                pass  # it is there in a moment, perhaps
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STARTING_SECONDS), deploying:
+                    pass  # it is there in a moment, perhaps
         if config := self._configs.get(name):
             # who asks for a task's chat knows of it already
             return None if config["engine"] == Engine.TASK else reach(config)
@@ -368,7 +373,7 @@ class Directory:
         # From here on there is no way back: some have switched. One that does not begins anew, and
         # learns here what to run.
         self._keep(config)
-        await asyncio.gather(*map(switch, replicas))
+        await asyncio.gather(*(tell(replica, "switch") for replica in replicas))
         await end_actors(running[len(replicas) :])
 
     async def _refilled(self) -> None:

@@ -14,7 +14,7 @@ from gateway.errors import Code, GatewayError
 from gateway.protocol import NAMESPACE, replica_name
 
 STATUS_SECONDS = 2
-SWITCH_SECONDS = 10
+TELL_SECONDS = 10
 GONE_SECONDS = 10
 """How long a killed actor's name may take to become free."""
 
@@ -106,11 +106,13 @@ async def ask_actor(
         return None
 
 
-async def switch(replica: Any) -> None:
-    """Have a replica answer by the model that it has prepared; where it does not, its process is
-    ended, and starts again with what the directory knows."""
+async def tell(replica: Any | None, method: str, *arguments: Any) -> None:
+    """Tell a replica what it must know; where it does not take it, its process is ended, and starts
+    again with what the directory knows."""
+    if replica is None:
+        return
     try:
-        await asyncio.wait_for(replica.switch.remote(), SWITCH_SECONDS)
+        await asyncio.wait_for(getattr(replica, method).remote(*arguments), TELL_SECONDS)
     except (ray.exceptions.RayError, TimeoutError):
         ray.kill(replica, no_restart=False)
 
