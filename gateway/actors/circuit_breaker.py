@@ -20,6 +20,10 @@ FAILURES = 5
 
 BREAK_SECONDS = 10
 
+PROBED_SECONDS = 5
+"""So long the probe of what passes by itself is waited for: a refusal comes at once, and an answer
+may take minutes, for which nobody need be turned away. Then the next request is a probe, too."""
+
 
 class Probe:
     """A request that finds out whether a rest is over, for all others."""
@@ -55,7 +59,7 @@ class CircuitBreaker:
         now = self._clock()
         if now < self._until:
             raise self._turned_away(self._error, now)
-        self._until = now + self._probe_seconds
+        self._until = now + (self._probe_seconds if self._lasts else PROBED_SECONDS)
         self._probe = Probe()
         return self._probe
 

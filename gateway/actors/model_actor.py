@@ -67,6 +67,7 @@ QUESTION_BYTES = 256 * 1024 * 1024
 GATEWAY_MAX_BODY_BYTES."""
 
 ASK_DIRECTORY_SECONDS = 5
+AGAIN_SECONDS = 0.2
 DRAIN_SECONDS = 10
 """How long a retiring replica waits for chats under way."""
 
@@ -327,14 +328,21 @@ class ModelActor:
             if self._model is not None:
                 return
             try:
-                directory = ray.get_actor(DIRECTORY, NAMESPACE)
-                call = directory.config.remote(self._chat_name)
-                config: ModelConfig | None = await asyncio.wait_for(call, ASK_DIRECTORY_SECONDS)
-            except (ValueError, TimeoutError, ray.exceptions.RayError):
+                async with asyncio.timeout(ASK_DIRECTORY_SECONDS):
+                    config = await self._config_of_directory()
+            except (TimeoutError, ray.exceptions.RayError):
                 words = "The directory does not say what this chat's restarted process shall run."
                 raise GatewayError(Code.CLUSTER_DOWN, words) from None
             if config is not None and has_its_key(config):
                 self._model = await open_model(config, _hop(), watched=self._is_first)
+
+    async def _config_of_directory(self) -> ModelConfig | None:
+        while True:
+            with contextlib.suppress(ValueError, ray.exceptions.RayActorError):
+                directory = ray.get_actor(DIRECTORY, NAMESPACE)
+                config: ModelConfig | None = await directory.config.remote(self._chat_name)
+                return config
+            await asyncio.sleep(AGAIN_SECONDS)  # it is being restarted
 
     def _close_later(self, model: Model | None) -> None:
         if model is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.actors.circuit_breaker import FAILURES, CircuitBreaker, Probe
+from gateway.actors.circuit_breaker import FAILURES, PROBED_SECONDS, CircuitBreaker, Probe
 from gateway.errors import Code, GatewayError
 from tests.unit.stores import Clock
 
@@ -66,6 +66,28 @@ def test_what_was_under_way_before_tells_nothing_of_a_rest(
     breaker.given_up(before)
     breaker.failed(GatewayError(Code.INVALID_REQUEST), before)
     assert turned_away(breaker) == code
+
+
+def test_where_a_limits_probe_thinks_for_long_another_is_let_through(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    first = rest(breaker, clock, Code.SLOW_DOWN)
+    clock.now += PROBED_SECONDS - 1
+    assert turned_away(breaker) == Code.SLOW_DOWN
+    clock.now += 1
+    second = breaker.admit()
+    breaker.given_up(first)
+    assert turned_away(breaker) == Code.SLOW_DOWN
+    breaker.succeeded(second)
+    assert turned_away(breaker) is None
+
+
+def test_an_unpaid_bills_probe_is_the_only_one_for_its_time(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    rest(breaker, clock, Code.PAY_BILL)
+    clock.now += PROBE_SECONDS - 1
+    assert turned_away(breaker) == Code.PAY_BILL
 
 
 def test_a_probe_finds_out_once(breaker: CircuitBreaker, clock: Clock) -> None:
