@@ -4,8 +4,10 @@ them."""
 from __future__ import annotations
 
 import codecs
+import encodings
 import json
 import re
+from encodings.aliases import aliases as ALIASES  # noqa: N812  # a table of Python's
 
 CODECS = {
     "utf-8": ("utf-8", "utf-8"),
@@ -27,10 +29,18 @@ CODECS = {
 Windows' own supersets are read, since that is what old programs mean by big5 or gb2312; none of
 them is written wider than its name."""
 
-_ALIASES = {codecs.lookup(name).name: name for name in CODECS} | {
+
+def _module(label: str) -> str:
+    """Return the module of Python's that reads a charset, by whatever name it is called, or would
+    if there were one. `codecs.lookup` keeps each name that it does not know, for ever."""
+    name = encodings.normalize_encoding(label).lower()
+    return ALIASES.get(name) or ALIASES.get(name.replace(".", "_")) or name
+
+
+_BY_MODULE = {_module(codecs.lookup(name).name): name for name in CODECS} | {
     **{"cp950": "big5", "cp932": "shift_jis", "cp949": "euc-kr"},
     # as Windows and Java call them
-    **{"x-gbk": "gbk", "x-sjis": "shift_jis", "windows-31j": "shift_jis"},
+    **{"x_gbk": "gbk", "x_sjis": "shift_jis", "windows_31j": "shift_jis"},
 }
 
 
@@ -40,10 +50,7 @@ def charset(name: str) -> str | None:
     label = name.strip().strip("\"'").lower()
     if label in CODECS or not label:
         return label or None
-    try:
-        return _ALIASES.get(label) or _ALIASES.get(codecs.lookup(label).name)
-    except (LookupError, ValueError):
-        return None
+    return _BY_MODULE.get(_module(label))
 
 
 _BYTEWISE = frozenset({"latin-1", "cp1252", "ascii"})

@@ -138,10 +138,10 @@ def packed(fields: dict[str, Any]) -> bytes:
     """Return a request's body as its provider reads it, but for the model. Raises GatewayError."""
     try:
         return orjson.dumps(fields)
-    except TypeError as error:  # it reads deeper nesting than it writes
-        raise GatewayError(
-            Code.INVALID_REQUEST, "The request is nested too deeply.", "请求嵌套过深。"
-        ) from error
+    except TypeError as error:  # it reads deeper nesting, and larger integers, than it writes
+        words = "The request is nested too deeply, or has an integer of more than 64 bits."
+        words_zh = "请求嵌套过深，或含有超过 64 位的整数。"
+        raise GatewayError(Code.INVALID_REQUEST, words, words_zh) from error
 
 
 class Head(NamedTuple):

@@ -117,6 +117,20 @@ def test_a_job_for_those_who_read_no_json(gateway: httpx.Client, deploy: Deploy)
     assert gateway.get(f"/jobs/{job}?wait=30").text == "openai:hi"
 
 
+def test_an_answer_is_written_as_whoever_fetches_it_reads(
+    gateway: httpx.Client, deploy: Deploy
+) -> None:
+    job = ask(gateway, deploy(), job=True).headers["Location"]
+    assert gateway.get(f"{job}?wait=30").text == '"openai:hi"'
+    assert gateway.get(job, headers={"Accept": "text/plain"}).text == "openai:hi"
+
+
+def test_a_name_that_no_chat_has_is_in_no_metric(gateway: httpx.Client) -> None:
+    for more in ({"wait": 20}, {"job": True}, {"job": True, "status": 200}):
+        ask(gateway, "invented-by-a-caller", **more)
+    assert "invented-by-a-caller" not in gateway.get("/metrics").text
+
+
 def test_a_job_that_fails_says_why_and_falls_back_before_it_does(
     gateway: httpx.Client, deploy: Deploy, names: Callable[[], str]
 ) -> None:
@@ -128,6 +142,10 @@ def test_a_job_that_fails_says_why_and_falls_back_before_it_does(
     gateway.post("/openai/fallback", json={"chat_name": unpaid, "fallback": second})
     helped = gateway.get(ask(gateway, unpaid, job=True).headers["Location"] + "?wait=30")
     assert (helped.json(), helped.headers["X-Fell-Back"]) == ("zhipu:hi", "PAY_BILL")
+    for _ in range(2):
+        gateway.get(helped.request.url.path)
+    counted = f'gateway_fallbacks_total{{chat="{unpaid}",code="PAY_BILL",served_by="{second}"}} 1.0'
+    assert counted in gateway.get("/metrics").text
 
 
 def test_wait_gives_the_answer_if_it_is_there_in_time_else_the_job(
@@ -280,6 +298,12 @@ def test_a_session_remembers_survives_a_switch_and_forgets(
         assert heard() == ["alone"]
     ask(gateway, name, content="anew", session="order-42", reset=True)
     assert heard() == ["anew"]
+    once = {"session": "order-42", "request_id": f"{name}-once"}
+    for _ in range(2):  # a repeat forgets nothing
+        ask(gateway, name, content="once", reset=True, **once)
+    assert heard() == ["once"]
+    ask(gateway, name, content="then", session="order-42")
+    assert heard() == ["once", "zhipu:once", "then"]
 
 
 def test_a_session_is_bounded(

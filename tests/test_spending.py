@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ LIMITS = {
     "fails": "limit=4000tokens/day",
     "several": "limit=2/day",
     "killed": "limit=8/day",
+    "eager": "limit=2/min,5/day",
     "repeats": "limit=3/day",
     "shop": "chats=shop_*",
     "listed": "limit=9/min,7CNY/day",
@@ -222,8 +224,13 @@ def test_what_a_stream_took_that_broke_off_counts(server: Server, chat: RawChat,
     assert 100 < used(server, "fails") - before < 200
 
 
-@pytest.mark.parametrize("path", ["/openai/chat", "/all/chat"])
-def test_answers_that_did_not_fit_were_paid_for(server: Server, chat: RawChat, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [("/openai/chat", {}), ("/openai/chat", {"wait": 20}), ("/all/chat", {})],
+)
+def test_answers_that_did_not_fit_were_paid_for(
+    server: Server, chat: RawChat, path: str, more: dict[str, Any]
+) -> None:
     chat.deploy(ANSWERING)
     before = used(server, "fails")
     fields = {"content": "yes?", "messages": [{"role": "user", "content": "yes?"}]}
@@ -231,7 +238,7 @@ def test_answers_that_did_not_fit_were_paid_for(server: Server, chat: RawChat, p
     body = {name: value for name, value in {**fields, **names}.items() if name in FIELDS[path]}
     reply = httpx.post(
         f"{server.url}{path}",
-        json=body | {"choices": ["left", "right"]},
+        json=body | {"choices": ["left", "right"]} | more,
         headers={"X-Api-Key": token("fails")},
     )
     assert "BAD_ANSWER" in reply.text
@@ -311,6 +318,28 @@ def test_what_was_used_outlives_the_store(server: Server, chat: RawChat, ray_hea
     actor_process(ray_head, "Store").kill()
     codes = [code(ask(server, chat.name, "killed")) for _ in range(4)]
     assert codes == ["OK", "OK", "OVER_LIMIT", "OVER_LIMIT"]
+
+
+def test_what_was_refused_is_not_used_also_after_the_store_is_lost(
+    server: Server, chat: RawChat, ray_head: RayHead
+) -> None:
+    until(lambda: time.time() % 60 < 30, 40)  # or the limit of a minute may begin anew
+    codes = Counter(code(ask(server, chat.name, "eager")) for _ in range(20))
+    assert codes == {"OK": 2, "OVER_LIMIT": 18}
+    usage = {"by": "caller"}
+    until(lambda: '"requests":20' in _row(server.http.get("/usage", params=usage), "eager"))
+    actor_process(ray_head, "Store").kill()
+
+    def used_today() -> float:
+        rows = server.http.get("/callers").json()["callers"]
+        return next(float(row["limits"][1]["used"]) for row in rows if row["name"] == "eager")
+
+    until(lambda: used_today() == 2, 20)
+
+
+def _row(reply: httpx.Response, caller: str) -> str:
+    rows = [row for row in reply.json()["usage"] if row["caller"] == caller]
+    return json.dumps(rows, separators=(",", ":"))
 
 
 def test_for_a_token_of_some_chats_there_are_no_others(

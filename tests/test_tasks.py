@@ -174,6 +174,17 @@ def test_a_job_and_its_request_id_know_a_task(
     assert len(raw_chat.raw.requests) == 2
 
 
+def test_a_number_of_any_length_is_a_value_of_a_request_id_too(
+    gateway: httpx.Client, raw_chat: RawChat, task: Task
+) -> None:
+    name = task("{{content}} {{number}}")
+    number = 10**30
+    body = {"chat_name": name, "content": "no.", "number": number}
+    for more in ({}, {"request_id": f"{name}.1"}, {"request_id": f"{name}.1"}):
+        assert gateway.post("/task/chat", json=body | more).json() == f"no. {number}"
+    assert len(raw_chat.raw.requests) == 2
+
+
 def test_a_session_remembers_what_was_asked(
     gateway: httpx.Client, raw_chat: RawChat, task: Task
 ) -> None:
@@ -242,6 +253,7 @@ def test_a_prompt_that_grows_beyond_the_limit_is_refused(
         ({"chat_name": "CHAT"}, "through: CHAT is a task itself"),
         ({"prompt": "{{customer name}}"}, "'{{customer name}}' is no variable"),
         ({"prompt": "{{lang}}"}, "prompt: lang is a field of every request"),
+        ({"prompt": "{{model}} {{timeout}}"}, "prompt: model, timeout is a field of every request"),
         ({"prompt": ""}, "prompt: "),
         ({"api_key": "sk-none"}, "api_key: is no field of this request"),
         ({"options": {"messages": []}}, "options: must not hold messages"),

@@ -64,8 +64,12 @@ class CircuitBreaker:
         return self._probe
 
     def succeeded(self, probe: Probe | None) -> None:
-        """Close the breaker: the provider answered, or has begun to."""
+        """Close the breaker: the provider answered."""
         self._failures = 0
+        self.spoke(probe)
+
+    def spoke(self, probe: Probe | None) -> None:
+        """Close the breaker: the provider has begun to answer, which may break off."""
         if self._ends(probe) or not self._refused:
             self._error = None
 

@@ -107,18 +107,22 @@ class Jobs:
         self._processes[job.process].jobs[key] = job
         return "new"
 
-    def finish(self, key: Key, result: bytes, failed: bool) -> bool:
+    def finish(self, key: Key, result: bytes, failed: bool, digest: str = "") -> bool:
         """Keep an answer; where it is too large, the oldest of whoever has most make room. False:
-        no such job is known.
+        no such job is known. One to another question than the name now has is dropped.
 
         If two processes came to ask for it, the first answer stays.
         """
         job = self._pending.get(key) or self._done.get(key)
         if job is None:
             return False
-        if job.result is not None and (failed or not job.failed):
+        if (job.result is not None and (failed or not job.failed)) or digest not in (
+            "",
+            job.digest,
+        ):
             return True
-        self._processes[job.process].jobs.pop(key, None)
+        if process := self._processes.get(job.process):  # else it has ended, long ago
+            process.jobs.pop(key, None)
         self._pending.drop(key)
         job.result, job.failed, job.born = result, failed, self._clock()
         self._done.put(key, job, len(job.question) + len(result))

@@ -56,10 +56,10 @@ class Account:
             self.in_flight -= 1
             self.balances.used()
 
-    def answered(self, probe: Probe | None) -> None:
+    def spoke(self, probe: Probe | None) -> None:
         """Note an answer, or a stream's first word: its end may be an hour away."""
         unpaid = self.breaker.unpaid
-        self.breaker.succeeded(probe)
+        self.breaker.spoke(probe)
         if unpaid and not self.breaker.unpaid:
             self.balances.paid()
 
@@ -84,7 +84,8 @@ class Model:
             for account, probe in self._awake(refusals):
                 with account.asking(refusals, probe) as upstream:
                     reply = await upstream.ask(question)
-                    account.answered(probe)
+                    account.spoke(probe)
+                    account.breaker.succeeded(probe)
                     return reply
         raise _most_hopeful(refusals)
 
@@ -102,9 +103,10 @@ class Model:
                     async with contextlib.aclosing(pieces):
                         async for together in pieces:
                             if together and not spoke:
-                                account.answered(probe)
+                                account.spoke(probe)
                                 spoke = True
                             yield reader, together
+                    account.breaker.succeeded(probe)
                     return
                 if reader.spoke:  # what was said cannot be taken back
                     raise refusals[-1]

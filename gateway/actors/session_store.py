@@ -70,7 +70,8 @@ class Sessions:
         session = self._sessions.drop(key)
         if session is None or self._old(session):
             session = Session()
-        session.add(question, answer)
+        if session.turns[-1:] != [(question, answer)]:  # else it is a repeat, which was joined
+            session.add(question, answer)
         session.used = self._clock()
         self._sessions.put(key, session, session.size)
         while (

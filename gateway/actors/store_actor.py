@@ -66,9 +66,9 @@ class Store:
         """Do as `Jobs.begin`."""
         return self._jobs.begin(caller, key, digest, question, again)
 
-    async def finish(self, key: Key, result: bytes, failed: bool) -> bool:
+    async def finish(self, key: Key, result: bytes, failed: bool, digest: str = "") -> bool:
         """Do as `Jobs.finish`."""
-        return self._jobs.finish(key, result, failed)
+        return self._jobs.finish(key, result, failed, digest)
 
     async def forget(self, key: Key) -> None:
         """Do as `Jobs.forget`."""

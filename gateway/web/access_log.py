@@ -36,7 +36,6 @@ NAMES_NOBODY = {
 Prometheus's memory, and the ledger."""
 
 STDOUT = 1
-ACCEPTED = 202
 
 
 def install(app: Flask, log_format: str, ledger: Ledger) -> None:
@@ -74,12 +73,12 @@ def install(app: Flask, log_format: str, ledger: Ledger) -> None:
 
 def _count(ended: Call, status: int) -> None:
     # of a question that only waits nobody knows whether there is such a chat
-    chat = "" if status == ACCEPTED else _chat(ended)
+    chat = "" if ended.pends else _chat(ended)
     metrics.requests.labels(ended.route, chat, ended.code).inc()
     if ended.own_seconds is not None:
         metrics.own_seconds.labels(ended.route).observe(ended.own_seconds)
-    if ended.fell_back and ended.served_by:
-        metrics.fallbacks.labels(chat, ended.served_by, ended.fell_back).inc()
+    if ended.fell_back and ended.served_by and not ended.fetched:
+        metrics.count_fallback(chat, ended.served_by, ended.fell_back)
 
 
 def _chat(ended: Call) -> str:

@@ -36,7 +36,8 @@ class Call:
     `options` are what the request itself says of its reply's form. `task` is what the chat's name
     is of, if it is a task's, `structure` what the answer must be, and `digest` what was asked
     before the task's prompt was put around it. `model` is what the provider calls who answered, and
-    `counted` says that the ledger knows of the answer already.
+    `counted` says that the ledger knows of the answer already. The answer `pends`, or is a job's,
+    which was `fetched`.
     """
 
     id: str
@@ -55,6 +56,8 @@ class Call:
     own_seconds: float | None = None
     model: str = ""
     counted: bool = False
+    pends: bool = False
+    fetched: bool = False
     large: LargeBody | None = None
     options: dict[str, Any] = field(default_factory=dict)
     task: PublicConfig | None = None
@@ -77,7 +80,7 @@ class Call:
         """Note an answer, or a stream's first word. `counted`: its usage was, when it was there
         first."""
         self.served_by, self.fell_back, self.usage = served_by, fell_back, usage
-        self.counted = counted
+        self.counted = self.fetched = counted
         if counted:
             return
         if not fell_back:  # else the time of those that failed is in it, too
@@ -85,9 +88,10 @@ class Call:
         metrics.count_usage(served_by, usage)
 
     def ended(self, usage: Usage) -> None:
-        """Note that a stream is at its end: now its tokens are known."""
-        self.usage = usage
-        metrics.count_tokens(self.served_by or self.chat, usage)
+        """Note that a stream is at its end: now its tokens are known, if they were not before."""
+        begun, self.usage = self.usage, usage
+        if begun is None or (begun.tokens_in is None and begun.tokens_out is None):
+            metrics.count_tokens(self.served_by or self.chat, usage)
 
     def unpacked(self) -> None:
         """Let the next large body be unpacked: of this one there is little more than its texts."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Code, GatewayError
+from gateway.protocol import Client
 from gateway.store_protocol import Begun, Caller, Heard, Key, News, State
 from gateway.web.waits import Waits
 
@@ -83,9 +84,9 @@ class Runner:
             raise GatewayError(Code.CLUSTER_DOWN, words, "任务存储刚刚重启。")
         return begun
 
-    def wait(self, key: Key, seconds: float | None) -> bytes | None:
+    def wait(self, key: Key, seconds: float | None, client: Client = None) -> bytes | None:
         """Return the result; None: it is not there within `seconds`, if any are given. Raises
-        GatewayError."""
+        GatewayError, also where the `client` has gone meanwhile."""
         self._watch()
         if seconds == 0:
             return self._look(key)
@@ -93,7 +94,7 @@ class Runner:
             result = self._look(key)
             if result is None:
                 self._wake.set()
-                result = wait.outcome(seconds)
+                result = wait.outcome(seconds, client)
             return result
 
     def forget(self, key: Key) -> None:
@@ -180,7 +181,7 @@ class Runner:
     def _kept(self, key: Key, task: Task, result: bytes, failed: bool) -> bool:
         """Return whether a store has taken a result, or never will."""
         try:
-            if self._store("finish", key, result, failed):
+            if self._store("finish", key, result, failed, task.digest):
                 return True
             begun: Begun = self._store(
                 "begin", self._caller(), key, task.digest, task.question, True
@@ -188,7 +189,7 @@ class Runner:
             if begun in ("full", "other"):
                 log.warning("an answer is not kept: %s", begun)
                 return True
-            return bool(self._store("finish", key, result, failed))
+            return bool(self._store("finish", key, result, failed, task.digest))
         except Exception:  # it is tried again, whatever is wrong with the cluster
             return False
 

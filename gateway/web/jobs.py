@@ -21,7 +21,18 @@ from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import Usage
 from gateway.providers.structures import has_fields
 from gateway.settings import Settings
-from gateway.web import call, metrics, replies, request_fields, services, sessions, validation
+from gateway.web import (
+    call,
+    metrics,
+    replies,
+    request_fields,
+    services,
+    sessions,
+    streaming,
+    validation,
+    wire,
+)
+from gateway.web.access_log import NAMES_NOBODY
 from gateway.web.contract import ChatRequest, JobRequest
 from gateway.web.description import Description, described
 from gateway.web.failover import Outcome, first_to_answer
@@ -38,6 +49,9 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
+
+BY_HEADERS = ("format", "lang")
+"""What Accept and Accept-Language say of a reply's form."""
 
 TRIES = 2
 """So many processes may ask one question: what ended both is not asked a third time."""
@@ -113,7 +127,7 @@ def packed(chat: ChatRequest) -> Job:
     current = call.current()
     # of a task, what was asked of it: its prompt may change
     digest = current.digest or _digest(chat.model_dump_json(exclude=set(OF_THE_REPLY)))
-    body = sessions.packed(chat).decode()
+    body = sessions.packed(chat, forgets=False).decode()  # it may be a repeat
     question = Question(
         request=chat.without_texts().model_dump(mode="json"),
         body=body,
@@ -177,14 +191,17 @@ def _begin(job: Job) -> Begun:
 def _reply(name: str, seconds: float | None) -> Response:
     """Return the answer, within `seconds`, or that it is pending; None: it is waited for as long as
     it takes."""
-    result = _runner().wait((call.current().owner, name), seconds)
+    client = streaming.client()
+    result = _runner().wait((call.current().owner, name), seconds, client)
     return replies.pending(name) if result is None else _answer(orjson.loads(result))
 
 
 def _answer(result: Result) -> Response:
     current = call.current()
-    # As whoever fetches it says, or else as whoever asked did.
-    current.form = validation.form(current.form, current.options, result["form"])
+    # As whoever fetches it says, in its query or its headers, or else as whoever asked did.
+    usual, headers = wire.Form(), current.form._asdict()
+    said = {name: headers[name] for name in BY_HEADERS if headers[name] != getattr(usual, name)}
+    current.form = validation.form(current.form, current.options, said, result["form"])
     current.chat = result["chat"]
     current.counted = True
     if "error" in result:
@@ -215,7 +232,8 @@ def _result(
         )
     except GatewayError as error:
         result["error"] = error.as_dict()
-        ledger.failed(question["caller"], result["chat"], error.code)
+        named = "" if error.code in NAMES_NOBODY else result["chat"]
+        ledger.failed(question["caller"], named, error.code)
     except Exception as error:  # never its text: it may quote a prompt
         log.error("a job failed: %s", type(error).__name__)
         result["error"] = GatewayError(Code.INTERNAL).as_dict()
@@ -232,15 +250,24 @@ def _ask(
 ) -> Outcome[list[Answer]]:
     chat, body = ChatRequest.model_construct(**question["request"]), question["body"].encode()
     question["body"] = ""
+    sessions.begin(llm, owner, chat)
     structure = question["structure"]
     outcome = first_to_answer(
         question["through"] or chat.chat_name,
         llm.chain,
-        spending.within_budget(lambda name: llm.chat_oai(body, model=name, structure=structure)),
+        spending.within_budget(
+            ledger.paying(
+                question["caller"],
+                result["chat"],
+                lambda name: llm.chat_oai(body, model=name, structure=structure),
+            )
+        ),
         ledger.turned_away,
     )
     [answer] = outcome.answer
     metrics.count_usage(outcome.served_by, answer.usage)
+    if outcome.fell_back:
+        metrics.count_fallback(chat.chat_name, outcome.served_by, outcome.fell_back)
     text = answer.output
     sessions.remember(llm, owner, chat, text)
     result["named"] = has_fields(structure)

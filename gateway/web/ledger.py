@@ -9,8 +9,9 @@ import threading
 import time
 import uuid
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gateway.actors.ledger_book import MICRO, OK, Batch
 from gateway.actors.ledger_seconds import bucket
@@ -30,6 +31,8 @@ RESTS = FALL_BACK_ON - {Code.BAD_ANSWER, Code.TIMEOUT}
 """With these a chat rests, or could not be reached; the others are of one question alone."""
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Key = tuple[str, ...]
 
@@ -81,6 +84,20 @@ class Ledger:
             self._seconds[self._day, chat, served_by, bucket(usage.seconds)] += 1
             now = time.time() - seconds_ago
             self._heard[served_by] = max(now, self._heard.get(served_by, 0.0))
+
+    def paying(self, caller: str, chat: str, ask: Callable[[str], T]) -> Callable[[str], T]:
+        """Return what asks one or another in place of `chat`, and counts what that took where it
+        failed."""
+
+        def counted(name: str) -> T:
+            try:
+                return ask(name)
+            except GatewayError as error:
+                if error.usage:
+                    self.paid(caller, chat, name, error.usage, error.code)
+                raise
+
+        return counted
 
     def paid(self, caller: str, chat: str, asked: str, usage: Usage, code: str) -> None:
         """Count what `asked`, which was to answer for `chat`, took before it failed. The error

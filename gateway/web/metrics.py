@@ -113,6 +113,11 @@ def count_tokens(chat: str, usage: Usage) -> None:
             tokens.labels(chat, direction).inc(number)
 
 
+def count_fallback(chat: str, served_by: str, why: str) -> None:
+    """Count an answer of another chat than the one that was asked."""
+    fallbacks.labels(chat, served_by, why).inc()
+
+
 def counts_by_chat() -> dict[str, dict[str, int]]:
     """Return how many requests to each chat ended with each code (OK, or an error's), since the
     gateway started."""

@@ -70,6 +70,7 @@ def head() -> Response:
 
 def pending(job: str) -> Response:
     """Say that an answer is not there yet; its job's id fetches it."""
+    call.current().pends = True
     form = call.current().form
     if form.plain:
         body = wire.plain(f"PENDING {job}", form)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
@@ -89,9 +90,15 @@ def _expanded(values: dict[str, Any]) -> dict[str, Any]:
         return values
     if values.get("request_id"):
         question = {name: value for name, value in values.items() if name not in OF_THE_REPLY}
-        text = orjson.dumps(question, option=orjson.OPT_SORT_KEYS)
-        current.digest = hashlib.sha256(text).hexdigest()
+        current.digest = hashlib.sha256(_in_order(question)).hexdigest()
     return task_questions.question_fields(current.task, values)
+
+
+def _in_order(question: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(question, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer beyond 64 bits, or it is nested deeply
+        return json.dumps(question, sort_keys=True).encode()
 
 
 def _checked(kind: type[M], values: dict[str, Any]) -> M:
@@ -130,7 +137,7 @@ def _choose_form(values: dict[str, Any], in_query: dict[str, Any]) -> dict[str, 
 
 def fields() -> dict[str, Any]:
     """Return what the request says: in its body, or else in its query. Raises GatewayError."""
-    if request.method == "GET":
+    if request.method in ("GET", "HEAD"):
         return _in_query()
     try:
         body = _body()

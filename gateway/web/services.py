@@ -36,25 +36,11 @@ def ask(name: str, how: Callable[[str], T], path: str = CHAT) -> Outcome[T]:
         return first_to_answer(
             chat,
             lambda name: llm().chain(name, path),
-            spending().within_budget(_paid_for(how, name)),
+            spending().within_budget(ledger().paying(current.caller, name, how)),
             ledger().turned_away,
         )
     except GatewayError as error:
         raise _without_others(error, path) from error.__cause__
-
-
-def _paid_for(how: Callable[[str], T], name: str) -> Callable[[str], T]:
-    """Return what asks a chat for `name`, and counts what that took, also where it failed."""
-
-    def counted(chat: str) -> T:
-        try:
-            return how(chat)
-        except GatewayError as error:
-            if error.usage:
-                ledger().paid(call.current().caller, name, chat, error.usage, error.code)
-            raise
-
-    return counted
 
 
 def _without_others(error: GatewayError, path: str) -> GatewayError:

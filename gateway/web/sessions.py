@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def packed(question: ChatRequest) -> bytes:
-    """Return what is asked, with the session's turns so far, as its provider reads it. Raises
+def packed(question: ChatRequest, forgets: bool = True) -> bytes:
+    """Return what is asked, with the session's turns so far, as its provider reads it. Where the
+    question says so, they are forgotten; `forgets` False: only when it is asked (`begin`). Raises
     GatewayError."""
     current = call.current()
-    messages = told(conversation(question), current.structure)
+    messages = told(_conversation(question, forgets), current.structure)
     options = {**(current.task["options"] if current.task else {}), **question.options()}
     # Some providers stream unless they are told not to. What is checked comes whole.
     streams = question.stream and current.structure is None
@@ -31,8 +32,14 @@ def packed(question: ChatRequest) -> bytes:
     return request_fields.packed({"messages": messages, **options, **stream})
 
 
-def conversation(question: ChatRequest) -> list[dict[str, str]]:
-    """Return what is asked, with the session's turns so far. Raises GatewayError."""
+def begin(llm: GatewayLLM, owner: str, question: ChatRequest) -> None:
+    """Forget the turns of a session, where the question that is now asked says so. Raises
+    GatewayError."""
+    if question.session is not None and question.reset:
+        llm.ask_store("turns", owner, _name(question), True)
+
+
+def _conversation(question: ChatRequest, forgets: bool) -> list[dict[str, str]]:
     if question.session is None:
         if question.reset:
             raise validation.invalid(
@@ -49,7 +56,11 @@ def conversation(question: ChatRequest) -> list[dict[str, str]]:
         )
     # without a history there is little but one text, and asking takes its time
     call.current().unpacked()
-    turns = services.llm().ask_store("turns", call.current().owner, _name(question), question.reset)
+    turns: list[tuple[str, str]] = []
+    if forgets or not question.reset:
+        turns = services.llm().ask_store(
+            "turns", call.current().owner, _name(question), question.reset
+        )
     *first, last = question.conversation()
     pairs = [
         ({"role": "user", "content": q}, {"role": "assistant", "content": a}) for q, a in turns

@@ -24,6 +24,9 @@ from gateway.tokens import REQUESTS, TOKENS, Limit, Token
 if TYPE_CHECKING:
     from gateway.cluster.client import GatewayLLM
 
+NOT_ADMITTED = frozenset({Code.OVER_LIMIT, Code.INVALID_REQUEST})
+"""The codes of questions that were not asked, and so used nothing of their caller's limits."""
+
 T = TypeVar("T")
 
 PER_ZH = {"min": "分钟", "day": "天", "month": "月"}
@@ -165,7 +168,7 @@ class Spending:
         today, first = time.strftime("%Y-%m-%d"), time.strftime("%Y-%m-01")
         caller = name if kind == "caller" else None
         rows = self._llm.ask_ledger(
-            "usage", self._folder, ("day", "served_by"), first, today, caller
+            "usage", self._folder, ("day", "served_by", "code"), first, today, caller
         )
         if isinstance(rows, str):  # as if nothing were known: chats go on
             log.warning("limits and budgets begin with nothing: %s", rows)
@@ -217,7 +220,8 @@ def _amounts(row: dict[str, Any]) -> Amounts:
     """Return what a row of the ledger tells."""
     money = {unit: amount / MICRO for unit, amount in row["money"].items()}
     tokens = row["tokens_in"] + row["tokens_out"]
-    return {REQUESTS: row["requests"], TOKENS: tokens, **money}
+    requests = 0 if row["code"] in NOT_ADMITTED else row["requests"]
+    return {REQUESTS: requests, TOKENS: tokens, **money}
 
 
 def _over_limit(caller: str, limit: Limit, seconds: float) -> GatewayError:

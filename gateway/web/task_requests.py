@@ -13,6 +13,10 @@ from gateway.web.field_types import PROMPT, ChatName, Options, Prompt, from_json
 RESERVED = frozenset({*ChatRequest.model_fields, "enable_thinking"} - {"content"})
 """What a request to any chat may say, and so is no variable of a prompt."""
 
+OF_A_FRONT = frozenset({"model", "messages", "chat_names", "timeout"})
+"""What /v1 and /all/chat take for themselves: a task that had them as variables could not be asked
+there."""
+
 
 class TaskQuestion(ChatRequest):
     """POST /task/chat, as it is described: whatever else is given is a variable of the task's
@@ -55,7 +59,7 @@ class TaskRequest(StructuredRequest):
     @field_validator("prompt", "system")
     @classmethod
     def _variables_are_no_fields(cls, prompt: str | None) -> str | None:
-        taken = [name for name in variables(prompt or "") if name in RESERVED]
+        taken = [name for name in variables(prompt or "") if name in RESERVED | OF_A_FRONT]
         if taken:
             raise ValueError(f"{', '.join(taken)} is a field of every request; call it otherwise")
         return prompt

@@ -3,12 +3,20 @@ more than so many."""
 
 from __future__ import annotations
 
+import select
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gateway.errors import Code, GatewayError
+from gateway.protocol import Client
 from gateway.store_protocol import Key
+
+LOOK_SECONDS = 1
+"""So often it is looked whether a client that waits is still there, since its place is another's
+then."""
 
 
 class Wait:
@@ -24,13 +32,31 @@ class Wait:
         self._outcome = outcome
         self._there.set()
 
-    def outcome(self, seconds: float | None) -> bytes | None:
+    def outcome(self, seconds: float | None, client: Client = None) -> bytes | None:
         """Return the answer; None: it is not there after so long. Raises GatewayError: it cannot be
-        had."""
-        self._there.wait(seconds)
+        had, or the `client` has gone."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while not self._there.wait(_least(LOOK_SECONDS, deadline)):
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+            if client is not None and _has_gone(client):
+                words = "The client hung up before its answer came."
+                raise GatewayError(Code.INVALID_REQUEST, words, "客户端在得到回答之前已断开。")
         if isinstance(self._outcome, GatewayError):
             raise GatewayError(**self._outcome.as_dict())  # each raises its own
         return self._outcome
+
+
+def _least(seconds: float, deadline: float | None) -> float:
+    return seconds if deadline is None else min(seconds, max(deadline - time.monotonic(), 0))
+
+
+def _has_gone(client: socket.socket) -> bool:
+    poll = select.poll()  # select.select knows no descriptor beyond 1,023
+    if (number := client.fileno()) < 0:
+        return True
+    poll.register(number, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 class Waits:

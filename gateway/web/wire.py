@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio import multipart
 
@@ -226,8 +227,7 @@ def _pairs(body: bytes) -> list[tuple[bytes, bytes]]:
             text, keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FORM_FIELDS
         )
     except ValueError:
-        words = f"There are more than {MAX_FORM_FIELDS} form fields."
-        raise _malformed(words, f"表单字段超过 {MAX_FORM_FIELDS} 个。") from None
+        raise _too_many_fields() from None
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
 
 
@@ -251,7 +251,9 @@ def _parts(body: bytes, boundary: str) -> Iterator[tuple[bytes, bytes]]:
                 value += event.data
                 if not event.more_data:
                     yield name.encode(errors="replace"), value
-    except ValueError as error:  # RequestEntityTooLarge is one of Werkzeug's, for too many parts
+    except RequestEntityTooLarge:
+        raise _too_many_fields() from None
+    except ValueError as error:
         raise _malformed(
             "The body is not whole multipart/form-data.", "multipart/form-data 请求体不完整。"
         ) from error
@@ -338,6 +340,11 @@ class Recoder:
 
 def _encoded(text: str, form: Form) -> bytes:
     return text.encode(CODECS[form.charset][1], "replace")
+
+
+def _too_many_fields() -> GatewayError:
+    words = f"There are more than {MAX_FORM_FIELDS} form fields."
+    return _malformed(words, f"表单字段超过 {MAX_FORM_FIELDS} 个。")
 
 
 def _malformed(detail: str, detail_zh: str = "", param: str = "") -> GatewayError:

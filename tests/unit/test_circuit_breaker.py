@@ -121,6 +121,16 @@ def test_another_refusal_of_a_probe_ends_a_rest(breaker: CircuitBreaker, clock: 
     assert turned_away(breaker) is None
 
 
+def test_streams_that_break_off_after_their_first_word_are_failures(
+    breaker: CircuitBreaker,
+) -> None:
+    for _ in range(FAILURES):
+        assert turned_away(breaker) is None
+        breaker.spoke(None)
+        breaker.failed(GatewayError(Code.PROVIDER_DOWN), None)
+    assert turned_away(breaker) == Code.PROVIDER_DOWN
+
+
 def test_a_provider_that_was_down_is_up_with_any_answer(breaker: CircuitBreaker) -> None:
     for _ in range(FAILURES):
         assert turned_away(breaker) is None

@@ -188,6 +188,29 @@ def test_of_two_processes_that_came_to_ask_the_first_answer_stays(jobs: Jobs, cl
     assert jobs.beat(OTHER_ONE, [])["given"] == []
 
 
+def test_an_answer_that_comes_late_is_kept_though_its_process_was_forgotten(
+    jobs: Jobs, clock: Clock
+) -> None:
+    begin(jobs, APP, "1")
+    clock.now += LOST_SECONDS + 1
+    jobs.bury(set())
+    jobs.news(OTHER_ONE, [(APP, "1")])
+    jobs.finish((APP, "1"), b"failed", failed=True)
+    clock.now += LOST_SECONDS + 1
+    jobs.beat(THIRD, [])  # those who have nothing to do are forgotten
+
+    assert jobs.finish((APP, "1"), b"late", failed=False, digest="d")
+    assert jobs.news(THIRD, [(APP, "1")]) == [((APP, "1"), "here", b"late")]
+
+
+def test_an_answer_to_another_question_of_the_same_name_is_dropped(jobs: Jobs) -> None:
+    answer(jobs, APP, "1")
+    jobs.forget((APP, "1"))
+    assert begin(jobs, APP, "1", digest="another") == "new"
+    assert jobs.finish((APP, "1"), b"late", failed=False, digest="d")
+    assert jobs.news(ONE, [(APP, "1")]) == []
+
+
 def test_news_is_told_in_pieces(jobs: Jobs) -> None:
     keys = [(APP, str(number)) for number in range(6)]
     for _, name in keys:

@@ -52,6 +52,13 @@ def test_a_session_keeps_its_last_turns(sessions: Sessions) -> None:
     assert (sessions.shares.count, sessions.shares.bytes) == (0, 0)
 
 
+def test_a_repeat_that_was_answered_with_its_first_is_remembered_once(sessions: Sessions) -> None:
+    key = APP, "1"
+    for question in ("q", "q", "other", "q"):
+        sessions.remember(key, question, "a")
+    assert sessions.turns(key, reset=False) == [("q", "a"), ("other", "a"), ("q", "a")]
+
+
 def test_a_session_is_forgotten_a_day_after_its_last_turn(sessions: Sessions, clock: Clock) -> None:
     sessions.remember((APP, "old"), "q", "a")
     sessions.remember((APP, "used"), "q", "a")

@@ -3,6 +3,7 @@ text."""
 
 from __future__ import annotations
 
+import encodings
 import json
 from collections.abc import Callable
 from urllib.parse import quote_from_bytes, urlencode
@@ -142,6 +143,30 @@ def test_a_charset_is_known_or_not_but_never_a_failure(name: str) -> None:
     assert charset(name) in {None, *CODECS}
 
 
+def test_a_charset_that_is_not_known_is_not_kept() -> None:
+    kept = len(encodings._cache)  # Python's own, without a bound
+    assert not any(charset(f"nobody-s-{number}") for number in range(100))
+    assert len(encodings._cache) == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("UTF8", "utf-8"),
+        ("cp936", "gbk"),
+        ("GB2312-80", "gb2312"),
+        ("latin1", "iso-8859-1"),
+        ("ISO_8859-1:1987", "iso-8859-1"),
+        ("x-sjis", "shift_jis"),
+        ("Windows-31J", "shift_jis"),
+        ("ks_c_5601-1987", "euc-kr"),
+        ('"utf-16le"', "utf-16le"),
+    ],
+)
+def test_a_charset_is_known_by_its_other_names(name: str, known: str) -> None:
+    assert charset(name) == known
+
+
 CONTENT_DISPOSITION = b"Content-Disposition: form-data; name="
 
 
@@ -213,6 +238,13 @@ def test_json_fields_on_v1_stay_as_they_came() -> None:
 @pytest.mark.parametrize("body", [b'{"content": "hi"}', b"content=hi"])
 def test_padding_is_not_minded(padded: bytes, body: bytes) -> None:
     assert wire.fields(padded % body) == {"content": "hi"}
+
+
+def test_too_many_parts_are_the_callers_error() -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="a%d"\r\n\r\nhi\r\n'
+    body = b"".join(part % number for number in range(wire.MAX_FORM_FIELDS + 1)) + b"--b--\r\n"
+    with pytest.raises(GatewayError, match="more than 64 form fields"):
+        wire.fields(body, "multipart/form-data; boundary=b")
 
 
 @pytest.mark.parametrize(
