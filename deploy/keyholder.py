@@ -23,6 +23,7 @@ import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPException
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ AT_ONCE = 4
 
 LONGEST_PAUSE_SECONDS = 60
 """A deploy that fails is tried again after 2, 4, 8 ... seconds, and then this often."""
+
+CLOCKS_SECONDS = 3600
+"""So far the cluster's clock may be ahead of ours."""
 
 CALL_SECONDS = 30
 DEPLOY_SECONDS = 180
@@ -83,6 +87,8 @@ class Folder:
     def __init__(self, path: Path, credentials: Path | None) -> None:
         self._path = path
         self._credentials = credentials
+        self._started = time.time()
+        self._seen: dict[str, float] = {}
 
     def chats(self) -> tuple[list[Chat], dict[str, str]]:
         """The chats, and what is wrong with the other files, by path. Raises OSError (no folder)
@@ -123,8 +129,11 @@ class Folder:
         if self._credentials is None:
             return path.read_bytes()
         copy = self._credentials / f"chats_{path.name}"
+        # A time to come is of a clock that was wrong: then the copy is old if the file has changed
+        # since this start, when systemd made it.
+        seen = self._seen.setdefault(path.name, changed)
         try:
-            if copy.stat().st_mtime >= changed:
+            if copy.stat().st_mtime >= changed or seen == changed > self._started:
                 return copy.read_bytes()
         except FileNotFoundError:
             pass  # it is new
@@ -146,7 +155,11 @@ class Gateway:
         """Every chat by name, once the cluster answers. Raises RefusedError and
         UnreachableError."""
         self._call("/readyz")
-        return {row["chat_name"]: row for row in self._call("/models")["models"]}
+        reply = self._call("/models")
+        try:
+            return {row["chat_name"]: {"state": row["state"], **row} for row in reply["models"]}
+        except (KeyError, TypeError):
+            raise UnreachableError(f"{self.url}/models: this is not the gateway's reply") from None
 
     def deploy(self, chat: Chat, chain: bool) -> None:
         """Deploy a chat, with its chain or without. Raises RefusedError and UnreachableError."""
@@ -174,7 +187,7 @@ class Gateway:
             if code in NOT_THE_FILES_FAULT:
                 raise UnreachableError(f"{code}: {message}") from None
             raise RefusedError(f"{code}: {message}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise UnreachableError(
                 f"no gateway answers at {self.url} ({type(error).__name__})"
             ) from None
@@ -253,9 +266,10 @@ class KeyHolder:
     def _is_due(self, chat: Chat, row: dict[str, Any] | None) -> bool:
         if row is None or (row["state"] == "need_key" and chat.provider != TASK):
             return True
-        return self._deployed.get(chat.name) != chat.changed and chat.changed > row.get(
-            "created", chat.changed
-        )
+        created = row.get("created", chat.changed)
+        # one that is hours ahead was told by a clock that was wrong, and tells nothing
+        newer = chat.changed > created or created > time.time() + CLOCKS_SECONDS
+        return newer and self._deployed.get(chat.name) != chat.changed
 
     def _deploy(self, chat: Chat, known: set[str]) -> None:
         # A chat answers at once, though its stand-ins are not there yet: two may stand in for each
@@ -358,7 +372,7 @@ def _error(error: urllib.error.HTTPError) -> tuple[str, str]:
     try:
         said = json.load(error)["error"]
         return str(said["code"]), str(said["message"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, HTTPException):
         return (
             "UNAUTHORIZED"
             if error.code

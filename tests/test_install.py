@@ -113,6 +113,15 @@ def test_each_machine_has_a_ray_token_of_its_own(make: Make, root: Path, tmp_pat
     ).read_text()
 
 
+def test_a_ray_token_that_was_not_written_to_its_end_is_made_anew(make: Make, root: Path) -> None:
+    make("install")
+    token = root / ETC / "ray-token"
+    token.write_bytes(b"")
+    make("install")
+    assert len(token.read_text()) == 64
+    assert token.stat().st_mode & 0o777 == 0o600
+
+
 def test_prefix_and_user_stand_in_the_units(make: Make, root: Path) -> None:
     make("install", "PREFIX=/srv/llm", "USER=somebody")
 

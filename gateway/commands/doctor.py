@@ -63,7 +63,7 @@ class Patient:
 
     env: dict[str, str]
     hosts: dict[str, str]  # URL -> the level of a failure to reach it
-    settings: Settings = field(default_factory=lambda: load({}))
+    settings: Settings = field(default_factory=lambda: load({"GATEWAY_MAX_IN_FLIGHT": "1"}))
     up: bool = False  # the gateway
     pid: int = 0  # its first process, if it can be seen
     folders: list[str] = field(default_factory=list)  # Ray's, on this machine
@@ -316,7 +316,9 @@ def _read_settings(patient: Patient) -> list[str]:
         except SettingError as error:
             wrong.append(str(error))
         if env.get("GATEWAY_OPEN") == "1" or "GATEWAY_OPEN" not in wrong[-1]:
-            del env[re.findall("[A-Z_]{6,}", wrong[-1])[0]]
+            names = re.findall("[A-Z_]{6,}", wrong[-1])
+            if not names or env.pop(names[0], None) is None:
+                return wrong  # of the machine, or of what nobody has set
         # else tokens that cannot be read would make GATEWAY_BIND look wrong, too
         env["GATEWAY_OPEN"] = "1"
 

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from gateway.addresses import EgressProxy
+from gateway.commands import own_gateway
 from gateway.commands.run import HERE
 
 HOST_SECONDS = 5
@@ -90,7 +91,7 @@ def _fetch(url: str, token: str) -> tuple[int, Any]:
     request = urllib.request.Request(
         url, headers={"Authorization": f"Bearer {token}"} if token else {}
     )
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    direct = own_gateway.opener()
     try:
         reply = direct.open(request, timeout=HOST_SECONDS)
     except urllib.error.HTTPError as error:

@@ -26,7 +26,8 @@ def main(arguments: list[str]) -> None:
     for target in settings.notify:
         letter = sentences.trial(settings.notify_lang)
         verdict = delivery.send(target, letter, settings.egress_proxy)
-        print(f"{target.name}: {verdict.reason or 'taken'}", flush=True)
-        failed = failed or bool(verdict.reason)
+        trouble = verdict.reason or verdict.lost
+        print(f"{target.name}: {trouble or 'taken'}", flush=True)
+        failed = failed or bool(trouble)
     if failed:
         raise SystemExit(1)

@@ -19,12 +19,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
+from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from gateway import __version__
 from gateway.addresses import split_port
+from gateway.commands import own_gateway
 from gateway.commands.ray_head import BIN, RayHead, say, stop
 from gateway.settings import SettingError, Settings, load
 
@@ -71,8 +73,9 @@ def _serve(started: ExitStack, settings: Settings, local_chat: bool) -> None:
     environment = dict(os.environ)
     head: RayHead | None = None
     if not environment.get("RAY_ADDRESS", "").strip():
-        head = RayHead(environment)
+        head = RayHead(environment, start=False)
         started.callback(head.stop)
+        head.start()
         environment |= head.environment
         environment.setdefault("GATEWAY_STATE", str(HERE / "state"))
     else:
@@ -87,7 +90,7 @@ def _serve(started: ExitStack, settings: Settings, local_chat: bool) -> None:
     wait("Waiting for the gateway", READY_SECONDS, lambda: _running(gateway) and _ready(base))
     say(f"The gateway answers at {base}.")
     if local_chat:
-        _welcome(base, settings.tokens != (), environment.get("GATEWAY_TOKEN", ""))
+        _welcome(base, settings.tokens != (), own_gateway.token())
     while _running(gateway) and (head is None or head.process.poll() is None):
         time.sleep(0.5)
     raise SystemExit("Ray has ended; stopping the gateway.")
@@ -151,21 +154,31 @@ def _post(url: str, body: dict[str, Any], headers: dict[str, str]) -> None:
     while True:
         request = urllib.request.Request(url, json.dumps(body).encode(), headers)
         try:
-            urllib.request.urlopen(request, timeout=READY_SECONDS).close()
+            own_gateway.opener().open(request, timeout=READY_SECONDS).close()
         except urllib.error.HTTPError as error:
-            answer = json.load(error)["error"]
-            if answer["code"] != "CLUSTER_DOWN" or time.monotonic() > deadline:
-                raise SystemExit(f"{url}: {answer['message']}") from None
+            code, words = _error(error)
+            if code != "CLUSTER_DOWN" or time.monotonic() > deadline:
+                raise SystemExit(f"{url}: {words}") from None
             time.sleep(0.5)
+        except (OSError, HTTPException) as error:
+            raise SystemExit(f"{url}: no gateway answers ({type(error).__name__}).") from None
         else:
             return
 
 
+def _error(error: urllib.error.HTTPError) -> tuple[str, str]:
+    try:
+        said = json.load(error)["error"]
+        return str(said["code"]), str(said["message"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", f"HTTP {error.code}, which is not the gateway's reply"
+
+
 def _ready(base: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{base}/readyz", timeout=5) as reply:
+        with own_gateway.opener().open(f"{base}/readyz", timeout=5) as reply:
             return bool(reply.status == 200)
-    except OSError:
+    except (OSError, HTTPException):
         return False
 
 

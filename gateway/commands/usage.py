@@ -7,7 +7,9 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
+from http.client import HTTPException
 
+from gateway.commands import own_gateway
 from gateway.commands.run import reachable
 
 SECONDS = 30
@@ -19,16 +21,16 @@ def main(arguments: list[str]) -> None:
     query = {"format": args.format, "by": args.by, "from": args.first, "to": args.to}
     given = urllib.parse.urlencode({name: value for name, value in query.items() if value})
     request = urllib.request.Request(f"{args.url.rstrip('/')}/usage?{given}")
-    if token := os.environ.get("GATEWAY_TOKEN", "").strip():
+    if token := own_gateway.token():
         request.add_header("Authorization", f"Bearer {token}")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=SECONDS) as reply:
+        with own_gateway.opener().open(request, timeout=SECONDS) as reply:
             print(reply.read().decode(), end="" if args.format == "csv" else "\n")
     except urllib.error.HTTPError as error:
         raise SystemExit(error.read().decode(errors="replace")) from None
-    except OSError as error:
-        raise SystemExit(f"{args.url}: no gateway answers ({error}).") from None
+    except (OSError, HTTPException) as error:
+        words = str(error) or type(error).__name__
+        raise SystemExit(f"{args.url}: no gateway answers ({words}).") from None
 
 
 def _parser() -> argparse.ArgumentParser:

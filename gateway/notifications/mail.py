@@ -9,7 +9,7 @@ from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from ipaddress import ip_address
-from socket import SHUT_RDWR
+from socket import SHUT_RDWR, socket
 from typing import Any
 
 from typing_extensions import override
@@ -36,9 +36,14 @@ def send(target: Target, letter: Letter) -> Verdict:
     if mail is None:
         raise TypeError("no mail's target")
     try:
-        with _connected(target.channel, mail) as server:
+        server = _connected(target.channel, mail)
+        try:
             _log_in(server, target.channel, mail)
-            server.send_message(_message(mail, letter))
+            refused = server.send_message(_message(mail, letter))
+            with suppress(smtplib.SMTPException, OSError):  # it is taken, however they part
+                server.quit()
+        finally:
+            server.close()
     except _ClearTextError:
         return Verdict(
             "the server offers no STARTTLS, and gets no password in the clear: use smtps://"
@@ -56,12 +61,22 @@ def send(target: Target, letter: Letter) -> Verdict:
     except (smtplib.SMTPException, OSError, UnicodeError) as error:
         # not its text, which may quote what was sent
         return Verdict(f"the server cannot be reached, or does not answer ({type(error).__name__})")
+    if refused:  # by now only some of them: it is not sent to the others again
+        return Verdict(lost=f"the server refuses {', '.join(refused)}: look at to=")
     return TAKEN
 
 
 class _Limited(smtplib.SMTP):
     """Hangs up after a while, whatever waits for the server: one that sends a byte now and then is
     never late."""
+
+    _wire: socket | None = None
+
+    def _get_socket(self, *arguments: Any) -> socket:
+        """Connect, as smtplib does in here; where TLS comes first, that begins after this."""
+        found: socket = super()._get_socket(*arguments)  # type: ignore[misc]
+        self._wire = found.dup()  # TLS, which may take for ever to begin, has the other
+        return found
 
     @override
     def connect(self, *arguments: Any, **options: Any) -> tuple[int, bytes]:
@@ -74,13 +89,16 @@ class _Limited(smtplib.SMTP):
     def close(self) -> None:
         super().close()
         self.watch.cancel()
+        if self._wire:
+            self._wire.close()
 
     def _hang_up(self) -> None:
-        with suppress(OSError, AttributeError):
-            self.sock.shutdown(SHUT_RDWR)  # type: ignore[union-attr]
+        with suppress(OSError):
+            if self._wire:
+                self._wire.shutdown(SHUT_RDWR)
 
 
-class _LimitedTLS(_Limited, smtplib.SMTP_SSL):
+class _LimitedTLS(smtplib.SMTP_SSL, _Limited):
     """The same, where TLS comes first."""
 
 

@@ -75,13 +75,18 @@ class Outbox:
             self._keep(latest.noted)
 
     def _deliver(self, latest: News) -> None:
-        verdict = self._send(self.target, letter(latest.begun, latest.ended, self._lang))
+        try:
+            verdict = self._send(self.target, letter(latest.begun, latest.ended, self._lang))
+        except Exception as error:  # a fault of ours; never its text
+            verdict = Verdict(f"it cannot be sent ({type(error).__name__})")
         if verdict.reason:
             self._failed(verdict)
             return
-        if self._trouble:
+        if self._trouble and not verdict.lost:
             log.info("notify: %s takes messages again", self.target.name)
-        self._failures, self._trouble = 0, ""
+        if verdict.lost and verdict.lost != self._trouble:
+            log.warning("notify: %s: %s", self.target.name, verdict.lost)
+        self._failures, self._trouble = 0, verdict.lost
         self._not_before = self._clock() + BETWEEN_SECONDS
         self._keep(latest.noted)
         self._publish(self)

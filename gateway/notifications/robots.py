@@ -26,10 +26,12 @@ TEN_MINUTES = 630.0
 
 class Verdict(NamedTuple):
     """What became of a message. `reason` is why it was not taken, and what to do ("": it was), and
-    `wait` for how many seconds nothing more may be sent, where that was said."""
+    `wait` for how many seconds nothing more may be sent, where that was said. `lost`: it was taken,
+    but not for all who were to read it."""
 
     reason: str = ""
     wait: float = 0.0
+    lost: str = ""
 
 
 TAKEN = Verdict()

@@ -109,10 +109,10 @@ class CsvSink:
 
     def write(self, copied: Sequence[Cell], answers: Sequence[str]) -> None:
         """Write a row, and let the system have it."""
-        for answer in answers:
-            self.losses += _is_lost(answer, self._dialect.codec)
+        old = list(map(text, copied))
+        self.losses += sum(_is_lost(cell, self._dialect.codec) for cell in (*old, *answers))
         new = answers if self._exact else list(map(harmless, answers))
-        self._file.write(line([*map(text, copied), *new], self._dialect))
+        self._file.write(line([*old, *new], self._dialect))
         self._file.flush()
 
     def close(self) -> None:

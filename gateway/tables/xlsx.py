@@ -12,6 +12,7 @@ from pathlib import Path
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 from xlsxwriter import Workbook
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.format import Format
 
 from gateway.tables.error import TableError
@@ -108,5 +109,8 @@ class XlsxSink(XlsxRows):
 
     def close(self) -> None:
         """Put the file where it belongs."""
-        super().close()
+        try:
+            super().close()
+        except FileCreateError as error:  # no OSError: a full disk, or a folder that has gone
+            raise TableError(f"{self._path}: {error}", f"{self._path}：{error}") from None
         os.replace(self._new, self._path)

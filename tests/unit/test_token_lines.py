@@ -49,6 +49,8 @@ def test_a_line_may_say_how_much_may_be_used() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
+        (f"shop:{SECRET}:chat limit=60/min limit=5000/day", "stands there twice"),
+        (f"shop:{SECRET}:chat chats=sort_mail chats=*", "stands there twice"),
         ("", "name:token:scopes"),
         ("shop", "name:token:scopes"),
         (f"{SECRET}:chat", "name:token:scopes"),

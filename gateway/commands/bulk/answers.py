@@ -18,6 +18,9 @@ from gateway.commands.bulk.words import BulkError, words
 
 SUFFIX = ".progress"
 
+NEW = "new"
+"""The setting that says which columns are written."""
+
 _TABLES = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
@@ -58,7 +61,7 @@ class Answers:
         try:
             self._store = sqlite3.connect(self.path, timeout=0, isolation_level=None)
             self._store.executescript(_TABLES)
-            self._run = self._begin(json.dumps(settings, sort_keys=True))
+            self._run = self._begin(settings)
         except sqlite3.Error as error:
             raise BulkError(
                 words(
@@ -101,15 +104,18 @@ class Answers:
         if done:
             self.path.unlink()
 
-    def _begin(self, settings: str) -> str:
+    def _begin(self, settings: dict[str, Any]) -> str:
         """Return the run's own name, which is new with it: another run has other answers."""
         self._store.execute("BEGIN EXCLUSIVE")
         row = self._store.execute("SELECT id, settings FROM run").fetchone()
         if row is None:
-            row = secrets.token_hex(8), settings
+            row = secrets.token_hex(8), json.dumps(settings, sort_keys=True)
             self._store.execute("INSERT INTO run VALUES (?, ?)", row)
         self._store.execute("COMMIT")
-        if row[1] != settings:
+        known = json.loads(row[1])
+        # older versions noted no new columns
+        mine = {name: value for name, value in settings.items() if name in known or name != NEW}
+        if known != mine:
             raise BulkError(
                 words(
                     f"{self.path} is of a run with other settings: {row[1]}. Give another name, or"

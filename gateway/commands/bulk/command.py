@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.commands import own_gateway
+from gateway.commands.bulk.answers import NEW
 from gateway.commands.bulk.words import BulkError, words
 from gateway.commands.run import reachable
 from gateway.row_errors import PATIENCE_SECONDS
@@ -142,13 +144,15 @@ async def _bulk(args: argparse.Namespace) -> Display:
 def _settings(plan: Plan, table: Table) -> dict[str, object]:
     """Return what makes a run another one."""
     columns = {name: table.columns[place] for name, place in plan.variables.items()}
-    return {"chat": plan.chat_name, **plan.more, "columns": columns}
+    new = {"names": list(plan.names), "fields": plan.fields}
+    return {"chat": plan.chat_name, **plan.more, "columns": columns, NEW: new}
 
 
 def _token(args: argparse.Namespace) -> str:
-    if args.token_file:
-        return str(args.token_file.read_text().strip())
-    return os.environ.get("GATEWAY_TOKEN", "").strip()
+    if args.token_file is None:
+        return own_gateway.token()
+    text = args.token_file.read_bytes().decode("utf-8-sig", errors="replace")
+    return own_gateway.checked(text, str(args.token_file))
 
 
 def _beginning(table: Table, plan: Plan, total: int) -> str:
@@ -161,9 +165,9 @@ def _beginning(table: Table, plan: Plan, total: int) -> str:
 
 def _lost(number: int) -> str:
     return words(
-        f"{number} answers hold what OUT's charset lacks, or more than Excel takes. The same"
+        f"{number} cells hold what OUT's charset lacks, or more than Excel takes. The same"
         " command with --out-charset utf-8 writes OUT anew; nothing is asked again.",
-        f"有 {number} 个回答含有输出字符集所缺的字符，或超出 Excel 的长度。"
+        f"有 {number} 个单元格含有输出字符集所缺的字符，或超出 Excel 的长度。"
         "同一命令加 --out-charset utf-8 会重新写出文件，不会重新提问。",
     )
 

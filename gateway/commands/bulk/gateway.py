@@ -147,6 +147,15 @@ class Gateway:
         self._asking.add(task)
         try:
             return read(await send())
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
+            url = self._http.base_url
+            raise BulkError(
+                words(
+                    f"{url} cannot be asked ({type(error).__name__}): --url must be such as"
+                    " http://127.0.0.1:8099",
+                    f"无法访问 {url}（{type(error).__name__}）：--url 应如 http://127.0.0.1:8099",
+                )
+            ) from None
         except httpx.TransportError as error:
             return unreachable(error)
         finally:
@@ -192,11 +201,13 @@ def read(reply: httpx.Response) -> Outcome:
             int(reply.headers.get(name, "0")) for name in ("X-Tokens-In", "X-Tokens-Out")
         )
         return Outcome(value, tokens_in=tokens_in, tokens_out=tokens_out)
-    if not isinstance(value, dict) or not isinstance(value.get("error"), dict):
+    try:
+        error = value["error"]
+        message, message_zh = quoted(error)
+        code = str(error["code"])
+    except (KeyError, TypeError, IndexError):
         return _plain(reply, seconds)
-    message, message_zh = quoted(value["error"])
-    text = message_zh if in_chinese() else message
-    return Outcome(None, value["error"]["code"], text, seconds)
+    return Outcome(None, code, message_zh if in_chinese() else message, seconds)
 
 
 def _plain(reply: httpx.Response, seconds: float | None) -> Outcome:

@@ -3,6 +3,7 @@
 import { Failure, post } from "./api.js";
 import { RunView } from "./bulk_progress.js";
 import { BulkSettings } from "./bulk_settings.js";
+import { runsElsewhere } from "./bulk_run.js";
 import { forget, keepPlan, load } from "./bulk_store.js";
 import { failure, h } from "./dom.js";
 import { t } from "./words.js";
@@ -54,6 +55,11 @@ export function bulkView() {
   /** @type {(plan: Plan, until: number) => Promise<void>} */
   async function begin(plan, until) {
     settings?.end();
+    const kept = runsElsewhere() && (await load().catch(() => null));
+    if (kept) {
+      show(kept.plan, kept.answers); // what another tab runs must not be mixed with this
+      return;
+    }
     const run = show(plan, new Map());
     try {
       await forget();

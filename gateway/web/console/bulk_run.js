@@ -11,6 +11,15 @@ const HEARTBEAT = "bulk-runs";
 const BEAT = 1000;
 const DEAD = 4000;
 
+/**
+ * Whether another tab of this browser runs one.
+ * @param {string} tab this tab's own run
+ */
+export function runsElsewhere(tab = "") {
+  const [other, at] = (localStorage.getItem(HEARTBEAT) ?? "").split(" ");
+  return Boolean(other) && other !== tab && Date.now() - Number(at) < DEAD;
+}
+
 /** `changed` is called when there is something new to show. */
 export class Run {
   /** @type {Map<number, Answer>} */
@@ -60,8 +69,7 @@ export class Run {
 
   /** Whether another tab of this browser runs it; nothing would be paid twice, but both would draw. */
   get elsewhere() {
-    const [tab, at] = (localStorage.getItem(HEARTBEAT) ?? "").split(" ");
-    return Boolean(tab) && tab !== this.tab && Date.now() - Number(at) < DEAD;
+    return runsElsewhere(this.tab);
   }
 
   /**
