@@ -4,14 +4,17 @@ shows errors."""
 from __future__ import annotations
 
 import itertools
+import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.egress import listener
 from tests.environment import TOP, free_port
 from tests.fronts import RawChat, good
 from tests.runtimes import (
@@ -181,6 +184,27 @@ def test_a_gateway_that_is_not_there_is_an_error(asked: Ask) -> None:
     assert answer.err.strip()
 
 
+def cut_off(connection: socket.socket) -> None:
+    """Answer with half of what is promised, as a proxy does whose gateway went away."""
+    connection.settimeout(0.3)
+    with suppress(OSError):
+        while connection.recv(65536):
+            pass
+    connection.sendall(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 40\r\n"
+        b"Connection: close\r\n\r\nTake 50 mg, but never "
+    )
+
+
+def test_an_answer_that_is_cut_off_is_an_error(asked: Ask) -> None:
+    with listener(cut_off) as port:
+        answer = asked("any-chat", "hi", port=port)
+
+    assert answer.code != 0
+    assert answer.out == ""
+    assert answer.err.strip()
+
+
 # Tasks: one form of three fields, and one comparison.
 
 
@@ -234,3 +258,13 @@ def test_a_task_that_fails_is_an_error_that_says_so(sorted_mail: Callable[..., S
     for failed in (stubborn, unknown):
         assert failed.code != 0
         assert failed.out == ""
+
+
+def test_a_tasks_answer_that_is_cut_off_goes_to_nobody(
+    task_client: tuple[Client, tuple[str, ...]],
+) -> None:
+    chosen, command = task_client
+    with listener(cut_off) as port:
+        answer = ask(command, port, "any-task", (), CALLER, chosen.charset)
+
+    assert (answer.code == 0, answer.out) == (False, "")

@@ -22,7 +22,10 @@ printf 'Content-Type: multipart/form-data; boundary=%s\r\nContent-Length: %d\r\n
   "$boundary" ${#body} "$body" >&3
 
 read -r -t 130 _ status _ <&3 || { echo "no answer" >&2; exit 1; }
-while read -r -t 130 header <&3 && [ "$header" != $'\r' ]; do :; done
+while read -r -t 130 header <&3 && [ "$header" != $'\r' ]; do
+  case ${header,,} in content-length:*) length=${header//[!0-9]/} ;; esac
+done
 IFS= read -r -t 130 -d '' answer <&3 # until the end: there is no NUL
 [ "$status" = 200 ] || { printf '%s\n' "$answer" >&2; exit 1; }
+[ ${#answer} = "$length" ] || { echo "the answer was cut off" >&2; exit 1; }
 printf '%s\n' "$answer"

@@ -21,7 +21,10 @@ printf 'POST /task/chat HTTP/1.0\r\nX-Api-Key: %s\r\nContent-Length: %d\r\n\r\n%
   "$GATEWAY_TOKEN" ${#body} "$body" >&3
 
 read -r -t 130 _ status _ <&3 || { echo "no answer" >&2; exit 1; }
-while read -r -t 130 header <&3 && [ "$header" != $'\r' ]; do :; done
+while read -r -t 130 header <&3 && [ "$header" != $'\r' ]; do
+  case ${header,,} in content-length:*) length=${header//[!0-9]/} ;; esac
+done
 IFS= read -r -t 130 -d '' answer <&3 # until the end: there is no NUL
 [ "$status" = 200 ] || { printf '%s\n' "$answer" >&2; exit 1; }
+[ ${#answer} = "$length" ] || { echo "the answer was cut off" >&2; exit 1; }
 if [ "$answer" = refund ]; then echo "refund: to the cashier"; else echo "$answer: to the office"; fi

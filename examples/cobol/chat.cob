@@ -37,6 +37,7 @@
        01  AT-BYTE BINARY-LONG VALUE 1.
        01  HIGH-DIGIT BINARY-LONG.
        01  LOW-DIGIT BINARY-LONG.
+       01  DIGITS PIC X(7).
        PROCEDURE DIVISION.
        MAIN.
            PERFORM READ-SETTINGS.
@@ -51,6 +52,14 @@
            INSPECT ANSWER TALLYING I
                FOR CHARACTERS BEFORE INITIAL X"0D0A0D0A".
            COMPUTE SIZE-OF = AT-BYTE - I - 5.
+           MOVE 17 TO ROOM.
+           INSPECT ANSWER TALLYING ROOM
+               FOR CHARACTERS BEFORE INITIAL "Content-Length: ".
+           UNSTRING ANSWER (ROOM:7) DELIMITED BY X"0D" INTO DIGITS.
+           IF SIZE-OF NOT = FUNCTION NUMVAL (DIGITS)
+               DISPLAY "the answer was cut off" UPON SYSERR
+               STOP RUN RETURNING 1
+           END-IF.
            IF ANSWER (10:3) = "200"
                DISPLAY ANSWER (I + 5:SIZE-OF)
                STOP RUN

@@ -33,6 +33,7 @@
        01  RESULT BINARY-LONG.
        01  SIZE-OF BINARY-LONG.
        01  AT-BYTE BINARY-LONG VALUE 1.
+       01  DIGITS PIC X(5).
        PROCEDURE DIVISION.
        MAIN.
            PERFORM READ-SETTINGS.
@@ -48,6 +49,14 @@
                FOR CHARACTERS BEFORE INITIAL X"0D0A0D0A".
            IF ANSWER (10:3) NOT = "200"
                DISPLAY FUNCTION TRIM (ANSWER (SIZE-OF:)) UPON SYSERR
+               STOP RUN RETURNING 1
+           END-IF.
+           MOVE 17 TO RESULT.
+           INSPECT ANSWER TALLYING RESULT
+               FOR CHARACTERS BEFORE INITIAL "Content-Length: ".
+           UNSTRING ANSWER (RESULT:5) DELIMITED BY X"0D" INTO DIGITS.
+           IF AT-BYTE - SIZE-OF NOT = FUNCTION NUMVAL (DIGITS)
+               DISPLAY "the answer was cut off" UPON SYSERR
                STOP RUN RETURNING 1
            END-IF.
            IF ANSWER (SIZE-OF:) = "refund"

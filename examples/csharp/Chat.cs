@@ -20,8 +20,9 @@ class Chat
 
     static string Text(WebResponse response)
     {
-        using (StreamReader reader = new StreamReader(response.GetResponseStream(), Encoding.UTF8))
-            return reader.ReadToEnd();
+        byte[] bytes = new BinaryReader(response.GetResponseStream()).ReadBytes((int)response.ContentLength);
+        if (bytes.Length < response.ContentLength) throw new WebException("the answer was cut off");
+        return Encoding.UTF8.GetString(bytes);
     }
 
     static int Main(string[] arguments)

@@ -30,7 +30,10 @@ class Task
         client.Headers["X-Api-Key"] = Setting("GATEWAY_TOKEN", "");
         try
         {
-            string answer = Encoding.UTF8.GetString(client.UploadValues("http://" + host + "/task/chat", form));
+            byte[] bytes = client.UploadValues("http://" + host + "/task/chat", form);
+            if (client.ResponseHeaders["Content-Length"] != bytes.Length.ToString())
+                throw new WebException("the answer was cut off");
+            string answer = Encoding.UTF8.GetString(bytes);
             Console.WriteLine(answer == "refund" ? "refund: to the cashier" : answer + ": to the office");
             return 0;
         }

@@ -28,8 +28,10 @@ BEGIN {
 
     if ((gateway |& getline) <= 0) { print "no answer" > "/dev/stderr"; exit 1 }
     status = $2
-    while ((gateway |& getline line) > 0 && line != "\r") continue
+    while ((gateway |& getline line) > 0 && line != "\r")
+        if (tolower(line) ~ /^content-length:/) size = substr(line, 16) + 0
     while ((gateway |& getline line) > 0) answer = answer line RT
+    if (status == 200 && length(answer) != size) { print "the answer was cut off" > "/dev/stderr"; exit 1 }
     print answer > (status == 200 ? "/dev/stdout" : "/dev/stderr")
     exit status != 200
 }

@@ -35,7 +35,9 @@ public class Chat {
 
         boolean good = call.getResponseCode() == 200;
         InputStream in = good ? call.getInputStream() : call.getErrorStream();
-        String answer = new Scanner(in, "UTF-8").useDelimiter("\\A").next();
+        byte[] bytes = new byte[call.getContentLength()];
+        new DataInputStream(in).readFully(bytes); // an EOFException is an answer that was cut off
+        String answer = new String(bytes, "UTF-8");
         new PrintStream(good ? System.out : System.err, true, "UTF-8").println(answer);
         System.exit(good ? 0 : 1);
     }

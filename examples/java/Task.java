@@ -30,7 +30,9 @@ public class Task {
 
         boolean good = call.getResponseCode() == 200;
         InputStream in = good ? call.getInputStream() : call.getErrorStream();
-        String answer = new Scanner(in, "UTF-8").useDelimiter("\\A").next();
+        byte[] bytes = new byte[call.getContentLength()];
+        new DataInputStream(in).readFully(bytes); // an EOFException is an answer that was cut off
+        String answer = new String(bytes, "UTF-8");
         if (good) System.out.println(answer.equals("refund") ? "refund: to the cashier" : answer + ": to the office");
         else System.err.println(answer);
         System.exit(good ? 0 : 1);

@@ -27,6 +27,7 @@ var request = require('http').request(options, function (reply) {
   var answer = '';
   reply.setEncoding('utf8');
   reply.on('data', function (piece) { answer += piece; });
+  reply.on('aborted', function () { fail('the answer was cut off'); });
   reply.on('end', function () {
     if (reply.statusCode !== 200) fail(answer);
     console.log(answer === 'refund' ? 'refund: to the cashier' : answer + ': to the office');

@@ -34,6 +34,8 @@ begin
     Answer := Client.Post('http://' + Setting('GATEWAY_HOST', '127.0.0.1') + ':' +
       Setting('GATEWAY_PORT', '8099') + '/local/chat?format=text&charset=gbk');
     Result := Client.ResponseStatusCode = 200;
+    if Result and (Client.GetHeader(Client.ResponseHeaders, 'Content-Length') <> IntToStr(Length(Answer))) then
+      raise Exception.Create('the answer was cut off');
   finally
     Client.RequestBody.Free;
     Client.Free;

@@ -35,5 +35,6 @@ begin
     on Trouble: Exception do Answer := Trouble.Message;
   end;
   if Client.ResponseStatusCode <> 200 then begin WriteLn(StdErr, Answer); Halt(1); end;
+  if Client.GetHeader(Client.ResponseHeaders, 'Content-Length') <> IntToStr(Length(Answer)) then Halt(1);  { cut off }
   if Answer = 'refund' then WriteLn('refund: to the cashier') else WriteLn(Answer, ': to the office');
 end.

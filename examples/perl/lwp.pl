@@ -17,4 +17,5 @@ my %form = (chat_name => $ENV{CHAT_NAME} || 'local_chat', content => $question);
 my $reply = LWP::UserAgent->new(timeout => 130)
     ->post("http://$host/local/chat?format=text", \%form, 'X-Api-Key' => $ENV{GATEWAY_TOKEN} || '');
 die $reply->decoded_content . "\n" unless $reply->is_success;
+die "the answer was cut off\n" if length $reply->content != $reply->header('Content-Length');
 print $reply->decoded_content . "\n";

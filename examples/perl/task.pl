@@ -16,4 +16,5 @@ my %form = (chat_name => $ENV{CHAT_NAME} || 'sort_mail', customer => $customer, 
 my $reply = LWP::UserAgent->new(timeout => 130)
     ->post("http://$host/task/chat", \%form, 'X-Api-Key' => $ENV{GATEWAY_TOKEN} || '');
 die $reply->content . "\n" unless $reply->is_success;
+die "the answer was cut off\n" if length $reply->content != $reply->header('Content-Length');
 print $reply->content eq 'refund' ? "refund: to the cashier\n" : $reply->content . ": to the office\n";

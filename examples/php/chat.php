@@ -25,6 +25,10 @@ $context = stream_context_create(array('http' => array(
 )));
 $answer = @file_get_contents("http://$host/local/chat?format=text&status=200", false, $context);
 
+if ($answer !== false && !in_array('Content-Length: ' . strlen($answer), $http_response_header)) {
+    fwrite(STDERR, "the answer was cut off\n");
+    exit(1);
+}
 if ($answer === false || strncmp($answer, 'ERROR ', 6) === 0) {
     $error = error_get_last();
     fwrite(STDERR, ($answer === false ? $error['message'] : $answer) . "\n");

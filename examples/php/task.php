@@ -24,6 +24,10 @@ $context = stream_context_create(array('http' => array(
 $host = setting('GATEWAY_HOST', '127.0.0.1') . ':' . setting('GATEWAY_PORT', '8099');
 $answer = @file_get_contents("http://$host/task/chat", false, $context);
 
+if ($answer !== false && !in_array('Content-Length: ' . strlen($answer), $http_response_header)) {
+    fwrite(STDERR, "the answer was cut off\n");
+    exit(1);
+}
 if ($answer === false || strncmp($answer, 'ERROR ', 6) === 0) {
     $error = error_get_last();
     fwrite(STDERR, ($answer === false ? $error['message'] : $answer) . "\n");

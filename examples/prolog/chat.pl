@@ -6,6 +6,7 @@
 % format=text: the bare answer. http_open speaks HTTP/1.0 and cannot read a chunked reply: the gateway sends none.
 :- use_module(library(http/http_open)).
 :- use_module(library(readutil)).
+:- use_module(library(utf8)).
 :- initialization(main, main).
 
 setting(Name, _, Value) :- getenv(Name, Value), Value \== '', !.
@@ -24,12 +25,17 @@ main(Arguments) :-
     http_open(URL, Reply, [ post(form([chat_name=Name, content=Question])),
                             request_header('X-Api-Key'=Token),
                             status_code(Status),
+                            size(Size),
                             timeout(130)
                           ]),
-    set_stream(Reply, encoding(utf8)),
-    read_stream_to_codes(Reply, Codes),
+    set_stream(Reply, encoding(octet)),
+    read_stream_to_codes(Reply, Bytes),
     close(Reply),
-    (   Status =:= 200
+    phrase(utf8_codes(Codes), Bytes),
+    (   \+ length(Bytes, Size)
+    ->  writeln(user_error, 'the answer was cut off'),
+        halt(1)
+    ;   Status =:= 200
     ->  format('~s~n', [Codes])
     ;   format(user_error, '~s~n', [Codes]),
         halt(1)

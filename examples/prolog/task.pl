@@ -18,11 +18,14 @@ main([Customer, Mail]) :-
     setting('CHAT_NAME', sort_mail, Name),
     format(atom(URL), 'http://~w:~w/task/chat', [Host, Port]),
     http_open(URL, Reply, [ post(form([chat_name=Name, customer=Customer, content=Mail])),
-                            request_header('X-Api-Key'=Token), status_code(Status), timeout(130)
+                            request_header('X-Api-Key'=Token), status_code(Status), size(Size), timeout(130)
                           ]),
-    set_stream(Reply, encoding(utf8)),
-    read_string(Reply, _, Answer),
-    sorted(Status, Answer).
+    set_stream(Reply, encoding(octet)),
+    read_string(Reply, Length, Answer),
+    (   Length = Size
+    ->  sorted(Status, Answer)
+    ;   writeln(user_error, 'the answer was cut off'), halt(1)
+    ).
 
 sorted(200, "refund") :- !, writeln('refund: to the cashier').
 sorted(200, Answer) :- !, format('~s: to the office~n', [Answer]).

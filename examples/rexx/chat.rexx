@@ -24,18 +24,19 @@ call.5 = 'data = "content='escaped'"'
 call.6 = 'write-out = "\n%{http_code}"'
 address system 'curl -sS -m 130 -K -' with input stem call. output stem reply. error stem trouble.
 
+failed = rc                        /* such as 18: the answer was cut off */
 last = reply.0
 status = 0
 if last > 0 then status = reply.last
 to = '<stdout>'
-if status \= 200 then to = '<stderr>'
+if status \= 200 | failed \= 0 then to = '<stderr>'
 do i = 1 to last - 1
   call lineout to, reply.i
 end
 do i = 1 to trouble.0
   call lineout '<stderr>', trouble.i
 end
-exit status \= 200
+exit status \= 200 | failed \= 0
 
 setting: procedure
   value = value(arg(1), , 'SYSTEM')

@@ -26,6 +26,8 @@ set headers [list X-Api-Key [setting GATEWAY_TOKEN ""]]
 
 if {[catch {http_get $url -query $body -headers $headers -timeout 130000} call]} { fail $call }
 if {[http_status $call] != "ok"} { fail "no answer: [http_status $call]" }
+upvar #0 $call state
+if {$state(currentsize) != $state(totalsize)} { fail "the answer was cut off" }
 set answer [encoding convertfrom utf-8 [http_data $call]]
 if {[lindex [http_code $call] 1] != 200} { fail $answer }
 puts $answer
