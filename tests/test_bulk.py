@@ -286,7 +286,7 @@ def test_what_a_charset_lacks_is_not_lost(
     code, said = bulk.run("--charset", "cp1252")
     assert code == 0
     assert bulk.rows("cp1252")[1:] == [["café", "? é", ""], ["crème", "? é", ""]]
-    assert "2 answers hold what OUT's charset lacks" in said
+    assert "2 cells hold what OUT's charset lacks" in said
 
     code, said = bulk.run("--charset", "cp1252", "--out-charset", "utf-8")
     assert (code, standin.count(key)) == (0, 2)

@@ -83,7 +83,11 @@ class _Limited(smtplib.SMTP):
         self.watch = threading.Timer(WHOLE_SECONDS, self._hang_up)
         self.watch.daemon = True
         self.watch.start()
-        return super().connect(*arguments, **options)
+        try:
+            return super().connect(*arguments, **options)
+        except (OSError, smtplib.SMTPException):
+            self.close()
+            raise
 
     @override
     def close(self) -> None:

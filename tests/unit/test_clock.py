@@ -28,6 +28,7 @@ TOLD_TO_PEOPLE = {
     "gateway/actors/upstream_errors.py": 1,  # beside the provider's Date
     "gateway/notifications/delivery.py": 1,  # when a robot's message is signed
     "gateway/commands/doctor_probes.py": 1,  # the doctor compares clocks
+    "deploy/keyholder.py": 2,  # whether a file's time, or a chat's, is of a clock that was ahead
 }
 """How often each file asks for the time of day; no file does that decides by it."""
 
