@@ -13,6 +13,9 @@ Json = dict[str, Any]
 THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 """Fields of a message that hold what a model thinks before it speaks."""
 
+OF_THOUGHTS = ("thought", "reasoning_text", "summary_text")
+"""Types of parts whose text is a thought; Gemini's have `thought: true`."""
+
 USABLE = {"function_call": dict, "audio": dict, "images": list}
 """Fields of a message that make an answer without words, as the call of a tool does."""
 
@@ -104,6 +107,8 @@ def _text(content: Any, thoughts: bool = False) -> str:
         return "".join(_text(part, thoughts) for part in content)
     if not isinstance(content, dict):
         return ""
+    if content.get("thought") is True or content.get("type") in OF_THOUGHTS:
+        return _text(content.get("text")) if thoughts else ""
     if content.get("type") in THOUGHTS or any(name in content for name in THOUGHTS):
         inner = next((content[name] for name in (*THOUGHTS, "text") if name in content), "")
         return _text(inner) if thoughts else ""
@@ -224,6 +229,8 @@ class _Texts:
                 self._add_text(whole, name, value)
             elif isinstance(value, list) and type(before) is list:
                 before.extend(value)
+            elif value == "" and before:
+                pass  # some repeat each name, and leave it empty
             elif value is not None and not isinstance(before, _Text):
                 whole[name] = list(value) if isinstance(value, list) else value
 

@@ -99,6 +99,10 @@ OPENAI = dialect(
 FINISH_REASONS: Mapping[str, Code] = {
     "content_filter": Code.CONTENT_BLOCKED,
     "content_filtered": Code.CONTENT_BLOCKED,
+    "contentfilter": Code.CONTENT_BLOCKED,
+    "error_toxic": Code.CONTENT_BLOCKED,
+    "language": Code.CONTENT_BLOCKED,
+    "image_prohibited_content": Code.CONTENT_BLOCKED,
     "sensitive": Code.CONTENT_BLOCKED,
     "refusal": Code.CONTENT_BLOCKED,
     "safety": Code.CONTENT_BLOCKED,
@@ -110,9 +114,16 @@ FINISH_REASONS: Mapping[str, Code] = {
     "model_armor": Code.CONTENT_BLOCKED,
     "guardrail_intervened": Code.CONTENT_BLOCKED,
     "model_context_window_exceeded": Code.TOO_LARGE,
+    "context_length_exceeded": Code.TOO_LARGE,
     "network_error": Code.PROVIDER_DOWN,
     "error": Code.PROVIDER_DOWN,
     "abort": Code.PROVIDER_DOWN,
+    "server_error": Code.PROVIDER_DOWN,
+    "timeout": Code.PROVIDER_DOWN,
+    "cancelled": Code.PROVIDER_DOWN,
+    "canceled": Code.PROVIDER_DOWN,
+    "user_cancel": Code.PROVIDER_DOWN,
+    "engine_overloaded": Code.PROVIDER_BUSY,
     "malformed_function_call": Code.PROVIDER_DOWN,
     "malformed_response": Code.PROVIDER_DOWN,
     "insufficient_system_resource": Code.PROVIDER_BUSY,
@@ -123,12 +134,16 @@ FINISH_REASONS: Mapping[str, Code] = {
 def finish_code(finish: str) -> Code | None:
     """Return what a finish reason means that is no good end; None: a good one. Some relays put
     their own word before the provider's."""
-    return next(
-        (code for part in finish.lower().split(": ") if (code := FINISH_REASONS.get(part))), None
-    )
+    parts = finish.lower().replace("-", "_").split(": ")
+    return next((code for part in parts if (code := FINISH_REASONS.get(part))), None)
 
 
-CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "max_completion_tokens"})
+CUT_OFF = frozenset(
+    {
+        *("length", "max_tokens", "max_output_tokens", "max_completion_tokens"),
+        *("model_length", "max_length", "token_limit"),
+    }
+)
 """The finish reasons of an answer that took all the tokens it might."""
 
 BROKEN_OFF = frozenset({Code.PROVIDER_DOWN, Code.PROVIDER_BUSY})

@@ -28,6 +28,15 @@ charset."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _PADDED = re.compile(rf"[{PADDING}]*")
+_BETWEEN = re.compile(rf"[{PADDING},]*(data:)?[{PADDING}]*")
+"""What stands between two documents: nothing, a comma, or the next event's field."""
+
+PAGE = re.compile(
+    r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<(!doctype\s*html|html|head|body|center|h1)\b",
+    re.I | re.S,
+)
+"""How a web page begins: what stands in its scripts is nobody's answer."""
+
 _OBJECT = re.compile(r'\{\s*"')
 
 
@@ -66,7 +75,9 @@ def _forgiven(words: str) -> list[Any]:
     decoder = json.JSONDecoder(
         strict=False, parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole
     )
-    begin = _past_padding(words, 0)
+    if PAGE.match(words):
+        raise ValueError("a web page")
+    begin = _past(_PADDED, words, 0)
     if not words.startswith(("{", "[", '"'), begin):
         # A warning of PHP's, a prefix against scripts: the object begins later.
         later = _OBJECT.search(words)
@@ -82,15 +93,15 @@ def _forgiven(words: str) -> list[Any]:
         except (ValueError, RecursionError):
             break  # something after the JSON, or there is none
         values.append(orjson.loads(_SURROGATES.sub(LOST, json.dumps(value, ensure_ascii=False))))
-        begin = _past_padding(words, end)
+        begin = _past(_BETWEEN, words, end)
     if not values:
         raise ValueError("no JSON")
     return values
 
 
-def _past_padding(words: str, at: int) -> int:
-    padding = _PADDED.match(words, at)
-    return padding.end() if padding else at
+def _past(padding: re.Pattern[str], words: str, at: int) -> int:
+    found = padding.match(words, at)
+    return found.end() if found else at
 
 
 def _whole(number: str) -> int | float | None:

@@ -17,8 +17,15 @@ from gateway.protocol import MESSAGES, RESPONSES
 from gateway.providers.chunks import Json
 from gateway.providers.dialects import Dialect
 from gateway.providers.event_folding import folded, unfolded
-from gateway.providers.reader import FRAMED, MARGIN, Piece, StreamReader
-from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
+from gateway.providers.reader import ERRORS, FRAMED, MARGIN, Piece, StreamReader
+from gateway.providers.refusals import (
+    Refusal,
+    complains,
+    complains_flatly,
+    document,
+    judged,
+    statement,
+)
 from gateway.providers.relayed import (
     emptiness,
     framed,
@@ -45,7 +52,10 @@ USING: Mapping[str, Mapping[str, int]] = {
 }
 """Events of Anthropic's that must say what was used, and what they say where nobody counts."""
 
-FAILED = frozenset({"error", "response.failed"})
+FAILED = frozenset({"error", "response.failed", "response.cancelled"})
+
+OWN = ("response.", "message_", "content_block_", "ping")
+"""How the two protocols' own events begin."""
 
 STOP = b'{"type":"message_stop"}'
 
@@ -101,27 +111,36 @@ class EventStreamReader(StreamReader):
 
     def _of(self, event: Event) -> list[Piece]:
         [chunk, *_] = self._chunks(event)
+        if isinstance(chunk, str):
+            chunk = document(chunk.encode())  # JSON in a string
         if isinstance(chunk, dict):
             return self._passed_on(event, chunk)
-        if isinstance(chunk, str) and chunk.startswith("{"):
+        if event.name.lower() in ERRORS:
+            self.refusal = no_answer(self._dialect, chunk, self._question)
+        elif isinstance(chunk, str) and chunk.startswith("{"):
             self.refusal = self._broken(chunk)
         else:
-            self._odd = self._odd or chunk
+            self._set_aside(chunk)
         return []
 
     def _passed_on(self, event: Event, chunk: Json) -> list[Piece]:
         """Return what an event adds; nothing where it ends the stream, or is none of these
         protocols' events."""
         kind = str(chunk.get("type") or event.name)
-        if kind in FAILED or event.name == "error" or complains(chunk):
-            failed = chunk.get("response")
+        failed = chunk.get("response")
+        ended = str(failed.get("status")) if isinstance(failed, dict) else ""
+        if (
+            kind in FAILED
+            or event.name.lower() in ERRORS
+            or complains(chunk)
+            or f"response.{ended}" in FAILED
+            or (not kind.startswith(OWN) and complains_flatly(chunk))
+        ):
             error = failed.get("error") if isinstance(failed, dict) else None
             self.refusal = no_answer(self._dialect, error or chunk, self._question)
             return []
         if not kind:
-            self._odd = self._odd or chunk
-            if complains_flatly(chunk):
-                self.refusal = no_answer(self._dialect, chunk, self._question)
+            self._set_aside(chunk)
             return []
         changed = self._completed(kind, chunk)
         data = self._renamed(kind, chunk) or (orjson.dumps(chunk) if changed else event.data)
@@ -187,7 +206,7 @@ class EventStreamReader(StreamReader):
 
     def _verdict(self) -> Refusal | None:
         """Return why what came is no answer; None: it is one."""
-        if self.whole:
+        if self.whole and (self._reason or not statement(self._odd).words):
             return None
         odd = self._odd or (document(self._events.stray, self.label) if self._events else "")
         if self.spoke:

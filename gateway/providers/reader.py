@@ -8,6 +8,7 @@ framed, and in whichever mode it came.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -27,7 +28,14 @@ from gateway.providers.chunks import (
 from gateway.providers.dialects import Dialect
 from gateway.providers.documents import PADDING, documents
 from gateway.providers.message_chunks import MessageChunks
-from gateway.providers.refusals import Refusal, complains, complains_flatly, document, judged
+from gateway.providers.refusals import (
+    Refusal,
+    complains,
+    complains_flatly,
+    document,
+    judged,
+    statement,
+)
 from gateway.providers.sse import BOM, DONE, Event, EventReader
 from gateway.providers.tool_calls import CallNumbers
 from gateway.providers.usage import Usage, usage_in
@@ -49,6 +57,13 @@ MARGIN = BOM + PADDING.removesuffix("\ufeff").encode()
 
 FRAMED = (b"data:", b"event:", b"id:", b"retry:", b":")
 """With one of these a stream begins."""
+
+
+NOTICE = re.compile(rb"[^{\[]{1,2000}?\n(?=data:)")
+"""What may stand before events: no JSON."""
+
+ERRORS = frozenset({"error", "exception"})
+"""How the events are named that end a stream."""
 
 
 class Piece(NamedTuple):
@@ -125,6 +140,9 @@ class StreamReader:
             self.refusal = self.refusal or self._verdict()
             return pieces
         raw = bytes(self._document)
+        if (framed := events_behind(raw)) is not None:
+            self._events = EventReader()
+            return [*self._pieces(self._events.feed(framed)), *self.end()]
         try:
             chunks = documents(raw, self.label)
         except ValueError:
@@ -161,9 +179,12 @@ class StreamReader:
 
     def _chunks(self, event: Event) -> list[Any]:
         try:
-            return documents(event.data, self.label)
+            values = documents(event.data, self.label)
         except ValueError:
             return [document(event.data, self.label)]
+        if isinstance(values[0], list) and not _is_error(values[0]):
+            return [*values[0], *values[1:]] or values  # some send several in one
+        return values
 
     def _piece(self, name: str, chunk: Any) -> Piece | None:
         """Return what a chunk adds; None: nothing, or it ends the stream."""
@@ -171,15 +192,20 @@ class StreamReader:
             return None
         if isinstance(chunk, str):
             chunk = document(chunk.encode())  # JSON in a string
-        if name == "error" or _is_error(chunk):
+        if name.lower() in ERRORS or _is_error(chunk):
             self.refusal = no_answer(self._dialect, chunk, self._question)
         elif isinstance(chunk, str) and chunk.startswith("{"):
             self.refusal = Refusal(Code.PROVIDER_DOWN, "", "", *UNREADABLE)
         elif isinstance(chunk, dict):
             return self._read(chunk)
         else:
-            self._odd = self._odd or chunk
+            self._set_aside(chunk)
         return None
+
+    def _set_aside(self, odd: Any) -> None:
+        """Keep something that is no chunk; rather what has words."""
+        if not self._odd or not statement(self._odd).words:
+            self._odd = odd or self._odd
 
     def _read(self, chunk: Json) -> Piece | None:
         chunk = unwrapped(chunk)
@@ -199,7 +225,7 @@ class StreamReader:
             self.refusal = no_answer(self._dialect, chunk, self._question)
             return None
         if not rows:
-            self._odd = self._odd or chunk
+            self._set_aside(chunk)
         if not rows or chunk.get("usage") or "x_groq" in chunk or "usage" in rows[-1]:
             self.usage = self.usage.most(usage_in(chunk))
         return Piece(chunk, text)
@@ -243,18 +269,27 @@ class StreamReader:
             self._finishes.setdefault(index, "")
 
     def _verdict(self) -> Refusal | None:
-        """Return why what came is no answer; None: it is one."""
-        if self.answered and self.whole:
-            return None
+        """Return why what came is no answer; None: it is one. What says that it has ended, after
+        words of another kind, has broken off."""
         stray = document(self._events.stray, self.label) if self._events else ""
+        finished = bool(self._finishes and all(self._finishes.values()))
+        if self.answered and (finished or (self.done and not statement(self._odd).words)):
+            return None
         odd = self._odd or stray
         if self.answered:
             refusal = judged(self._dialect, 200, odd, self._question)
             return Refusal(Code.PROVIDER_DOWN, refusal.provider_code, refusal.message, *ENDED_EARLY)
         finish = next(filter(None, self._finishes.values()), "")
-        if finish or (self._finishes and not stray):
+        if finish or (self._finishes and not stray and not statement(odd).words):
             return without_words(finish, self._thought)
         return no_answer(self._dialect, odd, self._question)
+
+
+def events_behind(raw: bytes) -> bytes | None:
+    """Return the events that stand behind something else, such as a notice of PHP's; None: there
+    are none."""
+    begin = NOTICE.match(raw)
+    return raw[begin.end() :] if begin else None
 
 
 def _is_error(chunk: Any) -> bool:

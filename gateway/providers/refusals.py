@@ -11,13 +11,15 @@ import base64
 import html
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from gateway.errors import TIMED, Code, clean
 from gateway.providers.dialects import Dialect, meaning, standing_for
-from gateway.providers.documents import parsed, text
+from gateway.providers.documents import PAGE, parsed, text
 from gateway.providers.question_texts import NO_QUESTION, QuestionTexts
+from gateway.providers.sse import EventReader
 from gateway.providers.waits import wait_in, wait_said
 
 Json = dict[str, Any]
@@ -35,6 +37,9 @@ CODES = (
     "status",
     "reason",
     "upstream_code",
+    "statuscode",
+    "httpstatus",
+    "http_status",
 )
 """Fields that hold a provider's code, in small letters."""
 
@@ -78,9 +83,18 @@ BEYOND = (
 )
 """Fields that hold more of the error: it is read before, or beyond, what stands beside them."""
 
-STATUSES = ("code", "status", "status_code", "http_code", "error_code")
+STATUSES = (
+    *("code", "status", "status_code", "http_code", "error_code"),
+    *("statuscode", "httpstatus", "http_status"),
+)
 FINE = frozenset(
-    {"", "0", "200", "ok", "success", "succeeded", "none", "null", "false", "true", "成功", "error"}
+    {
+        *("", "0", "200", "ok", "success", "succeeded", "none", "null", "false", "true", "error"),
+        *("成功", "操作成功", "处理成功", "请求成功"),
+        # of what only tells that it goes on
+        *("heartbeat", "ping", "keepalive", "keep-alive", "queued", "processing", "pending"),
+        *("in_progress", "completed", "done"),
+    }
 )
 """Codes and words that complain of nothing."""
 
@@ -95,7 +109,6 @@ PART_CHARACTERS = 8
 """So much of a key in a row stands in no words by chance."""
 
 _IDENTIFIER = re.compile(r"[\w.\-]{1,64}", re.ASCII)
-_PAGE = re.compile(r"\s*(<!--.*?-->\s*)?<(!doctype\s*html|html|head|body|center|h1)\b", re.I | re.S)
 _TITLE = re.compile(r"<(?:title|h1)[^>]*>(.*?)</", re.I | re.S)
 _CODE_AT_THE_END = re.compile(r"\((\d{4,6})\)$")
 _STATUS = re.compile(r"[1-5]\d\d")
@@ -180,19 +193,33 @@ def document(raw: bytes, label: str = "") -> Any:
     content = raw.lstrip()
     # an error as an event, although the status is one already
     if content.startswith((b"data:", b"event:")):
-        content = next(
-            (line[5:] for line in content.splitlines() if line.startswith(b"data:")), b""
-        )
+        content = _most_telling(content, label)
     try:
         return parsed(content, label)
     except ValueError:
         return text(content[: 4 * TEXT_CHARACTERS], label)[:TEXT_CHARACTERS].strip()
 
 
+def _most_telling(raw: bytes, label: str) -> bytes:
+    """Return the data of the first event that says why there is no answer, or else of the first
+    that has any."""
+    reader = EventReader()
+    try:
+        events = [event.data for event in (*reader.feed(raw), *reader.end()) if event.data]
+    except ValueError:
+        return b""
+    for data in events:
+        with suppress(ValueError):
+            body = parsed(data, label)
+            if isinstance(body, dict) and (complains(body) or complains_flatly(body)):
+                return data
+    return next(iter(events), b"")
+
+
 def judged(dialect: Dialect, status: int, body: Any, question: bytes = b"") -> Refusal:
     """Say what a refusal means. `status` is HTTP's; that of an error inside a success is what the
     error itself says."""
-    if isinstance(body, str) and _PAGE.match(body):
+    if isinstance(body, str) and PAGE.match(body):
         return _page(status, body)
     texts = QuestionTexts(question)
     complaint = statement(body, texts)
@@ -213,6 +240,8 @@ def complains(body: Json) -> bool:
     """Return whether a reply or a piece of one says in so many words that it is an error."""
     return (
         _is_error(body.get("error"))
+        or _is_error(body.get("errors"))
+        or _is_error(body.get("Error"))
         or body.get("object") == "error"
         or body.get("type") == "error"
         or any(_is_error(_code_of(body.get(name))) for name in ("base_resp", "header"))
@@ -330,6 +359,8 @@ def _code_of(value: Any) -> Any:
 
 def _status(value: Any) -> int:
     """Return the HTTP status of an error that a field holds; 0: none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     number = int(value) if isinstance(value, str) and re.fullmatch(r"[45]\d\d", value) else value
     return (
         number

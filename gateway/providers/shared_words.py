@@ -16,8 +16,10 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
             r"(insufficient|not enough|out of|no remaining|all available|included|n[’']t have any"
             r"|positive|(requires|purchase|add) more)"
             r" (\w+ )?(balance|credits?|funds|user quota)",
-            r"(balance|credits?( limit)?) (is |are |has been )?(too low|insufficient|not enough"
-            r"|negative|depleted|exhausted)",
+            r"no credits (remaining|left)|used (up )?all (of )?(your|my|the) credits"
+            r"|billing hard limit|余额为 ?0|套餐已过期|请续费",
+            r"(balance|credits?( limit)?) (is |are |(has|have) been )?(too low|insufficient"
+            r"|not enough|negative|depleted|exhausted)",
             r"credit limit exceeded|overdue|past due|arrear|in good standing",
             r"not active, please check your billing|quota is not enough|exceeded current quota",
             r"free (trial|tier (o|users do not)|quota exh|allocated quota)",
@@ -45,7 +47,9 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
             r"|safety system"
             r"|violat\w* (our )?(usage|content)",
             r"content (management|filtering) policy|^content filter\b|by the content filter"
-            r"|prompt blocked|敏感|违规|审核(不|未)通过",
+            r"|prompt blocked|blocked by \S{0,20} ?safety|content policy violation"
+            r"|moderation blocked|prohibited content|responsible ?ai ?policy|flagged input",
+            r"敏感|违规|违禁词|审核(不|未)通过",
         ),
     ),
     (  # too long
@@ -55,7 +59,8 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
             r"|out ?of ?context",
             r"exceed(s|ed)? .{0,24}(context|n ctx)|context (length|window) exceed",
             r"(longer|greater) than the (model's )?context|n keep \(",
-            r"(prompt|input|tokens|token length|characters|string) (is )?too long|token count \(",
+            r"(prompt|input|tokens|(token|input|prompt) length|characters|string) (is )?too long"
+            r"|token count \(|exceeds max(imum)? length",
             # but not what is counted by the minute
             r"(number of input tokens|prompt length|total message size)\b.{0,16} exceed\w*"
             r" (the )?(limit|max)|payload size exceeds the limit: \d+ bytes",
@@ -64,7 +69,7 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
             r"|max new tokens\W+ must|max prompt tokens exceeded",
             r"too large to process|model only supports up to \d|input token limit is",
             r"must have less than \d+ tokens|total number of tokens|reduce the length of",
-            r"上下文长度|内容过长|数量超过上限",
+            r"上下文长度|内容过长|数量超过上限|(输入|提示词?|token).{0,12}过长|超过.{0,10}上下文",
         ),
     ),
     (  # the model
@@ -84,7 +89,7 @@ SHARED_WORDS: tuple[tuple[Code, tuple[str, ...]], ...] = (
             r"use case details have not|not agreed to .{0,40}terms|on.demand throughput"
             r"|free period for this model",
             r"not found for account|not found error model|模型不存在|无可用渠道|价格未配置",
-            r"无权访问模型|未找到模型|模型.{0,20}已下线",
+            r"无权访问模型|未找到模型|模型.{0,20}已下线|模型.{1,60}不存在",
         ),
     ),
     (  # the key

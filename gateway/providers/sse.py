@@ -37,7 +37,6 @@ class EventReader:
     def __init__(self) -> None:
         self.stray = b""
         self._rest = bytearray()
-        self._first = True
         self._after_cr = False
         self._name = ""
         self._data: list[bytes] = []
@@ -75,8 +74,8 @@ class EventReader:
     def _events(self, lines: list[bytes]) -> list[Event]:
         events: list[Event] = []
         for line in lines:
-            if self._first:
-                line, self._first = line.removeprefix(BOM), False
+            if line.startswith(BOM):  # before each event, where a file with one is included
+                line = line[len(BOM) :]
             if not line:
                 self._finish(events)
             elif line.startswith(b"data:"):
@@ -84,7 +83,13 @@ class EventReader:
             elif line.startswith(b"event:"):
                 self._name = line[6:].strip().decode(errors="replace")
             elif not line.startswith(IGNORED):
-                if self._data or line.startswith(b"{"):
+                field, _, value = line.partition(b":")
+                name = field.strip().lower()
+                if name == b"data":
+                    self._add(value.strip(), events)
+                elif name == b"event":
+                    self._name = value.strip().decode(errors="replace")
+                elif self._data or line.startswith(b"{"):
                     self._add(line, events)
                 elif len(self.stray) < STRAY_BYTES:
                     self.stray += line + b"\n"
@@ -97,7 +102,7 @@ class EventReader:
         self._size += len(data) + LINE_BYTES
 
     def _finish(self, events: list[Event]) -> None:
-        if self._data or self._name == "error":
+        if self._data or self._name.lower() == "error":
             events.append(Event(self._name, b"\n".join(self._data)))
         self._name, self._data, self._size = "", [], 0
 

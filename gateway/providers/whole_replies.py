@@ -19,7 +19,7 @@ from gateway.providers.chunks import (
 )
 from gateway.providers.dialects import Dialect
 from gateway.providers.documents import documents
-from gateway.providers.reader import FRAMED, MARGIN, Piece, StreamReader
+from gateway.providers.reader import FRAMED, MARGIN, Piece, StreamReader, events_behind
 from gateway.providers.refusals import Refusal, complains, complains_flatly, document
 from gateway.providers.usage import Usage, usage_in
 from gateway.providers.verdicts import (
@@ -57,7 +57,10 @@ def chat_reply(
     `label` is the charset that it was labelled with, `question` the request's body.
     """
     reader = StreamReader(dialect, label, question, legacy=legacy)
-    if raw.lstrip(MARGIN).startswith(FRAMED):
+    is_framed = raw.lstrip(MARGIN).startswith(FRAMED)
+    if not is_framed and (events := events_behind(raw)) is not None:
+        raw, is_framed = events, True
+    if is_framed:
         try:
             parts = (
                 reader.feed(raw[at : at + PART_BYTES]) for at in range(0, len(raw), PART_BYTES)
@@ -72,6 +75,8 @@ def chat_reply(
         return no_answer(dialect, document(raw, label), question)
     if isinstance(first, str):
         first = document(first.encode())
+    if isinstance(first, list) and len(first) > 1 and _are_chunks(first):
+        first, more = first[0], [*first[1:], *more]
     if (
         isinstance(first, dict)
         and (more or is_chunk(first))
@@ -79,6 +84,10 @@ def chat_reply(
     ):
         return _chat(dialect, _streamed(reader, reader.end_with([first, *more])), question, legacy)
     return _chat(dialect, first, question, legacy)
+
+
+def _are_chunks(values: list[Any]) -> bool:
+    return all(isinstance(one, dict) for one in values) and is_chunk(values[0])
 
 
 def _streamed(reader: StreamReader, pieces: list[Piece]) -> Json | Refusal:
