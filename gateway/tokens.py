@@ -73,14 +73,14 @@ def parse_token(line: str) -> Token:
     name, _, rest = line.partition(":")
     secret, _, words = rest.rpartition(":")
     secret = secret.strip()
-    given = [word.split("=", 1) for word in words.split() if "=" in word]
-    options = dict(given)
+    pairs = [word.split("=", 1) for word in words.split() if "=" in word]
+    options = dict(pairs)
     scopes = frozenset("".join(word for word in words.split() if "=" not in word).split(","))
     if not (name and secret and scopes <= SCOPES):
         raise ValueError("it must be name:token:scopes, where scopes is chat, admin or chat,admin")
     if unknown := options.keys() - {"chats", "limit"}:
         raise ValueError(f"{min(unknown)[:20]}= is none of chats= and limit=")
-    if len(given) > len(options):
+    if len(pairs) > len(options):
         raise ValueError("chats= or limit= stands there twice: put commas between, in one of them")
     if not secret.isascii():
         raise ValueError("the token must be ASCII; old clients can send nothing else")

@@ -39,7 +39,7 @@ def send(target: Target, letter: Letter) -> Verdict:
         server = _connected(target.channel, mail)
         try:
             _log_in(server, target.channel, mail)
-            refused = server.send_message(_message(mail, letter))
+            refusals = server.send_message(_message(mail, letter))
             with suppress(smtplib.SMTPException, OSError):  # it is taken, however they part
                 server.quit()
         finally:
@@ -61,8 +61,8 @@ def send(target: Target, letter: Letter) -> Verdict:
     except (smtplib.SMTPException, OSError, UnicodeError) as error:
         # not its text, which may quote what was sent
         return Verdict(f"the server cannot be reached, or does not answer ({type(error).__name__})")
-    if refused:  # by now only some of them: it is not sent to the others again
-        return Verdict(lost=f"the server refuses {', '.join(refused)}: look at to=")
+    if refusals:  # by now only some of them: it is not sent to the others again
+        return Verdict(lost=f"the server refuses {', '.join(refusals)}: look at to=")
     return TAKEN
 
 

@@ -87,10 +87,10 @@ class Asker(NamedTuple):
             error = GatewayError(Code.INTERNAL, chat_name=name)
         label = name if error.code not in NAMES_NOBODY else ""
         self.ledger.failed(self.caller, label, error.code)
-        asked = error.chat_name or name  # a task's name stands for another chat
+        chat = error.chat_name or name  # a task's name stands for another chat
         if error.usage:
-            self.ledger.paid(self.caller, name, asked, error.usage, error.code)
-        self.ledger.turned_away([(asked, error.code)], "")
+            self.ledger.paid(self.caller, name, chat, error.usage, error.code)
+        self.ledger.turned_away([(chat, error.code)], "")
         return error.shape(self.request_id)
 
 

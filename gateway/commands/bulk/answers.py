@@ -112,10 +112,10 @@ class Answers:
             row = secrets.token_hex(8), json.dumps(settings, sort_keys=True)
             self._store.execute("INSERT INTO run VALUES (?, ?)", row)
         self._store.execute("COMMIT")
-        known = json.loads(row[1])
+        before = json.loads(row[1])
         # older versions noted no new columns
-        mine = {name: value for name, value in settings.items() if name in known or name != NEW}
-        if known != mine:
+        mine = {name: value for name, value in settings.items() if name in before or name != NEW}
+        if before != mine:
             raise BulkError(
                 words(
                     f"{self.path} is of a run with other settings: {row[1]}. Give another name, or"
