@@ -157,7 +157,7 @@ class Gateway:
         self._call("/readyz")
         reply = self._call("/models")
         try:
-            return {row["chat_name"]: {"state": row["state"], **row} for row in reply["models"]}
+            return {row["chat_name"]: row for row in reply["models"]}
         except (KeyError, TypeError):
             raise UnreachableError(f"{self.url}/models: this is not the gateway's reply") from None
 
@@ -264,7 +264,7 @@ class KeyHolder:
             self._put_off(chat, str(error))
 
     def _is_due(self, chat: Chat, row: dict[str, Any] | None) -> bool:
-        if row is None or (row["state"] == "need_key" and chat.provider != TASK):
+        if row is None or (row.get("state") == "need_key" and chat.provider != TASK):
             return True
         created = row.get("created", chat.changed)
         # one that is hours ahead was told by a clock that was wrong, and tells nothing

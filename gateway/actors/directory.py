@@ -237,9 +237,8 @@ class Directory:
             if name in self._configs or (restarted and await class_of(name) is None):
                 continue
             if has_its_key(config):
-                self._begun(
-                    self._put(config, check=False)
-                )  # it takes seconds, for which no other waits
+                # It takes seconds, for which other chats need not wait.
+                self._begun(self._put(config, check=False))
             else:
                 self._keep(config)
 

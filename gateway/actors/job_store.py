@@ -116,10 +116,9 @@ class Jobs:
         job = self._pending.get(key) or self._done.get(key)
         if job is None:
             return False
-        if (job.result is not None and (failed or not job.failed)) or digest not in (
-            "",
-            job.digest,
-        ):
+        if digest not in ("", job.digest):
+            return True
+        if job.result is not None and (failed or not job.failed):
             return True
         if process := self._processes.get(job.process):  # else it has ended, long ago
             process.jobs.pop(key, None)

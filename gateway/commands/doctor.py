@@ -63,6 +63,7 @@ class Patient:
 
     env: dict[str, str]
     hosts: dict[str, str]  # URL -> the level of a failure to reach it
+    # until they are read; so few chats have room on any machine
     settings: Settings = field(default_factory=lambda: load({"GATEWAY_MAX_IN_FLIGHT": "1"}))
     up: bool = False  # the gateway
     pid: int = 0  # its first process, if it can be seen

@@ -168,8 +168,8 @@ def _post(url: str, body: dict[str, Any], headers: dict[str, str]) -> None:
 
 def _error(error: urllib.error.HTTPError) -> tuple[str, str]:
     try:
-        said = json.load(error)["error"]
-        return str(said["code"]), str(said["message"])
+        body = json.load(error)["error"]
+        return str(body["code"]), str(body["message"])
     except (OSError, ValueError, KeyError, TypeError):
         return "", f"HTTP {error.code}, which is not the gateway's reply"
 

@@ -74,9 +74,9 @@ class _Limited(smtplib.SMTP):
 
     def _get_socket(self, *arguments: Any) -> socket:
         """Connect, as smtplib does in here; where TLS comes first, that begins after this."""
-        found: socket = super()._get_socket(*arguments)  # type: ignore[misc]
-        self._wire = found.dup()  # TLS, which may take for ever to begin, has the other
-        return found
+        connection: socket = super()._get_socket(*arguments)  # type: ignore[misc]
+        self._wire = connection.dup()  # TLS, which may take for ever to begin, has the other
+        return connection
 
     @override
     def connect(self, *arguments: Any, **options: Any) -> tuple[int, bytes]:

@@ -100,8 +100,8 @@ def _forgiven(words: str) -> list[Any]:
 
 
 def _past(padding: re.Pattern[str], words: str, at: int) -> int:
-    found = padding.match(words, at)
-    return found.end() if found else at
+    match = padding.match(words, at)
+    return match.end() if match else at
 
 
 def _whole(number: str) -> int | float | None:

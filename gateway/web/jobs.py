@@ -200,8 +200,10 @@ def _answer(result: Result) -> Response:
     current = call.current()
     # As whoever fetches it says, in its query or its headers, or else as whoever asked did.
     usual, headers = wire.Form(), current.form._asdict()
-    said = {name: headers[name] for name in BY_HEADERS if headers[name] != getattr(usual, name)}
-    current.form = validation.form(current.form, current.options, said, result["form"])
+    by_headers = {
+        name: headers[name] for name in BY_HEADERS if headers[name] != getattr(usual, name)
+    }
+    current.form = validation.form(current.form, current.options, by_headers, result["form"])
     current.chat = result["chat"]
     current.counted = True
     if "error" in result:

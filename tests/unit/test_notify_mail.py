@@ -94,8 +94,8 @@ def test_a_mail_that_was_taken_is_taken_however_they_part(bye: bytes) -> None:
 
 
 def test_a_reader_who_is_refused_is_told_of_and_the_others_have_it() -> None:
-    said = (*TAKES, b"250 to", b"550 nobody", b"354 go on", b"250 taken", b"221 bye")
-    with listener(speaking(*said)) as port:
+    lines = (*TAKES, b"250 to", b"550 nobody", b"354 go on", b"250 taken", b"221 bye")
+    with listener(speaking(*lines)) as port:
         readers = "o@b.example,boss@b.example"
         [target] = parse(f"smtp://127.0.0.1:{port}/?from=a@b.example&to={readers}")
         verdict = send(target, trial("en"))

@@ -106,9 +106,9 @@ def test_no_word_is_lost_by_its_frame(raw: bytes, size: int) -> None:
 
 
 def test_the_name_of_the_first_event_is_read() -> None:
-    told = chat_reply(OPENAI, b"event: error\ndata: Insufficient balance\n\n")
-    assert isinstance(told, Refusal)
-    assert told.code == Code.PAY_BILL
+    outcome = chat_reply(OPENAI, b"event: error\ndata: Insufficient balance\n\n")
+    assert isinstance(outcome, Refusal)
+    assert outcome.code == Code.PAY_BILL
 
 
 @pytest.mark.parametrize("name", ["several in an array", "a notice of PHP's"])
@@ -304,6 +304,6 @@ def test_a_response_that_says_that_it_failed_has(status: str) -> None:
     begun = event("response.output_text.delta", delta="par", output_index=0, content_index=0)
     error = {"code": "rate_limit_exceeded", "message": "m"}
     end = event("response.completed", response={"status": status, "error": error})
-    told = refused(RESPONSES, begun + end)
-    assert told
-    assert told.code == Code.SLOW_DOWN
+    outcome = refused(RESPONSES, begun + end)
+    assert outcome
+    assert outcome.code == Code.SLOW_DOWN
