@@ -67,6 +67,31 @@ os._exit(0)  # Ray would take its leave of the control store
 """
 
 
+FORGOTTEN = """
+import threading
+import time
+from gateway.cluster.calls import Calls
+from gateway.cluster.connection import Connection
+from gateway.errors import GatewayError
+
+def forget():
+    asked.start()
+    time.sleep(1)
+
+def ask():
+    try:
+        print(Calls(connection).ask_directory(5, "find", "a chat"))
+    except GatewayError as error:
+        print(error.code)
+
+asked = threading.Thread(target=ask)
+connection = Connection("{address}", forget, lambda chats: None)
+connection.start()
+connection.settled(20)
+asked.join()
+"""
+
+
 def output_of(script: str, environment: dict[str, str]) -> str:
     """What a script prints, in a process of its own."""
     ended = subprocess.run(
@@ -93,6 +118,13 @@ def test_what_failed_has_no_call_of_rays_which_would_be_dropped_while_ray_shuts_
     """Ray ends a process that uses it, as it does to drop a call, while it shuts down."""
     script = LEAVE.format(address=ray_head.environment["RAY_ADDRESS"])
     assert output_of(script, ray_head.environment) == "TIMEOUT True []\n"
+
+
+def test_who_asks_while_the_last_clusters_chats_are_being_forgotten_waits_for_this_ones(
+    ray_head: RayHead,
+) -> None:
+    script = FORGOTTEN.format(address=ray_head.environment["RAY_ADDRESS"])
+    assert output_of(script, ray_head.environment) == "None\n"
 
 
 def test_who_looks_for_an_actor_of_a_control_store_that_is_silent_does_not_wait_for_a_minute() -> (

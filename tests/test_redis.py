@@ -59,10 +59,11 @@ def test_chats_go_on_while_the_head_is_away_and_its_successor_has_their_keys(
 ) -> None:
     node = start_node(head, tmp_path)
     server = start_server(head.environment)
+    alone = start_server({**head.environment, "WEB_CONCURRENCY": "1"})
     model = {"model_name": "slow:0.2", "base_url": standin.base_url("openai"), "workers": 4}
     try:
-        for name in ("both", "quiet"):
-            until(lambda name=name: _is_on_both(server, name, model, node))  # type: ignore[misc]
+        until(lambda: _is_on_both(server, "both", model, node))
+        until(lambda: _is_on_both(alone, "quiet", model, node))
         with load(server.url, "both") as chats:
             chats.all_answered(8, 30)
             time.sleep(2 * WATCH_SECONDS)
@@ -70,7 +71,8 @@ def test_chats_go_on_while_the_head_is_away_and_its_successor_has_their_keys(
             killed = time.monotonic()
             head.process.wait()
             until(lambda: not _ready(server))  # it has noticed
-            never_asked_before = [_ask_anew(server, "quiet") for _ in range(20)]
+            until(lambda: not _ready(alone))
+            never_asked_before = [_ask_anew(by, "quiet") for by in (server, alone) * 10]
             head.start()
             until(head.up)
             until(lambda: _ready(server), 60)
@@ -84,6 +86,7 @@ def test_chats_go_on_while_the_head_is_away_and_its_successor_has_their_keys(
         until(lambda: _replicas(server) == {"both": 4, "quiet": 4}, 60)
     finally:
         server.stop()
+        alone.stop()
         stop(node)
 
 

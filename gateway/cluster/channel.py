@@ -261,6 +261,11 @@ class Channels:
                 return channel
             channel.close()  # it was given back while its process was found to have ended
 
+    @property
+    def located(self) -> bool:
+        """Whether the actor's address is known."""
+        return self._address is not None
+
     def locate(self) -> Address:
         """Return the actor's address, which Ray is asked for if it is not known. Raises what `find`
         raises."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -58,8 +59,9 @@ class ChatTable:
         self._answers = answers
         self._on_forget = on_forget
         self._chats: dict[str, ReplicaSet] = {}
-        self._explored: tuple[str, int] | None = None
         self._exploring = False
+        self._seen: tuple[str, int] | None = None
+        self._in_vain: set[str] = set()
 
     def known(self, name: str) -> ReplicaSet | None:
         """Return how a chat is reached, if that is known here and still true."""
@@ -114,7 +116,7 @@ class ChatTable:
 
     def forget_all(self) -> None:
         """Drop what is known of all chats: their handles are void."""
-        self._explored = None
+        self._seen = None
         for name in list(self._chats):
             self.forget(name)
 
@@ -124,33 +126,44 @@ class ChatTable:
         they answer while the cluster's head is away, though nobody asked them before."""
         self._tidy(configs)
         seen = self._connection.chats.seen
-        if seen != self._explored and not self._exploring:
+        if seen != self._seen:
+            self._seen, self._in_vain = seen, set()
+        names = [config["chat_name"] for config in configs if config["engine"] in WITH_REPLICAS]
+        names = [one for one in names if one not in self._in_vain and not self._is_located(one)]
+        if names and not self._exploring:
             self._exploring = True
+            explore = threading.Thread(
+                target=self._explore, args=(names, self._in_vain), daemon=True
+            )
             try:
-                threading.Thread(target=self._explore, args=(configs, seen), daemon=True).start()
+                explore.start()
             except RuntimeError:  # there are too many threads; it is tried again
                 self._exploring = False
 
-    def _explore(self, configs: list[PublicConfig], seen: tuple[str, int]) -> None:
-        names = [config["chat_name"] for config in configs if config["engine"] in WITH_REPLICAS]
+    def _is_located(self, name: str) -> bool:
+        """Return whether it is known here where a chat's replicas are. One that was lost is looked
+        after where it is asked."""
+        chat = self.known(name)
+        return chat is not None and all(
+            replica.lost or replica.channels.located for replica in chat.replicas
+        )
+
+    def _explore(self, names: list[str], in_vain: set[str]) -> None:
+        """Find out where the replicas of chats are. What fails is tried again by the next watch,
+        unless that is `in_vain` until more is deployed; whoever asks the chat is told why."""
         try:
-            located = [self._located(name) for name in names]
-            if all(located):
-                self._explored = seen
+            for name in names:
+                try:
+                    chat = self.get(name, ADDRESS_SECONDS)
+                except GatewayError as error:
+                    if error.code in (Code.NEED_KEY, Code.NOT_DEPLOYED):
+                        in_vain.add(name)
+                    continue
+                for replica in chat.replicas:
+                    with suppress(ChannelError, GatewayError, OSError, ray.exceptions.RayError):
+                        replica.channels.locate()
         finally:
             self._exploring = False
-
-    def _located(self, name: str) -> bool:
-        """Have the addresses of a chat's replicas. Return whether that is done, or in vain, so that
-        it need not be tried again; whoever asks the chat is told why."""
-        try:
-            for replica in self.get(name, ADDRESS_SECONDS).replicas:
-                replica.channels.locate()
-        except GatewayError as error:
-            return error.code in (Code.NEED_KEY, Code.NOT_DEPLOYED)
-        except (ChannelError, OSError, ray.exceptions.RayError):
-            return False
-        return True
 
     def _tidy(self, configs: list[PublicConfig]) -> None:
         generations = {config["chat_name"]: config["generation"] for config in configs}

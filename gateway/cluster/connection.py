@@ -58,10 +58,11 @@ not unpickle."""
 
 
 class Connection:
-    """To the cluster at `address`; `on_change` is called when it is made, since the last one's
-    handles are void, and `on_watch` with all `chats`, when they change and every two seconds. `hop`
-    is by what its chats' questions are known (protocol.HOP), and `driver` is how Ray calls this
-    process.
+    """To the cluster at `address`.
+
+    `on_change` is called when it is made, since the last one's handles are void; it must not use
+    Ray. `on_watch` is called with all `chats` when they change, and every two seconds. `hop` is by
+    what its chats' questions are known (protocol.HOP), and `driver` is how Ray calls this process.
     """
 
     def __init__(
@@ -204,8 +205,9 @@ class Connection:
         self.chats.learn(directory)
         self.hop = hop(ray.get_runtime_context().get_session_name())
         self.driver = ray.get_runtime_context().get_job_id()
-        self._on_change()
-        self._directory = directory
+        with self._lock:  # whoever finds its handles gone waits for those of this one
+            self._on_change()
+            self._directory = directory
         self.chats.follow(directory, self._wake.set)
         self._tried.set()
         log.info("connected to the Ray cluster at %s", ray.get_runtime_context().gcs_address)
