@@ -27,9 +27,15 @@ COUNTS = ("prompt_tokens", "total_tokens")
 
 
 def unwrap(body: Json) -> None:
-    """Make a list of a vector that stands alone, as Volcengine's of a picture does."""
+    """Give the list of vectors its place and its name. One may stand alone, as Volcengine's of a
+    picture does; DashScope's own count by `text_index`."""
+    if "embeddings" in body and "data" not in body:
+        body["data"] = body.pop("embeddings")
     if isinstance(row := body.get("data"), dict) and "embedding" in row:
         body["data"] = [row]
+    for row in body["data"] if isinstance(body.get("data"), list) else ():
+        if isinstance(row, dict) and "text_index" in row:
+            row.setdefault("index", row.pop("text_index"))
 
 
 def shape(body: Json, question: bytes) -> Refusal | None:

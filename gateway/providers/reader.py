@@ -42,10 +42,10 @@ from gateway.providers.usage import Usage, usage_in
 from gateway.providers.verdicts import (
     ENDED_EARLY,
     UNREADABLE,
+    WordedThought,
     broken_choice,
     is_answer,
     no_answer,
-    only_thinks,
     without_words,
 )
 
@@ -105,6 +105,7 @@ class StreamReader:
         self._numbers = CallNumbers()
         self._messages: MessageChunks | None = None
         self._thought = False
+        self._worded_thought = WordedThought()
         self._odd: Any = None
 
     @property
@@ -249,9 +250,10 @@ class StreamReader:
 
     def _speaks(self, turn: Json, text: str) -> bool:
         """Note what a delta is; returns whether it says anything."""
-        if not self.answered and only_thinks(text):
-            self._thought = True
-            return False
+        if text and not self.answered and self._worded_thought.is_all(text):
+            # the first piece may be a whole reply, which shall fall back where it is no answer
+            self.spoke, self._thought = self.spoke or self._thought, True
+            return True
         if is_answer(text, self._legacy) or (not self.words_only and acts(turn)):
             self.spoke = self.answered = True
         elif thinks(turn):

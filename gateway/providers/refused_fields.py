@@ -71,19 +71,19 @@ MOST_NAMES = 200
 
 _ANNOUNCED = (
     r"""(?:^|["'`\[]|(?:parameters?(?:\(s\))?|arguments?|field|property|name|supplied|entity"""
-    r"""|this model):? )"""
+    r"""|this model):? |(?:参数|字段)[：:]? ?)"""
 )
 
 _BEFORE = (
     r"(?:(?:unsupported|unknown|unrecogni[sz]ed|unexpected|not supported|extra)\b[^.;]{0,60}"
-    r"|too short - ['\"`]"
+    r"|too short - ['\"`]|(?:不支持|未知)的?(?:参数|字段)?[：: ]*[\"'`]?"
     r"|(?:not|n't) support(?: the| this| setting)?(?: parameters?| arguments?| fields?)?:?"
     r" ?[\[{\"'`]*)"
 )
 _AFTER = (
     r"[^.;]{0,30}(?:not supported|unsupported|not support|not permitted|not allowed|not enabled"
-    r"|extra inputs|deprecated|only \S+ is allowed|only allowed when|mandatory for this endpoint"
-    r"|must be one of|may only be set|非法|不支持)"
+    r"|extra inputs|deprecated|(?:was|were) unexpected|only \S+ is allowed|only allowed when"
+    r"|mandatory for this endpoint|must be one of|may only be set|非法|不支持)"
 )
 
 _OTHERS = re.compile(

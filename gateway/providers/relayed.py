@@ -9,7 +9,7 @@ from typing import Any
 from gateway.errors import Code
 from gateway.protocol import COUNT_TOKENS, EMBEDDINGS, MESSAGES, RESPONSES
 from gateway.providers import embeddings
-from gateway.providers.chunks import Json
+from gateway.providers.chunks import ENVELOPES, Json
 from gateway.providers.dialects import Dialect
 from gateway.providers.documents import parsed
 from gateway.providers.refusals import Refusal, complains, document
@@ -21,12 +21,15 @@ PICTURES = "/images/generations"
 RERANK = "/rerank"
 
 LISTS: Mapping[str, tuple[str, ...]] = {
-    EMBEDDINGS: ("data",),
+    EMBEDDINGS: ("data", "embeddings"),  # the second: Ollama's and DashScope's own
     PICTURES: ("data", "images"),  # the second: SiliconFlow's
     "/moderations": ("results", "result_list"),  # Zhipu's
     RERANK: ("results", "data"),  # Jina's and Cohere's; Voyage's
 }
 """Where the answer is a list: the names that it goes by."""
+
+BARE: Mapping[str, type] = {EMBEDDINGS: list, RERANK: dict}
+"""Of what a list is that is the whole reply, as TEI's are."""
 
 PARTS: Mapping[str, str] = {RESPONSES: "output", MESSAGES: "content"}
 """Where the answer is a list of parts, some of which may be thoughts: its name."""
@@ -70,12 +73,9 @@ def relayed_reply(
 
 def framed(path: str, body: Any) -> Any:
     """Return a reply as its protocol has it, where a provider frames it otherwise."""
+    if path in LISTS:
+        body = _with_its_list(path, body)
     if path == RERANK:
-        if isinstance(body, list) and all(isinstance(row, dict) for row in body):  # TEI's
-            body = {"results": body}
-        inner = body.get("output") if isinstance(body, dict) else None
-        if isinstance(inner, dict) and "results" in inner:  # DashScope's own
-            body = {**body, **inner}
         for row in rows_in(body, "results"):
             if "score" in row:
                 row.setdefault("relevance_score", row["score"])
@@ -85,6 +85,21 @@ def framed(path: str, body: Any) -> Any:
         content = body.get("content")
         if content is None or isinstance(content, str):
             body["content"] = [{"type": "text", "text": content}] if content else []
+    return body
+
+
+def _with_its_list(path: str, body: Any) -> Any:
+    """Return a reply with its list at the top: it may be all of it, or stand in an envelope, as in
+    DashScope's own."""
+    names = LISTS[path]
+    if isinstance(body, list) and all(isinstance(row, BARE.get(path, ())) for row in body):
+        return {names[0]: body}
+    if not isinstance(body, dict) or any(isinstance(body.get(name), list) for name in names):
+        return body
+    for envelope in ENVELOPES:
+        inner = body.get(envelope)
+        if isinstance(inner, dict) and any(isinstance(inner.get(name), list) for name in names):
+            return {**{name: body[name] for name in body if name != envelope}, **inner}
     return body
 
 

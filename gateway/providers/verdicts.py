@@ -16,9 +16,28 @@ def is_answer(text: str, legacy: bool = False) -> bool:
     return bool(text if legacy else text.strip())
 
 
+class WordedThought:
+    """A thought that a model has put into its words, as it comes piece by piece."""
+
+    BEGIN, END = "<think>", "</think>"
+
+    def __init__(self) -> None:
+        self._last: str | None = None
+
+    def is_all(self, more: str) -> bool:
+        """Return whether the words are nothing else so far, with `more` of them."""
+        if self._last is None:
+            if not more.lstrip().startswith(self.BEGIN):
+                return False
+            self._last = ""
+        _, end, rest = (self._last + more).partition(self.END)
+        self._last = end or (self._last + more)[1 - len(self.END) :]
+        return not rest.strip()
+
+
 def only_thinks(text: str) -> bool:
     """Return whether a whole text is a thought that its model has put into its words."""
-    return text.lstrip().startswith("<think>") and not text.partition("</think>")[2].strip()
+    return WordedThought().is_all(text)
 
 
 def no_answer(dialect: Dialect, body: Any, question: bytes) -> Refusal:

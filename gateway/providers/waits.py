@@ -19,14 +19,14 @@ LONGEST_WAIT_SECONDS = 3600.0
 
 FIELDS = (
     "retrydelay",
-    "retry_after",
-    "retry_after_seconds",
-    "retry_after_ms",
-    "resets_in_seconds",
-    "x-ratelimit-reset",
+    "retryafter",
+    "retryafterseconds",
+    "retryafterms",
+    "resetsinseconds",
+    "xratelimitreset",
 )
-"""Fields of an error that name a wait, in small letters: seconds, unless they say otherwise, or
-Unix time."""
+"""Fields of an error that name a wait, in small letters and without what parts their words:
+seconds, unless they say otherwise, or Unix time."""
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 
@@ -45,6 +45,7 @@ _SPAN = re.compile(
     r"|([0-9]+ ?(?:秒钟?|分钟))(?:之)?后(?:重|再)试",
     re.I,
 )
+_BARE_SPAN = re.compile(rf"(?:{_PART},? ?(?:and )?)+", re.I)
 _DATE = re.compile(
     r"(?:resets? (?:at|on)|again at|将在|于) ?"
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)"
@@ -60,28 +61,40 @@ def retry_after(headers: Mapping[str, str], now: float, named: str = "") -> floa
     """Return the seconds to wait that a refusal's `headers` name, or else what it has `named`
     itself; an hour at most. None: nothing does.
 
-    OpenAI and Azure send milliseconds beside Retry-After, which is a number or a date (RFC 9110). A
-    date is one of the provider's clock, which its Date shows; `now` is ours, in Unix time, which
-    may be wrong.
+    OpenAI and Azure send milliseconds beside Retry-After, which is a number or a date (RFC 9110),
+    though some write `30s`. A date is one of the provider's clock, which its Date shows; `now` is
+    ours, in Unix time, which may be wrong. Where neither is said, a limit that is used up says when
+    it is reset (`x-ratelimit-reset-tokens` and its like).
     """
     fields = {name.lower(): value.strip() for name, value in headers.items()}
-    ahead = _until(fields.get("date", ""), now) or 0.0
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = fields.get(name, "")
-        seconds = float(value) * unit if _NUMBER.fullmatch(value) else _until(value, now + ahead)
-        if seconds is not None:
-            return _bounded(seconds)
-    seconds = _seconds(named, now + ahead)
+    now += _until(fields.get("date", ""), now) or 0.0
+    finer = fields.get("retry-after-ms", "")
+    if _NUMBER.fullmatch(finer):
+        return _bounded(float(finer) / 1000)
+    seconds = _seconds(fields.get("retry-after", ""), now)
+    if seconds is not None:
+        return _bounded(seconds)
+    seconds = _seconds(named, now) or max(_resets(fields, now), default=None)
     # a time that is over was written long ago, or in a zone that is not known
     return _bounded(seconds) if seconds and seconds > 0 else None
 
 
+def _resets(fields: Mapping[str, str], now: float) -> Iterator[float]:
+    """Yield the seconds until each limit that is used up is reset. Facts: OpenAI's and Groq's are
+    spans (6m0s), Azure's seconds, Anthropic's times, OpenRouter's milliseconds of Unix time."""
+    for name, value in fields.items():
+        used_up = "ratelimit" in name and fields.get(name.replace("reset", "remaining")) == "0"
+        if used_up and (seconds := _seconds(value, now)) is not None:
+            yield seconds
+
+
 def wait_in(fields: Mapping[str, Any]) -> str:
     """Return the wait that the fields of an error name, as it is written there; "": none."""
+    plain = {re.sub("[-_ ]", "", name).lower(): value for name, value in fields.items()}
     for name in FIELDS:
-        value = fields.get(name)
+        value = plain.get(name)
         if isinstance(value, str | int | float) and not isinstance(value, bool):
-            bare = name.endswith("_ms") and _NUMBER.fullmatch(str(value))
+            bare = name.endswith("ms") and _NUMBER.fullmatch(str(value))
             named = f"{value}ms" if bare else str(value)
             return named if len(named) <= LONGEST_CHARACTERS else ""
     return ""
@@ -105,9 +118,7 @@ def _seconds(named: str, now: float) -> float | None:
         if number > 1e11:
             return number / 1000 - now
         return number - now if number > 1e9 else number
-    if spans := list(_spans(named)):
-        return sum(spans)
-    return _until(named, now)
+    return sum(_spans(named)) if _BARE_SPAN.fullmatch(named) else _until(named, now)
 
 
 def _spans(named: str) -> Iterator[float]:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from gateway.errors import Code
-from gateway.protocol import MESSAGES, RESPONSES
+from gateway.protocol import MESSAGES, RESPONSES, packed
 from gateway.providers.dialects import OPENAI
 from gateway.providers.event_streams import EventStreamReader
 from gateway.providers.reader import StreamReader
 from gateway.providers.refusals import Refusal, refusal
+from gateway.providers.relayed import relayed_reply
 from gateway.providers.whole_replies import Reply, chat_reply
 
 SIZE = 7
@@ -307,3 +308,21 @@ def test_a_response_that_says_that_it_failed_has(status: str) -> None:
     outcome = refused(RESPONSES, begun + end)
     assert outcome
     assert outcome.code == Code.SLOW_DOWN
+
+
+@pytest.mark.parametrize("envelope", ["data", "result", "output"])
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/images/generations", {"data": [{"url": "https://example.com/a.png"}]}),
+        ("/rerank", {"results": [{"index": 0, "relevance_score": 0.5}]}),
+        ("/moderations", {"results": [{"flagged": False}]}),
+    ],
+)
+def test_a_list_in_a_relays_envelope_is_the_answer(
+    envelope: str, path: str, answer: dict[str, Any]
+) -> None:
+    reply = relayed_reply(path, OPENAI, packed({"code": 0, "id": "i", envelope: answer}))
+
+    assert isinstance(reply, Reply)
+    assert reply.body == {"code": 0, "id": "i", **answer}

@@ -194,6 +194,17 @@ def said(words: str) -> dict[str, Any]:
 
 BOTH = {"temperature": 0.5, "top_p": 0.9}
 SPELLED: list[tuple[str, dict[str, Any], str]] = [
+    # jsonschema's, with which some servers check
+    ("Additional properties are not allowed ('seed' was unexpected)", {"seed": 1}, "seed"),
+    (
+        "Additional properties are not allowed ('top_k', 'seed' were unexpected)",
+        {"seed": 1},
+        "seed",
+    ),
+    ("参数 seed 不支持", {"seed": 1}, "seed"),
+    ("该模型不支持参数 seed", {"seed": 1}, "seed"),
+    ("不支持的参数：temperature", BOTH, "temperature"),
+    ("未知参数: 'user'", {"user": "u"}, "user"),
     # inspect_ai#3721: Anthropic's newer models
     ("`temperature` is deprecated for this model.", BOTH, "temperature"),
     # litellm#36407, #7748, #33738: LiteLLM's own
@@ -288,6 +299,8 @@ INNOCENT: list[tuple[str, dict[str, Any]]] = [
     ("repetition penalty is not supported", {"frequency_penalty": 1}),
     ("Too many requests at the same time; lower max_tokens", {"max_tokens": 50}),
     ("prompt and max_tokens cannot both exceed the context", {"max_tokens": 50}),
+    ("该 user 不支持此模型", {"user": "u"}),
+    ("参数错误：messages 不支持 user 之后的 seed", {"user": "u"}),
     # a limit whose value is wrong: without it the answer would cost more
     ("max_tokens 100000 is not allowed for this model (at most 64000)", {"max_tokens": 100_000}),
     ("max_tokens 参数非法：取值范围为 [1, 8192]", {"max_tokens": 9000}),

@@ -248,6 +248,22 @@ def test_thoughts_are_seen_by_those_who_read_chunks_but_are_no_answer() -> None:
     assert (text.reader.spoke, text.code) == (False, "PROVIDER_DOWN")
 
 
+@pytest.mark.parametrize("words_only", [False, True])
+def test_thoughts_in_the_words_of_a_stream_are_no_answer_either(words_only: bool) -> None:
+    def thinks(*pieces: str, finish: str = "stop") -> Heard:
+        stream = b"".join(event(chunk(piece)) for piece in pieces)
+        return heard(stream + event(chunk(finish=finish)) + DONE, words_only=words_only)
+
+    assert thinks("\n<think>", "hm", "</th", "ink>", "\n").code == "PROVIDER_DOWN"
+    assert thinks("<think>", "hm", finish="length").code == "TOO_LARGE"
+    assert thinks("<think>", "hm").reader.spoke, "they are passed on as they come"
+    assert not thinks("<think>hm</think>").reader.spoke, "a whole reply can fall back still"
+    for pieces in (["<think>", "hm", "</think>", " blue"], ["<think>hm</th", "ink>blue"]):
+        answer = thinks(*pieces)
+        assert (answer.text, answer.code) == ("".join(pieces), "")
+    assert thinks("<", "think> is a tag").code == ""
+
+
 @pytest.mark.parametrize(
     ("counts", "cached"),
     [
