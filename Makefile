@@ -78,7 +78,7 @@ boot-test: .venv/test
 	BOOT=1 .venv/bin/python -m pytest -s tests/test_real_boot.py
 
 # Three machines, and what becomes of chats when one fails: the table of docs/scaling.md. 6 minutes, and root.
-nodes: .venv/test
+nodes: .venv/test .venv/other-ray/installed
 	tests/install-packages
 	NODES=1 unshare --net --mount .venv/bin/python -m pytest -s tests/test_three_machines.py -k "not short"
 
@@ -160,6 +160,10 @@ install uninstall:
 	.venv/aider/bin/pip install -q $(LOCKED) -r $<
 	@touch $@
 
+.venv/other-ray/installed: tests/other_ray/requirements.txt | .venv/bin/pip
+	.venv/bin/pip install -q $(LOCKED) --target $(@D) --upgrade -r $<
+	@touch $@
+
 .venv/dashboard: .venv/run requirements-dashboard.txt
 	$(PIP) -r requirements-dashboard.txt
 	@touch $@
@@ -185,6 +189,7 @@ lock: | .venv/bin/pip
 	$(LOCK) requirements-test.in -o requirements-test.txt
 	$(LOCK) requirements-dashboard.in -o requirements-dashboard.txt
 	$(LOCK) --no-deps requirements-local.in -o requirements-local.txt
+	$(LOCK) --no-deps tests/other_ray/requirements.in -o tests/other_ray/requirements.txt
 	$(LOCK) bench/peers/litellm.in -o bench/peers/litellm.txt
 	$(LOCK) bench/peers/compiled.in -o bench/peers/compiled.txt
 	$(LOCK) tests/clients/aider/requirements.in -o tests/clients/aider/requirements.txt

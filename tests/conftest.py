@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway.commands.ray_head import RayHead
 from tests.server import CALLER, GUNICORN, Deploy, Server, running_head
@@ -20,6 +21,11 @@ from tests.standin.client import StandIn
 from tests.standin.refusals import Dialect
 
 pytest_plugins = ["tests.browser", "tests.fronts"]
+
+# A change is judged by the same examples each time, and never by how fast they were made.
+UNJUDGED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=UNJUDGED)
+settings.load_profile("steady")
 
 LONGEST_FIRST = (
     *("job_faults", "heal", "openapi", "boot", "console", "console_run", "servers", "byzer"),

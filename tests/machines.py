@@ -31,6 +31,12 @@ CLOCKS = (0, 240, -240)
 
 OPERATOR, CALLER = "b3BlcmF0b3Itb2YtdGhyZWU", "Y2FsbGVyLW9mLXRocmVl"
 PORT, REDIS_PORT = 8099, 6379
+ASIDE_PORT = 8098
+"""Where a gateway listens that Caddy shall not know of yet."""
+
+OTHER_RAY = TOP / ".venv/other-ray"
+"""Another version of Ray, which `make nodes` installs."""
+
 UPSTREAMS = " ".join(f"{address}:{PORT}" for address in ADDRESSES)
 
 
@@ -64,6 +70,7 @@ class Site:
             "LD_PRELOAD": str(clock),
         }
         self._programs: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
+        self._moved: dict[str, dict[str, str]] = {}
         self.machines = {address: Machine(address) for address in ADDRESSES}
         redis = ["redis-server", "--port", str(REDIS_PORT), "--bind", HERE]
         self._redis = self._here(*redis, "--save", "", "--requirepass", OPERATOR)
@@ -74,12 +81,12 @@ class Site:
             "caddy", "run", "--adapter", "caddyfile", "--config", self._caddyfile()
         )
         self.url = f"http://{HERE}"
-        self.http = httpx.Client(
-            base_url=self.url,
-            timeout=60,
-            trust_env=False,
-            headers={"Authorization": f"Bearer {OPERATOR}"},
-        )
+        self.http = self.client(self.url)
+
+    def client(self, url: str) -> httpx.Client:
+        """The operator's, of a gateway or of Caddy."""
+        headers = {"Authorization": f"Bearer {OPERATOR}"}
+        return httpx.Client(base_url=url, timeout=60, trust_env=False, headers=headers)
 
     def start(self, address: str) -> None:
         """Start a machine's node and gateway."""
@@ -92,9 +99,9 @@ class Site:
         command = [sys.executable, "-m", "gateway", "ray-head"]
         self._start(address, "node", ["sh", "-c", again, "sh", *command], TOP)
 
-    def start_gateway(self, address: str, tree: Path = TOP) -> None:
+    def start_gateway(self, address: str, tree: Path = TOP, port: int = PORT) -> None:
         """Start the gateway, of the code in `tree`."""
-        self._start(address, "gateway", [*GUNICORN], tree)
+        self._start(address, "gateway", [*GUNICORN], tree, GATEWAY_BIND=f"0.0.0.0:{port}")
 
     def stop_gateway(self, address: str) -> None:
         """End it by SIGTERM: what is under way is answered first."""
@@ -110,6 +117,27 @@ class Site:
             for node in shell.children():
                 node.terminate()
         until(lambda: self._starts(address) > before, 60)
+
+    def move_node(self, address: str, head: str) -> None:
+        """Let a machine, whose gateway has ended, leave its cluster for that of another `head`,
+        which runs another version of Ray, and keeps nothing in Redis."""
+        program = self._programs.pop((address, "node"))
+        for shell in psutil.Process(program.pid).children():
+            running = shell.children()
+            shell.kill()  # it would start the node again
+            for node in running:
+                node.terminate()
+                node.wait(60)
+        program.wait(60)
+        kept = {name: text for name, text in self.environment.items() if "REDIS" not in name}
+        of_another = {"RAY_ADDRESS": f"{head}:6379", "PYTHONPATH": str(OTHER_RAY)}
+        self._moved[address] = {**kept, **of_another}
+        self.start_node(address)
+
+    def raylet(self, address: str) -> Path:
+        """Return which program a machine's node is."""
+        running = psutil.Process(self._programs[address, "node"].pid).children(recursive=True)
+        return next(Path(process.exe()) for process in running if process.name() == "raylet")
 
     def _starts(self, address: str) -> int:
         return self.log(f"node-{address}").count("Ray runtime started")
@@ -182,9 +210,10 @@ class Site:
                 start_new_session=True,
             )
 
-    def _start(self, address: str, name: str, command: list[str], tree: Path) -> None:
+    def _start(self, address: str, name: str, command: list[str], tree: Path, **more: str) -> None:
         environment = {
-            **self.environment,
+            **self._moved.get(address, self.environment),
+            **more,
             "RAY_TMPDIR": str(self.folder / address),
             "TMPDIR": str(self._own_folder(address)),
             "GATEWAY_STATE": str(self.folder / f"state-{address}"),

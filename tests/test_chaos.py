@@ -20,7 +20,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.commands.ray_head import RayHead
@@ -337,11 +337,7 @@ def replies(draw: st.DrawFn) -> tuple[bytes, bytes, str, bool]:
     return b"".join([*parts, *end]), document, "".join(words), well
 
 
-@settings(
-    max_examples=int(SECONDS * 10),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=int(SECONDS * 10))
 @given(
     reply=replies(),
     front=st.sampled_from(FRONTS),

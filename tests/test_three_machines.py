@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests import next_version
 from tests.environment import TOP
 from tests.load import ANSWERED, HANG_SECONDS, Load, load
-from tests.machines import ADDRESSES, CALLER, Site, three_machines
+from tests.machines import ADDRESSES, ASIDE_PORT, CALLER, OTHER_RAY, Site, three_machines
 from tests.network import HERE, Machine
 from tests.standin.raw import (
     DONE,
@@ -79,23 +80,23 @@ class Field:
     def spread(self) -> bool:
         """Deploy anew, since replicas that had to move stay where they are, and say whether all
         machines have some: a node may have joined too late."""
-        self._deploy()
+        for name in ("shop", "spare"):
+            self.site.http.post("/openai/undeploy", json={"chat_name": name})
+        self.deploy(self.site.http)
         self.main.requests.clear()
         for number in range(24):
             body = {"chat_name": "shop", "content": f"where {number}"}
             self.site.http.post("/openai/chat", json=body, headers={"X-Api-Key": CALLER})
         return self.callers() == set(ADDRESSES)
 
-    def _deploy(self) -> None:
-        for name in ("shop", "spare"):
-            self.site.http.post("/openai/undeploy", json={"chat_name": name})
+    def deploy(self, operator: httpx.Client) -> None:
         for name, provider, more in (
             ("spare", self.spare, {"workers": 3}),
             ("shop", self.main, {"workers": 6, "fallback": "spare"}),
         ):
             base_url = f"http://{HERE}:{provider.server_address[1]}/v1"
             body = {"chat_name": name, "api_key": "sk-of-the-field", "model_name": "m", **more}
-            reply = self.site.http.post("/openai/deploy", json={**body, "base_url": base_url})
+            reply = operator.post("/openai/deploy", json={**body, "base_url": base_url})
             assert reply.json() == {"ret": "ok"}, reply.text
 
     def callers(self) -> set[str]:
@@ -228,6 +229,29 @@ def test_each_node_is_started_anew(field: Field, table: list[str]) -> None:
             field.site.start_node_anew(address)
             until(field.site.ready, 60)
             time.sleep(5)
+
+
+@nodes
+def test_each_machine_moves_to_a_cluster_of_another_version_of_ray(
+    field: Field, table: list[str]
+) -> None:
+    """As docs/scaling.md has it: the chats are deployed in the new cluster before Caddy knows of a
+    gateway there, and the old head is the last to move."""
+    site = field.site
+    with under_load(field, table, "each machine moved to a cluster of another Ray"):
+        for address in (THIRD, SECOND, HEAD):
+            site.stop_gateway(address)
+            site.move_node(address, THIRD)
+            if address == THIRD:
+                site.start_gateway(address, port=ASIDE_PORT)
+                with site.client(f"http://{address}:{ASIDE_PORT}") as aside:
+                    until(lambda: aside.get("/readyz").status_code == 200, 60)
+                    field.deploy(aside)
+                site.stop_gateway(address)
+            site.start_gateway(address)
+            until(site.ready, 60)
+            time.sleep(6)  # until Caddy has looked, too
+    assert all(OTHER_RAY in site.raylet(address).parents for address in ADDRESSES)
 
 
 def _may_have_machines() -> bool:

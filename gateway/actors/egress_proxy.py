@@ -18,7 +18,7 @@ import aiohttp
 
 from gateway.actors.provider_connections import Connector, guarded_socket
 from gateway.addresses import EgressProxy, is_guarded
-from gateway.providers.refusals import holds_part_of
+from gateway.providers.quoted_keys import holds_part_of
 
 HEAD_BYTES = 64 * 1024
 """So much of the head of a proxy's answer is read; squid's have a kilobyte."""

@@ -7,7 +7,7 @@ against an unpaid account, and errors whose status and code survive the way back
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urljoin
@@ -17,19 +17,21 @@ import orjson
 
 from gateway.actors.egress_proxy import ProxyConnector
 from gateway.actors.provider_connections import Connector, guarded_socket
+from gateway.actors.reply_bodies import parts, read
 from gateway.actors.upstream_errors import CONNECT_SECONDS, FAULTS, UpstreamErrors
 from gateway.addresses import EgressProxy
 from gateway.byte_budget import ByteBudget, Charge, Full
-from gateway.encodings import Inflater, TooLarge
+from gateway.encodings import TooLarge
 from gateway.errors import Code
 from gateway.protocol import CHAT, COMPLETIONS, COUNT_TOKENS, HOP, MESSAGES
 from gateway.providers.balances import Look
+from gateway.providers.complaints import document
 from gateway.providers.dialects import Dialect
 from gateway.providers.event_streams import reply_of
 from gateway.providers.model_names import model_names
 from gateway.providers.questions import WORDED, Question, QuestionRules, optional_fields
 from gateway.providers.reader import REPLY_BYTES, Piece, StreamReader
-from gateway.providers.refusals import document, judged, refusal
+from gateway.providers.refusals import judged, refusal
 from gateway.providers.refused_fields import (
     NO_MEND,
     STATUSES,
@@ -59,10 +61,6 @@ hands."""
 
 STREAM_SECONDS = 3600
 
-TAIL_SECONDS = 5
-"""How long a stream whose answer is whole may take to end: a count of tokens may follow, or nothing
-ever."""
-
 REFUSAL_SECONDS = 5
 """How long a refusal's words are waited for; its status is there already."""
 
@@ -72,9 +70,6 @@ is read."""
 
 REFUSAL_BYTES = 1024 * 1024
 """So much of a refusal is read."""
-
-STREAM_BYTES = 1 << 40
-"""A stream is bounded by its time, not by its size."""
 
 MOST_MENDS = 6
 """So often a question is asked once more, as its refusals ask."""
@@ -162,7 +157,7 @@ class Upstream:
                 self._errors.translated(),
                 await self._opened(question, limits) as reply,
             ):
-                raw, fault = await self._read(reply, REPLY_BYTES, charge)
+                raw, fault = await read(reply, REPLY_BYTES, charge)
                 label = reply.charset or ""
                 if path in WORDED:
                     legacy = path == COMPLETIONS
@@ -200,7 +195,7 @@ class Upstream:
                 reader.label = reply.charset or ""
                 silence = Silence(reader, charge)
                 try:
-                    async for part in self._parts(reply, reader):
+                    async for part in parts(reply, reader):
                         silent += reader.feed(part)
                         silence.fed(len(part), len(silent))
                         if reader.spoke and silent:
@@ -232,7 +227,7 @@ class Upstream:
             ):
                 if 300 <= reply.status < 400:
                     raise self._errors.redirected(reply)
-                raw, fault = await self._read(reply, LIST_BYTES, charge)
+                raw, fault = await read(reply, LIST_BYTES, charge)
                 body = document(raw, reply.charset or "")
                 names = model_names(body) if reply.status < 300 else None
                 if isinstance(fault, TooLarge):
@@ -260,7 +255,7 @@ class Upstream:
                 self._errors.translated(),
                 self._session.get(self._address(place), **options) as reply,
             ):
-                raw, fault = await self._read(reply, LOOK_BYTES, charge)
+                raw, fault = await read(reply, LOOK_BYTES, charge)
                 if fault is not None and reply.status < 300:
                     raise fault
         return Look(reply.status, raw)
@@ -292,7 +287,7 @@ class Upstream:
                 raw = b""
                 with suppress(TimeoutError, Full), Charge(self._answers) as charge:
                     async with asyncio.timeout(REFUSAL_SECONDS):
-                        raw, _ = await self._read(reply, REFUSAL_BYTES, charge)
+                        raw, _ = await read(reply, REFUSAL_BYTES, charge)
             if reply.status not in STATUSES or not raw:
                 break
             mended = self._learn(question, raw, reply.charset or "", body, mended)
@@ -343,36 +338,3 @@ class Upstream:
             if not self._connector.was_dead():
                 raise
         return await self._session.post(address, **options)
-
-    async def _read(
-        self, reply: aiohttp.ClientResponse, limit: int, charge: Charge
-    ) -> tuple[bytes, Exception | None]:
-        """Return a body as far as it came, unpacked, and what it broke off with. Raises Full."""
-        inflater = Inflater(limit, reply.headers.get("Content-Encoding", ""))
-        raw = bytearray()
-        try:
-            async for piece in reply.content.iter_any():
-                raw += inflater.feed(piece)
-                charge.hold(len(raw))
-            raw += inflater.feed(b"", last=True)
-        except FAULTS as error:
-            return bytes(raw), error
-        return bytes(raw), None
-
-    async def _parts(
-        self, reply: aiohttp.ClientResponse, reader: StreamReader
-    ) -> AsyncIterator[bytes]:
-        """Yield what comes of a stream, unpacked."""
-        inflater = Inflater(STREAM_BYTES, reply.headers.get("Content-Encoding", ""))
-        while not (reader.done or reader.refusal) and (raw := await self._next(reply, reader)):
-            for part in inflater.parts(raw):
-                yield part
-
-    async def _next(self, reply: aiohttp.ClientResponse, reader: StreamReader) -> bytes:
-        """Return what comes next of a stream; b"" is its end."""
-        if not reader.whole:
-            return await reply.content.readany()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(TAIL_SECONDS):
-                return await reply.content.readany()
-        return b""

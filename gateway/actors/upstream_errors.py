@@ -16,8 +16,9 @@ from gateway.addresses import EgressProxy, url_host, url_netloc
 from gateway.byte_budget import Full
 from gateway.encodings import TooLarge
 from gateway.errors import Code, GatewayError, clean, too_many_bytes
+from gateway.providers.quoted_keys import shown
 from gateway.providers.reader import REPLY_BYTES
-from gateway.providers.refusals import Refusal, shown
+from gateway.providers.refusals import Refusal
 from gateway.providers.waits import retry_after
 
 CONNECT_SECONDS = 5

@@ -14,7 +14,8 @@ from gateway.cluster.stream import WholeStream
 from gateway.errors import Code, GatewayError
 from gateway.protocol import AnswerForm, Request, Usage
 from gateway.providers import stock
-from gateway.providers.refusals import Refusal, shown
+from gateway.providers.quoted_keys import shown
+from gateway.providers.refusals import Refusal
 from gateway.providers.usage import guess
 from gateway.providers.verdicts import is_answer
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from gateway.providers.refusals import document
+from gateway.providers.complaints import document
 
 NO_CAP = 100_000_000
 """What one-api and new-api write as the limit of a key that has none."""

@@ -15,17 +15,11 @@ import orjson
 from gateway.errors import Code
 from gateway.protocol import MESSAGES, RESPONSES
 from gateway.providers.chunks import Json
+from gateway.providers.complaints import complains, complains_flatly, document, statement
 from gateway.providers.dialects import Dialect
 from gateway.providers.event_folding import folded, unfolded
 from gateway.providers.reader import ERRORS, FRAMED, MARGIN, Piece, StreamReader
-from gateway.providers.refusals import (
-    Refusal,
-    complains,
-    complains_flatly,
-    document,
-    judged,
-    statement,
-)
+from gateway.providers.refusals import Refusal, judged
 from gateway.providers.relayed import (
     emptiness,
     framed,

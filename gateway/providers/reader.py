@@ -25,17 +25,11 @@ from gateway.providers.chunks import (
     unwrapped,
     words,
 )
+from gateway.providers.complaints import complains, complains_flatly, document, statement
 from gateway.providers.dialects import Dialect
 from gateway.providers.documents import PADDING, documents
 from gateway.providers.message_chunks import MessageChunks
-from gateway.providers.refusals import (
-    Refusal,
-    complains,
-    complains_flatly,
-    document,
-    judged,
-    statement,
-)
+from gateway.providers.refusals import Refusal, judged
 from gateway.providers.sse import BOM, DONE, Event, EventReader
 from gateway.providers.tool_calls import CallNumbers
 from gateway.providers.usage import Usage, usage_in

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from gateway.providers.complaints import document, parts, statement
 from gateway.providers.question_texts import QuestionTexts
-from gateway.providers.refusals import document, parts, statement
 
 STATUSES = frozenset({400, 422})
 """The HTTP statuses of a question that is refused for its form."""

@@ -10,9 +10,10 @@ from gateway.errors import Code
 from gateway.protocol import COUNT_TOKENS, EMBEDDINGS, MESSAGES, RESPONSES
 from gateway.providers import embeddings
 from gateway.providers.chunks import ENVELOPES, Json
+from gateway.providers.complaints import complains, document
 from gateway.providers.dialects import Dialect
 from gateway.providers.documents import parsed
-from gateway.providers.refusals import Refusal, complains, document
+from gateway.providers.refusals import Refusal
 from gateway.providers.usage import Usage, usage_in
 from gateway.providers.verdicts import is_answer, no_answer, without_words
 from gateway.providers.whole_replies import Reply

@@ -17,10 +17,11 @@ from gateway.providers.chunks import (
     thinks,
     unwrapped,
 )
+from gateway.providers.complaints import complains, complains_flatly, document
 from gateway.providers.dialects import Dialect
 from gateway.providers.documents import documents
 from gateway.providers.reader import FRAMED, MARGIN, Piece, StreamReader, events_behind
-from gateway.providers.refusals import Refusal, complains, complains_flatly, document
+from gateway.providers.refusals import Refusal
 from gateway.providers.usage import Usage, usage_in
 from gateway.providers.verdicts import (
     UNREADABLE,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.tables import dialects
@@ -177,9 +177,7 @@ def carried(codec: str) -> Callable[[str], str]:
     return lambda text: text.encode(codec, "ignore").decode(codec)
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200)
 @given(st.data())
 def test_any_cells_come_back_as_they_were(tmp_path: Path, data: st.DataObject) -> None:
     codec = data.draw(st.sampled_from(CODECS))

@@ -521,7 +521,7 @@ ANYTHING = st.recursive(
 
 
 @given(st.lists(st.dictionaries(NAMES, ANYTHING, max_size=5), max_size=6), st.sampled_from(KINDS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_comes_is_passed_on_or_refused(bodies: list[Json], kind: str) -> None:
     for path in (RESPONSES, MESSAGES):
         kinds = itertools.cycle((kind, *KINDS))

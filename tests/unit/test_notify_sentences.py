@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.notifications.conditions import ENDS, LASTING, Condition, Kind
@@ -106,7 +106,6 @@ def test_many_are_gathered_and_counted(lang: str) -> None:
     assert "17" in text.splitlines()[-1]
 
 
-@settings(deadline=None)
 @given(count=st.integers(1, 60), name=st.text("a对", min_size=1, max_size=200), lang=st.booleans())
 def test_a_message_fits_its_robot_and_counts_all(count: int, name: str, lang: bool) -> None:
     [wecom] = parse("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=K")

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import pytest
 
 from gateway.errors import Code
-from gateway.providers.refusals import Refusal, judged, refusal, shown
+from gateway.providers.quoted_keys import shown
+from gateway.providers.refusals import Refusal, judged, refusal
 from gateway.providers.waits import retry_after
 from gateway.providers.whole_replies import Reply, chat_reply
 from tests.providers import PROVIDERS
