@@ -163,9 +163,9 @@ class Gateway:
 
     def deploy(self, chat: Chat, chain: bool) -> None:
         """Deploy a chat, with its chain or without. Raises RefusedError and UnreachableError."""
-        request = {
-            name: value for name, value in chat.request.items() if chain or name != "fallback"
-        }
+        request = dict(chat.request)
+        if not chain:
+            request.pop("fallback", None)
         self._call(f"/{chat.provider}/deploy", request)
 
     def set_chain(self, chat: Chat) -> None:
@@ -240,10 +240,7 @@ class KeyHolder:
         known = set(there)
         # Those that others stand in for come first; those that failed hold nobody up.
         for _, together in groupby(sorted(chats, key=self._turn), self._turn):
-            for _ in self._pool.map(
-                lambda chat: self._tend(chat, there.get(chat.name), known), together
-            ):
-                pass
+            list(self._pool.map(lambda one: self._tend(one, there.get(one.name), known), together))
 
     def _turn(self, chat: Chat) -> tuple[float, bool, bool]:
         # a task is answered by another chat
@@ -252,10 +249,9 @@ class KeyHolder:
     def _tend(self, chat: Chat, row: dict[str, Any] | None, known: set[str]) -> None:
         """Deploy a chat or give it its chain, if it is time. Raises UnreachableError."""
         due = self._is_due(chat, row)
-        if (
-            not (due or chat.name in self._chainless)
-            or self._failure(chat).until > time.monotonic()
-        ):
+        if not due and chat.name not in self._chainless:
+            return
+        if self._failure(chat).until > time.monotonic():
             return
         try:
             self._deploy(chat, known) if due else self._chain(chat)
@@ -281,10 +277,8 @@ class KeyHolder:
         self._chainless.discard(chat.name)
         if not whole:
             self._chainless.add(chat.name)
-        say(
-            f"{chat.name}: deployed at"
-            f" {chat.provider}{'' if whole else ', for now without its fallback'}."
-        )
+        still = "" if whole else ", for now without its fallback"
+        say(f"{chat.name}: deployed at {chat.provider}{still}.")
 
     def _chain(self, chat: Chat) -> None:
         self._gateway.set_chain(chat)
@@ -358,13 +352,8 @@ def _parse(contents: bytes, changed: float) -> Chat:
 
 
 def _names(fallback: object) -> tuple[str, ...]:
-    names = (
-        fallback.split(",")
-        if isinstance(fallback, str)
-        else fallback
-        if isinstance(fallback, list)
-        else []
-    )
+    names = fallback.split(",") if isinstance(fallback, str) else fallback
+    names = names if isinstance(names, list) else []
     return tuple(str(name).strip() for name in names if str(name).strip())
 
 
@@ -373,24 +362,16 @@ def _error(error: urllib.error.HTTPError) -> tuple[str, str]:
         said = json.load(error)["error"]
         return str(said["code"]), str(said["message"])
     except (OSError, ValueError, KeyError, TypeError, HTTPException):
-        return (
-            "UNAUTHORIZED"
-            if error.code
-            in (
-                401,
-                403,
-            )
-            else f"HTTP {error.code}"
-        ), "this is not the gateway's reply"
+        code = "UNAUTHORIZED" if error.code in (401, 403) else f"HTTP {error.code}"
+        return code, "this is not the gateway's reply"
 
 
 def _url(environment: Mapping[str, str]) -> str:
     """GATEWAY_URL, or where GATEWAY_BIND lets the gateway on this machine listen."""
     if url := environment.get("GATEWAY_URL", "").strip():
         return url.rstrip("/")
-    host, _, port = (environment.get("GATEWAY_BIND", "").strip() or "127.0.0.1:8099").rpartition(
-        ":"
-    )
+    bind = environment.get("GATEWAY_BIND", "").strip() or "127.0.0.1:8099"
+    host, _, port = bind.rpartition(":")
     return f"http://{'127.0.0.1' if host in ('', '0.0.0.0', '[::]') else host}:{port}"
 
 

@@ -22,7 +22,7 @@ gateway/cluster/channel.py.
 
 from __future__ import annotations
 
-from gateway.protocol import Kind
+from gateway.frames import Kind
 
 HEADER_BYTES = 5
 CONNECT_SECONDS = 5

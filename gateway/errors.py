@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from gateway.protocol import Usage
+    from gateway.frames import Usage
 
 PROVIDER_MESSAGE_CHARACTERS = 300
 """A provider's own words are cut to this length."""

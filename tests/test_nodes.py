@@ -16,7 +16,7 @@ import pytest
 
 from gateway.channel import frame
 from gateway.commands.ray_head import RayHead, stop
-from gateway.protocol import Kind
+from gateway.frames import Kind
 from tests.further_node import actors_of, start_node
 from tests.load import ANSWERED, load, print_recovery
 from tests.server import Server, running_head

@@ -19,7 +19,8 @@ import orjson
 
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full
 from gateway.channel import CONNECT_SECONDS, HEADER_BYTES, frame
-from gateway.protocol import FarAddress, Kind, NearAddress
+from gateway.frames import Kind
+from gateway.protocol import FarAddress, NearAddress
 from gateway.tls import make_certificate, watched
 
 WINDOW_BYTES = 256 * 1024

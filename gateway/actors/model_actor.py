@@ -31,16 +31,13 @@ from gateway.actors.upstream import STREAM_SECONDS
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full, give_back_large_blocks
 from gateway.channel import HEADER_BYTES, frame
 from gateway.errors import Code, ErrorRecord, GatewayError, too_many_bytes
+from gateway.frames import AnswerForm, Failure, Head, Kind
 from gateway.protocol import (
     CHAT,
     COMPLETIONS,
     DIRECTORY,
     NAMESPACE,
     Address,
-    AnswerForm,
-    Failure,
-    Head,
-    Kind,
     ModelConfig,
     ReplicaStatus,
     hop,

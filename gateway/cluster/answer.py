@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from gateway.cluster.byzerllm_patches import LLMResponse
-from gateway.protocol import Usage
+from gateway.frames import Usage
 
 
 class Answer(LLMResponse):  # type: ignore[misc]  # byzerllm's types do not resolve

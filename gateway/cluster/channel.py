@@ -21,7 +21,8 @@ from gateway import hub
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge
 from gateway.channel import CONNECT_SECONDS, HEADER_BYTES, Frame, frame
 from gateway.errors import OUT_OF_FILES
-from gateway.protocol import Address, Kind
+from gateway.frames import Kind
+from gateway.protocol import Address
 from gateway.tls import SecureSocket, trusting
 
 RECEIVE_BYTES = 64 * 1024

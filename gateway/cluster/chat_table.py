@@ -18,15 +18,7 @@ from gateway.cluster.connection import AGAIN_SECONDS, Connection
 from gateway.cluster.replicas import Replica, ReplicaSet, patience
 from gateway.errors import Code, GatewayError, lacking
 from gateway.hub import in_thread
-from gateway.protocol import (
-    CHAT,
-    NAMESPACE,
-    Address,
-    Engine,
-    PublicConfig,
-    Reach,
-    replica_name,
-)
+from gateway.protocol import CHAT, NAMESPACE, Address, Engine, PublicConfig, Reach, replica_name
 
 ASK_SECONDS = 10
 ADDRESS_SECONDS = 3

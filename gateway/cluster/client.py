@@ -25,24 +25,19 @@ from gateway.cluster.stock_client import StockLLM
 from gateway.cluster.stream import Stream, WholeStream
 from gateway.cluster.structured import structured
 from gateway.errors import Code, ErrorRecord, GatewayError
+from gateway.frames import AnswerForm, Client, Head, Request, Usage, packed
 from gateway.hub import in_thread
 from gateway.protocol import (
     CHAT,
     COUNT_TOKENS,
     EMBEDDINGS,
-    AnswerForm,
     Budget,
     ChatRow,
-    Client,
     Engine,
-    Head,
     ModelConfig,
     Offered,
     Price,
     PublicConfig,
-    Request,
-    Usage,
-    packed,
 )
 from gateway.providers.event_streams import EVENTFUL
 from gateway.providers.questions import WORDED

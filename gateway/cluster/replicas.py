@@ -16,7 +16,7 @@ import ray
 from gateway.byte_budget import Full
 from gateway.cluster.channel import Channel, ChannelError, Channels, ClientGone
 from gateway.errors import OUT_OF_FILES, Code, GatewayError, out_of_files, too_many_bytes
-from gateway.protocol import Client, Failure, Head, Kind, Request
+from gateway.frames import Client, Failure, Head, Kind, Request
 
 GRACE_SECONDS = 5
 """Beyond a chat's own timeout, which the model actor keeps, before this side gives up on the

@@ -12,7 +12,7 @@ from gateway.cluster.byzerllm_patches import ByzerLLM, LLMResponse
 from gateway.cluster.connection import FAILED_THERE, Connection
 from gateway.cluster.stream import WholeStream
 from gateway.errors import Code, GatewayError
-from gateway.protocol import AnswerForm, Request, Usage
+from gateway.frames import AnswerForm, Request, Usage
 from gateway.providers import stock
 from gateway.providers.quoted_keys import shown
 from gateway.providers.refusals import Refusal

@@ -11,7 +11,7 @@ from gateway.cluster.answer import Answer
 from gateway.cluster.channel import Channel, ChannelError, ClientGone
 from gateway.cluster.replicas import failure
 from gateway.errors import Code, GatewayError, too_many_bytes
-from gateway.protocol import AnswerForm, Client, Head, Kind, Request, Usage
+from gateway.frames import AnswerForm, Client, Head, Kind, Request, Usage
 from gateway.providers.chunks import unfolded
 from gateway.providers.reader import Piece
 from gateway.providers.rendering import ForOpenAI

@@ -8,7 +8,7 @@ import orjson
 
 from gateway.cluster.answer import Answer
 from gateway.errors import Code, GatewayError, clean
-from gateway.protocol import Usage
+from gateway.frames import Usage
 from gateway.providers.structured_answers import MisfitError, fitted
 from gateway.providers.structures import Structure
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flask import Blueprint, Response
 
 from gateway.errors import Code, GatewayError
-from gateway.protocol import AnswerForm, Client, PublicConfig, Request, Usage
+from gateway.frames import AnswerForm, Client, Request, Usage
+from gateway.protocol import PublicConfig
 from gateway.providers.questions import COUNTED_STREAM
 from gateway.providers.structures import Structure, has_fields, told
 from gateway.web import call, metrics, request_fields, services, streaming, validation, wire

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from flask import g, request
 
 from gateway.errors import Code
-from gateway.protocol import PublicConfig, Usage
+from gateway.frames import Usage
+from gateway.protocol import PublicConfig
 from gateway.providers.structures import Structure
 from gateway.tokens import Token
 from gateway.web import metrics, validation, wire

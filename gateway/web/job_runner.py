@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Code, GatewayError
-from gateway.protocol import Client
+from gateway.frames import Client
 from gateway.store_protocol import Begun, Caller, Heard, Key, News, State
 from gateway.web.waits import Waits
 

@@ -18,7 +18,7 @@ import orjson
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from gateway.errors import Code, ErrorRecord, GatewayError
-from gateway.protocol import Usage
+from gateway.frames import Usage
 from gateway.providers.structures import has_fields
 from gateway.settings import Settings
 from gateway.web import (

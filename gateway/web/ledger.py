@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gateway.actors.ledger_book import MICRO, OK, Batch
 from gateway.actors.ledger_seconds import bucket
 from gateway.errors import Code, GatewayError
-from gateway.protocol import Usage
+from gateway.frames import Usage
 from gateway.web import metrics
 from gateway.web.failover import FALL_BACK_ON, Failures
 from gateway.web.spending import Spending

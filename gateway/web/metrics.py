@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from gateway.protocol import ChatRow, Usage, used_part
+from gateway.frames import Usage
+from gateway.protocol import ChatRow, used_part
 from gateway.web.count_file import CountFile
 from gateway.web.counts_folder import counts_folder
 

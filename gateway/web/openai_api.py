@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 from flask.blueprints import BlueprintSetupState
 
 from gateway.errors import Code, GatewayError, lacking
+from gateway.frames import AnswerForm, Request
 from gateway.protocol import (
     CHAT,
     COMPLETIONS,
@@ -17,10 +18,8 @@ from gateway.protocol import (
     EMBEDDINGS,
     MESSAGES,
     RESPONSES,
-    AnswerForm,
     ChatRow,
     PublicConfig,
-    Request,
 )
 from gateway.providers.questions import COUNTED_STREAM, WORDED
 from gateway.providers.structures import Structure, StructureRecord, told

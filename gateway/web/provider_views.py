@@ -7,8 +7,9 @@ from flask.blueprints import BlueprintSetupState
 
 from gateway.addresses import is_guarded, url_host
 from gateway.byte_budget import SMALL_BYTES
+from gateway.frames import AnswerForm, Request
 from gateway.hub import in_thread
-from gateway.protocol import AnswerForm, Budget, Engine, ModelConfig, Request
+from gateway.protocol import Budget, Engine, ModelConfig
 from gateway.providers.provider import STOCK_MODEL_TYPES, Provider
 from gateway.web import (
     call,

@@ -23,7 +23,7 @@ from gateway.errors import (
     GatewayError,
     out_of_files,
 )
-from gateway.protocol import Usage
+from gateway.frames import Usage
 from gateway.web import call, paths, services, wire
 from gateway.web.call import Call
 from gateway.web.failover import Outcome

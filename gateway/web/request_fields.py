@@ -12,7 +12,7 @@ from flask import Response, after_this_request, request
 from pydantic import BaseModel
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from gateway import protocol
+from gateway import frames
 from gateway.byte_budget import SMALL_BYTES
 from gateway.encodings import Inflater, TooLarge
 from gateway.errors import Code, GatewayError
@@ -74,7 +74,7 @@ def structure_of(question: StructuredRequest, deployed: Mapping[str, Any]) -> St
 def packed(fields: dict[str, Any]) -> bytes:
     """Return a question as its provider reads it, and as it is held from here on. Raises
     GatewayError."""
-    body = protocol.packed(fields)
+    body = frames.packed(fields)
     call.current().unpacked()
     if len(body) > SMALL_BYTES:
         _large().hold(len(body))  # a small question, too, where its session is large

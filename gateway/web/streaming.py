@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from flask import Response, request
 
 from gateway.errors import GatewayError
-from gateway.protocol import SESSION_CHARACTERS, Client
+from gateway.frames import Client
+from gateway.protocol import SESSION_CHARACTERS
 from gateway.providers.chunks import Json
 from gateway.providers.rendering import error_event
 from gateway.web import call, wire

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gateway.errors import Code, GatewayError
-from gateway.protocol import Client
+from gateway.frames import Client
 from gateway.store_protocol import Key
 
 LOOK_SECONDS = 1

@@ -21,7 +21,8 @@ from gateway.actors.listener import Listener
 from gateway.byte_budget import ByteBudget, Full
 from gateway.channel import frame
 from gateway.cluster.channel import IDLE_SECONDS, Channel, ChannelError, Channels, ClientGone
-from gateway.protocol import Address, Kind
+from gateway.frames import Kind
+from gateway.protocol import Address
 from gateway.tls import CUT_SECONDS
 from tests.greenlets import directly, in_a_greenlet
 from tests.other_user import TAKES_THE_SOCKET, another_user, open_folder

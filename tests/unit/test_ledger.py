@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.protocol import Usage
+from gateway.frames import Usage
 from gateway.web.ledger import Ledger
 from gateway.web.spending import Spending
 from tests.waiting import until

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import Code
-from gateway.protocol import MESSAGES, RESPONSES, packed
+from gateway.frames import packed
+from gateway.protocol import MESSAGES, RESPONSES
 from gateway.providers.dialects import OPENAI
 from gateway.providers.event_streams import EventStreamReader
 from gateway.providers.reader import StreamReader

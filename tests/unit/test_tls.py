@@ -17,7 +17,8 @@ import uvloop
 from gateway.actors.listener import Listener
 from gateway.channel import frame
 from gateway.cluster.channel import Channel, ChannelError
-from gateway.protocol import FarAddress, Kind
+from gateway.frames import Kind
+from gateway.protocol import FarAddress
 from gateway.tls import make_certificate
 
 PATIENCE = 10.0
