@@ -127,7 +127,8 @@ class Site:
             shell.kill()  # it would start the node again
             for node in running:
                 node.terminate()
-                node.wait(60)
+                # nobody waits for it in a machine whose first process only sleeps
+                until(lambda node=node: node.status() == psutil.STATUS_ZOMBIE, 60)  # type: ignore[misc]
         program.wait(60)
         kept = {name: text for name, text in self.environment.items() if "REDIS" not in name}
         of_another = {"RAY_ADDRESS": f"{head}:6379", "PYTHONPATH": str(OTHER_RAY)}

@@ -13,16 +13,15 @@ in one winner.
 from __future__ import annotations
 
 import asyncio
-import time
-import uuid
 import weakref
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import ray
 
 from gateway.actors.chat_rows import chat_row, stock_row, task_row
+from gateway.actors.configurations import Configurations
 from gateway.actors.deploy_checks import (
     STOCK_CLASS,
     check_actor,
@@ -35,7 +34,7 @@ from gateway.actors.followers import Followers
 from gateway.actors.model import has_its_key
 from gateway.actors.model_actor import ModelActor
 from gateway.actors.offered_models import offered_models
-from gateway.actors.reach import STOCK_REACH, endpoints, public, reach
+from gateway.actors.reach import STOCK_REACH, endpoints, reach
 from gateway.actors.replica_actors import (
     ask_actor,
     class_of,
@@ -56,7 +55,6 @@ from gateway.protocol import (
     Offered,
     PublicConfig,
     Reach,
-    Traits,
     hop,
     replica_name,
 )
@@ -67,10 +65,6 @@ DEPLOY_SECONDS = 120
 STARTING_SECONDS = 5
 """So long who asks for a chat waits for its first deploy, which may take minutes."""
 
-UNHEARD = 1_000_000
-"""How many deploys there may have been of which a restarted directory has not heard yet: of tasks,
-which have no actor. Its own come after them."""
-
 T = TypeVar("T")
 
 
@@ -79,17 +73,11 @@ class Directory:
     well."""
 
     def __init__(self) -> None:
-        self._configs: dict[str, ModelConfig] = {}
-        self._before: dict[str, tuple[ModelConfig, float]] = {}
-        self._traits: list[Traits] = []  # each once, since pickle sends the same object once
-        self._generation = 0
-        # Tasks that were taken away: a gateway process that is late may still know them.
-        self._dropped: dict[str, int] = {}
         self._followers = Followers()
+        self._configs = Configurations(self._followers.changed)
         # Made once: each one is kept for ever by Ray's control store, and by every process that
         # looks up its actors.
         self._model_actor = ray.remote(ModelActor)
-        self._born = uuid.uuid4().hex
         # Each for as long as somebody has it or waits for it, since names come and go.
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._refilling: asyncio.Task[None] | None = None
@@ -105,7 +93,7 @@ class Directory:
         name = config["chat_name"]
         async with self._turn(name):
             before = self._configs.get(name)
-            config = self._completed(config, before)
+            config = self._configs.completed(config)
             try:
                 await check_chain(name, config["fallback"] or [], self._configs)
                 await check_task(config, self._configs)
@@ -114,20 +102,20 @@ class Directory:
                 error.chat_name, error.provider = name, config["provider"]
                 return error.as_dict()
             if before and has_its_key(before):
-                self._before[name] = before, time.monotonic() + config["undo_seconds"]
+                self._configs.set_aside(before, config["undo_seconds"])
         await self._followers.informed()
         return None
 
     async def undo(self, name: str) -> ErrorRecord | None:
         """Bring back what was behind a chat before its last deploy, if that was not too long
         ago."""
-        self._forget_expired()
-        if name not in self._before:
+        before = self._configs.before(name)
+        if before is None:
             detail = f"chat_name: there is nothing to undo for {name}; see GATEWAY_UNDO_SECONDS."
             detail_zh = f"chat_name：{name} 没有可撤销的部署（GATEWAY_UNDO_SECONDS）。"
             error = GatewayError(Code.INVALID_REQUEST, detail, detail_zh, param="chat_name")
             return error.as_dict()
-        return await self.deploy(self._before[name][0])
+        return await self.deploy(before)
 
     async def set_fallback(self, name: str, fallback: list[str]) -> ErrorRecord | None:
         """Change a chat's chain alone."""
@@ -144,13 +132,13 @@ class Directory:
             except GatewayError as error:
                 error.chat_name = name
                 return error.as_dict()
-            generation = self._next_generation()
+            generation = self._configs.next_generation()
             amended: ModelConfig = {
                 **self._configs[name],
                 "fallback": fallback,
                 "generation": generation,
             }
-            self._keep(amended)
+            self._configs.keep(amended)
             if amended["engine"] != Engine.BYZERLLM:
                 replicas = await replicas_of(name, amended["workers"])
                 await asyncio.gather(
@@ -167,15 +155,18 @@ class Directory:
         await self._refilled()
         async with self._turn(name):
             actor_class = await class_of(name)
-            if name not in self._configs and actor_class not in (STOCK_CLASS, ModelActor.__name__):
+            if name not in self._configs and actor_class not in (
+                STOCK_CLASS,
+                ModelActor.__name__,
+            ):
                 return GatewayError(Code.NOT_DEPLOYED, chat_name=name).as_dict()
             try:
                 check_free(name, self._configs)
             except GatewayError as error:
                 error.chat_name = name
                 return error.as_dict()
-            self._drop(name)
-            self._before.pop(name, None)
+            self._configs.drop(name)
+            self._configs.forget_before(name)
             await end_actors(await replicas_of(name))
         await self._followers.informed()
         return None
@@ -206,16 +197,12 @@ class Directory:
         """Return all our chats without their keys, unless nothing has changed since `revision` of
         the directory `born`. The gateway processes ask every two seconds, and `remember`."""
         await self._refilled()
-        self._forget_expired()
-        latest = self._followers.revision
-        unchanged = (born, revision) == (self._born, latest)
-        configs = None if unchanged else [public(config) for config in self._configs.values()]
-        return {"born": self._born, "revision": latest, "configs": configs}
+        return self._configs.changes(born, revision, self._followers.revision)
 
     async def follow(self, process: str, born: str, revision: int) -> None:
         """Return when there is more to learn than the `revision` that a gateway process knows of
         the directory `born`, or after half a minute."""
-        await self._followers.follow(process, revision if born == self._born else 0)
+        await self._followers.follow(process, revision if self._configs.is_of(born) else 0)
 
     async def remember(self, chats: Iterable[PublicConfig]) -> None:
         """Learn of the chats that a gateway process knew before this actor was born, and deploy
@@ -232,7 +219,7 @@ class Directory:
             name = chat["chat_name"]
             config: ModelConfig = {**chat, "api_key": "", "egress_proxy": ""}
             if config["engine"] == Engine.TASK:
-                self._remember_task(config)
+                self._configs.remember_task(config)
                 continue
             if name in self._configs or (restarted and await class_of(name) is None):
                 continue
@@ -240,7 +227,7 @@ class Directory:
                 # It takes seconds, for which other chats need not wait.
                 self._begun(self._put(config, check=False))
             else:
-                self._keep(config)
+                self._configs.keep(config)
 
     async def models(self) -> list[ChatRow]:
         """Return every chat on the cluster, ours and other byzerllm programs', with its state."""
@@ -277,61 +264,15 @@ class Directory:
         call."""
         return await asyncio.shield(self._begun(work))
 
-    def _keep(self, config: ModelConfig) -> None:
-        traits = next((one for one in self._traits if one == config["traits"]), None)
-        if traits is None:
-            self._traits.append(traits := config["traits"])
-        self._configs[config["chat_name"]] = {**config, "traits": traits}
-        self._followers.changed()
-
-    def _drop(self, name: str) -> None:
-        if config := self._configs.pop(name, None):
-            if config["engine"] == Engine.TASK:
-                self._dropped[name] = config["generation"]
-            self._followers.changed()
-
-    def _remember_task(self, config: ModelConfig) -> None:
-        """Keep a task that a gateway process knows, unless a later deploy of its name is known
-        here, or that it was taken away since."""
-        name, generation = config["chat_name"], config["generation"]
-        current = self._configs.get(name)
-        latest = max(current["generation"] if current else 0, self._dropped.get(name, 0))
-        if generation > latest:
-            self._keep(config)
-            self._generation = max(self._generation, generation)
-
     def _turn(self, name: str) -> asyncio.Lock:
         """Return the lock by which what is done to a chat is done one after the other."""
         return self._turns.setdefault(name, asyncio.Lock())
-
-    def _completed(self, config: ModelConfig, before: ModelConfig | None) -> ModelConfig:
-        """Return a configuration with what the deploy left as it was, and its place in time."""
-        completed: ModelConfig = {
-            **config,
-            "generation": self._next_generation(),
-            "since": time.time(),
-        }
-        if config["fallback"] is None:
-            completed["fallback"] = before["fallback"] if before else []
-        if config["reply"] is None:
-            # how a task's answers are written is the task's own
-            completed["reply"] = before["reply"] if before and not before["task"] else {}
-        return completed
-
-    def _forget_expired(self) -> None:
-        """Keep no key for longer than it can be of use."""
-        now = time.monotonic()
-        self._before = {name: entry for name, entry in self._before.items() if entry[1] > now}
-
-    def _next_generation(self) -> int:
-        self._generation += 1
-        return self._generation
 
     async def _deploy(self, name: str, config: ModelConfig, check: bool) -> None:
         actor_class = await class_of(name)
         check_actor(name, actor_class)
         if config["engine"] == Engine.TASK:
-            self._keep(config)
+            self._configs.keep(config)
             await end_actors(await replicas_of(name))  # of the chat that it was before
             return
         if config["engine"] == Engine.BYZERLLM:
@@ -344,11 +285,11 @@ class Directory:
     async def _deploy_stock(self, name: str, config: ModelConfig) -> None:
         await end_actors(await replicas_of(name))
         # The model's own process asks for its key here, so it must be known before.
-        self._keep(config)
+        self._configs.keep(config)
         try:
             await within(DEPLOY_SECONDS, deploy_stock.remote({**config, "api_key": ""}))
         except GatewayError:
-            self._drop(name)
+            self._configs.drop(name)
             await end_actors(await replicas_of(name))
             raise
 
@@ -371,7 +312,7 @@ class Directory:
             raise
         # From here on there is no way back: some have switched. One that does not begins anew, and
         # learns here what to run.
-        self._keep(config)
+        self._configs.keep(config)
         await asyncio.gather(*(tell(replica, "switch") for replica in replicas))
         await end_actors(running[len(replicas) :])
 
@@ -385,12 +326,16 @@ class Directory:
         await asyncio.shield(self._refilling)
 
     async def _refill(self) -> None:
+        self._configs.refill([config async for config in self._running()])
+
+    async def _running(self) -> AsyncIterator[ModelConfig]:
+        """Yield what the model actors run, a chat once."""
+        found: set[str] = set()
         for actor_name in await asyncio.to_thread(ray.util.list_named_actors):
             # Any replica will do: the first may have ended with the node that this actor was on.
             name = actor_name.partition("#")[0]
-            if name not in self._configs and await class_of(actor_name) == ModelActor.__name__:
+            if name not in found and await class_of(actor_name) == ModelActor.__name__:
                 config = await ask_actor(await get_actor(actor_name), "config")
                 if config:
-                    self._keep(config)
-                    self._generation = max(self._generation, config["generation"])
-        self._generation += UNHEARD
+                    found.add(name)
+                    yield config
