@@ -213,7 +213,6 @@ class KeyHolder:
         self._failures: dict[tuple[str, float], Failure] = {}
         # which version of the file; the cluster's clock may differ from ours
         self._deployed: dict[str, float] = {}
-        self._chainless: set[str] = set()
         self._pool = ThreadPoolExecutor(AT_ONCE)
 
     def look(self) -> float:
@@ -249,7 +248,7 @@ class KeyHolder:
     def _tend(self, chat: Chat, row: dict[str, Any] | None, known: set[str]) -> None:
         """Deploy a chat or give it its chain, if it is time. Raises UnreachableError."""
         due = self._is_due(chat, row)
-        if not due and chat.name not in self._chainless:
+        if not due and not _lacks_its_chain(chat, row):
             return
         if self._failure(chat).until > time.monotonic():
             return
@@ -274,15 +273,11 @@ class KeyHolder:
         self._gateway.deploy(chat, whole)
         known.add(chat.name)
         self._deployed[chat.name] = chat.changed
-        self._chainless.discard(chat.name)
-        if not whole:
-            self._chainless.add(chat.name)
         still = "" if whole else ", for now without its fallback"
         say(f"{chat.name}: deployed at {chat.provider}{still}.")
 
     def _chain(self, chat: Chat) -> None:
         self._gateway.set_chain(chat)
-        self._chainless.discard(chat.name)
         say(f"{chat.name}: its fallback is {', '.join(chat.fallback)}.")
 
     def _failure(self, chat: Chat) -> Failure:
@@ -349,6 +344,12 @@ def _parse(contents: bytes, changed: float) -> Chat:
     if not isinstance(name, str) or not name:
         raise UnusableError('"chat_name" is missing')
     return Chat(name, provider, request, _names(request.get("fallback")), changed)
+
+
+def _lacks_its_chain(chat: Chat, row: Mapping[str, Any] | None) -> bool:
+    """Return whether a chat was deployed without its chain, maybe by a process before this one. So
+    a chain that is emptied by hand is filled again; any other stands."""
+    return bool(chat.fallback and chat.provider != TASK and row and not row.get("fallback"))
 
 
 def _names(fallback: object) -> tuple[str, ...]:

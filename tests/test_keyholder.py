@@ -280,6 +280,21 @@ def test_chats_may_stand_in_for_each_other(
     until(lambda: chains() == {one: [other, last], other: [one], last: []}, holder.said)
 
 
+def test_a_chain_is_set_when_its_chats_are_there_though_by_another_process(
+    holder: KeyHolder, request_for: RequestFor, gateway: httpx.Client, names: Callable[[], str]
+) -> None:
+    """Under systemd the file that is new ends the process that waited for it."""
+    name, spare = names(), names()
+    holder.write("shop.json", request_for(chat_name=name, fallback=spare))
+    holder.wait_until_it_says(f"{name}: deployed at zhipu, for now without its fallback.")
+    holder.end()
+    holder.write("spare.json", request_for(chat_name=spare))
+    holder.start()
+    holder.wait_until_it_says(f"{name}: its fallback is {spare}.")
+    rows = {row["chat_name"]: row for row in gateway.get("/models").json()["models"]}
+    assert rows[name]["fallback"] == [spare]
+
+
 def test_a_task_is_deployed_after_the_chat_that_answers_it(
     holder: KeyHolder, request_for: RequestFor, ask: Ask, gateway: httpx.Client
 ) -> None:

@@ -26,8 +26,8 @@ import ray
 from gateway.actors import actor_logs, byzer_requests
 from gateway.actors.joined_questions import JoinedQuestions
 from gateway.actors.listener import Listener, allow_many
-from gateway.actors.model import Model, has_its_key, open_model
-from gateway.actors.upstream import STREAM_SECONDS
+from gateway.actors.model import Model, open_model
+from gateway.actors.model_slot import ModelSlot
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full, give_back_large_blocks
 from gateway.channel import HEADER_BYTES, frame
 from gateway.errors import Code, ErrorRecord, GatewayError, too_many_bytes
@@ -55,10 +55,6 @@ AT_ONCE = 4096
 """Ray calls at once in one replica: of stock byzerllm's clients, since the gateway's chats come
 beside Ray."""
 
-CHECK = b'{"messages":[{"role":"user","content":"Hi"}],"stream":false}'
-"""The smallest real question. Without max_tokens: some models refuse it, others think it away and
-say nothing."""
-
 QUESTION_BYTES = 256 * 1024 * 1024
 """Of large questions at once in one replica: what two gateway processes hold with the usual
 GATEWAY_MAX_BODY_BYTES."""
@@ -79,15 +75,12 @@ class ModelActor:
         self._chat_name = chat_name
         # One replica asks what is left, for all of them: the account is the same.
         self._is_first = ray.get_runtime_context().get_actor_name() == chat_name
-        self._model: Model | None = None
-        self._next: Model | None = None
+        self._slot = ModelSlot(self._open, self._lookup)
         self._retired = False
-        self._recovering = asyncio.Lock()
         self._questions = ByteBudget(QUESTION_BYTES)
         # Ray's id of the actor, as much of it as fits: the same in each of its processes.
         name = ray.get_runtime_context().get_actor_id()[:12]
         self._listener = Listener(self._answered, name, self._questions, self._no_room)
-        self._closing: set[asyncio.Task[None]] = set()
         self._joined = JoinedQuestions()
 
     # Called by the directory.
@@ -97,49 +90,35 @@ class ModelActor:
 
         Returns the error as plain data, or None.
         """
-        try:
-            self._next = await open_model(config, _hop(), untried=True, watched=self._is_first)
-            if check:
-                await self._next.ask(Question(CHAT, CHECK, plain=True))
-        except GatewayError as error:
-            await self.forget_prepared()
-            return error.as_dict()
-        return None
+        return await self._slot.prepare(config, check)
 
     async def switch(self) -> None:
         """Let the prepared model answer from now on; chats under way finish on the old one."""
-        old, self._model, self._next = self._model, self._next, None
+        self._slot.switch()
         self._retired = False
-        self._close_later(old)
 
     async def forget_prepared(self) -> None:
         """Drop the prepared model: another replica could not prepare its own."""
-        self._close_later(self._next)
-        self._next = None
+        self._slot.forget_prepared()
 
     async def retire(self) -> None:
         """Answer no new chat; returns when those under way are done, after `DRAIN_SECONDS` at
         most."""
         self._retired = True
-        if self._model:
-            await self._model.close(DRAIN_SECONDS)
+        if model := self._slot.model:
+            await model.close(DRAIN_SECONDS)
         if self._retired:  # and was not deployed again meanwhile
             self._listener.close()
             actor_logs.forget()
 
     async def config(self) -> ModelConfig | None:
         """Return what this replica runs, key included: the directory is refilled from here."""
-        return self._model.config if self._model else None
+        return self._slot.model.config if self._slot.model else None
 
     async def amend(self, fallback: list[str], generation: int) -> None:
         """Put another chain behind the same model. The generation makes the gateway processes look
         anew."""
-        if self._model:
-            self._model.config = {
-                **self._model.config,
-                "fallback": fallback,
-                "generation": generation,
-            }
+        self._slot.amend(fallback, generation)
 
     async def status(self) -> ReplicaStatus | None:
         """Return the chats under way, and whether it rests; or None if there is no model: its key
@@ -180,7 +159,9 @@ class ModelActor:
             return self._streamed(form, question, shown)
         # A large one is known by its digest, so that it is kept once.
         mark = body if len(body) <= SMALL_BYTES else hashlib.blake2b(body).digest()
-        repeat = (caller, form, path, structure, mark) if caller else ()
+        # What was asked of a model that was replaced may be why it was: that is not waited for.
+        switches = self._slot.switches
+        repeat = (caller, form, path, structure, mark, switches) if caller else ()
         return self._in_one_piece(repeat, self._whole(form, question, shown))
 
     async def _in_one_piece(
@@ -193,7 +174,7 @@ class ModelActor:
             yield _repeated(frames) if given else frames
 
     def _no_room(self) -> bytes:
-        return self._failed(too_many_bytes(), self._model)
+        return self._failed(too_many_bytes(), self._slot.model)
 
     async def _whole(self, form: str, question: Question, shown: str) -> bytes:
         """Return the frames of an answer in one piece. The provider's JSON is parsed here, and
@@ -312,26 +293,20 @@ class ModelActor:
     async def _ready(self) -> Model:
         if self._retired:
             raise GatewayError(Code.NOT_DEPLOYED)
-        if self._model is None:
-            await self._recover()
-        if self._model is None:
-            raise GatewayError(Code.NEED_KEY)
-        return self._model
+        return await self._slot.ready()
 
-    async def _recover(self) -> None:
+    async def _open(self, config: ModelConfig, untried: bool) -> Model:
+        return await open_model(config, _hop(), untried, self._is_first)
+
+    async def _lookup(self) -> ModelConfig | None:
         """Ask the directory what to run: after a restart this process is empty. Raises GatewayError
         (CLUSTER_DOWN): it does not say."""
-        async with self._recovering:
-            if self._model is not None:
-                return
-            try:
-                async with asyncio.timeout(ASK_DIRECTORY_SECONDS):
-                    config = await self._config_of_directory()
-            except (TimeoutError, ray.exceptions.RayError):
-                words = "The directory does not say what this chat's restarted process shall run."
-                raise GatewayError(Code.CLUSTER_DOWN, words) from None
-            if config is not None and has_its_key(config):
-                self._model = await open_model(config, _hop(), watched=self._is_first)
+        try:
+            async with asyncio.timeout(ASK_DIRECTORY_SECONDS):
+                return await self._config_of_directory()
+        except (TimeoutError, ray.exceptions.RayError):
+            words = "The directory does not say what this chat's restarted process shall run."
+            raise GatewayError(Code.CLUSTER_DOWN, words) from None
 
     async def _config_of_directory(self) -> ModelConfig | None:
         while True:
@@ -340,12 +315,6 @@ class ModelActor:
                 config: ModelConfig | None = await directory.config.remote(self._chat_name)
                 return config
             await asyncio.sleep(AGAIN_SECONDS)  # it is being restarted
-
-    def _close_later(self, model: Model | None) -> None:
-        if model is not None:
-            task = asyncio.create_task(model.close(STREAM_SECONDS))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
 
 
 def _reader(dialect: Dialect, question: Question, shown: str) -> StreamReader:
