@@ -250,8 +250,8 @@ def test_each_machine_moves_to_a_cluster_of_another_version_of_ray(
                 site.stop_gateway(address)
             site.start_gateway(address)
             until(site.ready, 60)
-            time.sleep(6)  # until Caddy has looked, too
-    assert all(OTHER_RAY in site.raylet(address).parents for address in ADDRESSES)
+            time.sleep(12)  # until Caddy has looked twice
+    assert all(OTHER_RAY.resolve() in site.raylet(address).parents for address in ADDRESSES)
 
 
 def _may_have_machines() -> bool:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from gateway.actors.model import has_its_key
 from gateway.actors.reach import public
 from gateway.protocol import Chats, Engine, ModelConfig, Traits
 
@@ -90,6 +91,14 @@ class Configurations(ByName):
                 self.keep(config)
                 self._generation = max(self._generation, config["generation"])
         self._generation += UNHEARD
+
+    def complete(self, running: ModelConfig) -> None:
+        """Take from a replica that was heard late what nobody else told, such as its key."""
+        current = self.get(running["chat_name"])
+        if current is None or (
+            current["generation"] <= running["generation"] and not has_its_key(current)
+        ):
+            self.keep(running)
 
     def remember_task(self, config: ModelConfig) -> None:
         """Keep a task that a gateway process knows, unless a later deploy of its name is known

@@ -13,8 +13,9 @@ in one winner.
 from __future__ import annotations
 
 import asyncio
+import logging
 import weakref
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -31,16 +32,17 @@ from gateway.actors.deploy_checks import (
     check_task,
 )
 from gateway.actors.followers import Followers
+from gateway.actors.joint_work import JointWork
 from gateway.actors.model import has_its_key
 from gateway.actors.model_actor import ModelActor
 from gateway.actors.offered_models import offered_models
 from gateway.actors.reach import STOCK_REACH, endpoints, reach
 from gateway.actors.replica_actors import (
     ask_actor,
+    ask_config,
     class_of,
     create_actor,
     end_actors,
-    get_actor,
     replicas_of,
     tell,
     within,
@@ -59,8 +61,13 @@ from gateway.protocol import (
     replica_name,
 )
 
+log = logging.getLogger(__name__)
+
 DEPLOY_SECONDS = 120
 """For one deploy, the load of a large local model included."""
+
+AGAIN_SECONDS = 2
+"""How often a replica that says nothing is asked again what it runs."""
 
 STARTING_SECONDS = 5
 """So long who asks for a chat waits for its first deploy, which may take minutes."""
@@ -80,7 +87,8 @@ class Directory:
         self._model_actor = ray.remote(ModelActor)
         # Each for as long as somebody has it or waits for it, since names come and go.
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
-        self._refilling: asyncio.Task[None] | None = None
+        self._refilling = JointWork(self._refill)
+        self._is_refilled = False
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def deploy(self, config: ModelConfig, check: bool = False) -> ErrorRecord | None:
@@ -221,13 +229,30 @@ class Directory:
             if config["engine"] == Engine.TASK:
                 self._configs.remember_task(config)
                 continue
-            if name in self._configs or (restarted and await class_of(name) is None):
+            gone = restarted and await class_of(name) is None
+            if name in self._configs or gone:
                 continue
             if has_its_key(config):
-                # It takes seconds, for which other chats need not wait.
-                self._begun(self._put(config, check=False))
-            else:
-                self._configs.keep(config)
+                self._restore(config)
+            self._configs.keep(config)
+
+    def _restore(self, config: ModelConfig) -> None:
+        """Start what a chat needs that has its key. It takes seconds, for which other chats need
+        not wait; who asks this one does."""
+        name = config["chat_name"]
+        if config["engine"] == Engine.BYZERLLM:
+            self._begun(self._restore_stock(name, config))
+            return
+        for index in range(config["workers"]):
+            replica = create_actor(self._model_actor, name, replica_name(name, index))
+            self._begun(ask_actor(replica, "status", DEPLOY_SECONDS))  # it asks here what to run
+
+    async def _restore_stock(self, name: str, config: ModelConfig) -> None:
+        async with self._turn(name):
+            try:
+                await self._deploy_stock(name, config)
+            except GatewayError as error:
+                log.warning("%s was lost with its cluster: %s", name, error)
 
     async def models(self) -> list[ChatRow]:
         """Return every chat on the cluster, ours and other byzerllm programs', with its state."""
@@ -317,25 +342,40 @@ class Directory:
         await end_actors(running[len(replicas) :])
 
     async def _refilled(self) -> None:
-        """Wait for what a restarted directory learns from the model actors; each call joins the
-        same task."""
-        if self._refilling is None:
-            self._refilling = asyncio.create_task(self._refill())
-        # Who asks may give up, and Ray then cancels the call; what all wait for must not be
-        # cancelled with it.
-        await asyncio.shield(self._refilling)
+        """Wait for what a restarted directory learns from the model actors."""
+        if not self._is_refilled:
+            await self._refilling.join()
 
     async def _refill(self) -> None:
-        self._configs.refill([config async for config in self._running()])
-
-    async def _running(self) -> AsyncIterator[ModelConfig]:
-        """Yield what the model actors run, a chat once."""
-        found: set[str] = set()
+        running: dict[str, ModelConfig] = {}
+        silent: list[str] = []
         for actor_name in await asyncio.to_thread(ray.util.list_named_actors):
             # Any replica will do: the first may have ended with the node that this actor was on.
             name = actor_name.partition("#")[0]
-            if name not in found and await class_of(actor_name) == ModelActor.__name__:
-                config = await ask_actor(await get_actor(actor_name), "config")
-                if config:
-                    found.add(name)
-                    yield config
+            if name not in running and await class_of(actor_name) == ModelActor.__name__:
+                try:
+                    config = await ask_config(actor_name)
+                except TimeoutError:
+                    silent.append(actor_name)
+                else:
+                    running |= {name: config} if config else {}
+        self._configs.refill(running.values())
+        self._is_refilled = True
+        if silent:
+            self._begun(self._hear_of(silent))
+
+    async def _hear_of(self, silent: list[str]) -> None:
+        """Ask replicas again that said nothing, until they do or are gone: of their chats' keys
+        nobody else may know."""
+        while silent:
+            still: list[str] = []
+            for actor_name in silent:
+                try:
+                    config = await ask_config(actor_name)
+                except TimeoutError:
+                    still.append(actor_name)
+                else:
+                    if config:
+                        self._configs.complete(config)
+            silent = still
+            await asyncio.sleep(AGAIN_SECONDS)

@@ -11,7 +11,7 @@ import ray
 
 from gateway.actors.model_actor import AT_ONCE, DRAIN_SECONDS, ModelActor
 from gateway.errors import Code, GatewayError
-from gateway.protocol import NAMESPACE, replica_name
+from gateway.protocol import NAMESPACE, ModelConfig, replica_name
 
 STATUS_SECONDS = 2
 TELL_SECONDS = 10
@@ -41,10 +41,10 @@ def create_actor(model_actor: Any, chat_name: str, actor_name: str) -> Any:
 
 async def get_actor(actor_name: str) -> Any | None:
     """Return a named actor, or None. In a thread: Ray imports another program's actor class here,
-    for seconds maybe."""
+    for seconds maybe, and asserts that it is still to be had."""
     try:
         return await asyncio.to_thread(ray.get_actor, actor_name, NAMESPACE)
-    except ValueError:
+    except (ValueError, AssertionError):
         return None
 
 
@@ -104,6 +104,21 @@ async def ask_actor(
         return await asyncio.wait_for(getattr(actor, method).remote(*arguments), seconds)
     except (ray.exceptions.RayError, TimeoutError):
         return None
+
+
+async def ask_config(actor_name: str) -> ModelConfig | None:
+    """Return what a replica runs; None: nothing, or it is gone. Raises TimeoutError: it does not
+    say, and may later."""
+    actor = await get_actor(actor_name)
+    if actor is None:
+        return None
+    try:
+        config: ModelConfig | None = await asyncio.wait_for(actor.config.remote(), STATUS_SECONDS)
+    except ray.exceptions.ActorDiedError:
+        return None
+    except ray.exceptions.RayError as error:
+        raise TimeoutError from error
+    return config
 
 
 async def tell(replica: Any | None, method: str, *arguments: Any) -> None:

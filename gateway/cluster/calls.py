@@ -76,9 +76,14 @@ class Calls:
     def _ask_actor(
         self, kind: type, name: str, seconds: float, method: str, *arguments: Any
     ) -> Any:
-        return self.patiently(
-            seconds, lambda left: self._ask(self._actor(kind, name), left, method, *arguments)
-        )
+        def ask(left: float) -> Any:
+            try:
+                return self._ask(self._actor(kind, name), left, method, *arguments)
+            except ray.exceptions.ActorDiedError:  # for good: another takes its name
+                self._actors.pop(name, None)
+                return self._ask(self._actor(kind, name), left, method, *arguments)
+
+        return self.patiently(seconds, ask)
 
     def _actor(self, kind: type, name: str) -> Any:
         """Return one of the cluster's own actors, which is made when it is first asked."""

@@ -111,13 +111,13 @@ class Connection:
                 try:
                     return ray.get(call, timeout=max(min(left, LOOK_SECONDS), 0.001))
                 except ray.exceptions.GetTimeoutError as error:
-                    if self._directory is not cluster:  # Ray itself may not say so for long
+                    # Ray itself may not say so for long.
+                    if cluster is None or self._directory is not cluster:
                         raise GatewayError(Code.CLUSTER_DOWN, self._why_down) from error
                     if left <= LOOK_SECONDS:
                         ray.cancel(call)
                         detail = f"No answer from the cluster within {seconds:.0f} s."
-                        code = Code.TIMEOUT if cluster else Code.CLUSTER_DOWN
-                        raise GatewayError(code, detail) from error
+                        raise GatewayError(Code.TIMEOUT, detail) from error
         except (ray.exceptions.RayActorError, *FAILED_THERE):
             raise
         except ray.exceptions.RayError as error:

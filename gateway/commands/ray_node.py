@@ -102,32 +102,42 @@ def watch(children: list[int], started_again: list[int]) -> int:
     """Wait for SIGTERM, or until a child ends that is not `started_again`; then end the others, in
     their order, the raylet first. Returns the exit code: 0 after SIGTERM, else 1."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    again = {pid: (_command(pid), 0.0) for pid in started_again}
+    again = {children.index(pid): (_command(pid), 0.0) for pid in started_again}
     print("Ray runtime started.", flush=True)
     stop = False
     while not stop:
-        for pid, (command, steady) in list(again.items()):
-            if command and _has_ended(pid) and time.monotonic() >= steady:
-                name = os.path.basename(command[0])
-                print(f"Ray's {name} has ended unexpectedly; it is started again.", flush=True)
-                os.waitpid(pid, 0)
-                if name == "raylet":
-                    _kill_others(children)
-                    command = _as_another_node(command)
-                place = children.index(pid)
-                children[place] = _start(command)
-                del again[pid]
-                again[children[place]] = command, time.monotonic() + STEADY_SECONDS
-        if any(map(_has_ended, children)):
-            print(
-                "One of Ray's processes has ended unexpectedly; the others are ended.", flush=True
-            )
+        ended = {place for place, pid in enumerate(children) if _has_ended(pid)}
+        for_good = ended - {place for place in again if _may_start_again(*again[place])}
+        if for_good:
+            words = "One of Ray's processes has ended unexpectedly; the others are ended."
+            print(words, flush=True)
             break
-        stop = signal.sigwait(SIGNALS) != signal.SIGCHLD
+        if ended:  # one at a time, since others may end meanwhile: the control store first
+            place = next(place for place in again if place in ended)
+            command = _successor(children[place], again[place][0], children)
+            children[place] = _start(command)
+            again[place] = command, time.monotonic() + STEADY_SECONDS
+        else:
+            stop = signal.sigwait(SIGNALS) != signal.SIGCHLD
     for pid in children:
         _end(pid, RAYLET_STOP_SECONDS if pid == children[0] else STOP_SECONDS)
     _kill_others([])
     return 0 if stop else 1
+
+
+def _may_start_again(command: list[str], steady: float) -> bool:
+    return bool(command) and time.monotonic() >= steady
+
+
+def _successor(pid: int, command: list[str], children: list[int]) -> list[str]:
+    """Return what is to be started in the place of a child that has ended."""
+    name = os.path.basename(command[0])
+    print(f"Ray's {name} has ended unexpectedly; it is started again.", flush=True)
+    os.waitpid(pid, 0)
+    if name != "raylet":
+        return command
+    _kill_others(children)
+    return _as_another_node(command)
 
 
 def _as_another_node(command: list[str]) -> list[str]:

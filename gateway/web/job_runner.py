@@ -212,10 +212,9 @@ class Runner:
         time."""
         with self._lock:
             if self._watching is None:
-                self._watching = threading.Thread(
-                    target=self._keep_watch, name="jobs' watch", daemon=True
-                )
-                self._watching.start()
+                watch = threading.Thread(target=self._keep_watch, name="jobs' watch", daemon=True)
+                watch.start()  # where there are too many threads, the next job tries it again
+                self._watching = watch
 
     def _keep_watch(self) -> None:
         beat_at, answers = 0.0, True

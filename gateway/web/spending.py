@@ -112,7 +112,10 @@ class Spending:
             raise
         unknown = [meter for meter, used in report.items() if used is None]
         self._keep({meter: pending[meter] for meter in unknown if meter in pending})
-        self._used = {meter: used for meter, used in report.items() if used}
+        # What must begin anew is what it was until then: the ledger may be away.
+        before = {meter: self._used[meter] for meter in unknown if meter in self._used}
+        until_then = {meter: _of_today(used) for meter, used in before.items()}
+        self._used = {**until_then, **{meter: used for meter, used in report.items() if used}}
         return unknown
 
     def with_budgets(self, rows: list[ChatRow]) -> list[ChatRow]:
@@ -196,6 +199,17 @@ class Spending:
     def _changed(self, name: str) -> int:
         entry = self._used.get(_of_chat(name))
         return entry["changed"] if entry else 0
+
+
+def _of_today(used: Used) -> Used:
+    """Return what is still true of what was used: a day and a month end."""
+    changed, now = time.localtime(used["changed"]), time.localtime()
+    same_month = changed[:2] == now[:2]
+    return {
+        **used,
+        "day": used["day"] if same_month and changed.tm_mday == now.tm_mday else {},
+        "month": used["month"] if same_month else {},
+    }
 
 
 def _of_caller(name: str) -> str:

@@ -29,7 +29,9 @@ def configuration(name: str = "shop", **fields: Any) -> ModelConfig:
         "traits": {"limit_field": ""},
         "task": None,
         "api_key": f"sk-{name}",
+        "needs_key": True,
         "egress_proxy": "",
+        "egress_host": "",
         "fallback": None,
         "reply": None,
         "generation": 0,
@@ -79,6 +81,20 @@ def test_a_refill_brings_back_no_earlier_deploy(configs: Configurations) -> None
     configs.keep(configuration(generation=9))
     configs.refill([configuration(generation=7)])
     assert configs["shop"]["generation"] == 9
+
+
+def test_a_replica_that_is_heard_late_brings_its_key_and_no_earlier_deploy(
+    configs: Configurations,
+) -> None:
+    configs.keep(configuration(api_key="", generation=7))
+    configs.complete(configuration(generation=6))
+    assert configs["shop"]["api_key"] == ""
+    configs.complete(configuration(generation=7))
+    assert configs["shop"]["api_key"] == "sk-shop"
+    configs.complete(configuration(generation=8, api_key="sk-other"))
+    assert configs["shop"]["api_key"] == "sk-shop", "what has its key was deployed since"
+    configs.complete(configuration("unknown"))
+    assert "unknown" in configs
 
 
 def test_a_task_that_was_taken_away_is_not_remembered_by_a_process_that_is_late(
