@@ -11,14 +11,17 @@ from pathlib import Path
 TOP = Path(__file__).parent.parent
 
 
-_ports = itertools.cycle(range(20_000, 32_000))
-for _ in range(os.getpid() * 97 % 12_000):  # processes that test side by side begin apart
+# Processes that test side by side have a range each.
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 3
+_ports = itertools.cycle(range(20_000 + 2_000 * _worker, 22_000 + 2_000 * _worker))
+for _ in range(os.getpid() * 97 % 2_000):  # as those of one run and the next
     next(_ports)
 
 
 def free_port() -> int:
     """A port that nobody listens on, and that no connection takes meanwhile: Linux gives those
-    ports from 32768 on, and a flood takes thousands of them. Ray's own end at 19999."""
+    ports from 32768 on, and a flood takes thousands of them. Ray's own end at 19999, and a head of
+    ours takes those from 26000 on."""
     while True:
         port = next(_ports)
         with socket.socket() as probe, suppress(OSError):

@@ -9,6 +9,7 @@ import psutil
 
 from gateway.commands.ray_head import BIN, RayHead
 from tests.environment import clean_environment
+from tests.processes import running
 
 
 def start_node(head: RayHead, folder: Path) -> subprocess.Popen[bytes]:
@@ -29,5 +30,4 @@ def start_node(head: RayHead, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def actors_of(node: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    children = psutil.Process(node.pid).children(recursive=True)
-    return [process for process in children if "ray::ModelActor" in "".join(process.cmdline())]
+    return running(node.pid, "ray::ModelActor")

@@ -23,6 +23,7 @@ import pytest
 
 from tests import unit_file
 from tests.environment import TOP, clean_environment, free_port
+from tests.processes import contents, listening, running
 from tests.standin.client import StandIn
 from tests.unit_file import PREFIX, SERVICES
 
@@ -144,11 +145,12 @@ class Machine:
         """A process of a unit, by its command line."""
         main = self.main(unit)
         assert main, self.said()
-        return next(
-            one
-            for one in [main, *main.children(recursive=True)]
-            if words in " ".join(one.cmdline())
-        )
+        return running(main.pid, words)[0]
+
+    def has_another(self, unit: str, words: str, former: psutil.Process) -> bool:
+        """Whether a process of a unit has taken the place of a `former` one."""
+        main = self.main(unit)
+        return main is not None and any(one != former for one in running(main.pid, words))
 
     def ask(self, name: str) -> httpx.Response:
         ask = {"chat_name": name, "content": "hi"}
@@ -278,7 +280,7 @@ def test_a_killed_part_of_ray_is_started_again_in_its_cluster(
 
     part.kill()
 
-    wait_until(lambda: booted.find(RAY, words) != part, booted.said)
+    wait_until(lambda: booted.has_another(RAY, words, part), booted.said)
     while not booted.answers():
         reply = booted.ask("shop").json()
         codes |= {reply["error"]["code"]} if isinstance(reply, dict) else set()
@@ -325,12 +327,7 @@ def test_all_are_killed_in_any_order(
 def test_the_ray_of_the_units_listens_for_no_dashboard(booted: Machine) -> None:
     main = booted.main(RAY)
     assert main
-    ports = {
-        one.laddr.port
-        for process in [main, *main.children(recursive=True)]
-        for one in process.net_connections("tcp")
-        if one.status == psutil.CONN_LISTEN
-    }
+    ports = listening(main.pid)
     assert ports
     assert 8265 not in ports
 
@@ -350,7 +347,7 @@ def test_the_key_stands_in_no_file_but_the_operators_and_their_copies(booted: Ma
         if path.is_file()
         and not path.is_symlink()
         and os.access(path, os.R_OK)
-        and KEY.encode() in path.read_bytes()
+        and KEY.encode() in contents(path)
     }
     chats = {"shop.json", "spare.json"}
     assert matches == {f"etc/byzer-gateway/chats/{file}" for file in chats} | {

@@ -353,9 +353,7 @@ def test_words_that_were_there_or_an_error(
 ) -> None:
     stream, document, words, well = reply
     data = streamed(stream) if streams else whole(document)
-    raw_chat.deploy(
-        data if kept is None else (data[: int(len(data) * kept)], CLOSE), timeout=TIMEOUT
-    )
+    raw_chat.deploy(data if kept is None else (data[: int(len(data) * kept)], CLOSE), timeout=LIMIT)
 
     started = time.monotonic()
     outcome = raw_chat.ask(front)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
 from tests.environment import TOP, clean_environment
+from tests.processes import listening
 from tests.waiting import until
 
 RUNS_CODE = [
@@ -98,17 +98,7 @@ def answers(head: RayHead) -> bool:
 @functools.cache
 def doors(head: RayHead) -> list[str]:
     """Every address at which a process of the head listens."""
-    processes = [
-        psutil.Process(head.process.pid),
-        *psutil.Process(head.process.pid).children(recursive=True),
-    ]
-    ports = {
-        connection.laddr.port
-        for process in processes
-        for connection in process.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN
-    }
-    return [f"http://127.0.0.1:{port}" for port in sorted(ports)]
+    return [f"http://127.0.0.1:{port}" for port in sorted(listening(head.process.pid))]
 
 
 def knock(

@@ -25,7 +25,7 @@ import pytest
 from gateway.commands.ray_head import RayHead, stop
 from tests.environment import TOP, clean_environment, free_port
 from tests.load import DROPPED, REFUSED, load, print_recovery
-from tests.processes import actor_process, actor_processes
+from tests.processes import actor_process, actor_processes, control_store
 from tests.server import Deploy, Server
 from tests.standin.client import StandIn
 from tests.waiting import until
@@ -123,12 +123,6 @@ def test_a_killed_control_store_is_noticed_by_nobody(
     assert not refused
     assert control_store(ray_head) != store
     assert deploy(model_name="echo") != name
-
-
-def control_store(head: RayHead) -> psutil.Process:
-    processes = psutil.Process(head.process.pid).children(recursive=True)
-    (store,) = (process for process in processes if process.name() == "gcs_server")
-    return store
 
 
 def test_a_killed_gateway_process_drops_only_the_chats_it_held_and_is_replaced(
@@ -271,8 +265,9 @@ def test_a_chat_whose_actor_and_directory_die_together_says_need_key(
     gateway: httpx.Client, deploy: Deploy, ray_head: RayHead, chat_name: str
 ) -> None:
     deploy("zhipu", chat_name=chat_name)
-    actor_process(ray_head, "ModelActor").kill()
-    actor_process(ray_head, "Directory").kill()
+    both = [actor_process(ray_head, kind) for kind in ("ModelActor", "Directory")]
+    for process in both:
+        process.kill()
 
     chat = {"chat_name": chat_name, "content": "hi"}
     deadline = time.monotonic() + 60

@@ -142,7 +142,7 @@ def test_who_waits_is_bounded_and_has_not_asked_where_there_is_no_place(
     start_one: Callable[..., Server], deploy: Deploy, standin: StandIn, key: str
 ) -> None:
     small = start_one(GATEWAY_MAX_IN_FLIGHT="3")
-    job = ask(small.http, deploy(model_name="slow:4"), job=True).json()["job"]
+    job = ask(small.http, deploy(model_name="slow:12"), job=True).json()["job"]
     with ThreadPoolExecutor(3) as pool:
         waiting: list[Future[tuple[int, str]]] = [
             pool.submit(fetch_patiently, small, job) for _ in range(3)
@@ -247,7 +247,7 @@ def test_answers_are_kept_for_as_long_as_the_operator_says(
     start_one: Callable[..., Server], deploy: Deploy
 ) -> None:
     short = start_one(GATEWAY_KEEP_ANSWERS="2")
-    job = ask(short.http, deploy(), job=True).json()["job"]
+    job = ask(short.http, deploy(model_name="slow:2"), job=True).json()["job"]
     assert fetch(short, job) == (200, "openai:hi")
     until(lambda: fetch(short, job, 0)[0] != 200, 20)
 

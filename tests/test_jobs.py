@@ -236,6 +236,21 @@ def test_a_client_that_drops_its_connection_and_repeats_joins_its_own_question(
     assert standin.count(key) == 1
 
 
+def test_a_repeat_does_not_wait_with_the_model_that_was_replaced(
+    server: Server, deploy: Deploy, standin: StandIn, key: str
+) -> None:
+    """An operator may have switched because of what hangs there."""
+    name = deploy(model_name="slow:10")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, server.http, name)
+        until(lambda: standin.count(key) == 1)
+        deploy("zhipu", chat_name=name)
+
+        assert ask(server.http, name).json() == "zhipu:hi"
+        assert not first.done()
+        assert first.result(60).json() == "openai:hi"
+
+
 def test_repeats_do_not_join_where_the_operator_says_so_nor_in_streams_nor_on_v1(
     gateway: httpx.Client, needs_tokens: Server, deploy: Deploy, standin: StandIn, key: str
 ) -> None:

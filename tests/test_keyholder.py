@@ -285,7 +285,10 @@ def test_a_chain_is_set_when_its_chats_are_there_though_by_another_process(
 ) -> None:
     """Under systemd the file that is new ends the process that waited for it."""
     name, spare = names(), names()
+    holder.end()
     holder.write("shop.json", request_for(chat_name=name, fallback=spare))
+    time.sleep(1.1)  # GET /models says in whole seconds when it was deployed
+    holder.start()
     holder.wait_until_it_says(f"{name}: deployed at zhipu, for now without its fallback.")
     holder.end()
     holder.write("spare.json", request_for(chat_name=spare))

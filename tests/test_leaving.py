@@ -14,9 +14,9 @@ from tests.waiting import until
 
 
 def leaving(raw_chat: RawChat, front: Front, content: str = "hi") -> None:
-    """Ask, and hang up after half a second."""
+    """Ask, and hang up after two seconds."""
     with (
-        httpx.Client(base_url=raw_chat.http.base_url, timeout=0.5, trust_env=False) as http,
+        httpx.Client(base_url=raw_chat.http.base_url, timeout=2, trust_env=False) as http,
         pytest.raises(httpx.ReadTimeout),
     ):
         front(http, raw_chat.name, content)
@@ -33,11 +33,11 @@ def test_who_leaves_ends_the_providers_request(
     leaving(raw_chat, front)
 
     [request] = raw_chat.raw.requests
-    assert request.left.wait(2)
+    assert request.left.wait(20)
 
 
 def test_who_leaves_takes_nobodys_answer_away(raw_chat: RawChat) -> None:
-    raw_chat.deploy(lambda request: (1.5, whole(completion("Ja"))), timeout=20)
+    raw_chat.deploy(lambda request: (4, whole(completion("Ja"))), timeout=20)
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(leaving, raw_chat, chat, "a question of two")
@@ -56,7 +56,7 @@ def test_the_last_who_leaves_ends_a_question_of_several(raw_chat: RawChat) -> No
         for _ in pool.map(lambda _: leaving(raw_chat, chat, "a question of two"), range(2)):
             pass
 
-    assert all(request.left.wait(2) for request in raw_chat.raw.requests)
+    assert all(request.left.wait(20) for request in raw_chat.raw.requests)
 
 
 def test_who_left_is_no_failure_of_the_provider(raw_chat: RawChat) -> None:

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from gateway.commands.ray_head import RayHead
 from gateway.protocol import EMBEDDED
 from tests.gguf_files import GGUF, with_number
+from tests.processes import actor_processes
 from tests.server import Server
 
 
@@ -138,8 +138,7 @@ def test_a_damaged_file_disturbs_nobody(
 
 
 def model_actors(head: RayHead) -> set[int]:
-    children = psutil.Process(head.process.pid).children(recursive=True)
-    return {process.pid for process in children if "ray::ModelActor" in "".join(process.cmdline())}
+    return {process.pid for process in actor_processes(head, "ModelActor")}
 
 
 def test_only_files_below_gateway_models_are_loaded(

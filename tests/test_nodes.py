@@ -19,6 +19,7 @@ from gateway.commands.ray_head import RayHead, stop
 from gateway.frames import Kind
 from tests.further_node import actors_of, start_node
 from tests.load import ANSWERED, load, print_recovery
+from tests.processes import control_store
 from tests.server import Server, running_head
 from tests.standin.client import StandIn
 from tests.waiting import until
@@ -115,8 +116,7 @@ def test_a_control_store_that_is_killed_is_missed_on_no_node(
     nodes: tuple[RayHead, subprocess.Popen[bytes]], wide: Server, spread: str
 ) -> None:
     before = {process.pid for process in actors_of(nodes[1])}
-    processes = psutil.Process(nodes[0].process.pid).children(recursive=True)
-    (store,) = (process for process in processes if process.name() == "gcs_server")
+    store = control_store(nodes[0])
     with load(wide.url, spread) as chats:
         chats.answered_again(0, 30)
         store.kill()

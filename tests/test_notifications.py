@@ -18,7 +18,7 @@ import pytest
 
 from gateway.commands.ray_head import RayHead
 from tests.mail_server import PASSWORD, USER, MailServer, mail_server, make_certificate
-from tests.processes import actor_process
+from tests.processes import actor_process, contents
 from tests.server import Server
 from tests.standin.client import StandIn
 from tests.waiting import until
@@ -170,16 +170,17 @@ def tell_beginnings(story: Story, standin: StandIn, ray_head: RayHead) -> None:
         story.deploy(what)
     story.deploy("spent", budget={"tokens": 1, "per": "day"})
     story.deploy("shop", fallback=story.names["spare"])
+    for what in ("bill", "spare", "shop"):
+        story.rest(what)
+    story.rest("bad", REFUSED)
     standin.put_balance(story.key("low"), 12.5)
     story.deploy("low", "deepseek", low=20)
     assert story.ask("low") == "OK"
     story.deploy("lost")  # the last one: its actor is the one that is killed
-    for what in ("bill", "spare", "shop"):
-        story.rest(what)
-    story.rest("bad", REFUSED)
     assert [story.ask("spent", CALLER) for _ in range(2)] == ["OK", "OVER_LIMIT"]
-    actor_process(ray_head, "ModelActor").kill()
-    actor_process(ray_head, "Directory").kill()
+    both = [actor_process(ray_head, kind) for kind in ("ModelActor", "Directory")]
+    for process in both:
+        process.kill()
     until(lambda: story.ask("lost") == "NEED_KEY")
     story.wait(*BEGUN)
 
@@ -272,8 +273,8 @@ def test_no_key_secret_or_prompt_is_in_a_log_a_message_or_a_process_of_rays(
     for text in story.texts().values():
         assert [one for one in needles if one in text] == []
     for path in (server.log, *(path for path in ray_head.folder.rglob("*") if path.is_file())):
-        content = b"" if path.is_symlink() else path.read_bytes()
+        content = b"" if path.is_symlink() else contents(path)
         assert [one for one in needles if one.encode() in content] == [], path
     for process in psutil.Process(ray_head.process.pid).children(True):
         for place in ("environ", "cmdline"):
-            assert MARK.encode() not in Path(f"/proc/{process.pid}/{place}").read_bytes()
+            assert MARK.encode() not in contents(Path(f"/proc/{process.pid}/{place}"))

@@ -33,12 +33,13 @@ def alone(start_server: Callable[..., Server], ray_head: RayHead) -> Iterator[Se
 
 @pytest.fixture
 def slow(alone: Server, standin: StandIn, key: str) -> Iterator[str]:
-    """A chat that takes four seconds."""
+    """A chat whose first answer takes fifteen seconds."""
+    standin.script(key, ["slow:15", "echo"])
     body = {
         "chat_name": "slow-files",
         "api_key": key,
         "base_url": standin.base_url("openai"),
-        "model_name": "slow:4",
+        "model_name": "echo",
     }
     alone.http.post("/openai/deploy", json=body).raise_for_status()
     yield "slow-files"
@@ -77,7 +78,12 @@ def test_connections_wait_and_chats_go_on_while_no_file_can_be_opened(
     process = worker(alone)
     with (
         ThreadPoolExecutor(4) as pool,
-        httpx.Client(base_url=alone.url, timeout=60, trust_env=False) as other,
+        httpx.Client(
+            base_url=alone.url,
+            timeout=60,
+            trust_env=False,
+            limits=httpx.Limits(keepalive_expiry=60),
+        ) as other,
     ):
         other.get("/healthz").raise_for_status()
         under_way = pool.submit(chat, alone.http, slow)
@@ -91,7 +97,7 @@ def test_connections_wait_and_chats_go_on_while_no_file_can_be_opened(
                 busy.text
             )
             assert int(busy.headers["Retry-After"]) >= 1
-            answer = under_way.result(30)
+            answer = under_way.result(60)
         assert (answer.status_code, answer.json()) == (200, "openai:hi")
 
         assert httpx.get(f"{alone.url}/healthz", timeout=20, trust_env=False).status_code == 200

@@ -300,7 +300,7 @@ def test_a_stream_goes_on_to_its_end_after_a_switch_however_long_it_takes(
 ) -> None:
     words = [f"{number} " for number in range(10)]
     pieces = [event(chunk(word)) for word in words]
-    raw_chat.deploy(slowly(*pieces, event(chunk(finish="stop")), DONE, seconds=0.4), timeout=1)
+    raw_chat.deploy(slowly(*pieces, event(chunk(finish="stop")), DONE, seconds=0.4), timeout=3)
     with ThreadPoolExecutor(1) as pool:
         under_way = pool.submit(raw_chat.ask, front)
         until(lambda: raw_chat.row()["in_flight"] == 1)

@@ -50,9 +50,15 @@ def test_a_head_runs_rays_node_with_its_agents_and_no_other_helper(head: RayHead
     until(lambda: names(family(head)) == NODE | AGENTS)
 
 
-def part(head: RayHead, program: str) -> psutil.Process:
-    (found,) = (process for process in family(head) if program in names([process]))
-    return found
+def part(head: RayHead, program: str, after: psutil.Process | None = None) -> psutil.Process:
+    """The one process that runs a program, once it is no more the one `after` which it comes."""
+
+    def found() -> list[psutil.Process]:
+        return [one for one in family(head) if program in names([one]) and one != after]
+
+    until(lambda: len(found()) == 1)
+    (only,) = found()
+    return only
 
 
 def test_a_head_whose_control_store_is_killed_starts_another_and_goes_on(head: RayHead) -> None:
@@ -61,18 +67,18 @@ def test_a_head_whose_control_store_is_killed_starts_another_and_goes_on(head: R
 
     store.kill()
 
-    until(lambda: "gcs_server" in names(family(head)))
-    assert part(head, "gcs_server").cmdline() == command
+    assert part(head, "gcs_server", store).cmdline() == command
     assert node.is_running()
     assert head.process.poll() is None
 
 
 def test_a_control_store_that_ends_again_at_once_takes_the_head_along(head: RayHead) -> None:
-    part(head, "gcs_server").kill()
-    until(lambda: "gcs_server" in names(family(head)))
+    first = part(head, "gcs_server")
+    first.kill()
+    second = part(head, "gcs_server", first)
     processes = family(head)
 
-    part(head, "gcs_server").kill()
+    second.kill()
 
     assert head.process.wait(20) == 1
     assert_gone(processes)
@@ -111,10 +117,10 @@ def test_a_head_whose_raylet_is_killed_starts_another_as_another_node(head: RayH
 def test_a_raylet_that_ends_again_at_once_takes_the_head_along(head: RayHead) -> None:
     first = part(head, "raylet")
     first.kill()
-    until(lambda: "raylet" in names(family(head)) and part(head, "raylet") != first)
+    second = part(head, "raylet", first)
     processes = family(head)
 
-    part(head, "raylet").kill()
+    second.kill()
 
     assert head.process.wait(20) == 1
     assert_gone(processes)
@@ -139,7 +145,7 @@ def test_a_head_to_which_another_node_is_connected_ends_as_soon(
     try:
         until(lambda: "Ray runtime started" in (tmp_path / "node.log").read_text(), 60)
         head.process.terminate()
-        assert head.process.wait(8) == 0
+        assert head.process.wait(20) == 0
     finally:
         stop(node)
 

@@ -19,7 +19,7 @@ import pytest
 from gateway.actors.directory import DEPLOY_SECONDS
 from gateway.commands.ray_head import RayHead
 from tests.environment import clean_environment
-from tests.processes import actor_process
+from tests.processes import actor_process, contents
 from tests.server import Server
 from tests.standin.client import StandIn
 from tests.standin.refusals import DIALECTS, REFUSALS
@@ -37,7 +37,7 @@ def answers(gateway: httpx.Client, chat: dict[str, str]) -> bool:
 def in_files(needle: bytes, *places: Path) -> Iterator[str]:
     for place in places:
         for path in [place, *place.rglob("*")]:
-            if path.is_file() and not path.is_symlink() and needle in path.read_bytes():
+            if path.is_file() and not path.is_symlink() and needle in contents(path):
                 yield f"file {path}"
 
 
@@ -259,7 +259,7 @@ def test_the_gateways_tokens_are_in_no_process_of_rays() -> None:
         ]
         assert len(processes) > 2
         assert [
-            pid for pid in processes if token.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+            pid for pid in processes if token.encode() in contents(Path(f"/proc/{pid}/environ"))
         ] == []
     finally:
         head.stop()

@@ -74,9 +74,11 @@ def test_if_one_of_them_is_only_too_fast_that_is_told(raw_chat: RawChat) -> None
 
     raw_chat.deploy(script, api_key=KEYS[:3])
 
-    for _ in range(2):
+    for least in (30, 20):  # the second is told how much is left of it
         outcome = raw_chat.ask(chat)
-        assert (outcome.code, outcome.retry_after) == ("SLOW_DOWN", 30)
+        assert outcome.code == "SLOW_DOWN"
+        assert outcome.retry_after
+        assert least <= outcome.retry_after <= 30
     assert raw_chat.row()["keys"] == {"count": 3, "resting": {"PAY_BILL": 2, "SLOW_DOWN": 1}}
 
 

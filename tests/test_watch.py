@@ -112,7 +112,7 @@ def test_a_failure_and_a_fallback_say_their_codes(
 def test_a_stream_is_told_with_its_tokens_when_it_has_ended(
     server: Server, gateway: httpx.Client, deploy: Deploy, path: str
 ) -> None:
-    name = deploy("zhipu", "stream:4:0.4")  # Zhipu counts tokens, asked or not
+    name = deploy("zhipu", "stream:4:3")  # Zhipu counts tokens, asked or not
     body = (
         {"chat_name": name, "content": "hi"}
         if path == "/openai/chat"
@@ -121,7 +121,7 @@ def test_a_stream_is_told_with_its_tokens_when_it_has_ended(
     reply = gateway.post(path, json={**body, "stream": True})
 
     row = line(server, reply.headers["X-Request-Id"])
-    assert row["ms"] > 400 > row["provider_ms"]
+    assert row["ms"] > 3000 > row["provider_ms"]
     assert row["tokens_out"] > 0
     assert "\1" not in reply.text
 
@@ -156,7 +156,8 @@ def test_metrics_are_the_sum_of_all_processes(gateway: httpx.Client, deploy: Dep
     assert value(gateway, "gateway_cluster_up") == 1
     assert value(gateway, "gateway_chat_replicas", chat=name) == 1
     assert value(gateway, "gateway_chat_need_key", chat=name) == 0
-    assert value(gateway, "gateway_in_flight") == 1, "the one that asks"
+    # The one that asks; a reply is there before its request has ended.
+    until(lambda: value(gateway, "gateway_in_flight") == 1, 20)
 
 
 def test_names_that_nobody_deployed_are_not_kept(gateway: httpx.Client) -> None:

@@ -9,6 +9,7 @@ import argparse
 import importlib.util
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -36,6 +37,10 @@ OBJECT_STORE_BYTES = 128 * 1024 * 1024
 
 DASHBOARD_PORT = 8265
 """Ray's own default; a head of `make run` takes a free one."""
+
+OWN_PORTS = range(26_000, 32_768)
+"""Of these a head of ours takes some: Ray's workers have those below 20000, and connections that go
+out those from 32768 on."""
 
 KEPT_SESSIONS = 3
 """How many runs' logs stay in an installed Ray's folder, the present run's included."""
@@ -302,13 +307,15 @@ def _forget_sessions(folder: Path) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    # Held open together, so that they differ.
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
+    """Return ports at which nobody listens, and of which Linux gives none to a connection that goes
+    out: Ray begins to listen there in seconds, or when its node starts again."""
+    ports: list[int] = []
+    for port in random.sample(OWN_PORTS, len(OWN_PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            ports.append(port)
+        if len(ports) == count:
+            break
     return ports
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -130,7 +131,11 @@ def test_a_reload_goes_on_where_it_was_and_pays_for_nothing_twice(
 ) -> None:
     name = task()
 
+    paused = threading.Event()
+
     def slowly(request: Request) -> Reply:
+        if len(raw_chat.raw.requests) > 71:
+            paused.wait(60)
         return [0.05, *as_steps(kinds(request))]
 
     raw_chat.raw.script = slowly
@@ -147,6 +152,7 @@ def test_a_reload_goes_on_where_it_was_and_pays_for_nothing_twice(
     button(page, "Go on").click()
     until(lambda: len(raw_chat.raw.requests) > 70)
     button(page, "Pause").click()
+    paused.set()
     expect(button(page, "Go on")).to_be_visible()
     button(page, "Go on").click()
     expect(state(page)).to_have_text("All 120 rows have answers.", timeout=MODEL_MS)
@@ -335,7 +341,14 @@ def test_another_tab_does_not_run_it_too(
     page: Page, task: Callable[..., str], raw_chat: RawChat
 ) -> None:
     name = task()
-    raw_chat.raw.script = lambda request: [0.3, *as_steps(kinds(request))]
+    seen = threading.Event()
+
+    def script(request: Request) -> Reply:
+        if len(raw_chat.raw.requests) > 5:
+            seen.wait(60)  # so that it is under way when the other tab looks
+        return kinds(request)
+
+    raw_chat.raw.script = script
     drop(page, csv_of(60))
     form(page).get_by_label("Who answers").select_option(name)
     button(page, "Run all 60 rows").click()
@@ -344,6 +357,7 @@ def test_another_tab_does_not_run_it_too(
     other = page.context.new_page()
     other.goto(page.url.partition("#")[0] + "#bulk")
     expect(state(other)).to_contain_text("Another tab of this browser runs it.")
+    seen.set()
     other.close()
     expect(state(page)).to_have_text("All 60 rows have answers.", timeout=MODEL_MS)
     assert set(asked(raw_chat).values()) == {1}

@@ -35,10 +35,13 @@ class Pipe:
         rest = b""
         os.set_blocking(self.read_end, False)
         deadline = time.monotonic() + 0.5
-        while time.monotonic() < deadline:
+        while True:
+            late = time.monotonic() > deadline
             try:
                 rest += os.read(self.read_end, 1 << 16)
             except BlockingIOError:
+                if late:  # by a look of its own: this process may have stood still meanwhile
+                    break
                 time.sleep(0.01)
                 continue
             deadline = time.monotonic() + 0.5
