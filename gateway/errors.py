@@ -367,6 +367,12 @@ def out_of_files() -> GatewayError:
     )
 
 
+def client_left(chat_name: str = "") -> GatewayError:
+    """Return the error of a question whose client waits for it no more; only the log shows it."""
+    words, words_zh = "The client hung up before its answer came.", "客户端在得到回答之前已断开。"
+    return GatewayError(Code.INVALID_REQUEST, words, words_zh, chat_name=chat_name)
+
+
 def too_many_bytes(chat_name: str = "", provider: str = "") -> GatewayError:
     """Return the error of a question or an answer for which a process has no room beside those that
     it holds."""

@@ -15,7 +15,14 @@ import ray
 
 from gateway.byte_budget import Full
 from gateway.cluster.channel import Channel, ChannelError, Channels, ClientGone
-from gateway.errors import OUT_OF_FILES, Code, GatewayError, out_of_files, too_many_bytes
+from gateway.errors import (
+    OUT_OF_FILES,
+    Code,
+    GatewayError,
+    client_left,
+    out_of_files,
+    too_many_bytes,
+)
 from gateway.frames import Client, Failure, Head, Kind, Request
 
 GRACE_SECONDS = 5
@@ -147,8 +154,7 @@ class ReplicaSet:
             except Full:
                 raise too_many_bytes(self.name) from None
             except ClientGone:
-                words = "The client hung up before its answer came.", "客户端在得到回答之前已断开。"
-                raise GatewayError(Code.INVALID_REQUEST, *words, chat_name=self.name) from None
+                raise client_left(self.name) from None
             finally:
                 if channel.ended:
                     replica.channels.give_back(channel)

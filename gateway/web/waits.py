@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gateway.errors import Code, GatewayError
+from gateway.errors import Code, GatewayError, client_left
 from gateway.frames import Client
 from gateway.store_protocol import Key
 
@@ -40,8 +40,7 @@ class Wait:
             if deadline is not None and time.monotonic() >= deadline:
                 break
             if client is not None and _has_gone(client):
-                words = "The client hung up before its answer came."
-                raise GatewayError(Code.INVALID_REQUEST, words, "客户端在得到回答之前已断开。")
+                raise client_left()
         if isinstance(self._outcome, GatewayError):
             raise GatewayError(**self._outcome.as_dict())  # each raises its own
         return self._outcome
