@@ -42,9 +42,10 @@ LOOK_SECONDS = 1
 def was_restarted() -> bool:
     """Return whether this actor was here before, and its process ended; where the control store
     does not say, it may have been. (An actor that cannot be made ends for good.)"""
+    if not ray.is_initialized():
+        return False
     try:
-        context = ray.get_runtime_context()
-        return ray.is_initialized() and bool(context.was_current_actor_reconstructed)
+        return bool(ray.get_runtime_context().was_current_actor_reconstructed)
     except Exception:
         return True
 

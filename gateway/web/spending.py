@@ -45,6 +45,7 @@ class Spending:
         }
         self._pending: dict[str, Amounts] = {}
         self._used: dict[str, Used] = {}
+        self._day = time.localtime()[:3]
         self._lock = threading.Lock()
 
     def admit(self, caller: str) -> None:
@@ -112,10 +113,15 @@ class Spending:
             raise
         unknown = [meter for meter, used in report.items() if used is None]
         self._keep({meter: pending[meter] for meter in unknown if meter in pending})
-        # What must begin anew is what it was until then: the ledger may be away.
-        before = {meter: self._used[meter] for meter in unknown if meter in self._used}
-        until_then = {meter: _of_today(used) for meter, used in before.items()}
+        # What must begin anew stays what it was until then: the ledger may be away.
+        today = time.localtime()[:3]
+        until_then = {
+            meter: _still_true(used, self._day, today)
+            for meter, used in self._used.items()
+            if meter in unknown
+        }
         self._used = {**until_then, **{meter: used for meter, used in report.items() if used}}
+        self._day = today
         return unknown
 
     def with_budgets(self, rows: list[ChatRow]) -> list[ChatRow]:
@@ -201,15 +207,10 @@ class Spending:
         return entry["changed"] if entry else 0
 
 
-def _of_today(used: Used) -> Used:
-    """Return what is still true of what was used: a day and a month end."""
-    changed, now = time.localtime(used["changed"]), time.localtime()
-    same_month = changed[:2] == now[:2]
-    return {
-        **used,
-        "day": used["day"] if same_month and changed.tm_mday == now.tm_mday else {},
-        "month": used["month"] if same_month else {},
-    }
+def _still_true(used: Used, day: tuple[int, ...], today: tuple[int, ...]) -> Used:
+    """Return what is `today` true of what was used as of a `day`: days and months end."""
+    of_day = used["day"] if day == today else {}
+    return {**used, "day": of_day, "month": used["month"] if day[:2] == today[:2] else {}}
 
 
 def _of_caller(name: str) -> str:

@@ -21,7 +21,7 @@ TOLD_TO_PEOPLE = {
     "gateway/web/ledger.py": 2,  # when a chat could not answer, and when it did
     "gateway/web/usage.py": 1,  # which days are meant
     "gateway/actors/meters.py": 1,  # since when a budget is spent
-    "gateway/actors/directory.py": 1,  # since when a chat is deployed
+    "gateway/actors/configurations.py": 1,  # since when a chat is deployed
     "gateway/web/access_log.py": 1,  # when a request was answered
     "gateway/cluster/answer.py": 1,  # `created` on /v1
     "gateway/providers/openai_shape.py": 1,  # the same, where a provider left it out
