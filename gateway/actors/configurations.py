@@ -54,6 +54,7 @@ class Configurations(ByName):
         if traits is None:
             self._traits.append(traits := config["traits"])
         self._deployed[config["chat_name"]] = {**config, "traits": traits}
+        self._generation = max(self._generation, config["generation"])  # later ones come after it
         self._on_change()
 
     def drop(self, name: str) -> None:
@@ -89,7 +90,6 @@ class Configurations(ByName):
         for config in running:
             if config["chat_name"] not in self:
                 self.keep(config)
-                self._generation = max(self._generation, config["generation"])
         self._generation += UNHEARD
 
     def complete(self, running: ModelConfig) -> None:
@@ -108,7 +108,6 @@ class Configurations(ByName):
         latest = max(current["generation"] if current else 0, self._dropped.get(name, 0))
         if generation > latest:
             self.keep(config)
-            self._generation = max(self._generation, generation)
 
     def set_aside(self, config: ModelConfig, seconds: float) -> None:
         """Keep what was behind a chat before, for so long, with its key."""

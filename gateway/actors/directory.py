@@ -249,6 +249,9 @@ class Directory:
 
     async def _restore_stock(self, name: str, config: ModelConfig) -> None:
         async with self._turn(name):
+            current = self._configs.get(name)
+            if current is None or current["generation"] != config["generation"]:
+                return  # it was deployed, or taken away, meanwhile
             try:
                 await self._deploy_stock(name, config)
             except GatewayError as error:
@@ -370,12 +373,14 @@ class Directory:
         while silent:
             still: list[str] = []
             for actor_name in silent:
-                try:
-                    config = await ask_config(actor_name)
-                except TimeoutError:
-                    still.append(actor_name)
-                else:
-                    if config:
-                        self._configs.complete(config)
+                # not while its chat is taken away
+                async with self._turn(actor_name.partition("#")[0]):
+                    try:
+                        config = await ask_config(actor_name)
+                    except TimeoutError:
+                        still.append(actor_name)
+                    else:
+                        if config:
+                            self._configs.complete(config)
             silent = still
             await asyncio.sleep(AGAIN_SECONDS)

@@ -55,6 +55,9 @@ class ModelSlot:
         except GatewayError as error:
             self._close_later(model)
             return error.as_dict()
+        except BaseException:
+            self._close_later(model)
+            raise
         if turn == self._preparing:
             self._close_later(self._prepared)
             self._prepared = model
@@ -83,7 +86,11 @@ class ModelSlot:
     async def ready(self) -> Model:
         """Return the model that answers. Raises GatewayError (NEED_KEY...)."""
         if self.model is None:
-            await self._recovery.join()
+            try:
+                await self._recovery.join()
+            except GatewayError:
+                if self.model is None:  # else it was deployed meanwhile
+                    raise
         if self.model is None:
             raise GatewayError(Code.NEED_KEY)
         return self.model
@@ -91,15 +98,17 @@ class ModelSlot:
     async def _recover(self) -> None:
         """Open what the directory says that there was, unless something is deployed meanwhile. A
         large local model takes longer than some clients wait."""
-        config = await self._lookup()
-        if config is None or not has_its_key(config):
-            return
-        model = await self._opening(config, False)
-        if self.model is None:
-            model.config = self._with_its_chain(config)
-            self.model = model
-        else:
-            self._close_later(model)
+        while self.model is None:
+            switches = self.switches
+            config = await self._lookup()
+            if config is None or not has_its_key(config):
+                return
+            model = await self._opening(config, False)
+            if self.model is None and self.switches == switches:
+                model.config = self._with_its_chain(config)
+                self.model = model
+            else:  # another was deployed, though this replica may have lost it
+                self._close_later(model)
 
     def _with_its_chain(self, config: ModelConfig) -> ModelConfig:
         fallback, generation = self._amended

@@ -109,10 +109,10 @@ async def ask_actor(
 async def ask_config(actor_name: str) -> ModelConfig | None:
     """Return what a replica runs; None: nothing, or it is gone. Raises TimeoutError: it does not
     say, and may later."""
-    actor = await get_actor(actor_name)
-    if actor is None:
-        return None
     try:
+        actor = await get_actor(actor_name)
+        if actor is None:
+            return None
         config: ModelConfig | None = await asyncio.wait_for(actor.config.remote(), STATUS_SECONDS)
     except ray.exceptions.ActorDiedError:
         return None

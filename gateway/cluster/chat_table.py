@@ -151,6 +151,8 @@ class ChatTable:
                     if error.code in (Code.NEED_KEY, Code.NOT_DEPLOYED):
                         in_vain.add(name)
                     continue
+                except ray.exceptions.RayError:
+                    continue
                 for replica in chat.replicas:
                     with suppress(ChannelError, GatewayError, OSError, ray.exceptions.RayError):
                         replica.channels.locate()

@@ -310,7 +310,7 @@ def _free_ports(count: int) -> list[int]:
     """Return ports at which nobody listens, and of which Linux gives none to a connection that goes
     out: Ray begins to listen there in seconds, or when its node starts again."""
     ports: list[int] = []
-    for port in random.sample(OWN_PORTS, len(OWN_PORTS)):
+    for port in random.SystemRandom().sample(OWN_PORTS, len(OWN_PORTS)):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             ports.append(port)

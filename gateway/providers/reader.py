@@ -244,7 +244,7 @@ class StreamReader:
 
     def _speaks(self, turn: Json, text: str) -> bool:
         """Note what a delta is; returns whether it says anything."""
-        if text and not self.answered and self._worded_thought.is_all(text):
+        if text and not self.answered and self._only_thinks(turn, text):
             # the first piece may be a whole reply, which shall fall back where it is no answer
             self.spoke, self._thought = self.spoke or self._thought, True
             return True
@@ -256,6 +256,13 @@ class StreamReader:
         else:
             return False
         return True
+
+    def _only_thinks(self, turn: Json, text: str) -> bool:
+        """Return whether the words are but a thought so far: where code is completed, or several
+        answers come, a tag tells nothing."""
+        if self._legacy or len(self._finishes) > 1 or (acts(turn) and not self.words_only):
+            return False
+        return self._worded_thought.is_all(text)
 
     def _finish(self, choice: Json) -> None:
         index = str(choice.get("index") or 0)

@@ -99,7 +99,7 @@ _OF_A_PART = re.compile(
 """A refusal of what stands within messages or tools, not of a field."""
 
 _BOTH = re.compile(
-    r"cannot both|both .{0,40}(?:cannot|not allowed)|mutually exclusive|at the same time", re.I
+    r"cannot both|both .{0,40}(?:cannot|not allowed)|mutually exclusive|at the same time|同时", re.I
 )
 _SECOND = ("top_p", "top_k", "max_tokens", "temperature")
 """Which of two fields goes that cannot both be given."""
@@ -112,7 +112,7 @@ _OF_THIS_ONE = re.compile(
 _OF_A_VALUE = re.compile(
     r"must be one of|supported values|does not support ['\"`]|values? (?:above|below)"
     r"|(?:above|below|over) \d|greater than|less than|more than \d|at most|at least|between"
-    r"|max(?:imum)?(?: is| of)? \d|取值|范围|应在|非法|sequences of",
+    r"|max(?:imum)?(?: is| of)? \d|取值|范围|应在|非法|大于|小于|超过|不能为|为 ?[\w\"'`]|sequences of",
     re.I,
 )
 """A refusal of the value that one question has."""

@@ -71,7 +71,9 @@ def retry_after(headers: Mapping[str, str], now: float, named: str = "") -> floa
     finer = fields.get("retry-after-ms", "")
     if _NUMBER.fullmatch(finer):
         return _bounded(float(finer) / 1000)
-    seconds = _seconds(fields.get("retry-after", ""), now)
+    coarse = fields.get("retry-after", "")
+    whole = _NUMBER.fullmatch(coarse) or _BARE_SPAN.fullmatch(coarse)
+    seconds = _seconds(coarse, now) if whole else _until(coarse, now)
     if seconds is not None:
         return _bounded(seconds)
     seconds = _seconds(named, now) or max(_resets(fields, now), default=None)
@@ -118,7 +120,9 @@ def _seconds(named: str, now: float) -> float | None:
         if number > 1e11:
             return number / 1000 - now
         return number - now if number > 1e9 else number
-    return sum(_spans(named)) if _BARE_SPAN.fullmatch(named) else _until(named, now)
+    if spans := list(_spans(named)):
+        return sum(spans)
+    return _until(named, now)
 
 
 def _spans(named: str) -> Iterator[float]:
