@@ -112,7 +112,8 @@ _OF_THIS_ONE = re.compile(
 _OF_A_VALUE = re.compile(
     r"must be one of|supported values|does not support ['\"`]|values? (?:above|below)"
     r"|(?:above|below|over) \d|greater than|less than|more than \d|at most|at least|between"
-    r"|max(?:imum)?(?: is| of)? \d|取值|范围|应在|非法|大于|小于|超过|不能为|为 ?[\w\"'`]|sequences of",
+    r"|max(?:imum)?(?: is| of)? \d|取值|范围|应在|非法|大于|小于|超过"
+    r"|不能为|为 ?[\w\"'`]|sequences of",
     re.I,
 )
 """A refusal of the value that one question has."""
