@@ -130,9 +130,9 @@ class Site:
                 # nobody waits for it in a machine whose first process only sleeps
                 until(lambda node=node: node.status() == psutil.STATUS_ZOMBIE, 60)  # type: ignore[misc]
         program.wait(60)
-        kept = {name: text for name, text in self.environment.items() if "REDIS" not in name}
+        settings = {name: text for name, text in self.environment.items() if "REDIS" not in name}
         of_another = {"RAY_ADDRESS": f"{head}:6379", "PYTHONPATH": str(OTHER_RAY)}
-        self._moved[address] = {**kept, **of_another}
+        self._moved[address] = {**settings, **of_another}
         self.start_node(address)
 
     def raylet(self, address: str) -> Path:

@@ -13,15 +13,15 @@ from gateway.commands.ray_head import RayHead
 
 def running(pid: int, words: str = "") -> list[psutil.Process]:
     """A process and all below it whose command line has `words`."""
-    found = []
+    processes = []
     with suppress(psutil.NoSuchProcess):
         first = psutil.Process(pid)
         for process in [first, *first.children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):
                 ended = process.status() == psutil.STATUS_ZOMBIE
                 if not ended and words in " ".join(process.cmdline()):
-                    found.append(process)
-    return found
+                    processes.append(process)
+    return processes
 
 
 def actor_processes(head: RayHead, name: str) -> list[psutil.Process]:

@@ -75,7 +75,7 @@ from gateway.cluster.connection import Connection
 from gateway.errors import GatewayError
 
 def forget():
-    asked.start()
+    client.start()
     time.sleep(1)
 
 def ask():
@@ -84,11 +84,11 @@ def ask():
     except GatewayError as error:
         print(error.code)
 
-asked = threading.Thread(target=ask)
+client = threading.Thread(target=ask)
 connection = Connection("{address}", forget, lambda chats: None)
 connection.start()
 connection.settled(20)
-asked.join()
+client.join()
 """
 
 

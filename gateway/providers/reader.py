@@ -9,6 +9,7 @@ framed, and in whichever mode it came.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -99,7 +100,7 @@ class StreamReader:
         self._numbers = CallNumbers()
         self._messages: MessageChunks | None = None
         self._thought = False
-        self._worded_thought = WordedThought()
+        self._worded_thoughts: defaultdict[str, WordedThought] = defaultdict(WordedThought)
         self._odd: Any = None
 
     @property
@@ -213,8 +214,9 @@ class StreamReader:
             turn = self._delta(choice)
             if isinstance(calls := turn.get("tool_calls"), list):
                 self._numbers.give(calls, str(choice.get("index") or 0))
-            text += words(turn)
-            speaks = self._speaks(turn, text) or speaks
+            more = words(turn)
+            text += more
+            speaks = self._speaks(choice, turn, more) or speaks
             self._finish(choice)
         if not speaks and complains_flatly(chunk):
             self.refusal = no_answer(self._dialect, chunk, self._question)
@@ -242,13 +244,14 @@ class StreamReader:
         choice.pop("message", None)
         return delta
 
-    def _speaks(self, turn: Json, text: str) -> bool:
-        """Note what a delta is; returns whether it says anything."""
-        if text and not self.answered and self._only_thinks(turn, text):
+    def _speaks(self, choice: Json, turn: Json, text: str) -> bool:
+        """Note what a delta is, whose words are `text`; returns whether it says anything."""
+        if not self.words_only and acts(turn):
+            self.spoke = self.answered = True
+        elif text and not self.answered and self._only_thinks(choice, text):
             # the first piece may be a whole reply, which shall fall back where it is no answer
             self.spoke, self._thought = self.spoke or self._thought, True
-            return True
-        if is_answer(text, self._legacy) or (not self.words_only and acts(turn)):
+        elif is_answer(text, self._legacy):
             self.spoke = self.answered = True
         elif thinks(turn):
             self._thought = self.thinking = True
@@ -257,12 +260,11 @@ class StreamReader:
             return False
         return True
 
-    def _only_thinks(self, turn: Json, text: str) -> bool:
-        """Return whether the words are but a thought so far: where code is completed, or several
-        answers come, a tag tells nothing."""
-        if self._legacy or len(self._finishes) > 1 or (acts(turn) and not self.words_only):
-            return False
-        return self._worded_thought.is_all(text)
+    def _only_thinks(self, choice: Json, text: str) -> bool:
+        """Return whether a choice's words are but a thought so far; where code is completed, a tag
+        tells nothing."""
+        index = str(choice.get("index") or 0)
+        return not self._legacy and self._worded_thoughts[index].is_all(text)
 
     def _finish(self, choice: Json) -> None:
         index = str(choice.get("index") or 0)

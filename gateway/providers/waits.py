@@ -85,9 +85,10 @@ def _resets(fields: Mapping[str, str], now: float) -> Iterator[float]:
     """Yield the seconds until each limit that is used up is reset. Facts: OpenAI's and Groq's are
     spans (6m0s), Azure's seconds, Anthropic's times, OpenRouter's milliseconds of Unix time."""
     for name, value in fields.items():
-        used_up = "ratelimit" in name and fields.get(name.replace("reset", "remaining")) == "0"
-        if used_up and (seconds := _seconds(value, now)) is not None:
-            yield seconds
+        if "ratelimit" in name and "reset" in name:
+            used_up = fields.get(name.replace("reset", "remaining")) == "0"
+            if used_up and (seconds := _seconds(value, now)) is not None:
+                yield seconds
 
 
 def wait_in(fields: Mapping[str, Any]) -> str:

@@ -121,6 +121,7 @@ WAITS: tuple[Wait, ...] = (
     Wait({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": f"{int(NOW * 1000) + 30_000}"}, 30),
     Wait({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "soon"}, None),
     Wait({"X-RateLimit-Remaining": "1", "X-RateLimit-Reset": "30"}, None),
+    Wait({"X-RateLimit-Remaining": "0", "X-RateLimit-Limit": "0"}, None),
     Wait({"Retry-After": "7", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "30"}, 7),
     # Milliseconds, as Azure and OpenAI send them.
     _ms("23650", 23.65),
@@ -203,6 +204,9 @@ NAMED: tuple[Named, ...] = (
     Named({"error": {"message": "slow", "retry_after": 7}}, 7),
     Named({"error": {"message": "slow", "retry_after": True}}, None),
     Named({"error": {"message": "slow", "retryAfter": 7}}, 7),
+    Named({"error": {"message": "slow", "retry_after": "PT30S"}}, 30),
+    Named({"error": {"message": "slow", "retry_after": "in 30 seconds."}}, 30),
+    Named({"error": {"message": "slow", "retryDelay": "30秒后"}}, 30),
     Named({"error": {"message": "slow", "retryAfterMs": 1500}}, 1.5),
     Named({"error": {"message": "slow", "metadata": {"headers": {"Retry-After": "30s"}}}}, 30),
     _said("Rate limit reached. Try again later", None),

@@ -77,6 +77,14 @@ def test_each_deploy_is_later_than_all_that_were_heard_of(configs: Configuration
     assert configs["shop"]["generation"] == 7
 
 
+def test_a_deploy_is_later_than_a_chat_that_was_remembered_from_another_cluster(
+    configs: Configurations,
+) -> None:
+    configs.refill([])
+    configs.keep(configuration(generation=5 * UNHEARD))
+    assert configs.completed(configuration())["generation"] > 5 * UNHEARD
+
+
 def test_a_refill_brings_back_no_earlier_deploy(configs: Configurations) -> None:
     configs.keep(configuration(generation=9))
     configs.refill([configuration(generation=7)])

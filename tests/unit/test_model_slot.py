@@ -53,17 +53,20 @@ class Loads:
         self.ready = asyncio.Event()
         self.begun: list[int] = []
         self.opened: list[Model] = []
-        self.known: ModelConfig | None = None
+        self.lost: ModelConfig | None = None
+        self.fault: GatewayError | None = None
 
     async def open(self, one: ModelConfig, untried: bool) -> Model:
         self.begun.append(one["generation"])
         if one["generation"] == 1:
             await self.ready.wait()
+            if self.fault:
+                raise self.fault
         self.opened.append(await open_model(one, "hop", untried))
         return self.opened[-1]
 
     async def lookup(self) -> ModelConfig | None:
-        return self.known
+        return self.lost
 
 
 Test = Callable[[Loads, ModelSlot], Coroutine[Any, Any, None]]
@@ -90,7 +93,7 @@ async def begun(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 def test_a_client_that_leaves_ends_no_load_that_others_wait_for() -> None:
     async def test(loads: Loads, slot: ModelSlot) -> None:
-        loads.known = config(1)
+        loads.lost = config(1)
         for _ in range(3):
             client = await begun(slot.ready())
             client.cancel()
@@ -104,7 +107,7 @@ def test_a_client_that_leaves_ends_no_load_that_others_wait_for() -> None:
 
 def test_a_load_after_a_restart_does_not_take_the_place_of_what_was_deployed_meanwhile() -> None:
     async def test(loads: Loads, slot: ModelSlot) -> None:
-        loads.known = config(1)
+        loads.lost = config(1)
         client = await begun(slot.ready())
         assert await slot.prepare(config(2), check=False) is None
         slot.switch()
@@ -118,12 +121,12 @@ def test_a_load_after_a_restart_does_not_take_the_place_of_what_was_deployed_mea
 
 def test_a_chain_that_is_changed_during_a_load_is_the_models() -> None:
     async def test(loads: Loads, slot: ModelSlot) -> None:
-        loads.known = config(1)
+        loads.lost = config(1)
         client = await begun(slot.ready())
         slot.amend(["spare"], 2)
         loads.ready.set()
-        found = (await client).config
-        assert (found["fallback"], found["generation"]) == (["spare"], 2)
+        model = await client
+        assert (model.config["fallback"], model.config["generation"]) == (["spare"], 2)
 
     run(test)
 
@@ -142,14 +145,39 @@ def test_a_deploy_that_was_given_up_is_not_switched_to_by_the_next() -> None:
     run(test)
 
 
+def test_a_replica_that_lost_what_it_prepared_looks_again_what_was_switched_to() -> None:
+    async def test(loads: Loads, slot: ModelSlot) -> None:
+        loads.lost = config(1)
+        client = await begun(slot.ready())
+        loads.lost = config(2)
+        slot.switch()
+        loads.ready.set()
+        assert (await client).config["generation"] == 2
+
+    run(test)
+
+
+def test_who_waits_for_a_load_that_fails_has_what_was_deployed_meanwhile() -> None:
+    async def test(loads: Loads, slot: ModelSlot) -> None:
+        loads.lost = config(1)
+        loads.fault = GatewayError(Code.INTERNAL, "no memory")
+        client = await begun(slot.ready())
+        assert await slot.prepare(config(2), check=False) is None
+        slot.switch()
+        loads.ready.set()
+        assert (await client).config["generation"] == 2
+
+    run(test)
+
+
 def test_what_is_not_known_needs_its_key_and_is_looked_up_again() -> None:
     async def test(loads: Loads, slot: ModelSlot) -> None:
-        loads.known = config(1, api_key="")
+        loads.lost = config(1, api_key="")
         loads.ready.set()
         with pytest.raises(GatewayError) as raised:
             await slot.ready()
         assert raised.value.code == Code.NEED_KEY
-        loads.known = config(1)
+        loads.lost = config(1)
         assert (await slot.ready()).config["api_key"] == "sk-1"
 
     run(test)

@@ -304,6 +304,7 @@ INNOCENT: list[tuple[str, dict[str, Any]]] = [
     # a limit whose value is wrong: without it the answer would cost more
     ("max_tokens 100000 is not allowed for this model (at most 64000)", {"max_tokens": 100_000}),
     ("max_tokens 参数非法：取值范围为 [1, 8192]", {"max_tokens": 9000}),
+    ("不支持 max_tokens 大于 8192", {"max_tokens": 9000}),
     # what must not go without a word
     ("This provider does not support provider", {"provider": {"data_collection": "deny"}}),
     ("guided_json: Extra inputs are not permitted", {"guided_json": {}}),
@@ -366,6 +367,9 @@ def test_a_field_is_found_in_each_providers_spelling(
         (said("`temperature` may only be set to 1 when thinking is enabled"), False),
         (said("temperature values above 1 are not allowed"), False),
         (said("top_p must be one of 0.5, 1"), False),
+        (said("当前模型不支持 top_p 大于 1"), False),
+        (said("不支持 temperature 为 0"), False),
+        (said("该模型不支持 temperature 与 top_p 同时使用"), False),
         ({"error": {"code": "unknown_parameter", "param": "top_p.exclude"}}, False),
         ({"error": {"code": "unsupported_value", "param": "temperature", "message": "No."}}, False),
         (

@@ -264,6 +264,27 @@ def test_thoughts_in_the_words_of_a_stream_are_no_answer_either(words_only: bool
     assert thinks("<", "think> is a tag").code == ""
 
 
+def test_an_answer_beside_a_thought_in_the_words_is_one() -> None:
+    def answered(*chunks: dict[str, Any], legacy: bool = False) -> bool:
+        reader = StreamReader(OPENAI, legacy=legacy)
+        for one in chunks:
+            reader.feed(event({"choices": [{"index": 0, **one}]}))
+        reader.feed(DONE)
+        reader.end()
+        return reader.answered and reader.refusal is None
+
+    call = [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}]
+    opening, end = {"delta": {"content": "<think>hm"}}, {"delta": {}, "finish_reason": "stop"}
+    assert answered(opening, {"delta": {"content": "</think>", "tool_calls": call}}, end)
+    assert answered({"delta": {"content": "<think>hm</think>", "tool_calls": call}}, end)
+
+    other = {"index": 1, "delta": {"content": "Paris"}, "finish_reason": "stop"}
+    assert answered(opening, other, {"delta": {"content": " hm"}, "finish_reason": "length"})
+
+    tag, rest = {"text": "<think>"}, {"text": "a = 1", "finish_reason": "stop"}
+    assert answered(tag, rest, legacy=True), "where code is completed a tag is code"
+
+
 @pytest.mark.parametrize(
     ("counts", "cached"),
     [
