@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from gateway.actors.directory import DEPLOY_SECONDS
+from gateway.actors.deployments import DEPLOY_SECONDS
 from gateway.commands.ray_head import RayHead
 from tests.environment import clean_environment
 from tests.processes import actor_process, contents

@@ -25,12 +25,12 @@ from gateway.actors.chat_rows import chat_row, stock_row, task_row
 from gateway.actors.configurations import Configurations
 from gateway.actors.deploy_checks import (
     STOCK_CLASS,
-    check_actor,
     check_chain,
     check_free,
     check_own_chain,
     check_task,
 )
+from gateway.actors.deployments import DEPLOY_SECONDS, Deployments
 from gateway.actors.followers import Followers
 from gateway.actors.joint_work import JointWork
 from gateway.actors.model import has_its_key
@@ -41,13 +41,10 @@ from gateway.actors.replica_actors import (
     ask_actor,
     ask_config,
     class_of,
-    create_actor,
     end_actors,
     replicas_of,
     tell,
-    within,
 )
-from gateway.actors.stock_models import deploy_stock
 from gateway.errors import Code, ErrorRecord, GatewayError
 from gateway.protocol import (
     ChatRow,
@@ -58,13 +55,9 @@ from gateway.protocol import (
     PublicConfig,
     Reach,
     hop,
-    replica_name,
 )
 
 log = logging.getLogger(__name__)
-
-DEPLOY_SECONDS = 120
-"""For one deploy, the load of a large local model included."""
 
 AGAIN_SECONDS = 2
 """How often a replica that says nothing is asked again what it runs."""
@@ -82,9 +75,7 @@ class Directory:
     def __init__(self) -> None:
         self._followers = Followers()
         self._configs = Configurations(self._followers.changed)
-        # Made once: each one is kept for ever by Ray's control store, and by every process that
-        # looks up its actors.
-        self._model_actor = ray.remote(ModelActor)
+        self._deployments = Deployments(self._configs)
         # Each for as long as somebody has it or waits for it, since names come and go.
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._refilling = JointWork(self._refill)
@@ -105,7 +96,7 @@ class Directory:
             try:
                 await check_chain(name, config["fallback"] or [], self._configs)
                 await check_task(config, self._configs)
-                await self._deploy(name, config, check)
+                await self._deployments.deploy(name, config, check)
             except GatewayError as error:
                 error.chat_name, error.provider = name, config["provider"]
                 return error.as_dict()
@@ -163,10 +154,8 @@ class Directory:
         await self._refilled()
         async with self._turn(name):
             actor_class = await class_of(name)
-            if name not in self._configs and actor_class not in (
-                STOCK_CLASS,
-                ModelActor.__name__,
-            ):
+            ours = (STOCK_CLASS, ModelActor.__name__)
+            if name not in self._configs and actor_class not in ours:
                 return GatewayError(Code.NOT_DEPLOYED, chat_name=name).as_dict()
             try:
                 check_free(name, self._configs)
@@ -229,23 +218,27 @@ class Directory:
             if config["engine"] == Engine.TASK:
                 self._configs.remember_task(config)
                 continue
-            gone = restarted and await class_of(name) is None
-            if name in self._configs or gone:
+            if restarted and await class_of(name) is None:
                 continue
-            if has_its_key(config):
-                self._restore(config)
-            self._configs.keep(config)
+            under_way = self._turn(name).locked()
+            task = self._begun(self._bring_back(config))
+            if not under_way:  # a first deploy may take minutes
+                await task
 
-    def _restore(self, config: ModelConfig) -> None:
-        """Start what a chat needs that has its key. It takes seconds, for which other chats need
-        not wait; who asks this one does."""
-        name = config["chat_name"]
-        if config["engine"] == Engine.BYZERLLM:
-            self._begun(self._restore_stock(name, config))
-            return
-        for index in range(config["workers"]):
-            replica = create_actor(self._model_actor, name, replica_name(name, index))
+    async def _bring_back(self, config: ModelConfig) -> None:
+        """Know a chat again, unless it is known already, and start what it needs if it has its key.
+        It takes seconds, for which other chats need not wait; who asks this one does."""
+        name, is_stock = config["chat_name"], config["engine"] == Engine.BYZERLLM
+        async with self._turn(name):
+            if name in self._configs:
+                return
+            starts = has_its_key(config)
+            replicas = self._deployments.replicas(config) if starts and not is_stock else []
+            self._configs.keep(config)
+        for replica in replicas:
             self._begun(ask_actor(replica, "status", DEPLOY_SECONDS))  # it asks here what to run
+        if starts and is_stock:
+            self._begun(self._restore_stock(name, config))
 
     async def _restore_stock(self, name: str, config: ModelConfig) -> None:
         async with self._turn(name):
@@ -253,7 +246,7 @@ class Directory:
             if current is None or current["generation"] != config["generation"]:
                 return  # it was deployed, or taken away, meanwhile
             try:
-                await self._deploy_stock(name, config)
+                await self._deployments.deploy_stock(name, config)
             except GatewayError as error:
                 log.warning("%s was lost with its cluster: %s", name, error)
 
@@ -295,54 +288,6 @@ class Directory:
     def _turn(self, name: str) -> asyncio.Lock:
         """Return the lock by which what is done to a chat is done one after the other."""
         return self._turns.setdefault(name, asyncio.Lock())
-
-    async def _deploy(self, name: str, config: ModelConfig, check: bool) -> None:
-        actor_class = await class_of(name)
-        check_actor(name, actor_class)
-        if config["engine"] == Engine.TASK:
-            self._configs.keep(config)
-            await end_actors(await replicas_of(name))  # of the chat that it was before
-            return
-        if config["engine"] == Engine.BYZERLLM:
-            await self._deploy_stock(name, config)
-            return
-        if actor_class == STOCK_CLASS:
-            await end_actors(await replicas_of(name))
-        await self._deploy_replicas(name, config, check)
-
-    async def _deploy_stock(self, name: str, config: ModelConfig) -> None:
-        await end_actors(await replicas_of(name))
-        # The model's own process asks for its key here, so it must be known before.
-        self._configs.keep(config)
-        try:
-            await within(DEPLOY_SECONDS, deploy_stock.remote({**config, "api_key": ""}))
-        except GatewayError:
-            self._configs.drop(name)
-            await end_actors(await replicas_of(name))
-            raise
-
-    async def _deploy_replicas(self, name: str, config: ModelConfig, check: bool) -> None:
-        running = [replica for replica in await replicas_of(name) if replica is not None]
-        names = [replica_name(name, index) for index in range(config["workers"])]
-        replicas = [create_actor(self._model_actor, name, actor_name) for actor_name in names]
-        try:
-            # One question is enough to know a key and a model.
-            prepared = (
-                replica.prepare.remote(config, check and not index)
-                for index, replica in enumerate(replicas)
-            )
-            for failure in filter(None, await within(DEPLOY_SECONDS, *prepared)):
-                raise GatewayError.from_dict(failure)
-        except GatewayError:
-            for replica in replicas[: len(running)]:
-                replica.forget_prepared.remote()
-            await end_actors(replicas[len(running) :])
-            raise
-        # From here on there is no way back: some have switched. One that does not begins anew, and
-        # learns here what to run.
-        self._configs.keep(config)
-        await asyncio.gather(*(tell(replica, "switch") for replica in replicas))
-        await end_actors(running[len(replicas) :])
 
     async def _refilled(self) -> None:
         """Wait for what a restarted directory learns from the model actors."""

@@ -24,17 +24,17 @@ import orjson
 import ray
 
 from gateway.actors import actor_logs, byzer_requests
+from gateway.actors.answer_frames import end_frame, head_frame, new_reader, renderer, repeat_frames
 from gateway.actors.joined_questions import JoinedQuestions
 from gateway.actors.listener import Listener, allow_many
 from gateway.actors.model import Model, open_model
 from gateway.actors.model_slot import ModelSlot
 from gateway.byte_budget import SMALL_BYTES, ByteBudget, Charge, Full, give_back_large_blocks
-from gateway.channel import HEADER_BYTES, frame
+from gateway.channel import frame
 from gateway.errors import Code, ErrorRecord, GatewayError, too_many_bytes
-from gateway.frames import AnswerForm, Failure, Head, Kind
+from gateway.frames import AnswerForm, Failure, Kind
 from gateway.protocol import (
     CHAT,
-    COMPLETIONS,
     DIRECTORY,
     NAMESPACE,
     Address,
@@ -42,12 +42,8 @@ from gateway.protocol import (
     ReplicaStatus,
     hop,
 )
-from gateway.providers.dialects import Dialect
-from gateway.providers.event_streams import EVENTFUL, EventStreamReader
 from gateway.providers.openai_shape import OpenAIShape
 from gateway.providers.questions import WORDED, Question
-from gateway.providers.reader import StreamReader
-from gateway.providers.rendering import AsTheyCame, ForOpenAI, ForReading
 from gateway.providers.structures import Structure
 from gateway.providers.usage import Usage
 
@@ -171,7 +167,7 @@ class ModelActor:
             yield await answer
         else:
             frames, given = await self._joined.answer(repeat, answer)
-            yield _repeated(frames) if given else frames
+            yield repeat_frames(frames) if given else frames
 
     def _no_room(self) -> bytes:
         return self._failed(too_many_bytes(), self._slot.model)
@@ -197,9 +193,8 @@ class ModelActor:
             elif "model" in reply.body:  # images and moderations of some providers have none
                 reply.body["model"] = shown
             content = orjson.dumps(reply.body)
-        return (
-            _head(config, started, provider_model) + frame(Kind.PIECE, content) + _end(reply.usage)
-        )
+        head = head_frame(config, started, provider_model)
+        return head + frame(Kind.PIECE, content) + end_frame(reply.usage)
 
     async def _streamed(
         self, form: str, question: Question, shown: str
@@ -207,21 +202,22 @@ class ModelActor:
         """Yield the frames of an answer as it comes."""
         model: Model | None = None
         begun, started = False, time.monotonic()
-        show = _renderer(form, question.path, shown)
+        show = renderer(form, question.path, shown)
         try:
             model = await self._ready()
             model.has(question.path)
             config = model.config
-            new_reader = partial(_reader, model.dialect, question, shown)
+            reading = partial(new_reader, model.dialect, question, shown)
             usage = Usage()
-            async with contextlib.aclosing(model.stream(question, new_reader)) as pieces:
+            async with contextlib.aclosing(model.stream(question, reading)) as pieces:
                 async for reader, together in pieces:
                     if together and not begun:
-                        yield _head(config, started, str(together[0].chunk.get("model") or ""))
+                        provider_model = str(together[0].chunk.get("model") or "")
+                        yield head_frame(config, started, provider_model)
                         begun = True
                     yield frame(Kind.PIECE, show.render(together))
                     usage = reader.usage
-            yield frame(Kind.PIECE, show.end()) + _end(usage)
+            yield frame(Kind.PIECE, show.end()) + end_frame(usage)
         except GatewayError as error:
             yield self._failed(error, model)
 
@@ -317,46 +313,5 @@ class ModelActor:
             await asyncio.sleep(AGAIN_SECONDS)  # it is being restarted
 
 
-def _reader(dialect: Dialect, question: Question, shown: str) -> StreamReader:
-    if question.path in EVENTFUL:
-        return EventStreamReader(question.path, dialect, question.body, shown)
-    return StreamReader(
-        dialect,
-        question=question.body,
-        words_only=question.plain,
-        legacy=question.path == COMPLETIONS,
-    )
-
-
-def _renderer(form: str, path: str, shown: str) -> ForReading | ForOpenAI | AsTheyCame:
-    if form == AnswerForm.TEXT:
-        return ForReading()
-    if path in EVENTFUL:
-        return AsTheyCame()
-    return ForOpenAI(path, shown, form == AnswerForm.EVENTS_AND_USAGE)
-
-
 def _hop() -> str:
     return hop(ray.get_runtime_context().get_session_name())
-
-
-def _head(config: ModelConfig, started: float, model: str) -> bytes:
-    """Return who answers: `model` is what the provider calls it, and `seconds` its part of the time
-    so far."""
-    head = Head(config["provider"], model, time.monotonic() - started, config["generation"])
-    return frame(Kind.HEAD, head.to_json())
-
-
-def _end(usage: Usage) -> bytes:
-    return frame(Kind.END, orjson.dumps(list(usage)))
-
-
-def _repeated(frames: bytes) -> bytes:
-    """Return the frames of an answer that somebody else has, too: its tokens were paid for once,
-    and count once."""
-    at = 0
-    while at < len(frames):
-        if frames[at + 4] == Kind.END:
-            return frames[:at] + _end(Usage(0, 0, 0))
-        at += HEADER_BYTES + int.from_bytes(frames[at : at + 4], "big")
-    return frames

@@ -13,7 +13,8 @@ import ray
 
 from gateway.byte_budget import ByteBudget
 from gateway.cluster.calls import Calls
-from gateway.cluster.channel import ChannelError, Channels
+from gateway.cluster.channel import ChannelError
+from gateway.cluster.channels import Channels
 from gateway.cluster.connection import AGAIN_SECONDS, Connection
 from gateway.cluster.replicas import Replica, ReplicaSet, patience
 from gateway.errors import Code, GatewayError, lacking

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.actors.directory import DEPLOY_SECONDS
+from gateway.actors.deployments import DEPLOY_SECONDS
 from gateway.actors.model_actor import DRAIN_SECONDS
 from gateway.byte_budget import ByteBudget
 from gateway.cluster.answer import Answer

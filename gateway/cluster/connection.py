@@ -9,7 +9,6 @@ and found again by itself.
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
 import traceback
@@ -20,9 +19,9 @@ from typing import Any
 import ray
 
 import gateway
-from gateway.actors.directory import DEPLOY_SECONDS, Directory
-from gateway.addresses import split_port
-from gateway.cluster import ray_private
+from gateway.actors.deployments import DEPLOY_SECONDS
+from gateway.actors.directory import Directory
+from gateway.cluster import control_store, ray_private
 from gateway.cluster.deployed_chats import DeployedChats
 from gateway.errors import OUT_OF_FILES, Code, GatewayError
 from gateway.protocol import DIRECTORY, NAMESPACE, PublicConfig, hop
@@ -32,9 +31,6 @@ log = logging.getLogger(__name__)
 WATCH_SECONDS = 2
 RECONNECT_SECONDS = 1
 AGAIN_SECONDS = 0.2
-
-BACK_SECONDS = 1
-"""So long a control store may be away that is started again; it takes a tenth of it."""
 
 START_SECONDS = 15
 """So long a new process, or one that has lost its cluster, looks for it more often: Ray may be
@@ -186,7 +182,7 @@ class Connection:
 
     def _connect(self) -> Any:
         if self._address != "auto":
-            _reach(self._address)  # Ray itself would look for 20 s
+            control_store.reach(self._address)  # Ray itself would look for 20 s
         # it warns of every thread that is not the main one
         logging.getLogger("ray").setLevel(logging.ERROR)
         ray_private.print_no_obituaries()
@@ -218,7 +214,7 @@ class Connection:
         busy or restarting."""
         try:
             # refused at once, where Ray's own calls would wait
-            _reach_again(ray.get_runtime_context().gcs_address)
+            control_store.reach_again(ray.get_runtime_context().gcs_address)
             if doubted:
                 self._require_the_same()
             self.chats.learn(directory)
@@ -250,7 +246,7 @@ class Connection:
 
     def _lost(self, error: Exception) -> None:
         _forget_calls(error)
-        why = _explained(error)
+        why = control_store.why_unreached(error)
         if why != self._why_down or self._directory is not None:
             log.warning("no Ray cluster at %s: %s", self._address, why)
         with self._lock:
@@ -282,49 +278,9 @@ def shared_actor(kind: type, name: str) -> Any:
     return ray.remote(kind).options(num_cpus=0, max_restarts=-1, **options).remote()
 
 
-def _reach_again(address: str) -> None:
-    """Connect to a control store that may be started again (gateway/commands/ray_node.py), and hang
-    up. Raises OSError: nobody is there."""
-    deadline = time.monotonic() + BACK_SECONDS
-    while True:
-        try:
-            return _reach(address)
-        except ConnectionRefusedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(AGAIN_SECONDS)
-
-
-def _reach(address: str) -> None:
-    """Connect to a control store and hang up. Raises OSError: nobody is there."""
-    host, port = split_port(address)
-    socket.create_connection((host.strip("[]"), int(port)), WATCH_SECONDS).close()
-
-
 def _forget_calls(error: BaseException | None) -> None:
     """Drop what the frames that raised an error have: calls of Ray's, which use it once more when
     they are dropped, and that may be while Ray shuts down."""
     while error:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
-
-
-def _explained(error: Exception) -> str:
-    """Return why there is no connection, and what to do, in a sentence."""
-    text = " ".join(str(error).split())
-    if "Version mismatch" in text:
-        return (
-            f"{text[:400]} Start Ray with this environment's own ray, so that both versions are the"
-            " same."
-        )
-    if "token" in text.lower() and "auth" in text.lower():
-        return (
-            "The cluster wants its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (or"
-            " RAY_AUTH_TOKEN)."
-        )
-    if isinstance(error, OSError):
-        return (
-            "No Ray cluster runs there. Start one (make run starts its own), or set"
-            " RAY_ADDRESS=host:6379."
-        )
-    return f"{type(error).__name__}: {text[:200]}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import ray
 
-from gateway.actors.directory import DEPLOY_SECONDS
+from gateway.actors.deployments import DEPLOY_SECONDS
 from gateway.protocol import Chats, PublicConfig
 
 CHANGES_SECONDS = 2

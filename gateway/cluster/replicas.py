@@ -14,7 +14,8 @@ from typing import Any
 import ray
 
 from gateway.byte_budget import Full
-from gateway.cluster.channel import Channel, ChannelError, Channels, ClientGone
+from gateway.cluster.channel import Channel, ChannelError, ClientGone
+from gateway.cluster.channels import Channels
 from gateway.errors import (
     OUT_OF_FILES,
     Code,

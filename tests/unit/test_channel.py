@@ -20,7 +20,8 @@ import uvloop
 from gateway.actors.listener import Listener
 from gateway.byte_budget import ByteBudget, Full
 from gateway.channel import frame
-from gateway.cluster.channel import IDLE_SECONDS, Channel, ChannelError, Channels, ClientGone
+from gateway.cluster.channel import Channel, ChannelError, ClientGone
+from gateway.cluster.channels import IDLE_SECONDS, Channels
 from gateway.frames import Kind
 from gateway.protocol import Address
 from gateway.tls import CUT_SECONDS

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cluster.channel import ChannelError, Channels
+from gateway.cluster.channel import ChannelError
+from gateway.cluster.channels import Channels
 from gateway.cluster.replicas import SHUN_SECONDS, Replica, ReplicaSet
 from gateway.protocol import Address
 from tests.waiting import until
