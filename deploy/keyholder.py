@@ -210,7 +210,8 @@ class KeyHolder:
         self._gateway = gateway
         self._state = ""
         self._wrong: dict[str, str] = {}
-        self._failures: dict[tuple[str, float], Failure] = {}
+        # by chat, version of its file, and whether it was deployed or given its chain
+        self._failures: dict[tuple[str, float, bool], Failure] = {}
         # which version of the file; the cluster's clock may differ from ours
         self._deployed: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE)
@@ -250,13 +251,13 @@ class KeyHolder:
         due = self._is_due(chat, row)
         if not due and not _lacks_its_chain(chat, row):
             return
-        if self._failure(chat).until > time.monotonic():
+        if self._failure(chat, due).until > time.monotonic():
             return
         try:
             self._deploy(chat, known) if due else self._chain(chat)
-            self._failures.pop((chat.name, chat.changed), None)
+            self._failures.pop((chat.name, chat.changed, due), None)
         except RefusedError as error:
-            self._put_off(chat, str(error))
+            self._put_off(chat, due, str(error))
 
     def _is_due(self, chat: Chat, row: dict[str, Any] | None) -> bool:
         if row is None or (row.get("state") == "need_key" and chat.provider != TASK):
@@ -280,17 +281,17 @@ class KeyHolder:
         self._gateway.set_chain(chat)
         say(f"{chat.name}: its fallback is {', '.join(chat.fallback)}.")
 
-    def _failure(self, chat: Chat) -> Failure:
-        return self._failures.get((chat.name, chat.changed), Failure("", 0, 0))
+    def _failure(self, chat: Chat, due: bool = True) -> Failure:
+        return self._failures.get((chat.name, chat.changed, due), Failure("", 0, 0))
 
-    def _put_off(self, chat: Chat, why: str) -> None:
+    def _put_off(self, chat: Chat, due: bool, why: str) -> None:
         if key := str(chat.request.get("api_key", "")):
             why = why.replace(key, "[key]")
-        before = self._failure(chat)
+        before = self._failure(chat, due)
         if why != before.why:
             say(f"{chat.name}: {why}")
         pause = min(max(LOOK_SECONDS, before.pause * 2), LONGEST_PAUSE_SECONDS)
-        self._failures[chat.name, chat.changed] = Failure(why, pause, time.monotonic() + pause)
+        self._failures[chat.name, chat.changed, due] = Failure(why, pause, time.monotonic() + pause)
 
     def _now(self, state: str) -> None:
         if state != self._state:

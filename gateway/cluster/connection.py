@@ -75,7 +75,7 @@ class Connection:
         self.chats = DeployedChats()
         self.hop = ""
         self.driver = ""
-        self._why_down = "Connecting to the Ray cluster."
+        self._why_down = "Connecting to the Ray cluster.", "正在连接 Ray 集群。"
         self._users = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -94,7 +94,7 @@ class Connection:
     def directory(self) -> Any:
         """The directory actor. Raises GatewayError: there is no cluster, with the reason."""
         if self._directory is None:
-            raise GatewayError(Code.CLUSTER_DOWN, self._why_down)
+            raise GatewayError(Code.CLUSTER_DOWN, *self._why_down)
         return self._directory
 
     def ask(self, call: Any, seconds: float) -> Any:
@@ -109,7 +109,7 @@ class Connection:
                 except ray.exceptions.GetTimeoutError as error:
                     # Ray itself may not say so for long.
                     if cluster is None or self._directory is not cluster:
-                        raise GatewayError(Code.CLUSTER_DOWN, self._why_down) from error
+                        raise GatewayError(Code.CLUSTER_DOWN, *self._why_down) from error
                     if left <= LOOK_SECONDS:
                         ray.cancel(call)
                         detail = f"No answer from the cluster within {seconds:.0f} s."
@@ -152,7 +152,7 @@ class Connection:
                     words_zh = "集群的控制存储（GCS）没有响应。"
                     raise GatewayError(Code.CLUSTER_DOWN, words, words_zh) from error
                 raise
-            raise GatewayError(Code.CLUSTER_DOWN, self._why_down) from error
+            raise GatewayError(Code.CLUSTER_DOWN, *self._why_down) from error
 
     def place(self) -> tuple[str, str]:
         """Return this process's node, and the folder where that keeps its sockets."""
@@ -248,7 +248,7 @@ class Connection:
         _forget_calls(error)
         why = control_store.why_unreached(error)
         if why != self._why_down or self._directory is not None:
-            log.warning("no Ray cluster at %s: %s", self._address, why)
+            log.warning("no Ray cluster at %s: %s", self._address, why[0])
         with self._lock:
             self._why_down, self._directory = why, None
 

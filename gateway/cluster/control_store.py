@@ -33,22 +33,28 @@ def reach(address: str) -> None:
     socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
 
 
-def why_unreached(error: Exception) -> str:
-    """Return why there is no connection, and what to do, in a sentence."""
+def why_unreached(error: Exception) -> tuple[str, str]:
+    """Return why there is no connection, and what to do, in English and in Chinese."""
     text = " ".join(str(error).split())
     if "Version mismatch" in text:
-        return (
-            f"{text[:400]} Start Ray with this environment's own ray, so that both versions are the"
-            " same."
+        text = text[:400]
+        words = (
+            f"{text} Start Ray with this environment's own ray, so that both versions are the same."
         )
+        return words, f"{text} 请用本环境中的 ray 启动 Ray，使两者版本一致。"
     if "token" in text.lower() and "auth" in text.lower():
         return (
             "The cluster wants its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH (or"
-            " RAY_AUTH_TOKEN)."
+            " RAY_AUTH_TOKEN).",
+            "集群需要令牌：请设置 RAY_AUTH_MODE=token 和 RAY_AUTH_TOKEN_PATH"
+            "（或 RAY_AUTH_TOKEN）。",
         )
     if isinstance(error, OSError):
         return (
             "No Ray cluster runs there. Start one (make run starts its own), or set"
-            " RAY_ADDRESS=host:6379."
+            " RAY_ADDRESS=host:6379.",
+            "该地址没有运行 Ray 集群。请启动一个（make run 会自行启动），或设置"
+            " RAY_ADDRESS=host:6379。",
         )
-    return f"{type(error).__name__}: {text[:200]}"
+    words = f"{type(error).__name__}: {text[:200]}"
+    return words, words

@@ -53,7 +53,6 @@ MARGIN = BOM + PADDING.removesuffix("\ufeff").encode()
 FRAMED = (b"data:", b"event:", b"id:", b"retry:", b":")
 """With one of these a stream begins."""
 
-
 NOTICE = re.compile(rb"[^{\[]{1,2000}?\n(?=data:)")
 """What may stand before events: no JSON."""
 
@@ -246,12 +245,10 @@ class StreamReader:
 
     def _speaks(self, choice: Json, turn: Json, text: str) -> bool:
         """Note what a delta is, whose words are `text`; returns whether it says anything."""
-        if not self.words_only and acts(turn):
-            self.spoke = self.answered = True
-        elif text and not self.answered and self._only_thinks(choice, text):
+        if text and not self.answered and self._only_thinks(choice, turn, text):
             # the first piece may be a whole reply, which shall fall back where it is no answer
             self.spoke, self._thought = self.spoke or self._thought, True
-        elif is_answer(text, self._legacy):
+        elif is_answer(text, self._legacy) or (not self.words_only and acts(turn)):
             self.spoke = self.answered = True
         elif thinks(turn):
             self._thought = self.thinking = True
@@ -260,11 +257,12 @@ class StreamReader:
             return False
         return True
 
-    def _only_thinks(self, choice: Json, text: str) -> bool:
-        """Return whether a choice's words are but a thought so far; where code is completed, a tag
-        tells nothing."""
-        index = str(choice.get("index") or 0)
-        return not self._legacy and self._worded_thoughts[index].is_all(text)
+    def _only_thinks(self, choice: Json, turn: Json, text: str) -> bool:
+        """Return whether a choice is but a thought so far, in its words; where code is completed, a
+        tag tells nothing."""
+        if self._legacy or (acts(turn) and not self.words_only):
+            return False
+        return self._worded_thoughts[str(choice.get("index") or 0)].is_all(text)
 
     def _finish(self, choice: Json) -> None:
         index = str(choice.get("index") or 0)
