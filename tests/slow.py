@@ -70,6 +70,7 @@ class Flood:
         client.close()
         with suppress(OSError):
             self.open()
+        time.sleep(0.0005)  # whoever asks beside it, in this process, has its turn
 
 
 @contextmanager
